@@ -1,0 +1,42 @@
+// inode.ts — one inode's registers, and what the projection derived from them.
+// Invariant: each register's entries are sorted winner first (stamp, then actor id, then counter, all descending); more than
+// one entry means that they are concurrent. Only Replica mutates registers and nlink; atime and ctime are local to the site.
+
+import type { Ino } from './ids.js';
+import type { Value } from './change.js';
+
+/** One value of a register, and the operation that wrote it. */
+export interface Entry {
+  readonly counter: number;
+  /** Index in the local ActorTable. */
+  readonly actor: number;
+  /** Stamp of the change that carried it, microseconds. */
+  readonly stamp: number;
+  readonly value: Value;
+}
+
+/** A point in time: seconds since 1970 (may be negative) and nanoseconds 0 … 999,999,999. */
+export interface Timestamp {
+  readonly s: number;
+  readonly ns: number;
+}
+
+export class Inode {
+  readonly ino: Ino;
+  /** field → entries. Fields: born, link:<id>, mode, uid, gid, rdev, target, head, times, into, x:<name>; see fields.ts. */
+  readonly registers: Map<string, Entry[]>;
+  /** Visible links; 2 + visible subdirectories for a directory that is shown; 0 for what is not in the tree. Derived. */
+  nlink: number;
+  atime: Timestamp;
+  ctime: Timestamp;
+  /** Memo of fields.ts:attributesOf; Replica clears it when a register changes. */
+  memo: unknown = undefined;
+
+  constructor(ino: Ino, registers: Map<string, Entry[]>, nlink: number, atime: Timestamp, ctime: Timestamp) {
+    this.ino = ino;
+    this.registers = registers;
+    this.nlink = nlink;
+    this.atime = atime;
+    this.ctime = ctime;
+  }
+}

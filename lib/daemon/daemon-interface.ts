@@ -1,0 +1,128 @@
+// daemon-interface.ts — what a running site offers to the control socket, and what it needs to start.
+// The command line never touches a volume itself: it asks the daemon through the control socket.
+
+import type { SiteId } from '../crdt/ids.js';
+
+/** Fields of `weft status --json`; see the command line's contract in README.md. */
+export interface SiteStatus {
+  volume: string;
+  site: string;
+  siteId: SiteId;
+  mountpoint: string;
+  /** HOST:PORT it listens on. */
+  listen: string;
+  /** Hash of the whole visible tree; equal at two sites exactly when they show the same. */
+  digest: string;
+  peers: PeerStatus[];
+  pid: number;
+  driver: 'kernel' | 'fuse-native';
+  conflicts: number;
+  inodes: number;
+  journalBytes: number;
+  chunkBytes: number;
+  /** Objects (chunks, manifests) known of and not held here yet. */
+  missingObjects: number;
+  rssBytes: number;
+}
+
+export interface PeerStatus {
+  site: string;
+  siteId: SiteId | null;
+  address: string | null;
+  state: 'connected' | 'paused' | 'unreachable';
+  behindCommits: number;
+  aheadCommits: number;
+  aheadBytes: number;
+  lastError: string | null;
+}
+
+export interface ConflictRow {
+  id: string;
+  path: string;
+  kind: string;
+  shown: string;
+  sites: string[];
+  reason: string;
+}
+
+/** A site that runs. Methods reject with an Error whose message names what is wrong and the remedy. */
+export interface Daemon {
+  status(): Promise<SiteStatus>;
+  /** Resolves true when every reachable peer holds durably what this site has, and the reverse; false when `timeoutMs` passed first. */
+  syncWait(timeoutMs: number): Promise<boolean>;
+  pause(peer: string | null): Promise<void>;
+  resume(peer: string | null): Promise<void>;
+  /** Dials a further peer at HOST:PORT, now and after restarts. */
+  addPeer(address: string): Promise<void>;
+  removePeer(peer: string): Promise<void>;
+  /** A one-time invite, valid for `ttlMs`. */
+  invite(ttlMs: number): Promise<string>;
+  conflicts(pathPrefix: string | null): Promise<ConflictRow[]>;
+  /** Flushes, unmounts and ends. Rejects with a message naming the remedy when the mount is busy and not `force`. */
+  stop(force: boolean): Promise<void>;
+  /** Settles when the daemon ended by itself (unmounted from outside, fatal error). */
+  readonly ended: Promise<void>;
+}
+
+/** Kept in the state directory as site.json; the volume's key is apart, readable by the owner alone. */
+export interface SiteConfig {
+  volumeId: string;
+  volume: string;
+  siteId: SiteId;
+  site: string;
+  /** Absolute path. */
+  mountpoint: string;
+  /** HOST:PORT; port 0 in the request means a free one, the chosen one is written back. */
+  listen: string;
+  driver: 'kernel' | 'fuse-native';
+  /** mount(8) options as given with -o. */
+  mountOptions: string[];
+  /** HOST:PORT of the peers to dial. */
+  peers: string[];
+  /** Inode slot claimed by this site; null until claimed. */
+  slot: number | null;
+}
+
+export interface Progress {
+  /** e.g. 'changes', 'objects' */
+  what: string;
+  done: number;
+  /** null: unknown */
+  total: number | null;
+}
+
+/** Minimal logger; pino's shape. */
+export interface Log {
+  debug(details: object, message: string): void;
+  info(details: object, message: string): void;
+  warn(details: object, message: string): void;
+  error(details: object, message: string): void;
+}
+
+/** Implemented by lib/daemon/state-directory.ts. */
+export interface SiteState {
+  readonly directory: string;
+  config(): SiteConfig;
+  /** Atomically and durably replaces site.json. */
+  saveConfig(config: SiteConfig): void;
+  volumeKey(): Buffer;
+}
+
+/** lib/daemon/daemon.ts exports these:
+ *
+ * createVolume(state: SiteState): Promise<void>          first commit of a new volume (root directory, site, slot); config and key exist already
+ * joinVolume(invite: string, draft: {site, siteId, mountpoint, listen, driver, mountOptions}, makeState: (config: SiteConfig, key: Buffer) => SiteState,
+ *            progress: (p: Progress) => void, log: Log): Promise<SiteState>      fetches all changes, claims a slot
+ * startDaemon(state: SiteState, log: Log): Promise<Daemon>   resolves when mounted and listening
+ */
+export interface DaemonModule {
+  createVolume(state: SiteState, log: Log): Promise<void>;
+  joinVolume(
+    invite: string,
+    draft: Pick<SiteConfig, 'site' | 'siteId' | 'mountpoint' | 'listen' | 'driver' | 'mountOptions'>,
+    makeState: (config: SiteConfig, key: Buffer) => SiteState,
+    progress: (progress: Progress) => void,
+    log: Log,
+  ): Promise<SiteState>;
+  startDaemon(state: SiteState, log: Log): Promise<Daemon>;
+}

@@ -1,0 +1,123 @@
+// file-system.ts — what a volume offers to a driver: POSIX calls on inode numbers. Implemented by volume.ts, called by lib/fuse.
+// Errors are PosixErrors. A call that needs bytes this site does not hold throws AbsentObjects before it changes anything: the
+// driver parks the request and repeats it when they came. Names and targets are latin1 strings of their bytes.
+// Permissions are checked by the kernel (mount option default_permissions), not here.
+
+import type { Ino, Name } from '../crdt/ids.js';
+import type { Timestamp } from '../crdt/inode.js';
+
+export type { Ino, Name, Timestamp };
+
+/** Who calls. */
+export interface Caller {
+  readonly uid: number;
+  readonly gid: number;
+  readonly pid: number;
+}
+
+/** stat(2), statx(2). `mode` has the S_IFMT bits; `rdev` is in the kernel's new_encode_dev form (fuse_attr.rdev); `blocks` are 512 bytes. */
+export interface Attributes {
+  ino: Ino;
+  mode: number;
+  nlink: number;
+  uid: number;
+  gid: number;
+  rdev: number;
+  size: number;
+  blocks: number;
+  atime: Timestamp;
+  mtime: Timestamp;
+  ctime: Timestamp;
+  btime: Timestamp;
+}
+
+/** What setattr changes; an absent field stays. 'now' is UTIME_NOW. */
+export interface AttributeChanges {
+  mode?: number;
+  uid?: number;
+  gid?: number;
+  size?: number;
+  atime?: Timestamp | 'now';
+  mtime?: Timestamp | 'now';
+  ctime?: Timestamp;
+  /** FATTR_KILL_SUIDGID: drop set-user-id, set-group-id and file capabilities. */
+  killSuidGid?: boolean;
+}
+
+export interface Opened {
+  /** File handle, 1 … 2^53-1. */
+  readonly handle: number;
+  /** The kernel may keep the page cache that it has for this inode. */
+  readonly keepCache: boolean;
+  /** O_DIRECT-like: bypass the page cache. */
+  readonly directIo: boolean;
+}
+
+export interface StatFs {
+  readonly blockSize: number;
+  readonly blocks: number;
+  readonly blocksFree: number;
+  readonly blocksAvailable: number;
+  readonly files: number;
+  readonly filesFree: number;
+  readonly nameLength: number;
+}
+
+/** One entry for readdir. */
+export interface DirectoryEntry {
+  readonly name: Name;
+  readonly ino: Ino;
+  /** S_IFMT >> 12. */
+  readonly type: number;
+  /** Resume after this entry with this cookie. */
+  readonly cookie: number;
+}
+
+/** rename2(2) flags. */
+export const RENAME_NOREPLACE = 1;
+export const RENAME_EXCHANGE = 2;
+export const RENAME_WHITEOUT = 4;
+
+export interface FileSystem {
+  /** Undefined when there is no such entry: the driver replies a cacheable negative entry. */
+  lookup(parent: Ino, name: Name): Attributes | undefined;
+  getattr(ino: Ino): Attributes;
+  setattr(ino: Ino, changes: AttributeChanges, caller: Caller, handle: number | undefined): Attributes;
+  readlink(ino: Ino): string;
+
+  mknod(parent: Ino, name: Name, mode: number, rdev: number, umask: number, caller: Caller): Attributes;
+  mkdir(parent: Ino, name: Name, mode: number, umask: number, caller: Caller): Attributes;
+  symlink(parent: Ino, name: Name, target: string, caller: Caller): Attributes;
+  link(ino: Ino, parent: Ino, name: Name, caller: Caller): Attributes;
+  unlink(parent: Ino, name: Name, caller: Caller): void;
+  rmdir(parent: Ino, name: Name, caller: Caller): void;
+  rename(parent: Ino, name: Name, newParent: Ino, newName: Name, flags: number, caller: Caller): void;
+
+  create(parent: Ino, name: Name, mode: number, flags: number, umask: number, caller: Caller): { attributes: Attributes; opened: Opened };
+  /** O_TMPFILE: an inode without a name. */
+  tmpfile(parent: Ino, mode: number, flags: number, umask: number, caller: Caller): { attributes: Attributes; opened: Opened };
+  /** `flags` as open(2), O_TRUNC included (ATOMIC_O_TRUNC). `killSuidGid`: FUSE_OPEN_KILL_SUIDGID. */
+  open(ino: Ino, flags: number, killSuidGid: boolean, caller: Caller): Opened;
+  /** Copies up to `length` bytes at `offset` of the file into `into` at `at`; returns how many, less than asked only at the end of the file. */
+  read(handle: number, offset: number, length: number, into: Buffer, at: number): number;
+  /** Takes all of `data` or throws; `data` is only valid during the call. `killSuidGid`: FUSE_WRITE_KILL_SUIDGID. */
+  write(handle: number, offset: number, data: Buffer, killSuidGid: boolean): number;
+  release(handle: number): void;
+  /** Returns when the file's data and metadata are on stable storage. */
+  fsync(handle: number, dataOnly: boolean): void;
+  fallocate(handle: number, mode: number, offset: number, length: number): void;
+  /** SEEK_DATA (3) or SEEK_HOLE (4) only. */
+  lseek(handle: number, offset: number, whence: number): number;
+  copyFileRange(source: number, sourceOffset: number, target: number, targetOffset: number, length: number): number;
+
+  /** Emits entries after `cookie` (0: from the start; '.' and '..' included) until `emit` returns false, meaning that one did not fit. */
+  readdir(ino: Ino, cookie: number, emit: (entry: DirectoryEntry) => boolean): void;
+  fsyncdir(ino: Ino): void;
+  statfs(): StatFs;
+
+  getxattr(ino: Ino, name: string): Buffer;
+  listxattr(ino: Ino): string[];
+  /** `flags`: XATTR_CREATE 1, XATTR_REPLACE 2. `killSgid`: FUSE_SETXATTR_ACL_KILL_SGID. */
+  setxattr(ino: Ino, name: string, value: Buffer, flags: number, killSgid: boolean, caller: Caller): void;
+  removexattr(ino: Ino, name: string, caller: Caller): void;
+}

@@ -97,7 +97,7 @@ export class ByteReader {
     const length = this.varint(what);
     if (length > max) throw new CorruptionError(`${what}: ${length} bytes, at most ${max}`);
     const at = this.take(length, what);
-    return this.buffer.latin1Slice(at, at + length);
+    return this.buffer.toString('latin1', at, at + length);
   }
 
   /** A varint length, then that many bytes, as UTF-8. */
@@ -192,7 +192,7 @@ export class ByteWriter {
   latin1(text: string): this {
     this.varint(text.length);
     const at = this.grow(text.length);
-    this.buffer.latin1Write(text, at, text.length);
+    this.buffer.write(text, at, text.length, 'latin1');
     return this;
   }
 

@@ -1,0 +1,97 @@
+// ports.ts — what the links ask of the layers above them; the daemon implements these.
+// Links never touch files, SQLite or the clock themselves. "Durable" means: survives power loss. Nothing leaves this site, and
+// nothing is acknowledged to a peer, before it is durable here.
+
+import type { ActorId, ObjectId, SiteId } from '../crdt/ids.js';
+import type { VersionVector } from '../crdt/change.js';
+
+/** One change as it travels: its identity and its bytes. */
+export interface ShippedChange {
+  readonly actor: ActorId;
+  readonly seq: number;
+  readonly bytes: Uint8Array;
+}
+
+/** One chunk or manifest as it travels. */
+export interface ShippedObject {
+  readonly id: ObjectId;
+  /** One byte, opaque here: chunk or manifest. */
+  readonly kind: number;
+  readonly bytes: Uint8Array;
+}
+
+/** This site's changes and objects. Whoever implements it calls `Syncer.advanced()` after vector() or missing() changed. */
+export interface SyncStore {
+  /** 1 … 64 of [A-Za-z0-9_-]. */
+  readonly volumeId: string;
+  readonly siteId: SiteId;
+  readonly siteName: string;
+  /** The inode slot that this site claimed; null until then. */
+  slot(): number | null;
+  /** What is durable here. May be a live view: it is read at once and not kept. */
+  vector(): VersionVector;
+  /**
+   * Durable changes that `known` lacks, causally ordered and per actor without gaps from `known` on, up to `maxBytes` in all (at
+   * least one if there is any). `done` when these are the last ones.
+   */
+  changesAfter(known: VersionVector, maxBytes: number): { changes: ShippedChange[]; done: boolean };
+  /** Bytes of the changes that `known` lacks, for the status display; need not be exact. */
+  bytesAfter(known: VersionVector): number;
+  /**
+   * Takes a peer's changes, in the order of the calls. Changes already held are no error. Resolves when vector() covers them;
+   * rejects with an error that names a bad change, or says why this site cannot take any (disk full).
+   */
+  ingest(changes: readonly Uint8Array[], from: SiteId): Promise<void>;
+  /** Objects that this site knows of, wants and does not hold: the `limit` most needed, in order of need. */
+  missing(limit: number): readonly ObjectId[];
+  missingCount(): number;
+  /** undefined: not held here. Rejects when it cannot be read. */
+  readObject(id: ObjectId): Promise<{ kind: number; bytes: Uint8Array } | undefined>;
+  /** Verifies them against their ids and makes them durable. Objects already held are no error. Rejects with the reason. */
+  storeObjects(objects: readonly ShippedObject[]): Promise<void>;
+  /** Commits what callers of this site were told is done, and makes it durable: afterwards vector() covers it. */
+  flush(): Promise<void>;
+}
+
+export interface SyncClock {
+  /** Milliseconds, monotonic. */
+  now(): number;
+  /** Milliseconds since 1970, for the expiry of invites. */
+  wallMs(): number;
+  /** Calls `fire` once after `delayMs`; the result cancels it. A waiting timer must not keep the process alive. */
+  setTimer(delayMs: number, fire: () => void): () => void;
+}
+
+export interface SyncRandom {
+  /** Uniform in [0, 1). */
+  jitter(): number;
+  /** Unpredictable bytes. */
+  bytes(length: number): Uint8Array;
+}
+
+export interface InviteRecord {
+  /** Five random bytes in base32: see invite.ts. Public. */
+  readonly id: string;
+  /** Sixteen random bytes. */
+  readonly secret: Uint8Array;
+  /** Milliseconds since 1970. */
+  readonly expiresAtMs: number;
+  readonly used: boolean;
+}
+
+/** The invites that this site gave out, kept across restarts. Synchronous: TLS asks for the secret in the middle of a handshake. */
+export interface InviteStore {
+  /** Keeps a new invite durably. */
+  create(invite: InviteRecord): void;
+  /** Also one that is used or expired, as long as it is remembered, so that its bearer is told which of the two. */
+  find(id: string): InviteRecord | undefined;
+  /** Durably marks it used, before the volume's key is handed over. False: it was used already. */
+  consume(id: string): boolean;
+}
+
+/** pino's shape. */
+export interface SyncLog {
+  debug(details: object, message: string): void;
+  info(details: object, message: string): void;
+  warn(details: object, message: string): void;
+}

@@ -1,0 +1,388 @@
+// fields.ts — the registers of an inode: how each value is spelled, and what they say together.
+// Invariant: format(parse(x)) === x, so that equal values are equal strings; anything else is a CorruptionError. Bounds
+// (name lengths, ranges) are register-schema.ts's. Names, targets and attribute values are latin1 strings of their bytes.
+//
+//   born      <f|d|l|c|b|p|s> <parent>/<name> <btime>        name is empty for what was born without one (root, O_TMPFILE)
+//   link:<id> <parent>/<name>                                place of birth
+//             <parent>/<name>\0[<prevParent>/<prevName>]     moved or linked there
+//             -<parent>/<name>\0[<op>,<op>…]                 tombstone: removed from there, having seen those heads
+//   mode      base * 65536 + mode      uid gid rdev  int     target  bytes      into  <canonical ino>
+//   times     <s.nnnnnnnnn>            head  <manifest id> <size> <mtime> <copy ino>      x:<name>  =<value> | -
+
+import { CorruptionError } from '../codec/bytes.js';
+import type { Value } from './change.js';
+import type { ActorId, ActorTable, Ino, LinkId, Name, ObjectId, OpId } from './ids.js';
+import type { Entry, Inode, Timestamp } from './inode.js';
+
+export const LINK_PREFIX = 'link:';
+export const XATTR_PREFIX = 'x:';
+
+/** Regular, directory, symlink, character and block device, pipe, socket. */
+export type FileType = 'f' | 'd' | 'l' | 'c' | 'b' | 'p' | 's';
+
+/** The S_IFMT bits of a type, and (>> 12) its d_type. inode(7). */
+const TYPE_BITS: Readonly<Record<FileType, number>> = {
+  f: 0o100000,
+  d: 0o040000,
+  l: 0o120000,
+  c: 0o020000,
+  b: 0o060000,
+  p: 0o010000,
+  s: 0o140000,
+};
+
+export function typeBits(type: FileType): number {
+  return TYPE_BITS[type];
+}
+
+/** The d_type of readdir(3). */
+export function direntType(type: FileType): number {
+  return TYPE_BITS[type] >> 12;
+}
+
+export const DIRECTORY_DIRENT_TYPE = 4;
+export const REGULAR_DIRENT_TYPE = 8;
+
+export interface Place {
+  readonly parent: Ino;
+  readonly name: Name;
+}
+
+export interface Born extends Place {
+  readonly type: FileType;
+  readonly btime: Timestamp;
+}
+
+export interface PlacedLink extends Place {
+  readonly kind: 'place';
+  /** Put there by rename(2), link(2) or linkat(2); false when it was born there. */
+  readonly moved: boolean;
+  /** Where a rename took it from. */
+  readonly prev: Place | undefined;
+}
+
+export interface Tombstone extends Place {
+  readonly kind: 'tombstone';
+  /** The heads that the remover had seen, each `counter@actor`. */
+  readonly cites: readonly string[];
+}
+
+export type LinkValue = PlacedLink | Tombstone;
+
+export interface Head {
+  readonly manifest: ObjectId;
+  readonly size: number;
+  readonly mtime: Timestamp;
+  /** The inode number under which this version is shown should it lose. */
+  readonly copyIno: Ino;
+}
+
+const INTEGER = /^(?:0|[1-9]\d{0,15})$/;
+const TIME = /^(-?)(0|[1-9]\d{0,15})\.(\d{9})$/;
+const OBJECT_ID = /^[0-9a-f]{64}$/;
+const CITATION = /^(?:0|[1-9]\d{0,15})@[0-9a-f]{32}$/;
+
+function malformed(what: string, text: Value): CorruptionError {
+  return new CorruptionError(`${what}: malformed value ${JSON.stringify(text).slice(0, 200)}`);
+}
+
+/** A canonical non-negative safe integer. */
+export function parseInteger(text: string, what: string): number {
+  const value = Number(text);
+  if (!INTEGER.test(text) || !Number.isSafeInteger(value)) throw malformed(what, text);
+  return value;
+}
+
+export function formatTime(time: Timestamp): string {
+  return `${time.s}.${String(time.ns).padStart(9, '0')}`;
+}
+
+export function parseTime(value: Value, what = 'time'): Timestamp {
+  const match = typeof value === 'string' ? TIME.exec(value) : null;
+  if (!match) throw malformed(what, value);
+  const s = match[1] === '-' ? -Number(match[2]) : Number(match[2]);
+  if (!Number.isSafeInteger(s) || Object.is(s, -0)) throw malformed(what, value);
+  return { s, ns: Number(match[3]) };
+}
+
+/** Negative, zero or positive as a is before, at or after b. */
+export function compareTimes(a: Timestamp, b: Timestamp): number {
+  return a.s - b.s || a.ns - b.ns;
+}
+
+/** A stamp (microseconds since 1970) as a time. */
+export function timeOfStamp(stamp: number): Timestamp {
+  const s = Math.floor(stamp / 1e6);
+  return { s, ns: (stamp - s * 1e6) * 1000 };
+}
+
+function parsePlace(text: string, what: string): Place {
+  const slash = text.indexOf('/');
+  if (slash < 0) throw malformed(what, text);
+  return { parent: parseInteger(text.slice(0, slash), what), name: text.slice(slash + 1) };
+}
+
+export function formatBorn(type: FileType, parent: Ino, name: Name, btime: Timestamp): string {
+  return `${type} ${parent}/${name} ${formatTime(btime)}`;
+}
+
+export function parseBorn(value: Value): Born {
+  if (typeof value !== 'string') throw malformed('born', value);
+  const type = value.charAt(0);
+  const last = value.lastIndexOf(' ');
+  if (!(type in TYPE_BITS) || value.charAt(1) !== ' ' || last < 2) throw malformed('born', value);
+  const { parent, name } = parsePlace(value.slice(2, last), 'born');
+  return { type: type as FileType, parent, name, btime: parseTime(value.slice(last + 1), 'born') };
+}
+
+/** The value of a link at its place of birth. */
+export function formatBirthPlace(parent: Ino, name: Name): string {
+  return `${parent}/${name}`;
+}
+
+/** The value of a link that a rename (with `prev`) or a link(2) (without) put there. */
+export function formatMovedPlace(parent: Ino, name: Name, prev?: Place): string {
+  return prev ? `${parent}/${name}\0${prev.parent}/${prev.name}` : `${parent}/${name}\0`;
+}
+
+/** The value of a link removed from a place by someone who had seen these heads, each `counter@actor`. */
+export function formatTombstone(parent: Ino, name: Name, cites: readonly string[]): string {
+  return `-${parent}/${name}\0${cites.join(',')}`;
+}
+
+/** A head as tombstones cite it and Automerge spells it. */
+export function formatOp(counter: number, actor: ActorId): string {
+  return `${counter}@${actor}`;
+}
+
+export function parseLink(value: Value): LinkValue {
+  if (typeof value !== 'string') throw malformed('link', value);
+  const nul = value.indexOf('\0');
+  if (value.charAt(0) === '-') {
+    if (nul < 0) throw malformed('link', value);
+    const { parent, name } = parsePlace(value.slice(1, nul), 'link');
+    const cites = nul + 1 === value.length ? [] : value.slice(nul + 1).split(',');
+    for (const cite of cites) if (!CITATION.test(cite)) throw malformed('link', value);
+    return { kind: 'tombstone', parent, name, cites };
+  }
+  if (nul < 0) {
+    const { parent, name } = parsePlace(value, 'link');
+    return { kind: 'place', parent, name, moved: false, prev: undefined };
+  }
+  const { parent, name } = parsePlace(value.slice(0, nul), 'link');
+  const prev = nul + 1 === value.length ? undefined : parsePlace(value.slice(nul + 1), 'link');
+  return { kind: 'place', parent, name, moved: true, prev };
+}
+
+export function linkField(link: LinkId): string {
+  return `${LINK_PREFIX}${link}`;
+}
+
+/** The link id of a `link:<id>` field. */
+export function linkOfField(field: string): LinkId {
+  return field === 'link:0' ? 0 : parseInteger(field.slice(LINK_PREFIX.length), field);
+}
+
+export function xattrField(name: string): string {
+  return XATTR_PREFIX + name;
+}
+
+export function formatXattr(value: string | undefined): string {
+  return value === undefined ? '-' : `=${value}`;
+}
+
+/** The attribute's bytes, or undefined when the value says that it was removed. */
+export function parseXattr(value: Value): string | undefined {
+  if (value === '-') return undefined;
+  if (typeof value !== 'string' || value.charAt(0) !== '=') throw malformed('x', value);
+  return value.slice(1);
+}
+
+/** The permission bits that a chown or a write by someone unprivileged takes away. */
+const SET_ID_BITS = 0o6000;
+
+/** `base`: the 12 bits that the writer saw; `mode`: those it sets. Equal at creation. */
+export function formatMode(base: number, mode: number): number {
+  return base * 65536 + mode;
+}
+
+/**
+ * The mode value of a chown or write that drops set-user-id and set-group-id: its base has both bits whether or not they were
+ * set, so that they fall also to a chmod that sets them concurrently.
+ */
+export function formatModeWithoutSetId(mode: number): number {
+  return formatMode(mode | SET_ID_BITS, mode & ~SET_ID_BITS);
+}
+
+export function formatHead(head: Head): string {
+  return `${head.manifest} ${head.size} ${formatTime(head.mtime)} ${head.copyIno}`;
+}
+
+export function parseHead(value: Value): Head {
+  const parts = typeof value === 'string' ? value.split(' ') : [];
+  if (parts.length !== 4 || !OBJECT_ID.test(parts[0]!)) throw malformed('head', value);
+  return {
+    manifest: parts[0]!,
+    size: parseInteger(parts[1]!, 'head'),
+    mtime: parseTime(parts[2]!, 'head'),
+    copyIno: parseInteger(parts[3]!, 'head'),
+  };
+}
+
+export function formatInto(canonical: Ino): string {
+  return String(canonical);
+}
+
+export function parseInto(value: Value): Ino {
+  if (typeof value !== 'string') throw malformed('into', value);
+  return parseInteger(value, 'into');
+}
+
+/** One of a file's concurrent content versions, with the entry that wrote it. */
+export interface HeadVersion extends Head, OpId {
+  readonly stamp: number;
+}
+
+/** What an inode's registers say about it, conflicts resolved. A number that nobody wrote yet is 0. */
+export interface InodeAttributes {
+  readonly type: FileType;
+  /** The 12 permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** In the kernel's new_encode_dev form. */
+  readonly rdev: number;
+  /** Of a symlink; else ''. */
+  readonly target: string;
+  /** Every concurrent version, winner first; empty for a file that was never written. */
+  readonly heads: readonly HeadVersion[];
+  /** The winner: what the path shows. */
+  readonly head: HeadVersion | undefined;
+  /** Bytes of content; of a symlink, those of its target; 0 for the rest. */
+  readonly size: number;
+  readonly mtime: Timestamp;
+  readonly btime: Timestamp;
+}
+
+/** Memoized readings of an inode's registers; Replica forgets each when a register that it reads changes. */
+export class InodeMemo {
+  attributes: InodeAttributes | undefined = undefined;
+  /** placement.ts's reading of the link registers. */
+  placement: unknown = undefined;
+}
+
+export function memoOf(inode: Inode): InodeMemo {
+  return (inode.memo ??= new InodeMemo()) as InodeMemo;
+}
+
+/** The type an inode was born with; undefined before its `born` was seen. */
+export function typeOf(inode: Inode): FileType | undefined {
+  const born = inode.registers.get('born')?.[0];
+  return born && ((born.value as string).charAt(0) as FileType);
+}
+
+export function isDirectory(inode: Inode): boolean {
+  return typeOf(inode) === 'd';
+}
+
+function numberOf(inode: Inode, field: string): number {
+  return (inode.registers.get(field)?.[0]?.value as number | undefined) ?? 0;
+}
+
+/**
+ * chmod ∥ chmod: bit by bit. A bit that some writers changed takes their value; where they (or their bases) differ the stricter
+ * one: a permission, set-user-id or set-group-id bit falls, the sticky bit stays.
+ */
+export function mergeModes(values: readonly number[]): number {
+  let merged = values[0] ?? 0;
+  merged %= 65536;
+  if (values.length < 2) return merged;
+  const STICKY = 0o1000;
+  let result = 0;
+  for (let bit = 1; bit <= 0o4000; bit <<= 1) {
+    let set = false;
+    let cleared = false;
+    let changedToSet = false;
+    let changedToCleared = false;
+    for (const value of values) {
+      const after = (value % 65536) & bit;
+      const before = Math.floor(value / 65536) & bit;
+      if (after) set = true;
+      else cleared = true;
+      if (after && !before) changedToSet = true;
+      if (!after && before) changedToCleared = true;
+    }
+    const undecided = changedToSet === changedToCleared;
+    if (set && (!cleared || (undecided ? bit === STICKY : changedToSet))) result |= bit;
+  }
+  return result;
+}
+
+function headVersion(entry: Entry): HeadVersion {
+  const { manifest, size, mtime, copyIno } = parseHead(entry.value);
+  return { manifest, size, mtime, copyIno, counter: entry.counter, actor: entry.actor, stamp: entry.stamp };
+}
+
+const EPOCH: Timestamp = { s: 0, ns: 0 };
+
+function readAttributes(inode: Inode): InodeAttributes {
+  const registers = inode.registers;
+  const bornEntry = registers.get('born')?.[0];
+  const born = bornEntry && parseBorn(bornEntry.value);
+  const type = born?.type ?? 'f';
+  const heads = type === 'f' ? (registers.get('head') ?? []).map(headVersion) : [];
+  const head = heads[0];
+  const times = registers.get('times')?.[0];
+  const btime = born?.btime ?? EPOCH;
+  const target = type === 'l' ? ((registers.get('target')?.[0]?.value as string | undefined) ?? '') : '';
+  // The later of the two. Stamps of one site differ; two sites in the same microsecond: the head.
+  const timesWin =
+    times &&
+    (!head ||
+      times.stamp > head.stamp ||
+      (times.actor === head.actor && times.stamp === head.stamp && times.counter > head.counter));
+  return {
+    type,
+    mode: mergeModes((registers.get('mode') ?? []).map((entry) => entry.value as number)),
+    uid: numberOf(inode, 'uid'),
+    gid: numberOf(inode, 'gid'),
+    rdev: numberOf(inode, 'rdev'),
+    target,
+    heads,
+    head,
+    size: type === 'l' ? target.length : (head?.size ?? 0),
+    mtime: timesWin ? parseTime(times.value, 'times') : (head?.mtime ?? btime),
+    btime,
+  };
+}
+
+/** What the registers say, memoized. An inode of which only other registers came yet reads as an empty file. */
+export function attributesOf(inode: Inode): InodeAttributes {
+  const memo = memoOf(inode);
+  return (memo.attributes ??= readAttributes(inode));
+}
+
+/** An extended attribute's bytes. Of concurrent writes the latest that sets it: set beats remove. */
+export function xattrOf(inode: Inode, name: string): string | undefined {
+  for (const entry of inode.registers.get(xattrField(name)) ?? []) {
+    const value = parseXattr(entry.value);
+    if (value !== undefined) return value;
+  }
+  return undefined;
+}
+
+/** The names of the attributes that are set, sorted. */
+export function xattrNames(inode: Inode): string[] {
+  const names: string[] = [];
+  for (const field of inode.registers.keys()) {
+    if (!field.startsWith(XATTR_PREFIX)) continue;
+    const name = field.slice(XATTR_PREFIX.length);
+    if (xattrOf(inode, name) !== undefined) names.push(name);
+  }
+  return names.sort();
+}
+
+/** The heads of a file as tombstones cite them. */
+export function citedHeads(inode: Inode, actors: ActorTable): string[] {
+  return (inode.registers.get('head') ?? []).map((entry) => formatOp(entry.counter, actors.id(entry.actor)));
+}

@@ -1,0 +1,68 @@
+// scenario.ts — what a scenario file says, as values: sites, links, and the steps of a history.
+// The language is described in README.md beside this file. Paths, texts and targets are latin1 strings of their bytes.
+
+/** A path or a pattern; in quotes, `*`, `?` and `[` stand for themselves. */
+export interface Pattern {
+  readonly text: string;
+  readonly quoted: boolean;
+}
+
+/**
+ * What a person does at one site: one system call, or the few that the program of that name makes. A pattern stands for the one path
+ * that it fits at the time: names of conflict copies are not known beforehand.
+ */
+export type Action =
+  | { readonly do: 'mkdir' | 'rmdir'; readonly paths: readonly string[] }
+  | { readonly do: 'write' | 'append' | 'save-by-rename'; readonly path: Pattern; readonly text: string }
+  | { readonly do: 'truncate'; readonly path: string; readonly sizeBytes: number }
+  | { readonly do: 'mv'; readonly from: Pattern; readonly to: string }
+  | { readonly do: 'exchange'; readonly from: string; readonly to: string }
+  | { readonly do: 'rm'; readonly paths: readonly Pattern[]; readonly recursive: boolean }
+  | { readonly do: 'ln'; readonly existing: string; readonly path: string }
+  | { readonly do: 'symlink'; readonly target: string; readonly path: string }
+  | { readonly do: 'chmod'; readonly mode: number; readonly paths: readonly string[] }
+  | { readonly do: 'chown'; readonly uid: number; readonly gid: number; readonly paths: readonly string[] }
+  | { readonly do: 'touch'; readonly timeSeconds: number | null; readonly paths: readonly string[] }
+  | { readonly do: 'setxattr'; readonly path: string; readonly name: string; readonly value: string }
+  | { readonly do: 'removexattr'; readonly path: string; readonly name: string }
+  | { readonly do: 'mkfifo'; readonly path: string }
+  /** Writes `count` files; with `killAfter` the daemon is killed once that many were acknowledged, while more are on their way. */
+  | { readonly do: 'fill'; readonly path: string; readonly count: number; readonly killAfter: number | null }
+  | { readonly do: 'open'; readonly handle: string; readonly path: string }
+  | { readonly do: 'put'; readonly handle: string; readonly text: string }
+  | { readonly do: 'close'; readonly handle: string };
+
+export type Expectation =
+  | { readonly that: 'same' }
+  | { readonly that: 'exists' | 'absent'; readonly patterns: readonly Pattern[] }
+  | { readonly that: 'cat'; readonly path: string; readonly text: string }
+  | { readonly that: 'copies'; readonly pattern: Pattern; readonly texts: readonly string[] }
+  | { readonly that: 'names'; readonly path: string; readonly patterns: readonly Pattern[] }
+  | { readonly that: 'attribute'; readonly attribute: AttributeName; readonly path: string; readonly value: string }
+  | { readonly that: 'xattr'; readonly path: string; readonly name: string; readonly value: string }
+  | { readonly that: 'linked'; readonly paths: readonly string[] }
+  | { readonly that: 'conflicts'; readonly count: number };
+
+/** Attributes that `expect` compares as text: `0644`, `file`, `2`, `1000:100`, `target/of/symlink`, seconds since 1970. */
+export const ATTRIBUTE_NAMES = ['mode', 'type', 'nlink', 'owner', 'target', 'mtime'] as const;
+export type AttributeName = (typeof ATTRIBUTE_NAMES)[number];
+
+export type Step = { readonly line: number; readonly source: string } & (
+  | { readonly step: 'act'; readonly site: string; readonly action: Action; readonly failsWith: string | null }
+  /** Sites in different groups cannot reach each other. */
+  | { readonly step: 'partition'; readonly groups: readonly (readonly string[])[] }
+  | { readonly step: 'heal' }
+  | { readonly step: 'sync' }
+  | { readonly step: 'kill' | 'restart'; readonly site: string }
+  | { readonly step: 'expect'; readonly sites: readonly string[] | null; readonly expectation: Expectation }
+);
+
+export interface Scenario {
+  /** The file's name without its ending. */
+  readonly name: string;
+  readonly file: string;
+  readonly sites: readonly string[];
+  /** Pairs of sites that dial each other, the one listed first in `sites` first. */
+  readonly links: readonly (readonly [string, string])[];
+  readonly steps: readonly Step[];
+}

@@ -1,0 +1,136 @@
+// stage.ts — where a scenario is played: sites that can be cut off from each other, killed and started again.
+
+import { Cluster } from '../sites/cluster.js';
+import type { StatusReport } from '../sites/site.js';
+import type { Scenario } from './scenario.js';
+
+export interface Stage {
+  /** Where the site's tree is. */
+  root(site: string): string;
+  isAlive(site: string): boolean;
+  digest(site: string): Promise<string>;
+  conflicts(site: string): Promise<number>;
+  /** Sites in different groups cannot reach each other from now on. All sites sync first as far as they can. */
+  partition(groups: readonly (readonly string[])[]): Promise<void>;
+  /** Restores all links. */
+  heal(): Promise<void>;
+  /** Returns when all sites that can reach each other have the same. */
+  sync(): Promise<void>;
+  kill(site: string): Promise<void>;
+  restart(site: string): Promise<void>;
+}
+
+/** Real sites with real mounts, joined as the scenario's links say. */
+export class ClusterStage implements Stage {
+  private groups: readonly (readonly string[])[];
+
+  private constructor(
+    readonly cluster: Cluster,
+    private readonly scenario: Scenario,
+  ) {
+    this.groups = [scenario.sites];
+  }
+
+  /** Creates the volume at the first site, joins the others, and waits until every link is up. On failure the cluster stays open. */
+  static async open(cluster: Cluster, scenario: Scenario): Promise<ClusterStage> {
+    const stage = new ClusterStage(cluster, scenario);
+    for (const [index, name] of scenario.sites.entries()) {
+      const site = cluster.addSite(name);
+      if (index === 0) {
+        await site.create(scenario.name);
+        continue;
+      }
+      const [inviter, ...others] = stage.neighbours(name).filter((peer) => scenario.sites.indexOf(peer) < index);
+      await site.join(await cluster.site(inviter!).invite());
+      for (const other of others) await site.addPeer((await cluster.site(other).status()).listen);
+    }
+    await stage.linksUp();
+    await stage.sync();
+    return stage;
+  }
+
+  root(site: string): string {
+    return this.cluster.site(site).mountpoint;
+  }
+
+  isAlive(site: string): boolean {
+    return this.cluster.site(site).daemonPid !== null;
+  }
+
+  async digest(site: string): Promise<string> {
+    return (await this.cluster.site(site).status()).digest;
+  }
+
+  async conflicts(site: string): Promise<number> {
+    return (await this.cluster.site(site).status()).conflicts;
+  }
+
+  async partition(groups: readonly (readonly string[])[]): Promise<void> {
+    await this.sync();
+    await this.regroup(groups);
+  }
+
+  async heal(): Promise<void> {
+    await this.regroup([this.scenario.sites]);
+    await this.sync();
+  }
+
+  async sync(): Promise<void> {
+    for (const group of this.groups) {
+      const alive = group.filter((name) => this.isAlive(name));
+      if (alive.length > 1) await this.cluster.settle(alive.map((name) => this.cluster.site(name)));
+    }
+  }
+
+  async kill(site: string): Promise<void> {
+    await this.cluster.site(site).kill();
+  }
+
+  async restart(name: string): Promise<void> {
+    const site = this.cluster.site(name);
+    await site.mount();
+    for (const peer of this.neighbours(name)) {
+      if (this.canReach(name, peer)) await site.resume(peer);
+      else await site.pause(peer);
+    }
+    await this.linksUp();
+  }
+
+  private async regroup(groups: readonly (readonly string[])[]): Promise<void> {
+    const before = this.groups;
+    this.groups = groups;
+    for (const link of this.scenario.links) {
+      const could = before.some((group) => link.every((name) => group.includes(name)));
+      const can = this.canReach(...link);
+      if (could === can) continue;
+      // Both ends: neither may dial the other.
+      for (const [name, peer] of [link, link.toReversed() as [string, string]]) {
+        if (!this.isAlive(name)) continue;
+        if (can) await this.cluster.site(name).resume(peer);
+        else await this.cluster.site(name).pause(peer);
+      }
+    }
+    await this.linksUp();
+  }
+
+  /** Waits until every link is in the state that it should be in. */
+  private async linksUp(): Promise<void> {
+    for (const name of this.scenario.sites.filter((each) => this.isAlive(each))) {
+      const expected = this.neighbours(name)
+        .filter((peer) => this.isAlive(peer))
+        .map((peer) => ({ peer, state: this.canReach(name, peer) ? 'connected' : 'paused' }));
+      const shown = expected.map(({ peer, state }) => `${state} ${state === 'connected' ? 'to' : 'from'} ${peer}`);
+      const holds = (status: StatusReport): boolean =>
+        expected.every(({ peer, state }) => status.peers.some((each) => each.site === peer && each.state === state));
+      await this.cluster.site(name).statusUntil(shown.join(', '), holds);
+    }
+  }
+
+  private neighbours(name: string): string[] {
+    return this.scenario.links.filter((link) => link.includes(name)).map(([a, b]) => (a === name ? b : a));
+  }
+
+  private canReach(a: string, b: string): boolean {
+    return this.groups.some((group) => group.includes(a) && group.includes(b));
+  }
+}

@@ -1,0 +1,88 @@
+// cluster.ts — sites of one volume in a temporary directory that is gone afterwards, whatever happens.
+// Invariant: after close(), or after the process ended for any reason but SIGKILL, no daemon, mount or file of the cluster is left.
+
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { detachBelow, mountsBelow } from './mounts.js';
+import { signalProcess } from './processes.js';
+import { Site } from './site.js';
+import { Watchdog } from './watchdog.js';
+
+const open = new Set<Cluster>();
+
+export class Cluster {
+  /** Holds mountpoints, state directories, and whatever else a test wants gone afterwards. */
+  readonly directory: string;
+  readonly sites = new Map<string, Site>();
+  private readonly watchdog = new Watchdog();
+
+  constructor(prefix: string) {
+    installSignalHandlers();
+    this.directory = realpathSync(mkdtempSync(join(tmpdir(), `${prefix}-`)));
+    // Tests change to other users on the mount; they must be able to get there.
+    chmodSync(this.directory, 0o755);
+    open.add(this);
+  }
+
+  /** Adds a site; it has no volume yet. `mountOptions` as mount(8) spells them. */
+  addSite(name: string, mountOptions: readonly string[] = []): Site {
+    const site = new Site(name, this.directory, this.watchdog, mountOptions);
+    this.sites.set(name, site);
+    return site;
+  }
+
+  site(name: string): Site {
+    const site = this.sites.get(name);
+    if (site === undefined) throw new Error(`no site ${name}`);
+    return site;
+  }
+
+  /** A plain directory beside the mountpoints. */
+  scratch(name: string): string {
+    const directory = join(this.directory, name);
+    mkdirSync(directory);
+    return directory;
+  }
+
+  /** Syncs all given sites until changes have crossed every chain of links among them. */
+  async settle(sites: readonly Site[] = [...this.sites.values()]): Promise<void> {
+    // A change crosses one link per round at least; a chain of n sites has n - 1 links.
+    for (let round = 1; round < Math.max(2, sites.length); round++) {
+      for (const site of sites) await site.sync();
+    }
+  }
+
+  /** Ends the daemons, and removes everything; with `keep` the files stay where they are, unmounted. */
+  async close(keep = false): Promise<void> {
+    try {
+      await Promise.all([...this.sites.values()].map((site) => site.end()));
+    } finally {
+      await this.watchdog.close();
+      await detachBelow(this.directory);
+      if (!keep) await rm(this.directory, { recursive: true, force: true });
+      open.delete(this);
+    }
+  }
+
+  /** {@link close} for a process that is about to end: synchronous, and by force. */
+  closeNow(): void {
+    for (const site of this.sites.values()) if (site.daemonPid !== null) signalProcess(site.daemonPid, 'SIGKILL');
+    for (const mount of mountsBelow(this.directory)) execFileSync('umount', ['--lazy', mount.mountpoint]);
+    rmSync(this.directory, { recursive: true, force: true });
+    open.delete(this);
+  }
+}
+
+let installed = false;
+function installSignalHandlers(): void {
+  if (installed) return;
+  installed = true;
+  process.on('exit', () => {
+    for (const cluster of open) cluster.closeNow();
+  });
+  const signals = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
+  for (const [signal, number] of Object.entries(signals)) process.on(signal, () => process.exit(128 + number));
+}

@@ -1,0 +1,167 @@
+// site.ts — one real site of a volume on this machine: its own mountpoint, state directory and daemon, driven by the command line.
+
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { run } from './command.js';
+import { processEnd, signalProcess } from './processes.js';
+import type { Watchdog } from './watchdog.js';
+import { weftChecked } from './weft-command.js';
+
+/** What scripts read of `weft status --json`; the contract is in README.md. */
+export interface StatusReport {
+  readonly site: string;
+  readonly listen: string;
+  readonly digest: string;
+  readonly pid: number;
+  readonly conflicts: number;
+  readonly rssBytes: number;
+  readonly peers: readonly {
+    readonly site: string;
+    readonly state: 'connected' | 'paused' | 'unreachable';
+    readonly behindCommits: number;
+    readonly aheadCommits: number;
+  }[];
+}
+
+export class Site {
+  readonly mountpoint: string;
+  readonly state: string;
+  /** The daemon's process id while it runs. */
+  private pid: number | null = null;
+
+  constructor(
+    readonly name: string,
+    directory: string,
+    private readonly watchdog: Watchdog,
+    private readonly mountOptions: readonly string[] = [],
+  ) {
+    this.mountpoint = join(directory, name);
+    this.state = join(directory, `${name}.state`);
+    mkdirSync(this.mountpoint);
+  }
+
+  get daemonPid(): number | null {
+    return this.pid;
+  }
+
+  /** A new volume, mounted here. */
+  async create(volume: string): Promise<void> {
+    await weftChecked(['create', volume, this.mountpoint, ...this.flags()]);
+    await this.noteDaemon();
+  }
+
+  /** Joins the volume of an invite, and mounts it. */
+  async join(invite: string): Promise<void> {
+    await weftChecked(['join', invite, this.mountpoint, ...this.flags()]);
+    await this.noteDaemon();
+  }
+
+  /** Mounts again, after {@link umount} or {@link kill}. */
+  async mount(): Promise<void> {
+    await weftChecked(['mount', this.mountpoint, '--state', this.state]);
+    await this.noteDaemon();
+  }
+
+  async umount(): Promise<void> {
+    const pid = this.pid;
+    await weftChecked(['umount', this.mountpoint]);
+    if (pid !== null) await processEnd(pid, 10_000);
+    this.forgetDaemon();
+  }
+
+  /** SIGKILLs the daemon and waits until it is gone. The dead mount stays, as after a crash. */
+  async kill(): Promise<void> {
+    if (this.pid === null) return;
+    signalProcess(this.pid, 'SIGKILL');
+    await processEnd(this.pid, 10_000);
+    this.forgetDaemon();
+  }
+
+  async invite(): Promise<string> {
+    return (await weftChecked(['invite', this.mountpoint])).trim();
+  }
+
+  async status(): Promise<StatusReport> {
+    const text = await weftChecked(['status', this.mountpoint, '--json']);
+    try {
+      return JSON.parse(text) as StatusReport;
+    } catch (error) {
+      throw new Error(`weft status --json printed no JSON object: ${text.slice(0, 400)}`, { cause: error });
+    }
+  }
+
+  /** `weft sync --wait`: returns when all reachable peers and this site have the same. */
+  async sync(timeoutMs = 60_000): Promise<void> {
+    await weftChecked(['sync', '--wait', this.mountpoint], { timeoutMs });
+  }
+
+  /** Cuts the link to a peer, or all links. */
+  async pause(peer?: string): Promise<void> {
+    await weftChecked(['link', 'pause', this.mountpoint, ...(peer === undefined ? [] : [peer])]);
+  }
+
+  async resume(peer?: string): Promise<void> {
+    await weftChecked(['link', 'resume', this.mountpoint, ...(peer === undefined ? [] : [peer])]);
+  }
+
+  /** Dials a further peer at HOST:PORT. */
+  async addPeer(address: string): Promise<void> {
+    await weftChecked(['link', 'add', this.mountpoint, address]);
+  }
+
+  /** Resolves when `accept` holds of the status; rejects with the last status after `timeoutMs`. */
+  async statusUntil(
+    what: string,
+    accept: (status: StatusReport) => boolean,
+    timeoutMs = 20_000,
+  ): Promise<StatusReport> {
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      const status = await this.status();
+      if (accept(status)) return status;
+      if (Date.now() > deadline) {
+        throw new Error(
+          `${this.name}: not ${what} after ${timeoutMs / 1000} s; peers: ${JSON.stringify(status.peers)}`,
+        );
+      }
+      await sleep(50);
+    }
+  }
+
+  /** Ends the daemon by whatever means it takes. Never rejects because the daemon is ill: then it is killed. */
+  async end(): Promise<void> {
+    if (this.pid === null) return;
+    const pid = this.pid;
+    const result = await run('umount', [this.mountpoint], { timeoutMs: 10_000 }).catch(() => null);
+    const left =
+      result?.code === 0 &&
+      (await processEnd(pid, 10_000)
+        .then(() => true)
+        .catch(() => false));
+    if (!left) await this.kill();
+    this.forgetDaemon();
+  }
+
+  /** The last lines of the daemon's log, for failure reports. */
+  logTail(lines = 15): string {
+    const log = join(this.state, 'daemon.log');
+    if (!existsSync(log)) return '';
+    return readFileSync(log, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+  }
+
+  private flags(): string[] {
+    const options = this.mountOptions.flatMap((option) => ['-o', option]);
+    return ['--site', this.name, '--state', this.state, ...options];
+  }
+
+  private async noteDaemon(): Promise<void> {
+    this.pid = (await this.status()).pid;
+    this.watchdog.watch(this.pid);
+  }
+
+  private forgetDaemon(): void {
+    if (this.pid !== null) this.watchdog.unwatch(this.pid);
+    this.pid = null;
+  }
+}

@@ -1,0 +1,206 @@
+// local-file.ts — a sparse file in the state directory, with the operations that POSIX asks of one, on every local filesystem.
+// Invariant: `length` is the file's length. An operation that fails leaves it as it was. Errors are PosixErrors.
+
+import {
+  closeSync,
+  fdatasyncSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { CorruptionError } from '../codec/bytes.js';
+import { PosixError, posixError } from '../errno.js';
+import { sizeAfter } from './fallocate-rules.js';
+import { fallocate, seekData, seekHole } from './sparse-file.js';
+import { withErrno } from './system-error.js';
+import {
+  FALLOC_COLLAPSE_RANGE,
+  FALLOC_INSERT_RANGE,
+  FALLOC_KEEP_SIZE,
+  FALLOC_PUNCH_HOLE,
+  FALLOC_ZERO_RANGE,
+} from './writable-content.js';
+
+/** Where ext4 with blocks of 4 KiB ends: a longer file is refused with EFBIG, whatever lies below. Bytes. */
+export const MAX_LOCAL_BYTES = 2 ** 44 - 4096;
+
+const PUNCH = FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE;
+const COPY_BYTES = 1 << 20;
+
+export class LocalFile {
+  readonly path: string;
+  private readonly fd: number;
+  private bytes: number;
+  private directoryUnsynced = true;
+
+  private constructor(path: string, fd: number) {
+    this.path = path;
+    this.fd = fd;
+    this.bytes = fstatSync(fd).size;
+  }
+
+  /** A new file of `length` bytes of hole, at a path where nothing is. EFBIG, ENOSPC. */
+  static create(path: string, length: number): LocalFile {
+    if (length > MAX_LOCAL_BYTES) throw posixError('EFBIG');
+    return withErrno(() => {
+      const file = new LocalFile(path, openSync(path, 'wx+', 0o600));
+      try {
+        if (length > 0) file.truncate(length);
+      } catch (error) {
+        file.remove();
+        throw error;
+      }
+      return file;
+    });
+  }
+
+  /** A file that {@link create} made before this process started. CorruptionError when it is gone. */
+  static open(path: string): LocalFile {
+    try {
+      return withErrno(() => new LocalFile(path, openSync(path, 'r+')));
+    } catch (error) {
+      if (error instanceof PosixError && error.code === 'ENOENT') {
+        throw new CorruptionError(`working copy ${path} is gone`);
+      }
+      throw error;
+    }
+  }
+
+  get length(): number {
+    return this.bytes;
+  }
+
+  /** Fills `into` from `at` with [from, to), which lies below the length. */
+  read(from: number, to: number, into: Buffer, at: number): void {
+    withErrno(() => {
+      while (from < to) {
+        const count = readSync(this.fd, into, at, to - from, from);
+        if (count === 0) throw new CorruptionError(`working copy ${this.path} ends at ${from}, not at ${this.bytes}`);
+        from += count;
+        at += count;
+      }
+    });
+  }
+
+  write(offset: number, data: Uint8Array): void {
+    const end = offset + data.length;
+    if (end > MAX_LOCAL_BYTES) throw posixError('EFBIG');
+    this.restoringLength(() => {
+      for (let done = 0; done < data.length;) done += writeSync(this.fd, data, done, data.length - done, offset + done);
+    });
+    if (end > this.bytes) this.bytes = end;
+  }
+
+  truncate(length: number): void {
+    if (length > MAX_LOCAL_BYTES) throw posixError('EFBIG');
+    withErrno(() => ftruncateSync(this.fd, length));
+    this.bytes = length;
+  }
+
+  /** fallocate(2), whose arguments were checked. Modes that the local filesystem lacks (tmpfs knows two) are put together from others. */
+  fallocate(mode: number, offset: number, length: number): void {
+    this.restoringLength(() => {
+      try {
+        fallocate(this.fd, mode, offset, length);
+      } catch (error) {
+        if (!(error instanceof PosixError && error.code === 'EOPNOTSUPP')) throw error;
+        this.fallocateByHand(mode, offset, length);
+      }
+    });
+    this.bytes = sizeAfter(mode, offset, length, this.bytes);
+  }
+
+  private fallocateByHand(mode: number, offset: number, length: number): void {
+    switch (mode) {
+      case FALLOC_ZERO_RANGE:
+      case FALLOC_ZERO_RANGE | FALLOC_KEEP_SIZE:
+        fallocate(this.fd, PUNCH, offset, length);
+        fallocate(this.fd, mode & FALLOC_KEEP_SIZE, offset, length);
+        break;
+      case FALLOC_COLLAPSE_RANGE:
+        for (let from = offset + length; from < this.bytes; from += COPY_BYTES) {
+          this.copy(from, from - length, Math.min(COPY_BYTES, this.bytes - from));
+        }
+        ftruncateSync(this.fd, this.bytes - length);
+        break;
+      case FALLOC_INSERT_RANGE:
+        ftruncateSync(this.fd, this.bytes + length);
+        for (let to = this.bytes; to > offset; to -= COPY_BYTES) {
+          const from = Math.max(offset, to - COPY_BYTES);
+          this.copy(from, from + length, to - from);
+        }
+        fallocate(this.fd, PUNCH, offset, length);
+        break;
+      default:
+        throw posixError('EOPNOTSUPP');
+    }
+  }
+
+  private copy(from: number, to: number, length: number): void {
+    const buffer = Buffer.allocUnsafe(length);
+    let have = 0;
+    while (have < length) {
+      const count = readSync(this.fd, buffer, have, length - have, from + have);
+      if (count === 0) throw new CorruptionError(`working copy ${this.path} ends at ${from + have}`);
+      have += count;
+    }
+    for (let done = 0; done < length;) done += writeSync(this.fd, buffer, done, length - done, to + done);
+  }
+
+  /** Runs an operation that may lengthen the file; when it fails, what it added at the end goes again. */
+  private restoringLength(operation: () => void): void {
+    try {
+      withErrno(operation);
+    } catch (error) {
+      withErrno(() => {
+        if (fstatSync(this.fd).size > this.bytes) ftruncateSync(this.fd, this.bytes);
+      });
+      throw error;
+    }
+  }
+
+  /** The first byte at or after `offset` in a part that has data; -1 when there is none. */
+  nextData(offset: number): number {
+    return seekData(this.fd, offset);
+  }
+
+  /** The first byte at or after `offset` in a hole, the end counting as one; -1 at or past the end. */
+  nextHole(offset: number): number {
+    return seekHole(this.fd, offset);
+  }
+
+  /** st_blocks: units of 512 bytes. */
+  blocks(): number {
+    return withErrno(() => fstatSync(this.fd).blocks);
+  }
+
+  /** fdatasync, and the first time fsync of the directory too. */
+  sync(): void {
+    withErrno(() => {
+      fdatasyncSync(this.fd);
+      if (!this.directoryUnsynced) return;
+      const directory = openSync(dirname(this.path), 'r');
+      try {
+        fsyncSync(directory);
+      } finally {
+        closeSync(directory);
+      }
+      this.directoryUnsynced = false;
+    });
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+
+  /** Closes and unlinks. */
+  remove(): void {
+    this.close();
+    withErrno(() => unlinkSync(this.path));
+  }
+}

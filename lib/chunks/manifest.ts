@@ -1,0 +1,201 @@
+// manifest.ts — a version of a file: its size and where its bytes are. Itself an object, named by the SHA-256 of its encoding.
+// Invariant: the encoding is canonical (one manifest, one sequence of bytes), and extents tile [0, size) without gap or overlap.
+// A file below INLINE_LIMIT carries its bytes inside and names no chunk; any other never carries bytes.
+//
+//   'W' 'M' version u8 = 1, form u8 (0 inline, 1 extents)
+//   inline:   size varint, bytes
+//   extents:  size varint, count varint, then per extent: length varint and the chunk's 32-byte id, or 0 and the hole's length varint
+//
+// Offsets are not stored: each extent starts where the one before it ends.
+
+import { ByteReader, ByteWriter, CorruptionError } from '../codec/bytes.js';
+import type { ObjectId } from '../crdt/ids.js';
+import { posixError } from '../errno.js';
+import { BLOCK_BYTES, SECTOR_BYTES } from './writable-content.js';
+
+/** A file of fewer bytes than this is inline in its manifest. */
+export const INLINE_LIMIT = 65_536;
+/** No chunk is longer, in bytes. */
+export const MAX_CHUNK_BYTES = 1 << 20;
+/** A run of zeros is kept as a hole from this length on, in bytes. */
+export const MIN_HOLE_BYTES = 65_536;
+/** No manifest is longer, in bytes: enough for 500 GB in chunks of the average length. */
+export const MAX_MANIFEST_BYTES = 64 << 20;
+/** A file is at most this long, in bytes: safe integers, and room for the 2^63-1 of the kernel to be refused. */
+export const MAX_FILE_BYTES = Number.MAX_SAFE_INTEGER;
+
+const MAGIC_0 = 0x57; // W
+const MAGIC_1 = 0x4d; // M
+const VERSION = 1;
+const FORM_INLINE = 0;
+const FORM_EXTENTS = 1;
+const ID_BYTES = 32;
+/** In place of a length: a hole follows. */
+const HOLE = 0;
+
+/** A part of a file, in bytes. */
+export interface Extent {
+  readonly offset: number;
+  readonly length: number;
+  /** The chunk that holds exactly these bytes; null: a hole, read as zeros. */
+  readonly chunk: ObjectId | null;
+}
+
+export interface Manifest {
+  /** Bytes. */
+  readonly size: number;
+  /** In order, tiling [0, size); empty when inline. */
+  readonly extents: readonly Extent[];
+  /** All bytes of a file below INLINE_LIMIT, else null. Not to be changed. */
+  readonly inline: Buffer | null;
+}
+
+export const EMPTY_MANIFEST: Manifest = { size: 0, extents: [], inline: Buffer.alloc(0) };
+
+/** The manifest of a file below INLINE_LIMIT. Keeps `bytes`, does not copy them. */
+export function inlineManifest(bytes: Buffer): Manifest {
+  if (bytes.length >= INLINE_LIMIT) throw new RangeError(`${bytes.length} bytes are too many to be inline`);
+  return { size: bytes.length, extents: [], inline: bytes };
+}
+
+/** The canonical bytes of a manifest. EFBIG when they would be more than MAX_MANIFEST_BYTES. A manifest that breaks the rules above is our bug. */
+export function encodeManifest(manifest: Manifest): Buffer {
+  const { size, extents, inline } = manifest;
+  const writer = new ByteWriter(16 + (inline ? inline.length : extents.length * (ID_BYTES + 4)));
+  writer.u8(MAGIC_0).u8(MAGIC_1).u8(VERSION);
+  if (inline) {
+    if (size >= INLINE_LIMIT || inline.length !== size) throw new RangeError(`inline manifest of ${size} bytes`);
+    writer.u8(FORM_INLINE).varint(size).raw(inline);
+    return writer.view();
+  }
+  if (size < INLINE_LIMIT) throw new RangeError(`manifest of ${size} bytes must be inline`);
+  writer.u8(FORM_EXTENTS).varint(size).varint(extents.length);
+  let end = 0;
+  for (const extent of extents) {
+    if (extent.offset !== end) throw new RangeError(`extent at ${extent.offset} does not follow ${end}`);
+    checkLength(extent, RangeError);
+    if (extent.chunk === null) writer.u8(HOLE).varint(extent.length);
+    else writer.varint(extent.length).raw(Buffer.from(extent.chunk, 'hex'));
+    end += extent.length;
+  }
+  if (end !== size) throw new RangeError(`extents end at ${end}, the file at ${size}`);
+  if (writer.length > MAX_MANIFEST_BYTES) throw posixError('EFBIG');
+  return writer.view();
+}
+
+function checkLength(extent: Extent, Kind: new (what: string) => Error): void {
+  const { offset, length, chunk } = extent;
+  if (length < 1 || (chunk !== null && length > MAX_CHUNK_BYTES)) {
+    throw new Kind(`manifest: extent at ${offset} has ${length} bytes`);
+  }
+}
+
+/** Reads a manifest; CorruptionError for anything that {@link encodeManifest} would not have written. `inline` is a view on `bytes`. */
+export function decodeManifest(bytes: Buffer): Manifest {
+  const reader = new ByteReader(bytes);
+  if (reader.u8('manifest magic') !== MAGIC_0 || reader.u8('manifest magic') !== MAGIC_1) {
+    throw new CorruptionError('manifest: these bytes are not one');
+  }
+  const version = reader.u8('manifest version');
+  if (version !== VERSION) {
+    throw new CorruptionError(`manifest: version ${version} is not known here, this software reads ${VERSION}`);
+  }
+  const form = reader.u8('manifest form');
+  const size = canonicalVarint(reader, 'manifest size');
+  const manifest =
+    form === FORM_INLINE
+      ? { size, extents: [], inline: decodeInline(reader, size) }
+      : { size, extents: decodeExtents(reader, form, size), inline: null };
+  reader.finish('manifest');
+  return manifest;
+}
+
+function decodeInline(reader: ByteReader, size: number): Buffer {
+  if (size >= INLINE_LIMIT) throw new CorruptionError(`manifest: ${size} bytes are too many to be inline`);
+  return reader.view(size, 'manifest inline bytes');
+}
+
+function decodeExtents(reader: ByteReader, form: number, size: number): Extent[] {
+  if (form !== FORM_EXTENTS) throw new CorruptionError(`manifest: unknown form ${form}`);
+  if (size < INLINE_LIMIT) throw new CorruptionError(`manifest: ${size} bytes must be inline`);
+  const count = canonicalVarint(reader, 'manifest extent count');
+  // No count is believed before the bytes are there: an extent takes at least one.
+  if (count > reader.remaining) throw new CorruptionError(`manifest: ${count} extents in ${reader.remaining} bytes`);
+  const extents: Extent[] = [];
+  let offset = 0;
+  let afterHole = false;
+  for (let i = 0; i < count; i++) {
+    const word = canonicalVarint(reader, 'manifest extent');
+    const hole = word === HOLE;
+    const length = hole ? canonicalVarint(reader, 'manifest hole') : word;
+    if (hole && afterHole) throw new CorruptionError(`manifest: two holes in a row at ${offset}`);
+    const chunk = hole ? null : reader.view(ID_BYTES, 'manifest chunk id').toString('hex');
+    const extent: Extent = { offset, length, chunk };
+    checkLength(extent, CorruptionError);
+    if (length > size - offset) throw new CorruptionError(`manifest: extent at ${offset} ends past the size ${size}`);
+    extents.push(extent);
+    offset += length;
+    afterHole = hole;
+  }
+  if (offset !== size) throw new CorruptionError(`manifest: extents end at ${offset}, the file at ${size}`);
+  return extents;
+}
+
+/** A varint in its shortest form: else two encodings would name one manifest. */
+function canonicalVarint(reader: ByteReader, what: string): number {
+  const start = reader.offset;
+  const value = reader.varint(what);
+  if (reader.offset - start > 1 && reader.buffer[reader.offset - 1] === 0) {
+    throw new CorruptionError(`${what}: varint is not in its shortest form`);
+  }
+  return value;
+}
+
+/** Index of the extent that holds byte `offset`; `extents.length` past the end. */
+export function extentIndex(manifest: Manifest, offset: number): number {
+  const { extents } = manifest;
+  let low = 0;
+  let high = extents.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const extent = extents[middle]!;
+    if (extent.offset + extent.length <= offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The ids of all chunks, each once. */
+export function chunksOf(manifest: Manifest): ObjectId[] {
+  const ids = new Set<ObjectId>();
+  for (const extent of manifest.extents) if (extent.chunk !== null) ids.add(extent.chunk);
+  return [...ids];
+}
+
+/** The first byte at or after `offset` that is not in a hole; -1 when there is none. */
+export function nextData(manifest: Manifest, offset: number): number {
+  if (offset >= manifest.size) return -1;
+  if (manifest.inline) return offset;
+  for (let i = extentIndex(manifest, offset); i < manifest.extents.length; i++) {
+    const extent = manifest.extents[i]!;
+    if (extent.chunk !== null) return Math.max(offset, extent.offset);
+  }
+  return -1;
+}
+
+/** The first byte at or after `offset` that is in a hole, the end of the file counting as one; -1 at or past the end. */
+export function nextHole(manifest: Manifest, offset: number): number {
+  if (offset >= manifest.size) return -1;
+  for (let i = extentIndex(manifest, offset); i < manifest.extents.length; i++) {
+    const extent = manifest.extents[i]!;
+    if (extent.chunk === null) return Math.max(offset, extent.offset);
+  }
+  return manifest.size;
+}
+
+/** st_blocks of a version: its data in whole blocks of 4 KiB, in units of 512 bytes. */
+export function blocksOf(manifest: Manifest): number {
+  let bytes = manifest.inline ? manifest.size : 0;
+  for (const extent of manifest.extents) if (extent.chunk !== null) bytes += extent.length;
+  return Math.ceil(bytes / BLOCK_BYTES) * (BLOCK_BYTES / SECTOR_BYTES);
+}

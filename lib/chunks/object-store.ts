@@ -1,0 +1,235 @@
+// object-store.ts — the objects that this site holds: an index in SQLite over packs. Site thread only, the one writer.
+// Invariant: `get` returns exactly the bytes that the id names, or throws; an object is in `object` or in `missing`, never in both.
+// It shares the site thread's connection inside its open transaction: it never begins, commits or waits for the disk by itself.
+
+import { mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Database, Statement } from 'better-sqlite3';
+import { LRUCache } from 'lru-cache';
+import { CorruptionError } from '../codec/bytes.js';
+import type { ObjectId } from '../crdt/ids.js';
+import { AbsentObjects } from './absent-objects.js';
+import { objectIdOf } from './object-kind.js';
+import type { MissingObject, ObjectKind } from './object-kind.js';
+import { PackReader } from './pack-reader.js';
+import { PackWriter, scanPack } from './pack.js';
+import type { PackedObject } from './pack.js';
+
+/** What readers of content need of a store. */
+export interface ObjectSource {
+  has(id: ObjectId): boolean;
+  /** The object's bytes, shared: not to be changed. AbsentObjects, CorruptionError. */
+  get(id: ObjectId): Buffer;
+}
+
+export interface ObjectStoreOptions {
+  /** Verified objects kept in memory, in bytes. */
+  readonly cacheBytes?: number;
+  /** Called after an object was found damaged and put on the missing list. */
+  readonly onCorrupt?: (id: ObjectId, error: CorruptionError) => void;
+}
+
+const CACHE_BYTES = 64 << 20;
+/** The cache counts at least this for an object, in bytes: its own bookkeeping. */
+const ENTRY_BYTES = 256;
+
+/** The tables; created where absent. `missing` is in order of kind, so that manifests, which name the chunks, are asked for first. */
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS pack (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+  CREATE TABLE IF NOT EXISTS object (
+    id BLOB PRIMARY KEY, pack INTEGER NOT NULL, offset INTEGER NOT NULL,
+    stored INTEGER NOT NULL, raw INTEGER NOT NULL, kind INTEGER NOT NULL, flags INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS missing (kind INTEGER NOT NULL, id BLOB NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
+`;
+
+/** Finds an object's place; shared with {@link ObjectReader}. */
+export const LOCATE = `
+  SELECT pack.name AS pack, offset, stored, raw, kind, flags FROM object JOIN pack ON pack.number = object.pack WHERE id = ?
+`;
+
+export class ObjectStore implements ObjectSource {
+  private readonly directory: string;
+  private readonly writer: PackWriter;
+  private readonly reader: PackReader;
+  private readonly cache: LRUCache<ObjectId, Buffer>;
+  private readonly onCorrupt: (id: ObjectId, error: CorruptionError) => void;
+  private readonly packNumbers = new Map<string, number>();
+  private missingObjects: number;
+  /** Computed when first asked for: it reads the whole index. */
+  private storedBytes: number | undefined;
+
+  private readonly selectHas: Statement<[Buffer]>;
+  private readonly selectPlace: Statement<[Buffer]>;
+  private readonly insertObject: Statement<[Buffer, number, number, number, number, number, number]>;
+  private readonly deleteObject: Statement<[Buffer]>;
+  private readonly insertMissing: Statement<[number, Buffer]>;
+  private readonly deleteMissing: Statement<[number, Buffer]>;
+  private readonly selectMissing: Statement<[number, Buffer, number]>;
+  private readonly selectBytes: Statement<[]>;
+
+  private readonly db: Database;
+
+  /** `directory` holds the packs; it is created where absent. */
+  constructor(db: Database, directory: string, options: ObjectStoreOptions = {}) {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    this.db = db;
+    this.directory = directory;
+    this.writer = new PackWriter(directory, 'site');
+    this.reader = new PackReader(directory);
+    this.onCorrupt = options.onCorrupt ?? (() => {});
+    this.cache = new LRUCache({
+      maxSize: options.cacheBytes ?? CACHE_BYTES,
+      sizeCalculation: (bytes) => bytes.length + ENTRY_BYTES,
+    });
+    db.exec(SCHEMA);
+    this.selectHas = db.prepare<[Buffer]>('SELECT 1 FROM object WHERE id = ?').pluck();
+    this.selectPlace = db.prepare(LOCATE);
+    this.insertObject = db.prepare('INSERT OR IGNORE INTO object VALUES (?, ?, ?, ?, ?, ?, ?)');
+    this.deleteObject = db.prepare('DELETE FROM object WHERE id = ?');
+    this.insertMissing = db.prepare('INSERT OR IGNORE INTO missing VALUES (?, ?)');
+    this.deleteMissing = db.prepare('DELETE FROM missing WHERE kind = ? AND id = ?');
+    this.selectMissing = db.prepare('SELECT kind, id FROM missing WHERE (kind, id) > (?, ?) ORDER BY kind, id LIMIT ?');
+    this.selectBytes = db.prepare<[]>('SELECT total(stored) FROM object').pluck();
+    this.missingObjects = db.prepare<[], number>('SELECT count(*) FROM missing').pluck().get()!;
+    for (const row of db.prepare<[], { number: number; name: string }>('SELECT number, name FROM pack').iterate()) {
+      this.packNumbers.set(row.name, row.number);
+    }
+  }
+
+  has(id: ObjectId): boolean {
+    return this.cache.has(id) || this.selectHas.get(Buffer.from(id, 'hex')) !== undefined;
+  }
+
+  /**
+   * The object's bytes, shared with other callers: not to be changed. Not held: AbsentObjects. Held but damaged: the object
+   * becomes a missing one, which a peer can supply again, and CorruptionError is thrown.
+   */
+  get(id: ObjectId): Buffer {
+    let bytes = this.cache.get(id);
+    if (bytes === undefined) {
+      bytes = this.load(id);
+      this.cache.set(id, bytes);
+    }
+    return bytes;
+  }
+
+  private load(id: ObjectId): Buffer {
+    const object = this.locate(id);
+    if (!object) throw new AbsentObjects([id]);
+    try {
+      return this.reader.read(object);
+    } catch (error) {
+      if (error instanceof CorruptionError) this.condemn(object, error);
+      throw error;
+    }
+  }
+
+  /** Where the object lies; undefined when it is not held. */
+  locate(id: ObjectId): PackedObject | undefined {
+    const place = this.selectPlace.get(Buffer.from(id, 'hex')) as Omit<PackedObject, 'id'> | undefined;
+    return place && { id, ...place };
+  }
+
+  private condemn(object: PackedObject, error: CorruptionError): void {
+    this.deleteObject.run(Buffer.from(object.id, 'hex'));
+    if (this.storedBytes !== undefined) this.storedBytes -= object.stored;
+    this.want(object.id, object.kind);
+    this.onCorrupt(object.id, error);
+  }
+
+  /** Reads the object from disk and verifies it, e.g. after another thread found it damaged. False when it is not held, or not any more. */
+  verify(id: ObjectId): boolean {
+    this.cache.delete(id);
+    try {
+      this.load(id);
+      return true;
+    } catch (error) {
+      if (error instanceof CorruptionError || error instanceof AbsentObjects) return false;
+      throw error;
+    }
+  }
+
+  /** Stores an object unless it is held, and returns its id. On stable storage after {@link sync}. ENOSPC, EIO: nothing was stored. */
+  put(kind: ObjectKind, bytes: Uint8Array): ObjectId {
+    const id = objectIdOf(bytes);
+    if (!this.has(id)) this.index(this.writer.append(kind, id, bytes));
+    return id;
+  }
+
+  /** Takes over objects that another thread has written to packs in the same directory, and made durable. */
+  adopt(objects: readonly PackedObject[]): void {
+    for (const object of objects) this.index(object);
+  }
+
+  /** Whether the object was new. */
+  private index(object: PackedObject): boolean {
+    const id = Buffer.from(object.id, 'hex');
+    const { kind, offset, stored, raw, flags } = object;
+    const added =
+      this.insertObject.run(id, this.packNumber(object.pack), offset, stored, raw, kind, flags).changes === 1;
+    if (added && this.storedBytes !== undefined) this.storedBytes += stored;
+    if (this.missingObjects > 0) this.missingObjects -= this.deleteMissing.run(kind, id).changes;
+    return added;
+  }
+
+  private packNumber(name: string): number {
+    let number = this.packNumbers.get(name);
+    if (number === undefined) {
+      number = Number(this.db.prepare('INSERT INTO pack (name) VALUES (?)').run(name).lastInsertRowid);
+      this.packNumbers.set(name, number);
+    }
+    return number;
+  }
+
+  /** Notes that an object is needed; nothing happens when it is held. */
+  want(id: ObjectId, kind: ObjectKind): void {
+    const blob = Buffer.from(id, 'hex');
+    if (this.selectHas.get(blob) !== undefined) return;
+    this.missingObjects += this.insertMissing.run(kind, blob).changes;
+  }
+
+  /** Up to `limit` objects that are wanted and not held, manifests first; `after`: those that follow this one, for the next page. */
+  missing(limit: number, after?: MissingObject): MissingObject[] {
+    const from = after ? Buffer.from(after.id, 'hex') : Buffer.alloc(0);
+    const rows = this.selectMissing.all(after?.kind ?? 0, from, limit) as { kind: ObjectKind; id: Buffer }[];
+    return rows.map(({ kind, id }) => ({ kind, id: id.toString('hex') }));
+  }
+
+  missingCount(): number {
+    return this.missingObjects;
+  }
+
+  /** Bytes of all objects held, as stored. */
+  bytes(): number {
+    return (this.storedBytes ??= this.selectBytes.get() as number);
+  }
+
+  /** fdatasync of this store's own packs. */
+  sync(): void {
+    this.writer.sync();
+  }
+
+  /** Instead of {@link sync}: paths (packs and their directory) that another thread must fsync for the same effect. */
+  takeUnsynced(): string[] {
+    return this.writer.takeUnsynced();
+  }
+
+  /** Finds in the packs what the index lacks, e.g. after the database was lost; returns how many objects were added. Reads every pack. */
+  reindex(): number {
+    let added = 0;
+    for (const name of readdirSync(this.directory).toSorted()) {
+      if (!name.endsWith('.pack')) continue;
+      for (const { object, intact } of scanPack(join(this.directory, name))) {
+        if (intact && this.index(object)) added++;
+      }
+    }
+    return added;
+  }
+
+  close(): void {
+    this.cache.clear();
+    this.writer.close();
+    this.reader.close();
+  }
+}

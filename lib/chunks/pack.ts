@@ -1,0 +1,253 @@
+// pack.ts — append-only files of objects: the writer, and the scan that finds again what a pack holds.
+// Invariant: a record once written is never changed or moved, and a pack is appended to by one writer only: each start of a
+// writer makes files of its own, so a tail torn by a crash stays where it is and is never built upon. What an index says
+// about a pack can always be rebuilt by scanning it. Format: pack-record.ts.
+
+import { randomBytes } from 'node:crypto';
+import { closeSync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { CorruptionError } from '../codec/bytes.js';
+import type { ObjectId } from '../crdt/ids.js';
+import { compress } from './compression.js';
+import type { ObjectKind } from './object-kind.js';
+import {
+  checkPackHeader,
+  decodeRecordData,
+  decodeRecordHeader,
+  encodePackHeader,
+  encodeRecordHeader,
+  FLAG_DEFLATE,
+  PACK_HEADER_BYTES,
+  RECORD_HEADER_BYTES,
+  RECORD_MAGIC,
+} from './pack-record.js';
+import type { RecordHeader } from './pack-record.js';
+import { withErrno } from './system-error.js';
+
+/** An object in a pack: what an index needs to find and check it. */
+export interface PackedObject {
+  readonly id: ObjectId;
+  readonly kind: ObjectKind;
+  /** File name of the pack, without a directory. */
+  readonly pack: string;
+  /** Where its record starts in the pack, in bytes. */
+  readonly offset: number;
+  /** Bytes of data in the record. */
+  readonly stored: number;
+  /** Bytes of the object. */
+  readonly raw: number;
+  /** FLAG_… of pack-record.ts. */
+  readonly flags: number;
+}
+
+/** A pack takes no further record past this, in bytes. */
+export const PACK_LIMIT_BYTES = 256 << 20;
+/** The file is made longer this much at a time: appending inside a file's length is twice as fast as moving its end. */
+const GROW_BYTES = 8 << 20;
+/** Records up to this are copied behind their header and go out in one write. */
+const COPY_BYTES = 1 << 20;
+
+/** Appends objects to packs of its own in a directory. Usable in any thread, one writer per thread. Opens no file before the first append. */
+export class PackWriter {
+  private readonly directory: string;
+  private readonly prefix: string;
+  private readonly limitBytes: number;
+  private sequence = 0;
+  private fd = -1;
+  private name = '';
+  private end = 0;
+  private allocated = 0;
+  private scratch = Buffer.allocUnsafeSlow(64 << 10);
+  /** Packs with bytes that no fdatasync covered yet; -1 as descriptor: closed. */
+  private readonly unsynced = new Map<string, number>();
+  private directoryUnsynced = false;
+
+  /** `tag` names the kind of writer in the file names, e.g. 'site'. */
+  constructor(directory: string, tag: string, limitBytes = PACK_LIMIT_BYTES) {
+    this.directory = directory;
+    this.prefix = `${tag}-${randomBytes(6).toString('hex')}`;
+    this.limitBytes = limitBytes;
+  }
+
+  /** Appends one object; it is in the page cache then, and on stable storage after the next {@link sync}. ENOSPC, EIO: nothing was appended. */
+  append(kind: ObjectKind, id: ObjectId, bytes: Uint8Array): PackedObject {
+    const compressed = compress(kind, bytes);
+    const data = compressed ?? bytes;
+    const flags = compressed ? FLAG_DEFLATE : 0;
+    const total = RECORD_HEADER_BYTES + data.length;
+    return withErrno(() => {
+      if (this.fd < 0 || (this.end + total > this.limitBytes && this.end > PACK_HEADER_BYTES)) this.startPack();
+      const offset = this.end;
+      const header = { kind, flags, stored: data.length, raw: bytes.length, id };
+      try {
+        this.grow(offset + total);
+        this.writeRecord(header, data);
+      } catch (error) {
+        this.abandonTail(offset);
+        throw error;
+      }
+      this.end = offset + total;
+      return { id, kind, pack: this.name, offset, stored: data.length, raw: bytes.length, flags };
+    });
+  }
+
+  private writeRecord(header: RecordHeader, data: Uint8Array): void {
+    const total = RECORD_HEADER_BYTES + data.length;
+    const copied = Math.min(data.length, COPY_BYTES);
+    if (this.scratch.length < RECORD_HEADER_BYTES + copied) {
+      this.scratch = Buffer.allocUnsafeSlow(RECORD_HEADER_BYTES + COPY_BYTES);
+    }
+    encodeRecordHeader(this.scratch, header);
+    this.scratch.set(copied < data.length ? data.subarray(0, copied) : data, RECORD_HEADER_BYTES);
+    this.writeAll(this.scratch, RECORD_HEADER_BYTES + copied, this.end);
+    if (copied < data.length) {
+      this.writeAll(data.subarray(copied), data.length - copied, this.end + total - (data.length - copied));
+    }
+    this.unsynced.set(this.name, this.fd);
+  }
+
+  private writeAll(bytes: Uint8Array, length: number, at: number): void {
+    let done = 0;
+    while (done < length) done += writeSync(this.fd, bytes, done, length - done, at + done);
+  }
+
+  private grow(end: number): void {
+    if (end <= this.allocated) return;
+    this.allocated = Math.max(end, this.allocated + GROW_BYTES);
+    ftruncateSync(this.fd, this.allocated);
+  }
+
+  /** After a failed write: what it left is cut off, so that the next record starts where this one did. */
+  private abandonTail(offset: number): void {
+    this.allocated = 0;
+    ftruncateSync(this.fd, offset);
+    this.allocated = offset;
+  }
+
+  private startPack(): void {
+    this.finishPack();
+    const name = `${this.prefix}-${this.sequence++}.pack`;
+    const fd = openSync(join(this.directory, name), 'wx', 0o600);
+    try {
+      writeSync(fd, encodePackHeader(), 0, PACK_HEADER_BYTES, 0);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+    this.fd = fd;
+    this.name = name;
+    this.end = PACK_HEADER_BYTES;
+    this.allocated = PACK_HEADER_BYTES;
+    this.directoryUnsynced = true;
+  }
+
+  private finishPack(): void {
+    if (this.fd < 0) return;
+    ftruncateSync(this.fd, this.end);
+    // An unsynced one stays open until the next sync: this thread does not wait for the disk here.
+    if (!this.unsynced.has(this.name)) closeSync(this.fd);
+    this.fd = -1;
+  }
+
+  /** fdatasync of all that was appended. */
+  sync(): void {
+    withErrno(() => {
+      for (const [name, fd] of this.unsynced) {
+        fdatasyncSync(fd);
+        this.unsynced.delete(name);
+        if (fd !== this.fd) closeSync(fd);
+      }
+      if (this.directoryUnsynced) {
+        const fd = openSync(this.directory, 'r');
+        try {
+          fsyncSync(fd);
+        } finally {
+          closeSync(fd);
+        }
+        this.directoryUnsynced = false;
+      }
+    });
+  }
+
+  /** Instead of {@link sync}: the paths (packs, and their directory) that another thread must fsync for the same effect. */
+  takeUnsynced(): string[] {
+    const paths = [...this.unsynced.keys()].map((name) => join(this.directory, name));
+    for (const fd of this.unsynced.values()) if (fd !== this.fd) closeSync(fd);
+    this.unsynced.clear();
+    if (this.directoryUnsynced) paths.push(this.directory);
+    this.directoryUnsynced = false;
+    return paths;
+  }
+
+  close(): void {
+    this.finishPack();
+    for (const fd of this.unsynced.values()) closeSync(fd);
+    this.unsynced.clear();
+  }
+}
+
+/** What {@link scanPack} finds: a record, and whether its data are the object that it names. */
+export interface ScannedRecord {
+  readonly object: PackedObject;
+  readonly intact: boolean;
+}
+
+const SCAN_BYTES = 2 << 20;
+
+/**
+ * Reads a pack from its first record on and verifies each. A torn tail ends the scan; a damaged header inside costs the
+ * records up to the next intact one. CorruptionError when the file is no pack at all.
+ */
+export function* scanPack(path: string): Generator<ScannedRecord> {
+  const pack = basename(path);
+  const fd = openSync(path, 'r');
+  try {
+    const size = fstatSync(fd).size;
+    checkPackHeader(readAt(fd, 0, PACK_HEADER_BYTES), path);
+    let at = PACK_HEADER_BYTES;
+    while (at < size) {
+      const header = decodeRecordHeader(readAt(fd, at, RECORD_HEADER_BYTES), 0);
+      if (header && at + RECORD_HEADER_BYTES + header.stored <= size) {
+        const { id, kind, stored, raw, flags } = header;
+        const data = readAt(fd, at + RECORD_HEADER_BYTES, stored);
+        yield { object: { id, kind, pack, offset: at, stored, raw, flags }, intact: isIntact(header, data, path) };
+        at += RECORD_HEADER_BYTES + stored;
+      } else {
+        at = findMagic(fd, at + 1, size);
+      }
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function isIntact(header: RecordHeader, data: Buffer, where: string): boolean {
+  try {
+    decodeRecordData(header, data, where);
+    return true;
+  } catch (error) {
+    if (error instanceof CorruptionError) return false;
+    throw error;
+  }
+}
+
+/** Where the next record may start at or after `from`; `size` when nowhere. */
+function findMagic(fd: number, from: number, size: number): number {
+  for (let at = from; at < size; at += SCAN_BYTES - RECORD_MAGIC.length + 1) {
+    const found = readAt(fd, at, SCAN_BYTES).indexOf(RECORD_MAGIC);
+    if (found >= 0) return at + found;
+  }
+  return size;
+}
+
+/** Up to `length` bytes at `offset`; fewer only at the end of the file. */
+function readAt(fd: number, offset: number, length: number): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(length);
+  let done = 0;
+  while (done < length) {
+    const count = readSync(fd, bytes, done, length - done, offset + done);
+    if (count === 0) break;
+    done += count;
+  }
+  return bytes.subarray(0, done);
+}

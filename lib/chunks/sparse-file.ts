@@ -1,0 +1,50 @@
+// sparse-file.ts — the system calls on sparse files that Node does not offer: fallocate(2) and lseek(2) for data and holes.
+
+import { constants } from 'node:os';
+import koffi from 'koffi';
+import { ERRNO, posixError } from '../errno.js';
+import type { ErrnoCode } from '../errno.js';
+
+const libc = koffi.load('libc.so.6');
+const fallocateCall = libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)') as (
+  fd: number,
+  mode: number,
+  offset: number,
+  length: number,
+) => number;
+const lseekCall = libc.func('int64_t lseek(int fd, int64_t offset, int whence)') as (
+  fd: number,
+  offset: number,
+  whence: number,
+) => number;
+
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+const CODES = new Map(Object.entries(ERRNO).map(([code, errno]) => [errno as number, code as ErrnoCode]));
+
+function fail(): never {
+  throw posixError(CODES.get(koffi.errno()) ?? 'EIO');
+}
+
+/** fallocate(2). A PosixError of its errno. */
+export function fallocate(fd: number, mode: number, offset: number, length: number): void {
+  while (fallocateCall(fd, mode, offset, length) !== 0) {
+    if (koffi.errno() !== constants.errno.EINTR) fail();
+  }
+}
+
+/** The first byte at or after `offset` in a part of the file that has data; -1 when there is none. */
+export function seekData(fd: number, offset: number): number {
+  return seek(fd, offset, SEEK_DATA);
+}
+
+/** The first byte at or after `offset` in a hole, the end of the file counting as one; -1 at or past the end. */
+export function seekHole(fd: number, offset: number): number {
+  return seek(fd, offset, SEEK_HOLE);
+}
+
+function seek(fd: number, offset: number, whence: number): number {
+  const found = Number(lseekCall(fd, offset, whence));
+  if (found < 0 && koffi.errno() !== constants.errno.ENXIO) fail();
+  return found;
+}

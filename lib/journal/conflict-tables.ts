@@ -1,0 +1,147 @@
+// conflict-tables.ts — what is in conflict: contested names, merged directories, deferred placements, conflict copies.
+// Invariant: memory and SQLite hold the same; reads never touch SQLite. All of it is loaded at open, because it is small: it
+// grows with what concurrent work left unresolved and not with the volume. Lists are ascending, the same at every run.
+
+import type { Claim, CopyOf } from '../crdt/tree-store.js';
+import type { Ino, LinkId, Name } from '../crdt/ids.js';
+import type { Connection, Statement } from './schema.js';
+
+const ascending = (a: number, b: number): number => a - b;
+
+/** ino → value, with the inverse from what the value refers to. */
+class ReferenceTable<Value> {
+  readonly map = new Map<Ino, Value>();
+  private readonly inverse = new Map<Ino, Set<Ino>>();
+
+  constructor(
+    private readonly targetOf: (value: Value) => Ino,
+    private readonly put: (ino: Ino, value: Value) => void,
+    private readonly remove: (ino: Ino) => void,
+  ) {}
+
+  get(ino: Ino): Value | undefined {
+    return this.map.get(ino);
+  }
+
+  set(ino: Ino, value: Value | undefined): void {
+    const was = this.map.get(ino);
+    if (was === undefined && value === undefined) return;
+    if (was !== undefined) this.unlink(ino, this.targetOf(was));
+    if (value === undefined) {
+      this.map.delete(ino);
+      this.remove(ino);
+    } else {
+      this.load(ino, value);
+      this.put(ino, value);
+    }
+  }
+
+  /** Takes over a row that SQLite holds already. */
+  load(ino: Ino, value: Value): void {
+    this.map.set(ino, value);
+    const target = this.targetOf(value);
+    const sources = this.inverse.get(target);
+    if (sources) sources.add(ino);
+    else this.inverse.set(target, new Set([ino]));
+  }
+
+  of(target: Ino): readonly Ino[] {
+    const sources = this.inverse.get(target);
+    return sources ? [...sources].sort(ascending) : [];
+  }
+
+  private unlink(ino: Ino, target: Ino): void {
+    const sources = this.inverse.get(target)!;
+    sources.delete(ino);
+    if (sources.size === 0) this.inverse.delete(target);
+  }
+}
+
+export class ConflictTables {
+  readonly aliases: ReferenceTable<Ino>;
+  readonly copies: ReferenceTable<CopyOf>;
+  readonly deferred = new Map<Ino, number>();
+  private readonly contested = new Map<Ino, Map<Name, readonly Claim[]>>();
+
+  private readonly putClaim: Statement;
+  private readonly removeClaims: Statement;
+  private readonly putDeferred: Statement;
+  private readonly removeDeferred: Statement;
+
+  constructor(db: Connection) {
+    const putAlias = db.prepare('replace into alias(ino, canonical) values (?, ?)');
+    const removeAlias = db.prepare('delete from alias where ino = ?');
+    this.aliases = new ReferenceTable<Ino>(
+      (canonical) => canonical,
+      (ino, canonical) => putAlias.run(ino, canonical),
+      (ino) => removeAlias.run(ino),
+    );
+    const putCopy = db.prepare('replace into copy(ino, source, counter, actor) values (?, ?, ?, ?)');
+    const removeCopy = db.prepare('delete from copy where ino = ?');
+    this.copies = new ReferenceTable<CopyOf>(
+      (copy) => copy.source,
+      (ino, copy) => putCopy.run(ino, copy.source, copy.counter, copy.actor),
+      (ino) => removeCopy.run(ino),
+    );
+    this.putClaim = db.prepare('insert into claim(parent, base, position, ino, link, shown) values (?, ?, ?, ?, ?, ?)');
+    this.removeClaims = db.prepare('delete from claim where parent = ? and base = ?');
+    this.putDeferred = db.prepare('replace into deferred(ino, candidate) values (?, ?)');
+    this.removeDeferred = db.prepare('delete from deferred where ino = ?');
+    this.load(db);
+  }
+
+  private load(db: Connection): void {
+    const rows = <Row>(sql: string): Row[] => db.prepare(sql).raw().all() as Row[];
+    for (const [ino, canonical] of rows<[Ino, Ino]>('select ino, canonical from alias'))
+      this.aliases.load(ino, canonical);
+    for (const [ino, source, counter, actor] of rows<[Ino, Ino, number, number]>('select * from copy')) {
+      this.copies.load(ino, { source, counter, actor });
+    }
+    for (const [ino, candidate] of rows<[Ino, number]>('select ino, candidate from deferred')) {
+      this.deferred.set(ino, candidate);
+    }
+    type ClaimRow = [Ino, Name, Ino, LinkId, Name | null];
+    const claims = rows<ClaimRow>('select parent, base, ino, link, shown from claim order by parent, base, position');
+    for (const [parent, base, ino, link, shown] of claims) {
+      this.remember(parent, base, [...this.claims(parent, base), { ino, link, shown }]);
+    }
+  }
+
+  claims(parent: Ino, base: Name): readonly Claim[] {
+    return this.contested.get(parent)?.get(base) ?? [];
+  }
+
+  setClaims(parent: Ino, base: Name, claims: readonly Claim[]): void {
+    if (this.claims(parent, base).length > 0) this.removeClaims.run(parent, base);
+    this.remember(parent, base, claims);
+    claims.forEach(({ ino, link, shown }, position) => this.putClaim.run(parent, base, position, ino, link, shown));
+  }
+
+  private remember(parent: Ino, base: Name, claims: readonly Claim[]): void {
+    const names = this.contested.get(parent);
+    if (claims.length > 0) {
+      if (names) names.set(base, claims);
+      else this.contested.set(parent, new Map([[base, claims]]));
+    } else if (names?.delete(base) && names.size === 0) {
+      this.contested.delete(parent);
+    }
+  }
+
+  contestedNames(parent: Ino): readonly Name[] {
+    return [...(this.contested.get(parent)?.keys() ?? [])].sort();
+  }
+
+  contestedDirectories(): readonly Ino[] {
+    return [...this.contested.keys()].sort(ascending);
+  }
+
+  /** A candidate of 0 is the winner itself: nothing is deferred. */
+  setDeferred(ino: Ino, candidate: number): void {
+    if (candidate > 0) {
+      this.deferred.set(ino, candidate);
+      this.putDeferred.run(ino, candidate);
+    } else if (this.deferred.delete(ino)) {
+      this.removeDeferred.run(ino);
+    }
+  }
+}

@@ -1,0 +1,289 @@
+// intent-log.ts — what the site acknowledged and SQLite does not hold yet: an append-only log in memory-mapped segments.
+// Invariant: recover() yields a prefix of what was appended, complete up to the last append() that returned (SIGKILL) or the
+// last sync() (power loss), and never a record of an earlier life of a segment. Not a queue and not the journal: once a fold is
+// durable in SQLite its records are released.
+//
+// Segment file `<first lsn, 14 hex digits>.seg`:
+//   header   "WEFTLOG1"  u64 first lsn  u32 salt  u32 crc32 of the 20 bytes before
+//   record   u32 length of kind and payload  u32 crc32(kind and payload, seeded with salt ^ lsn)  u8 kind  payload
+// The length is written last, so a record exists once it is whole. A record lies in one segment; a bad or empty place ends the
+// segment, and the log too unless the next segment begins with exactly the lsn that is missing. Each open starts a new segment
+// with a new salt: a record left behind a torn one can then never come back as the successor of a later append.
+
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { CorruptionError } from '../codec/bytes.js';
+import { syncPath } from './file-sync.js';
+import { MappedFile } from './mapped-file.js';
+
+/** Position in the log: 1, 2, 3 … over its whole life. */
+export type Lsn = number;
+
+export interface IntentRecord {
+  readonly lsn: Lsn;
+  readonly kind: number;
+  /** Valid as long as the caller keeps it: a view on a copy of the segment. */
+  readonly payload: Buffer;
+}
+
+export interface IntentLogOptions {
+  /** Size of an ordinary segment file; a larger record gets a segment of its own. */
+  readonly segmentBytes?: number;
+}
+
+const MAGIC = Buffer.from('WEFTLOG1', 'latin1');
+const HEADER_BYTES = 24;
+const PREFIX_BYTES = 8;
+const RECORD_OVERHEAD = PREFIX_BYTES + 1;
+const PAGE_BYTES = 4096;
+const DEFAULT_SEGMENT_BYTES = 16 * 2 ** 20;
+/** Released segments kept for reuse: their blocks are allocated and their pages are in memory already. */
+const MAX_SPARES = 2;
+const SEGMENT_NAME = /^[0-9a-f]{14}\.seg$/;
+const SPARE_NAME = /^spare-\d+$/;
+
+interface Segment {
+  path: string;
+  firstLsn: Lsn;
+  /** One past the last lsn in it. */
+  nextLsn: Lsn;
+  readonly sizeBytes: number;
+  /** Absent for a segment of an earlier open: it is only kept until it is released. */
+  readonly file: MappedFile | undefined;
+}
+
+interface SegmentContent {
+  readonly firstLsn: Lsn;
+  readonly records: IntentRecord[];
+}
+
+export class IntentLog {
+  private readonly directory: string;
+  private readonly segmentBytes: number;
+  /** Ascending; the last one is written to once there was an append. */
+  private readonly segments: Segment[];
+  private readonly spares: Segment[] = [];
+  private readonly unsynced = new Set<MappedFile>();
+  private directoryChanged = false;
+  private spareNumber = 0;
+  private nextLsn: Lsn;
+  private syncedNextLsn: Lsn;
+
+  private current: MappedFile | undefined;
+  private bytes: Buffer = Buffer.alloc(0);
+  private position = 0;
+  private salt = 0;
+
+  private constructor(directory: string, segmentBytes: number, segments: Segment[], nextLsn: Lsn) {
+    this.directory = directory;
+    this.segmentBytes = segmentBytes;
+    this.segments = segments;
+    this.nextLsn = nextLsn;
+    this.syncedNextLsn = nextLsn;
+  }
+
+  /**
+   * Opens the log of `directory`, creating it if need be.
+   * @param foldedLsn what the state holds already: records up to it may be missing, and no later one gets a number up to it
+   */
+  static open(directory: string, foldedLsn: Lsn, options: IntentLogOptions = {}): IntentLog {
+    const { segmentBytes = DEFAULT_SEGMENT_BYTES } = options;
+    if (!(segmentBytes >= PAGE_BYTES && segmentBytes % PAGE_BYTES === 0 && segmentBytes < 2 ** 31)) {
+      throw new RangeError(`segmentBytes ${segmentBytes}: must be a multiple of ${PAGE_BYTES} below 2 GiB`);
+    }
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const names = readdirSync(directory);
+    for (const name of names) if (SPARE_NAME.test(name)) unlinkSync(join(directory, name));
+
+    const segments: Segment[] = [];
+    let nextLsn = 0;
+    let ended = false;
+    for (const name of names.filter((entry) => SEGMENT_NAME.test(entry)).sort()) {
+      const path = join(directory, name);
+      const content = ended ? undefined : readSegment(path);
+      if (content && segments.length === 0 && content.firstLsn > foldedLsn + 1) {
+        throw new CorruptionError(
+          `${directory}: begins at operation ${content.firstLsn}, but the state ends at ${foldedLsn}: it was replaced by an older ` +
+            'one. Put the newer state back, or move this directory aside to go on without the operations in it',
+        );
+      }
+      const follows = content !== undefined && follow(content.firstLsn, nextLsn, foldedLsn);
+      if (!follows || content.records.length === 0) {
+        // Beyond the prefix, or without a record: nothing that was acknowledged as durable.
+        if (!follows) ended = true;
+        unlinkSync(path);
+        continue;
+      }
+      nextLsn = content.firstLsn + content.records.length;
+      segments.push({ path, firstLsn: content.firstLsn, nextLsn, sizeBytes: statSync(path).size, file: undefined });
+    }
+    // A process that was killed may have left records in the page cache only; sync() answers for those too.
+    for (const { path } of segments) syncPath(path);
+    syncPath(directory);
+    return new IntentLog(directory, segmentBytes, segments, Math.max(nextLsn, foldedLsn + 1));
+  }
+
+  /** Number of the last record, 0 when there never was one. */
+  get lastLsn(): Lsn {
+    return this.nextLsn - 1;
+  }
+
+  /** Bytes of the files that hold records. */
+  get sizeBytes(): number {
+    return this.segments.reduce((sum, segment) => sum + segment.sizeBytes, 0);
+  }
+
+  /**
+   * Appends one record; it survives SIGKILL when this returns.
+   * @param kind 0 … 255, opaque to the log
+   * @param parts the payload, in pieces that are written one behind the other
+   * @throws PosixError ENOSPC when a new segment is needed and the disk cannot hold it; nothing was appended then
+   */
+  append(kind: number, ...parts: readonly Uint8Array[]): Lsn {
+    let payloadBytes = 0;
+    for (const part of parts) payloadBytes += part.length;
+    let at = this.position;
+    const end = at + RECORD_OVERHEAD + payloadBytes;
+    if (end > this.bytes.length) {
+      this.rotate(HEADER_BYTES + RECORD_OVERHEAD + payloadBytes);
+      return this.append(kind, ...parts);
+    }
+    const { bytes } = this;
+    const lsn = this.nextLsn;
+    // A recycled segment holds old bytes; what follows the last record must not look like one.
+    if (end + 4 <= bytes.length) bytes.writeUInt32LE(0, end);
+    bytes[at + PREFIX_BYTES] = kind;
+    let target = at + RECORD_OVERHEAD;
+    for (const part of parts) {
+      bytes.set(part, target);
+      target += part.length;
+    }
+    bytes.writeUInt32LE(crc32(bytes.subarray(at + PREFIX_BYTES, end), (this.salt ^ lsn) >>> 0), at + 4);
+    bytes.writeUInt32LE(payloadBytes + 1, at);
+    this.position = end;
+    this.nextLsn = lsn + 1;
+    return lsn;
+  }
+
+  /** Makes every record appended so far survive power loss. */
+  sync(): void {
+    if (this.syncedNextLsn === this.nextLsn) return;
+    for (const file of this.unsynced) file.sync();
+    this.unsynced.clear();
+    this.current?.sync();
+    if (this.directoryChanged) {
+      syncPath(this.directory);
+      this.directoryChanged = false;
+    }
+    this.syncedNextLsn = this.nextLsn;
+  }
+
+  /** The records above `afterLsn` in order, without a gap. To be used before the first append. */
+  *recover(afterLsn: Lsn): Generator<IntentRecord> {
+    for (const segment of this.segments) {
+      if (segment.nextLsn <= afterLsn + 1) continue;
+      const content = readSegment(segment.path);
+      for (const record of content?.records ?? []) {
+        if (record.lsn > afterLsn && record.lsn < segment.nextLsn) yield record;
+      }
+    }
+  }
+
+  /** Gives up the records up to `uptoLsn`. Only for what SQLite holds durably. Whole segments are recycled or deleted. */
+  release(uptoLsn: Lsn): void {
+    while (this.segments.length > 0) {
+      const segment = this.segments[0]!;
+      const isCurrent = segment.file !== undefined && segment.file === this.current;
+      if (isCurrent || segment.nextLsn > uptoLsn + 1) break;
+      this.segments.shift();
+      this.retire(segment);
+    }
+  }
+
+  close(): void {
+    this.bytes = Buffer.alloc(0);
+    this.current = undefined;
+    for (const segment of [...this.segments, ...this.spares]) segment.file?.close();
+    for (const spare of this.spares) unlinkSync(spare.path);
+    this.spares.length = 0;
+    this.segments.length = 0;
+  }
+
+  private retire(segment: Segment): void {
+    const { file } = segment;
+    if (file) this.unsynced.delete(file);
+    if (file && segment.sizeBytes === this.segmentBytes && this.spares.length < MAX_SPARES) {
+      const path = join(this.directory, `spare-${this.spareNumber++}`);
+      renameSync(segment.path, path);
+      this.spares.push({ ...segment, path });
+    } else {
+      file?.close();
+      unlinkSync(segment.path);
+    }
+    this.directoryChanged = true;
+  }
+
+  /** Begins a segment that has room for `needBytes` with its header. */
+  private rotate(needBytes: number): void {
+    const sizeBytes = Math.max(this.segmentBytes, Math.ceil(needBytes / PAGE_BYTES) * PAGE_BYTES);
+    const firstLsn = this.nextLsn;
+    const path = join(this.directory, `${firstLsn.toString(16).padStart(14, '0')}.seg`);
+    const spare = sizeBytes === this.segmentBytes ? this.spares.pop() : undefined;
+    // Under a spare's name until its header is right: recovery ignores it so far.
+    const file = spare?.file ?? MappedFile.create(join(this.directory, `spare-${this.spareNumber}`), sizeBytes);
+    const from = spare?.path ?? join(this.directory, `spare-${this.spareNumber++}`);
+
+    const salt = randomBytes(4).readUInt32LE();
+    const header = file.buffer;
+    MAGIC.copy(header);
+    header.writeUInt32LE(firstLsn % 2 ** 32, 8);
+    header.writeUInt32LE(Math.floor(firstLsn / 2 ** 32), 12);
+    header.writeUInt32LE(salt, 16);
+    header.writeUInt32LE(crc32(header.subarray(0, 20)), 20);
+    header.writeUInt32LE(0, HEADER_BYTES);
+    renameSync(from, path);
+
+    const last = this.segments.at(-1);
+    if (last && last.file === this.current && this.current) {
+      last.nextLsn = firstLsn;
+      this.unsynced.add(this.current);
+    }
+    this.segments.push({ path, firstLsn, nextLsn: firstLsn, sizeBytes, file });
+    this.directoryChanged = true;
+    this.current = file;
+    this.bytes = file.buffer;
+    this.salt = salt;
+    this.position = HEADER_BYTES;
+  }
+}
+
+/** Whether a segment that begins with `firstLsn` continues a log whose next record would be `nextLsn` (0: none so far). */
+function follow(firstLsn: Lsn, nextLsn: Lsn, foldedLsn: Lsn): boolean {
+  // What the state holds already may be missing in the log: after power loss SQLite can be ahead of it.
+  return firstLsn === nextLsn || (nextLsn <= foldedLsn + 1 && firstLsn >= nextLsn && firstLsn <= foldedLsn + 1);
+}
+
+/** The records of a segment file up to the first bad one; undefined when its header is not that of the segment it is named for. */
+function readSegment(path: string): SegmentContent | undefined {
+  const bytes = readFileSync(path);
+  if (bytes.length < HEADER_BYTES || MAGIC.compare(bytes, 0, 8) !== 0) return undefined;
+  if (crc32(bytes.subarray(0, 20)) !== bytes.readUInt32LE(20)) return undefined;
+  const firstLsn = bytes.readUInt32LE(8) + bytes.readUInt32LE(12) * 2 ** 32;
+  if (!path.endsWith(`${firstLsn.toString(16).padStart(14, '0')}.seg`)) return undefined;
+  const salt = bytes.readUInt32LE(16);
+
+  const records: IntentRecord[] = [];
+  let at = HEADER_BYTES;
+  for (let lsn = firstLsn; at + RECORD_OVERHEAD <= bytes.length; lsn++) {
+    const length = bytes.readUInt32LE(at);
+    const start = at + PREFIX_BYTES;
+    if (length < 1 || start + length > bytes.length) break;
+    const body = bytes.subarray(start, start + length);
+    if (crc32(body, (salt ^ lsn) >>> 0) !== bytes.readUInt32LE(at + 4)) break;
+    records.push({ lsn, kind: body[0]!, payload: body.subarray(1) });
+    at = start + length;
+  }
+  return { firstLsn, records };
+}

@@ -1,0 +1,390 @@
+// journal.ts — the durable history and state of a site: changes in the order they arrived, and the tree they add up to.
+// Invariant: one SQLite transaction holds a change, every register and dirent it produced, and the intent-log position folded
+// into it; so after a crash state and history agree. Changes are causally ordered: one is appended only when all it builds on is
+// there; others are parked. A transaction is open from open() to close(), so that reads see uncommitted writes. The journal
+// neither applies changes (volume does) nor makes commits durable (checkpointer.ts does).
+
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { CorruptionError } from '../codec/bytes.js';
+import type { Change, ChangeOp, VersionVector } from '../crdt/change.js';
+import type { ActorId } from '../crdt/ids.js';
+import { ActorTable } from '../crdt/ids.js';
+import { encodeChange } from './change-codec.js';
+import type { EncodedChange } from './change-codec.js';
+import { syncPath } from './file-sync.js';
+import type { Lsn } from './intent-log.js';
+import { NAME_HASH_KEY_BYTES, nameHash } from './name-hash.js';
+import { ParkedChanges } from './parked-changes.js';
+import type { Connection, Statement } from './schema.js';
+import { explain, openState, statePath, walPath } from './schema.js';
+import { SqliteTreeStore } from './sqlite-tree-store.js';
+import type { TreeStoreOptions } from './sqlite-tree-store.js';
+import { DEFAULT_WAL_TARGET_BYTES, Wal } from './wal.js';
+
+export interface JournalOptions extends TreeStoreOptions {
+  /** WAL size from which it is worth having it started over; see {@link Journal.relax}. */
+  readonly walTargetBytes?: number;
+}
+
+/** Inode sequence numbers reserved at a time; the most that a crash can leave unused. 2^39 of them last for two million crashes. */
+const SEQUENCE_SPAN = 2 ** 18;
+/** What {@link Journal.relax} moves itself at most: some milliseconds' worth, two syncs included. */
+const MAX_RELAX_BYTES = 2 * 2 ** 20;
+/** From this many times its target, commit() itself stops the WAL from growing, however long that takes. */
+const WAL_LIMIT_FACTOR = 4;
+const CHECKPOINT_RETRY_MS = 1;
+const CHECKPOINT_WAIT_MS = 2_000;
+const NAME_HASH_KEY = 'name hash key';
+const HASH_BYTES = 32;
+
+interface ProgressRow {
+  readonly folded_lsn: number;
+  readonly max_op: number;
+  readonly heads: Buffer;
+  readonly journal_bytes: number;
+  readonly sequence: number;
+}
+
+export class Journal {
+  /** For tables of the layers above; their writes are part of the open transaction. */
+  readonly db: Connection;
+  readonly store: SqliteTreeStore;
+  /** Interned actors. New ones are kept with the next commit. */
+  readonly actors = new ActorTable();
+  private readonly path: string;
+
+  private folded: Lsn;
+  private highestOp: number;
+  private headHashes: Set<string>;
+  private bytesOfChanges: number;
+  private nextLsn: number;
+  private readonly lastSeqs = new Map<ActorId, number>();
+  private readonly lastHashes = new Map<ActorId, string>();
+  private readonly parkedChanges: ParkedChanges;
+
+  /** Actors whose row is not what it should be; those from keptActors up have none. */
+  private readonly changedActors = new Set<number>();
+  private keptActors: number;
+
+  private nextSequence: number;
+  private sequenceLimit: number;
+
+  private readonly wal: Wal;
+  private readonly walTargetBytes: number;
+  private changesAtCommit = 0;
+
+  private readonly beginStatement: Statement;
+  private readonly commitStatement: Statement;
+  private readonly insertChange: Statement;
+  private readonly selectHash: Statement;
+  private readonly putActor: Statement;
+  private readonly putProgress: Statement;
+  private readonly selectMeta: Statement;
+  private readonly putMeta: Statement;
+  private readonly deleteMeta: Statement;
+  private readonly totalChanges: Statement;
+
+  private constructor(db: Connection, path: string, options: JournalOptions) {
+    this.db = db;
+    this.path = path;
+    this.walTargetBytes = options.walTargetBytes ?? DEFAULT_WAL_TARGET_BYTES;
+    this.wal = new Wal(db);
+    this.beginStatement = db.prepare('begin immediate');
+    this.commitStatement = db.prepare('commit');
+    this.insertChange = db.prepare('insert into change(lsn, actor, seq, hash, stamp, bytes) values (?, ?, ?, ?, ?, ?)');
+    this.selectHash = db.prepare('select 1 from change where hash = ?').pluck();
+    this.putActor = db.prepare('replace into actor(id, name, last_seq, last_hash) values (?, ?, ?, ?)');
+    this.putProgress = db.prepare(
+      'update progress set folded_lsn = ?, max_op = ?, heads = ?, journal_bytes = ?, sequence = ? where id = 1',
+    );
+    this.selectMeta = db.prepare('select value from meta where key = ?').pluck();
+    this.putMeta = db.prepare('replace into meta(key, value) values (?, ?)');
+    this.deleteMeta = db.prepare('delete from meta where key = ?');
+    this.totalChanges = db.prepare('select total_changes()').pluck();
+
+    const progress = db.prepare('select * from progress').get() as ProgressRow;
+    this.folded = progress.folded_lsn;
+    this.highestOp = progress.max_op;
+    this.bytesOfChanges = progress.journal_bytes;
+    this.headHashes = new Set(splitHashes(progress.heads));
+    this.nextSequence = progress.sequence;
+    this.sequenceLimit = progress.sequence;
+    this.nextLsn = ((db.prepare('select max(lsn) from change').pluck().get() as number | null) ?? 0) + 1;
+    type ActorRow = [id: number, name: ActorId, lastSeq: number, lastHash: Buffer | null];
+    for (const [id, name, seq, hash] of db.prepare('select * from actor order by id').raw().all() as ActorRow[]) {
+      if (this.actors.intern(name) !== id) throw new CorruptionError(`${path}: actor ${name} is out of its place`);
+      if (seq > 0) this.lastSeqs.set(name, seq);
+      if (hash) this.lastHashes.set(name, hash.toString('hex'));
+    }
+    this.keptActors = this.actors.size;
+    this.beginStatement.run();
+    this.store = new SqliteTreeStore(db, nameHash(this.nameHashKey()), options);
+    this.parkedChanges = new ParkedChanges(db, (hash) => this.hasHash(hash));
+    this.commit(this.folded); // reserves inode numbers
+    syncPath(dirname(path)); // the files' directory entries
+  }
+
+  /**
+   * Opens the state of `directory`, creating both if need be. The caller is the only writer.
+   * @throws CorruptionError naming the file and the remedy when it is damaged or foreign
+   */
+  static open(directory: string, options: JournalOptions = {}): Journal {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const path = statePath(directory);
+    const db = openState(path);
+    try {
+      return new Journal(db, path, options);
+    } catch (error) {
+      db.close();
+      throw explain(path, error);
+    }
+  }
+
+  /** What of the intent log is in this state, uncommitted folds not counted. */
+  get foldedLsn(): Lsn {
+    return this.folded;
+  }
+
+  /** Highest operation counter in the document; the next local change starts one above. */
+  get maxOp(): number {
+    return this.highestOp;
+  }
+
+  /** The document's heads, ascending: hashes of the changes that no other builds on. */
+  get heads(): readonly string[] {
+    return [...this.headHashes].sort();
+  }
+
+  /** Bytes of all changes. */
+  get journalBytes(): number {
+    return this.bytesOfChanges;
+  }
+
+  /** Highest seq held of each actor. Follows the journal. */
+  vector(): VersionVector {
+    return this.lastSeqs;
+  }
+
+  lastHashOf(actor: ActorId): string | undefined {
+    return this.lastHashes.get(actor);
+  }
+
+  has(actor: ActorId, seq: number): boolean {
+    return seq <= (this.lastSeqs.get(actor) ?? 0);
+  }
+
+  hasHash(hash: string): boolean {
+    return this.headHashes.has(hash) || this.selectHash.get(Buffer.from(hash, 'hex')) !== undefined;
+  }
+
+  /** Whether everything that a change builds on is here, so that it can be appended. */
+  isReady(change: Change): boolean {
+    return change.deps.every((hash) => this.hasHash(hash));
+  }
+
+  /** Makes a change of local operations, the next one of `actor`. It is not appended yet. */
+  author(actor: ActorId, ops: readonly ChangeOp[], stamp: number): EncodedChange {
+    const deps = new Set(this.headHashes);
+    const last = this.lastHashes.get(actor);
+    if (last !== undefined) deps.add(last);
+    return encodeChange({
+      actor,
+      seq: (this.lastSeqs.get(actor) ?? 0) + 1,
+      startOp: this.highestOp + 1,
+      stamp,
+      deps: [...deps].sort(),
+      ops,
+    });
+  }
+
+  /**
+   * Appends a change whose dependencies are here; it is committed together with what the caller writes to the store for it.
+   * @returns false when the journal has it already: do not apply it again
+   * @throws CorruptionError when it contradicts another change of its actor, or leaves a gap behind the actor's last one
+   */
+  appendChange(bytes: Uint8Array, change: Change): boolean {
+    const { actor, seq, hash, deps } = change;
+    const lastSeq = this.lastSeqs.get(actor) ?? 0;
+    if (seq <= lastSeq) {
+      if (this.hasHash(hash)) return false;
+      throw new CorruptionError(
+        `change ${seq} of actor ${actor}: another one with this number is here; the actor was used twice`,
+      );
+    }
+    if (seq !== lastSeq + 1) {
+      throw new CorruptionError(`change ${seq} of actor ${actor}: does not build on its change ${lastSeq}`);
+    }
+    const missing = deps.find((dep) => !this.hasHash(dep));
+    if (missing !== undefined) throw new Error(`change ${hash}: appended before ${missing}; park it`);
+
+    const index = this.actors.intern(actor);
+    this.insertChange.run(this.nextLsn++, index, seq, Buffer.from(hash, 'hex'), change.stamp, bytes);
+    for (const dep of deps) this.headHashes.delete(dep);
+    this.headHashes.add(hash);
+    this.highestOp = Math.max(this.highestOp, change.startOp + change.ops.length - 1);
+    this.bytesOfChanges += bytes.length;
+    this.lastSeqs.set(actor, seq);
+    this.lastHashes.set(actor, hash);
+    this.changedActors.add(index);
+    this.parkedChanges.arrived(hash);
+    return true;
+  }
+
+  /**
+   * Keeps a change until what it builds on arrives; it survives a restart like any other once committed.
+   * @returns false when too many wait already and it was not kept: its sender will send it again
+   */
+  park(bytes: Uint8Array, change: Change): boolean {
+    return this.parkedChanges.add({ bytes, change });
+  }
+
+  parked(): readonly Change[] {
+    return this.parkedChanges.all();
+  }
+
+  /** Removes and returns the parked changes that can be appended now. Append and apply them, then ask again. */
+  unparkReady(): readonly EncodedChange[] {
+    return this.parkedChanges.takeReady();
+  }
+
+  /**
+   * The next sequence for an inode number of this site: never the same one twice, whatever crashes.
+   * Numbers are reserved durably in advance, and the reservation is renewed by commit().
+   */
+  nextCounter(): number {
+    if (this.nextSequence >= this.sequenceLimit) throw new Error(`no commit in ${SEQUENCE_SPAN / 2} inode numbers`);
+    return this.nextSequence++;
+  }
+
+  meta(key: string): string | undefined {
+    return this.selectMeta.get(key) as string | undefined;
+  }
+
+  /** Part of the open transaction; undefined forgets the key. */
+  setMeta(key: string, value: string | undefined): void {
+    if (value === undefined) this.deleteMeta.run(key);
+    else this.putMeta.run(key, value);
+  }
+
+  /**
+   * Commits everything written since the last commit, and opens the next transaction. SIGKILL cannot undo it; power loss can
+   * until the checkpointer made it durable.
+   * @param foldedLsn what of the intent log it includes
+   * @throws Error when it cannot be written (a full disk, say): the journal is closed then, nothing of the commit is in the
+   *   state, and all that was acknowledged is in the intent log for the next start
+   */
+  commit(foldedLsn: Lsn): void {
+    const isLow = this.sequenceLimit - this.nextSequence < SEQUENCE_SPAN / 2;
+    const sequenceLimit = isLow ? this.nextSequence + SEQUENCE_SPAN : this.sequenceLimit;
+    this.write(foldedLsn, sequenceLimit);
+    if (isLow) {
+      // Before the first number of it is used: one that was used must not be handed out again after power loss.
+      syncPath(walPath(this.path));
+      this.sequenceLimit = sequenceLimit;
+    }
+    this.limitWal();
+    this.begin();
+  }
+
+  /** Bytes of the WAL in use; it stays bounded as long as {@link relax} is called now and then. */
+  walBytes(): number {
+    this.requireClean('walBytes');
+    this.commitStatement.run();
+    const { walBytes } = this.wal.read();
+    this.begin();
+    return walBytes;
+  }
+
+  /**
+   * Leaves the gap between two transactions that a checkpoint needs to finish, and finishes it when little is left to do. Call
+   * it right after commit() when nothing waits: about 20 µs when there is nothing to do, else two syncs of the disk.
+   */
+  relax(): void {
+    this.requireClean('relax');
+    this.commitStatement.run();
+    const { walBytes, backlogBytes } = this.wal.read();
+    if (walBytes >= this.walTargetBytes && backlogBytes > 0 && backlogBytes <= MAX_RELAX_BYTES) this.wal.checkpoint();
+    this.begin();
+  }
+
+  /** Commits and closes. */
+  close(foldedLsn: Lsn = this.folded): void {
+    if (!this.db.open) return;
+    this.write(foldedLsn, this.nextSequence);
+    this.db.close();
+  }
+
+  private begin(): void {
+    this.beginStatement.run();
+    this.changesAtCommit = this.totalChanges.get() as number;
+  }
+
+  private write(foldedLsn: Lsn, sequence: number): void {
+    try {
+      this.store.flush();
+      this.writeActors();
+      this.putProgress.run(foldedLsn, this.highestOp, joinHashes(this.headHashes), this.bytesOfChanges, sequence);
+      this.commitStatement.run();
+      this.folded = foldedLsn;
+    } catch (error) {
+      // SQLite rolled back, but the caches did not: nothing may be read or written here any more.
+      this.db.close();
+      throw explain(this.path, error);
+    }
+  }
+
+  private writeActors(): void {
+    for (; this.keptActors < this.actors.size; this.keptActors++) this.changedActors.add(this.keptActors);
+    for (const index of this.changedActors) {
+      const id = this.actors.id(index);
+      const hash = this.lastHashes.get(id);
+      this.putActor.run(index, id, this.lastSeqs.get(id) ?? 0, hash === undefined ? null : Buffer.from(hash, 'hex'));
+    }
+    this.changedActors.clear();
+  }
+
+  /** The last resort against a WAL that grows faster than another thread can move it: work here, between two transactions. */
+  private limitWal(): void {
+    const limitBytes = this.walTargetBytes * WAL_LIMIT_FACTOR;
+    let state = this.wal.read();
+    for (let waitedMs = 0; state.walBytes >= limitBytes && state.backlogBytes > 0; waitedMs += CHECKPOINT_RETRY_MS) {
+      state = this.wal.checkpoint();
+      if (!state.isBusy || waitedMs >= CHECKPOINT_WAIT_MS) return;
+      sleep(CHECKPOINT_RETRY_MS);
+    }
+  }
+
+  private requireClean(method: string): void {
+    if (this.store.hasUnflushed || (this.totalChanges.get() as number) !== this.changesAtCommit) {
+      throw new Error(`Journal.${method}() between commit() and the next write only`);
+    }
+  }
+
+  /** Kept as long as the dirents that it places. */
+  private nameHashKey(): Buffer {
+    const kept = this.meta(NAME_HASH_KEY);
+    if (kept !== undefined) return Buffer.from(kept, 'hex');
+    const key = randomBytes(NAME_HASH_KEY_BYTES);
+    this.setMeta(NAME_HASH_KEY, key.toString('hex'));
+    return key;
+  }
+}
+
+function joinHashes(hashes: ReadonlySet<string>): Buffer {
+  return Buffer.from([...hashes].join(''), 'hex');
+}
+
+function splitHashes(bytes: Buffer): string[] {
+  const hashes: string[] = [];
+  for (let at = 0; at < bytes.length; at += HASH_BYTES) hashes.push(bytes.toString('hex', at, at + HASH_BYTES));
+  return hashes;
+}
+
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+
+/** Blocks this thread. */
+function sleep(delayMs: number): void {
+  Atomics.wait(sleeper, 0, 0, delayMs);
+}

@@ -1,0 +1,164 @@
+// schema.ts — the SQLite file of a site: its tables, their version, and how a connection to it is set up.
+// Invariant: what openState returns is a file of ours, of this version, whose quick check passed; anything else is a
+// CorruptionError that names the file and the remedy, and nothing on disk was touched. Only one connection writes.
+
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { CorruptionError } from '../codec/bytes.js';
+
+export type Connection = Database.Database;
+export type Statement = Database.Statement;
+
+/** "Weft" in the file's header, so that file(1) and we tell it from any other SQLite file. */
+const APPLICATION_ID = 0x57656674;
+const PAGE_BYTES = 4096;
+/** Page cache of the writing connection. */
+const WRITER_CACHE_KIB = 64 * 1024;
+const READER_CACHE_KIB = 4 * 1024;
+/** A file is checked completely on open up to this size (about 0.1 s); above it, only its schema and first pages are. */
+const QUICK_CHECK_BYTES = 64 * 2 ** 20;
+const BUSY_TIMEOUT_MS = 5_000;
+
+/**
+ * Migration n brings a file from version n to n + 1; a new file runs all of them. Never change one that was released: append.
+ *
+ * - `inode`: the registers of an inode, and what is derived from them (lib/crdt/inode-codec.ts).
+ * - `dirent`: the visible tree. `cookie` is the readdir position; see name-hash.ts.
+ * - `cookie_clash`: hashes that two names of a directory shared at some time.
+ * - `claim`, `alias`, `deferred`, `copy`: what is in conflict (lib/crdt/tree-store.ts).
+ * - `change`: the journal, in the order in which changes arrived here: causal. `parked`: changes whose dependencies are missing.
+ * - `progress`: one row: what of the intent log is folded, heads and highest op of the document, bytes of all changes, and the
+ *   first inode sequence number that was never handed out. `meta`: small texts of the layers above.
+ * - `actor`: interned actors by local index, with the last change held of each.
+ */
+const MIGRATIONS: readonly string[] = [
+  `create table inode(ino integer primary key, state blob not null);
+   create table dirent(parent integer not null, cookie integer not null, name text not null, ino integer not null,
+     link integer not null, type integer not null, primary key(parent, cookie)) without rowid;
+   create table cookie_clash(parent integer not null, cookie integer not null, primary key(parent, cookie)) without rowid;
+   create table claim(parent integer not null, base text not null, position integer not null, ino integer not null,
+     link integer not null, shown text, primary key(parent, base, position)) without rowid;
+   create table alias(ino integer primary key, canonical integer not null);
+   create table deferred(ino integer primary key, candidate integer not null);
+   create table copy(ino integer primary key, source integer not null, counter integer not null, actor integer not null);
+   create table change(lsn integer primary key, actor integer not null, seq integer not null, hash blob not null,
+     stamp integer not null, bytes blob not null);
+   create unique index change_of_actor on change(actor, seq);
+   create unique index change_by_hash on change(hash);
+   create table parked(hash blob primary key, bytes blob not null) without rowid;
+   create table actor(id integer primary key, name text not null unique, last_seq integer not null, last_hash blob);
+   create table progress(id integer primary key check(id = 1), folded_lsn integer not null, max_op integer not null,
+     heads blob not null, journal_bytes integer not null, sequence integer not null);
+   insert into progress values (1, 0, 0, x'', 0, 1);
+   create table meta(key text primary key, value text not null) without rowid;`,
+];
+
+export const SCHEMA_VERSION = MIGRATIONS.length;
+
+/** Path of the state file in a site's state directory. */
+export function statePath(directory: string): string {
+  return join(directory, 'state.db');
+}
+
+/** Path of the write-ahead log of a state file. */
+export function walPath(path: string): string {
+  return `${path}-wal`;
+}
+
+/** Turns SQLite's report of a damaged file into a CorruptionError with the remedy; returns any other error as it is. */
+export function explain(path: string, error: unknown): unknown {
+  const code = (error as { code?: unknown } | null)?.code;
+  if (typeof code !== 'string' || !/^SQLITE_(CORRUPT|NOTADB)/.test(code)) return error;
+  return damaged(path, (error as Error).message);
+}
+
+function damaged(path: string, what: string): CorruptionError {
+  return new CorruptionError(
+    `${path}: ${what}. Nothing was deleted. Move the directory aside and restore it from a backup, or run "weft join" again ` +
+      'to fetch the volume from a peer',
+  );
+}
+
+/** Opens the state file for writing, creating or migrating it. The caller is the only writer. */
+export function openState(path: string): Connection {
+  return open(path, (db) => {
+    const isNew = (db.pragma('page_count', { simple: true }) as number) === 0;
+    if (isNew) {
+      db.pragma(`page_size = ${PAGE_BYTES}`);
+      db.pragma(`application_id = ${APPLICATION_ID}`);
+    }
+    identify(path, db);
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = NORMAL');
+    // Checkpoints are made by another thread, see checkpointer.ts.
+    db.pragma('wal_autocheckpoint = 0');
+    db.pragma(`cache_size = -${WRITER_CACHE_KIB}`);
+    // Pages leave the cache at COMMIT only: a full disk then fails a commit, never a statement in the middle of one.
+    db.pragma('cache_spill = OFF');
+    db.pragma('temp_store = MEMORY');
+    if (statSync(path).size <= QUICK_CHECK_BYTES) {
+      const verdict = db.pragma('quick_check(1)', { simple: true }) as string;
+      if (verdict !== 'ok') throw damaged(path, verdict);
+    }
+    migrate(path, db);
+  });
+}
+
+/** Opens the state file, which must exist, for reading from another thread or process. */
+export function openStateReader(path: string): Connection {
+  if (!existsSync(path)) throw new Error(`${path}: no such state; has the site been started once?`);
+  return open(
+    path,
+    (db) => {
+      identify(path, db);
+      db.pragma(`cache_size = -${READER_CACHE_KIB}`);
+      if (version(db) !== SCHEMA_VERSION) throw wrongVersion(path, version(db));
+    },
+    true,
+  );
+}
+
+/** Every fault that SQLite finds in a file, for `fsck`; empty when it is sound. Reads all of it. */
+export function checkState(db: Connection): string[] {
+  const rows = db.pragma('integrity_check') as { integrity_check: string }[];
+  return rows.map((row) => row.integrity_check).filter((verdict) => verdict !== 'ok');
+}
+
+function open(path: string, prepare: (db: Connection) => void, readonly = false): Connection {
+  let db: Connection | undefined;
+  try {
+    db = new Database(path, { readonly, timeout: BUSY_TIMEOUT_MS });
+    prepare(db);
+    return db;
+  } catch (error) {
+    db?.close();
+    throw explain(path, error);
+  }
+}
+
+function version(db: Connection): number {
+  return db.pragma('user_version', { simple: true }) as number;
+}
+
+function wrongVersion(path: string, found: number): Error {
+  return new Error(
+    `${path}: written by version ${found} of the format, this program knows ${SCHEMA_VERSION}: update weft`,
+  );
+}
+
+function identify(path: string, db: Connection): void {
+  if ((db.pragma('application_id', { simple: true }) as number) !== APPLICATION_ID) {
+    throw damaged(path, 'a SQLite file, but not the state of a weft site');
+  }
+}
+
+function migrate(path: string, db: Connection): void {
+  const from = version(db);
+  if (from > SCHEMA_VERSION) throw wrongVersion(path, from);
+  if (from === SCHEMA_VERSION) return;
+  db.transaction(() => {
+    for (const migration of MIGRATIONS.slice(from)) db.exec(migration);
+    db.pragma(`user_version = ${SCHEMA_VERSION}`);
+  })();
+}

@@ -1,0 +1,239 @@
+// sqlite-tree-store.ts — the tree store of a running site: inodes and dirents in SQLite, in front of them caches in memory.
+// Invariant: a read sees every write made before it. Dirents and conflict tables are written through; changed inodes are kept in
+// memory and written by flush(), which the journal calls before each COMMIT. An inode's object stays the same one while it is
+// unflushed, and until cachedInodes / 2 others were loaded since it was last asked for. Works inside the journal's transaction.
+
+import type { Claim, CopyOf, Dirent, ListedDirent, TreeStore } from '../crdt/tree-store.js';
+import type { Ino, Name } from '../crdt/ids.js';
+import type { Inode } from '../crdt/inode.js';
+import { decodeInode, encodeInode } from '../crdt/inode-codec.js';
+import { ByteWriter } from '../codec/bytes.js';
+import { GenerationCache } from './generation-cache.js';
+import { ConflictTables } from './conflict-tables.js';
+import type { NameHash } from './name-hash.js';
+import { COOKIES_PER_HASH } from './name-hash.js';
+import type { Connection, Statement } from './schema.js';
+
+export interface TreeStoreOptions {
+  /** Inodes kept decoded in memory, about 1 KB each. */
+  readonly cachedInodes?: number;
+  /** Dirents kept in memory, about 0.2 KB each. */
+  readonly cachedDirents?: number;
+}
+
+const DEFAULT_CACHED_INODES = 100_000;
+const DEFAULT_CACHED_DIRENTS = 100_000;
+const INO_PAGE = 4096;
+
+type DirentRow = [cookie: number, name: Name, ino: Ino, link: number, type: number];
+
+export class SqliteTreeStore implements TreeStore {
+  private readonly cache: GenerationCache<Ino, Inode>;
+  private readonly dirty = new Map<Ino, Inode>();
+  private readonly dirents: GenerationCache<string, Dirent>;
+  private readonly conflicts: ConflictTables;
+  /** First cookies that two names of a directory shared, as `<parent>/<cookie>`: nearly always empty. */
+  private readonly clashes = new Set<string>();
+  private readonly writer = new ByteWriter(1024);
+
+  private readonly selectInode: Statement;
+  private readonly putInode: Statement;
+  private readonly selectInos: Statement;
+  private readonly selectDirent: Statement;
+  private readonly selectHash: Statement;
+  private readonly putDirent: Statement;
+  private readonly insertDirent: Statement;
+  private readonly removeDirent: Statement;
+  private readonly listDirents: Statement;
+  private readonly anyDirent: Statement;
+  private readonly putClash: Statement;
+
+  constructor(
+    db: Connection,
+    private readonly hash: NameHash,
+    options: TreeStoreOptions = {},
+  ) {
+    this.cache = new GenerationCache(options.cachedInodes ?? DEFAULT_CACHED_INODES);
+    this.dirents = new GenerationCache(options.cachedDirents ?? DEFAULT_CACHED_DIRENTS);
+    this.selectInode = db.prepare('select state from inode where ino = ?').pluck();
+    this.putInode = db.prepare('replace into inode(ino, state) values (?, ?)');
+    this.selectInos = db.prepare(`select ino from inode where ino > ? order by ino limit ${INO_PAGE}`).pluck();
+    const columns = 'cookie, name, ino, link, type';
+    this.selectDirent = db
+      .prepare(`select ${columns} from dirent where parent = ? and cookie between ? and ? and name = ?`)
+      .raw();
+    this.selectHash = db
+      .prepare(`select ${columns} from dirent where parent = ? and cookie between ? and ? order by cookie`)
+      .raw();
+    this.putDirent = db.prepare(
+      `insert into dirent(parent, ${columns}) values (?, ?, ?, ?, ?, ?)
+       on conflict(parent, cookie) do update set ino = excluded.ino, link = excluded.link, type = excluded.type
+       where name = excluded.name`,
+    );
+    this.insertDirent = db.prepare(`replace into dirent(parent, ${columns}) values (?, ?, ?, ?, ?, ?)`);
+    this.removeDirent = db.prepare('delete from dirent where parent = ? and cookie between ? and ? and name = ?');
+    this.listDirents = db
+      .prepare(`select ${columns} from dirent where parent = ? and cookie > ? order by cookie limit ?`)
+      .raw();
+    this.anyDirent = db.prepare('select 1 from dirent where parent = ? limit 1').pluck();
+    this.putClash = db.prepare('insert into cookie_clash(parent, cookie) values (?, ?)');
+    for (const [parent, cookie] of db.prepare('select parent, cookie from cookie_clash').raw().all() as [
+      Ino,
+      number,
+    ][]) {
+      this.clashes.add(`${parent}/${cookie}`);
+    }
+    this.conflicts = new ConflictTables(db);
+  }
+
+  inode(ino: Ino): Inode | undefined {
+    let inode = this.cache.get(ino) ?? this.dirty.get(ino);
+    if (inode) return inode;
+    const state = this.selectInode.get(ino) as Buffer | undefined;
+    if (state === undefined) return undefined;
+    inode = decodeInode(ino, state);
+    this.cache.set(ino, inode);
+    return inode;
+  }
+
+  insert(inode: Inode): void {
+    this.cache.set(inode.ino, inode);
+    this.dirty.set(inode.ino, inode);
+  }
+
+  touch(inode: Inode): void {
+    this.dirty.set(inode.ino, inode);
+  }
+
+  get hasUnflushed(): boolean {
+    return this.dirty.size > 0;
+  }
+
+  /** Writes every changed inode to SQLite. */
+  flush(): void {
+    for (const [ino, inode] of this.dirty) {
+      encodeInode(this.writer.reset(), inode);
+      this.putInode.run(ino, this.writer.view());
+    }
+    this.dirty.clear();
+  }
+
+  lookup(parent: Ino, name: Name): Dirent | undefined {
+    const key = `${parent}/${name}`;
+    const cached = this.dirents.get(key);
+    if (cached) return cached;
+    const first = this.hash(name);
+    const row = this.selectDirent.get(parent, first, first + COOKIES_PER_HASH - 1, name) as DirentRow | undefined;
+    if (!row) return undefined;
+    const dirent: Dirent = { parent, name, ino: row[2], link: row[3], type: row[4] };
+    this.dirents.set(key, dirent);
+    return dirent;
+  }
+
+  setDirent(dirent: Dirent): void {
+    const { parent, name, ino, link, type } = dirent;
+    const first = this.hash(name);
+    const isPut =
+      (this.clashes.size === 0 || !this.clashes.has(`${parent}/${first}`)) &&
+      this.putDirent.run(parent, first, name, ino, link, type).changes === 1;
+    if (!isPut) this.setClashing(dirent, first);
+    this.dirents.set(`${parent}/${name}`, dirent);
+  }
+
+  /** The slow way, for a name whose hash another name of the directory has or had. */
+  private setClashing({ parent, name, ino, link, type }: Dirent, first: number): void {
+    const rows = this.selectHash.all(parent, first, first + COOKIES_PER_HASH - 1) as DirentRow[];
+    let cookie = rows.find((row) => row[1] === name)?.[0];
+    if (cookie === undefined) {
+      const taken = new Set(rows.map((row) => row[0]));
+      cookie = first;
+      while (taken.has(cookie)) cookie++;
+      if (cookie >= first + COOKIES_PER_HASH) throw new Error(`directory ${parent}: too many names hash to ${first}`);
+    }
+    this.insertDirent.run(parent, cookie, name, ino, link, type);
+    const clash = `${parent}/${first}`;
+    if (!this.clashes.has(clash)) {
+      this.clashes.add(clash);
+      this.putClash.run(parent, first);
+    }
+  }
+
+  deleteDirent(parent: Ino, name: Name): void {
+    const first = this.hash(name);
+    this.removeDirent.run(parent, first, first + COOKIES_PER_HASH - 1, name);
+    this.dirents.delete(`${parent}/${name}`);
+  }
+
+  list(parent: Ino, after: number, limit: number): ListedDirent[] {
+    const rows = this.listDirents.all(parent, after, limit) as DirentRow[];
+    return rows.map(([cookie, name, ino, link, type]) => ({ parent, name, ino, link, type, cookie }));
+  }
+
+  hasEntries(parent: Ino): boolean {
+    return this.anyDirent.get(parent) !== undefined;
+  }
+
+  claims(parent: Ino, base: Name): readonly Claim[] {
+    return this.conflicts.claims(parent, base);
+  }
+
+  setClaims(parent: Ino, base: Name, claims: readonly Claim[]): void {
+    this.conflicts.setClaims(parent, base, claims);
+  }
+
+  contestedNames(parent: Ino): readonly Name[] {
+    return this.conflicts.contestedNames(parent);
+  }
+
+  contestedDirectories(): readonly Ino[] {
+    return this.conflicts.contestedDirectories();
+  }
+
+  alias(ino: Ino): Ino | undefined {
+    return this.conflicts.aliases.get(ino);
+  }
+
+  setAlias(ino: Ino, canonical: Ino | undefined): void {
+    this.conflicts.aliases.set(ino, canonical);
+  }
+
+  aliasesOf(canonical: Ino): readonly Ino[] {
+    return this.conflicts.aliases.of(canonical);
+  }
+
+  deferred(): ReadonlyMap<Ino, number> {
+    return this.conflicts.deferred;
+  }
+
+  setDeferred(ino: Ino, candidate: number): void {
+    this.conflicts.setDeferred(ino, candidate);
+  }
+
+  copy(ino: Ino): CopyOf | undefined {
+    return this.conflicts.copies.get(ino);
+  }
+
+  setCopy(ino: Ino, copy: CopyOf | undefined): void {
+    this.conflicts.copies.set(ino, copy);
+  }
+
+  copies(): ReadonlyMap<Ino, CopyOf> {
+    return this.conflicts.copies.map;
+  }
+
+  copiesOf(source: Ino): readonly Ino[] {
+    return this.conflicts.copies.of(source);
+  }
+
+  *inodes(): Generator<Ino> {
+    this.flush();
+    let last = -1;
+    for (;;) {
+      // A page at a time: better-sqlite3 runs nothing else on a connection while a statement is being stepped.
+      const page = this.selectInos.all(last) as Ino[];
+      yield* page;
+      if (page.length < INO_PAGE) return;
+      last = page.at(-1)!;
+    }
+  }
+}

@@ -30,7 +30,7 @@ heal
     ['oslo', 'rome'],
   ]);
   assert.deepEqual(
-    scenario.steps.map(({ source: _, ...step }) => step),
+    scenario.steps.map(({ source, ...step }) => (assert.ok(source), step)),
     [
       {
         step: 'act',

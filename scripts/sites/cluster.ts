@@ -7,7 +7,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { detachBelow, mountsBelow } from './mounts.js';
-import { signalProcess } from './processes.js';
+import { processesWithEnvironment, processEnd, signalProcess } from './processes.js';
 import { Site } from './site.js';
 import { Watchdog } from './watchdog.js';
 
@@ -29,7 +29,7 @@ export class Cluster {
 
   /** Adds a site; it has no volume yet. `mountOptions` as mount(8) spells them. */
   addSite(name: string, mountOptions: readonly string[] = []): Site {
-    const site = new Site(name, this.directory, this.watchdog, mountOptions);
+    const site = new Site(name, this.directory, this.home, this.watchdog, mountOptions);
     this.sites.set(name, site);
     return site;
   }
@@ -55,12 +55,22 @@ export class Cluster {
     }
   }
 
+  /** Where `weft` keeps its registry of mountpoints for this cluster; marks the cluster's processes too. */
+  get home(): string {
+    return join(this.directory, 'home');
+  }
+
   /** Ends the daemons, and removes everything; with `keep` the files stay where they are, unmounted. */
   async close(keep = false): Promise<void> {
     try {
       await Promise.all([...this.sites.values()].map((site) => site.end()));
     } finally {
       await this.watchdog.close();
+      // A daemon that never came so far as to be known.
+      for (const pid of this.processes()) {
+        signalProcess(pid, 'SIGKILL');
+        await processEnd(pid, 10_000);
+      }
       await detachBelow(this.directory);
       if (!keep) await rm(this.directory, { recursive: true, force: true });
       open.delete(this);
@@ -69,10 +79,14 @@ export class Cluster {
 
   /** {@link close} for a process that is about to end: synchronous, and by force. */
   closeNow(): void {
-    for (const site of this.sites.values()) if (site.daemonPid !== null) signalProcess(site.daemonPid, 'SIGKILL');
+    for (const pid of this.processes()) signalProcess(pid, 'SIGKILL');
     for (const mount of mountsBelow(this.directory)) execFileSync('umount', ['--lazy', mount.mountpoint]);
     rmSync(this.directory, { recursive: true, force: true });
     open.delete(this);
+  }
+
+  private processes(): number[] {
+    return processesWithEnvironment('WEFT_HOME', this.home);
   }
 }
 

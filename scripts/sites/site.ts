@@ -3,10 +3,10 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { run } from './command.js';
+import { run, type CommandOptions, type CommandResult } from './command.js';
 import { processEnd, signalProcess } from './processes.js';
 import type { Watchdog } from './watchdog.js';
-import { weftChecked } from './weft-command.js';
+import { weft, weftChecked } from './weft-command.js';
 
 /** What scripts read of `weft status --json`; the contract is in README.md. */
 export interface StatusReport {
@@ -33,6 +33,7 @@ export class Site {
   constructor(
     readonly name: string,
     directory: string,
+    private readonly home: string,
     private readonly watchdog: Watchdog,
     private readonly mountOptions: readonly string[] = [],
   ) {
@@ -47,25 +48,25 @@ export class Site {
 
   /** A new volume, mounted here. */
   async create(volume: string): Promise<void> {
-    await weftChecked(['create', volume, this.mountpoint, ...this.flags()]);
+    await this.weftChecked(['create', volume, this.mountpoint, ...this.flags()]);
     await this.noteDaemon();
   }
 
   /** Joins the volume of an invite, and mounts it. */
   async join(invite: string): Promise<void> {
-    await weftChecked(['join', invite, this.mountpoint, ...this.flags()]);
+    await this.weftChecked(['join', invite, this.mountpoint, ...this.flags()]);
     await this.noteDaemon();
   }
 
   /** Mounts again, after {@link umount} or {@link kill}. */
   async mount(): Promise<void> {
-    await weftChecked(['mount', this.mountpoint, '--state', this.state]);
+    await this.weftChecked(['mount', this.mountpoint, '--state', this.state]);
     await this.noteDaemon();
   }
 
   async umount(): Promise<void> {
     const pid = this.pid;
-    await weftChecked(['umount', this.mountpoint]);
+    await this.weftChecked(['umount', this.mountpoint]);
     if (pid !== null) await processEnd(pid, 10_000);
     this.forgetDaemon();
   }
@@ -79,11 +80,11 @@ export class Site {
   }
 
   async invite(): Promise<string> {
-    return (await weftChecked(['invite', this.mountpoint])).trim();
+    return (await this.weftChecked(['invite', this.mountpoint])).trim();
   }
 
   async status(): Promise<StatusReport> {
-    const text = await weftChecked(['status', this.mountpoint, '--json']);
+    const text = await this.weftChecked(['status', this.mountpoint, '--json']);
     try {
       return JSON.parse(text) as StatusReport;
     } catch (error) {
@@ -93,21 +94,21 @@ export class Site {
 
   /** `weft sync --wait`: returns when all reachable peers and this site have the same. */
   async sync(timeoutMs = 60_000): Promise<void> {
-    await weftChecked(['sync', '--wait', this.mountpoint], { timeoutMs });
+    await this.weftChecked(['sync', '--wait', this.mountpoint], { timeoutMs });
   }
 
   /** Cuts the link to a peer, or all links. */
   async pause(peer?: string): Promise<void> {
-    await weftChecked(['link', 'pause', this.mountpoint, ...(peer === undefined ? [] : [peer])]);
+    await this.weftChecked(['link', 'pause', this.mountpoint, ...(peer === undefined ? [] : [peer])]);
   }
 
   async resume(peer?: string): Promise<void> {
-    await weftChecked(['link', 'resume', this.mountpoint, ...(peer === undefined ? [] : [peer])]);
+    await this.weftChecked(['link', 'resume', this.mountpoint, ...(peer === undefined ? [] : [peer])]);
   }
 
   /** Dials a further peer at HOST:PORT. */
   async addPeer(address: string): Promise<void> {
-    await weftChecked(['link', 'add', this.mountpoint, address]);
+    await this.weftChecked(['link', 'add', this.mountpoint, address]);
   }
 
   /** Resolves when `accept` holds of the status; rejects with the last status after `timeoutMs`. */
@@ -129,6 +130,11 @@ export class Site {
     }
   }
 
+  /** Runs `weft ARGS` with a registry of mountpoints that is the cluster's own. */
+  weft(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    return weft(args, { ...options, env: { ...options.env, ...this.environment } });
+  }
+
   /** Ends the daemon by whatever means it takes. Never rejects because the daemon is ill: then it is killed. */
   async end(): Promise<void> {
     if (this.pid === null) return;
@@ -148,6 +154,15 @@ export class Site {
     const log = join(this.state, 'daemon.log');
     if (!existsSync(log)) return '';
     return readFileSync(log, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+  }
+
+  private weftChecked(args: readonly string[], options: CommandOptions = {}): Promise<string> {
+    return weftChecked(args, { ...options, env: this.environment });
+  }
+
+  /** Keeps the user's own registry of volumes (see README.md) out of this. */
+  private get environment(): Record<string, string> {
+    return { WEFT_HOME: this.home };
   }
 
   private flags(): string[] {

@@ -47,7 +47,7 @@ class ReferenceTable<Value> {
 
   of(target: Ino): readonly Ino[] {
     const sources = this.inverse.get(target);
-    return sources ? [...sources].sort(ascending) : [];
+    return sources ? [...sources].toSorted(ascending) : [];
   }
 
   private unlink(ino: Ino, target: Ino): void {
@@ -128,11 +128,11 @@ export class ConflictTables {
   }
 
   contestedNames(parent: Ino): readonly Name[] {
-    return [...(this.contested.get(parent)?.keys() ?? [])].sort();
+    return [...(this.contested.get(parent)?.keys() ?? [])].toSorted();
   }
 
   contestedDirectories(): readonly Ino[] {
-    return [...this.contested.keys()].sort(ascending);
+    return [...this.contested.keys()].toSorted(ascending);
   }
 
   /** A candidate of 0 is the winner itself: nothing is deferred. */

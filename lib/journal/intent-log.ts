@@ -100,7 +100,7 @@ export class IntentLog {
     const segments: Segment[] = [];
     let nextLsn = 0;
     let ended = false;
-    for (const name of names.filter((entry) => SEGMENT_NAME.test(entry)).sort()) {
+    for (const name of names.filter((entry) => SEGMENT_NAME.test(entry)).toSorted()) {
       const path = join(directory, name);
       const content = ended ? undefined : readSegment(path);
       if (content && segments.length === 0 && content.firstLsn > foldedLsn + 1) {

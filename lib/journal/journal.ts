@@ -154,7 +154,7 @@ export class Journal {
 
   /** The document's heads, ascending: hashes of the changes that no other builds on. */
   get heads(): readonly string[] {
-    return [...this.headHashes].sort();
+    return [...this.headHashes].toSorted();
   }
 
   /** Bytes of all changes. */
@@ -194,7 +194,7 @@ export class Journal {
       seq: (this.lastSeqs.get(actor) ?? 0) + 1,
       startOp: this.highestOp + 1,
       stamp,
-      deps: [...deps].sort(),
+      deps: [...deps].toSorted(),
       ops,
     });
   }

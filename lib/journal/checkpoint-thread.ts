@@ -1,0 +1,35 @@
+// checkpoint-thread.ts — a worker thread that does nothing but checkpoint one site's state.
+// Invariant: stop() resolves once the thread has closed its connection. See checkpointer.ts for what it does.
+
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import type { CheckpointerOptions } from './checkpointer.js';
+
+export interface CheckpointThread {
+  /** Ends the thread after the pass that it is at. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts checkpointing the state of a directory where a Journal is open.
+ * @param onError told when the thread ended by itself, e.g. because the disk fails
+ */
+export function startCheckpointThread(
+  directory: string,
+  onError: (error: Error) => void,
+  options: CheckpointerOptions = {},
+): CheckpointThread {
+  const worker = new Worker(new URL('checkpoint-worker.js', import.meta.url), {
+    workerData: { directory, options },
+    // Its descriptor of the database must outlive it, see checkpointer.ts.
+    trackUnmanagedFds: false,
+  });
+  const exited = once(worker, 'exit');
+  worker.on('error', onError);
+  return {
+    async stop() {
+      worker.postMessage('stop');
+      await exited;
+    },
+  };
+}

@@ -1,0 +1,155 @@
+// journal-reader.ts — the committed journal as another thread or process sees it: what there is, and what someone lacks.
+// Invariant: changes come in the order in which they were appended here, so whoever has what the vector says can apply each on
+// arrival. The vector is the cursor: advance it by what was sent and ask again. Every call is a short read of its own, because a
+// reader that stays keeps the WAL from being started over.
+
+import type { VersionVector } from '../crdt/change.js';
+import type { ActorId } from '../crdt/ids.js';
+import type { Connection, Statement } from './schema.js';
+import { openStateReader, statePath } from './schema.js';
+
+/** A change as it stands in the journal. */
+export interface JournaledChange {
+  readonly actor: ActorId;
+  readonly seq: number;
+  readonly stamp: number;
+  /** SHA-256 hex. */
+  readonly hash: string;
+  readonly bytes: Buffer;
+}
+
+interface HeldActor {
+  readonly id: number;
+  readonly name: ActorId;
+  readonly lastSeq: number;
+}
+
+type PlacedSeq = [lsn: number, seq: number];
+type ChangeRow = [stamp: number, hash: Buffer, bytes: Buffer];
+
+const SEQS_PER_READ = 64;
+
+/** The next changes of one actor, read a few at a time. */
+interface Feed {
+  readonly actor: HeldActor;
+  placed: PlacedSeq[];
+  at: number;
+}
+
+export class JournalReader {
+  private readonly db: Connection;
+  private readonly dataVersion: Statement;
+  private readonly selectActors: Statement;
+  private readonly selectPlaces: Statement;
+  private readonly selectChange: Statement;
+  private readonly selectBySeq: Statement;
+  private readonly selectBytes: Statement;
+  private readonly selectMeta: Statement;
+  private actors: readonly HeldActor[] = [];
+  private actorsVersion = -1;
+
+  private constructor(db: Connection) {
+    this.db = db;
+    this.dataVersion = db.prepare('pragma data_version').pluck();
+    this.selectActors = db.prepare('select id, name, last_seq as lastSeq from actor where last_seq > 0 order by id');
+    this.selectPlaces = db
+      .prepare(`select lsn, seq from change where actor = ? and seq > ? order by seq limit ${SEQS_PER_READ}`)
+      .raw();
+    this.selectChange = db.prepare('select stamp, hash, bytes from change where lsn = ?').raw();
+    this.selectBySeq = db.prepare('select stamp, hash, bytes from change where actor = ? and seq = ?').raw();
+    this.selectBytes = db.prepare('select journal_bytes from progress').pluck();
+    this.selectMeta = db.prepare('select value from meta where key = ?').pluck();
+  }
+
+  /** Opens the state of a directory where a Journal was opened before. */
+  static open(directory: string): JournalReader {
+    return new JournalReader(openStateReader(statePath(directory)));
+  }
+
+  /** Highest committed seq of each actor. */
+  vector(): VersionVector {
+    return new Map(this.held().map(({ name, lastSeq }) => [name, lastSeq]));
+  }
+
+  /** Bytes of all changes. */
+  journalBytes(): number {
+    return this.selectBytes.get() as number;
+  }
+
+  meta(key: string): string | undefined {
+    return this.selectMeta.get(key) as string | undefined;
+  }
+
+  /** One change; undefined when it is not here. */
+  change(actor: ActorId, seq: number): JournaledChange | undefined {
+    const held = this.held().find(({ name }) => name === actor);
+    const row = held && (this.selectBySeq.get(held.id, seq) as ChangeRow | undefined);
+    return row && toChange(actor, seq, row);
+  }
+
+  /**
+   * What a site with this vector lacks, in causal order.
+   * @param maxBytes of the changes together; one that is larger comes alone
+   * @returns empty when it lacks nothing
+   */
+  changesAfter(vector: VersionVector, maxBytes: number): JournaledChange[] {
+    const feeds: Feed[] = [];
+    for (const actor of this.held()) {
+      const after = vector.get(actor.name) ?? 0;
+      if (actor.lastSeq > after) feeds.push({ actor, placed: this.placesAfter(actor, after), at: 0 });
+    }
+    const changes: JournaledChange[] = [];
+    let totalBytes = 0;
+    while (feeds.length > 0) {
+      const next = firstOf(feeds);
+      const feed = feeds[next]!;
+      const [lsn, seq] = feed.placed[feed.at]!;
+      const change = toChange(feed.actor.name, seq, this.selectChange.get(lsn) as ChangeRow);
+      totalBytes += change.bytes.length;
+      if (totalBytes > maxBytes && changes.length > 0) break;
+      changes.push(change);
+      if (++feed.at === feed.placed.length) {
+        feed.placed = seq < feed.actor.lastSeq ? this.placesAfter(feed.actor, seq) : [];
+        feed.at = 0;
+        if (feed.placed.length === 0) feeds.splice(next, 1);
+      }
+    }
+    return changes;
+  }
+
+  close(): void {
+    this.db.close();
+  }
+
+  private placesAfter(actor: HeldActor, seq: number): PlacedSeq[] {
+    return this.selectPlaces.all(actor.id, seq) as PlacedSeq[];
+  }
+
+  /** The actors with changes; read again only after a commit. */
+  private held(): readonly HeldActor[] {
+    const version = this.dataVersion.get() as number;
+    if (version !== this.actorsVersion) {
+      this.actors = this.selectActors.all() as HeldActor[];
+      this.actorsVersion = version;
+    }
+    return this.actors;
+  }
+}
+
+/** Index of the feed whose next change was appended first. Few actors are behind at a time: no heap. */
+function firstOf(feeds: readonly Feed[]): number {
+  let first = 0;
+  let lowest = Infinity;
+  feeds.forEach(({ placed, at }, index) => {
+    const lsn = placed[at]![0];
+    if (lsn < lowest) {
+      lowest = lsn;
+      first = index;
+    }
+  });
+  return first;
+}
+
+function toChange(actor: ActorId, seq: number, [stamp, hash, bytes]: ChangeRow): JournaledChange {
+  return { actor, seq, stamp, hash: hash.toString('hex'), bytes };
+}

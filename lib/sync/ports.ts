@@ -38,8 +38,9 @@ export interface SyncStore {
   /** Bytes of the changes that `known` lacks, for the status display; need not be exact. */
   bytesAfter(known: VersionVector): number;
   /**
-   * Takes a peer's changes, in the order of the calls. Changes already held are no error. Resolves when vector() covers them;
-   * rejects with an error that names a bad change, or says why this site cannot take any (disk full).
+   * Takes a peer's changes, in the order of the calls. Changes already held are no error. Resolves when vector() covers them, and
+   * missing() counts the objects that they name; rejects with an error that names a bad change, or says why this site cannot take
+   * any (disk full). Each is a view on a larger buffer, which postMessage would copy whole: copy the bytes out first.
    */
   ingest(changes: readonly Uint8Array[], from: SiteId): Promise<void>;
   /** Objects that this site knows of, wants and does not hold: the `limit` most needed, in order of need. */
@@ -47,7 +48,11 @@ export interface SyncStore {
   missingCount(): number;
   /** undefined: not held here. Rejects when it cannot be read. */
   readObject(id: ObjectId): Promise<{ kind: number; bytes: Uint8Array } | undefined>;
-  /** Verifies them against their ids and makes them durable. Objects already held are no error. Rejects with the reason. */
+  /**
+   * Verifies them against their ids and makes them durable; then missing() counts the objects that they name (a manifest's chunks).
+   * Objects already held are no error. Views, as in ingest. Rejects with the reason: code ENOSPC or EDQUOT when there is no room
+   * (fetching then rests a while), else an error that names the bad object, which ends the link.
+   */
   storeObjects(objects: readonly ShippedObject[]): Promise<void>;
   /** Commits what callers of this site were told is done, and makes it durable: afterwards vector() covers it. */
   flush(): Promise<void>;

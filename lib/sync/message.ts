@@ -1,0 +1,394 @@
+// message.ts — what two sites say to each other, and its bytes. Pure.
+// A message is a type byte and its fields; decoding is strict: every length is checked against the input, sets are in ascending
+// order without repetition, and nothing may follow the last field. What does not conform is a CorruptionError. Only the start of
+// a hello (type, version) and the goodbye are fixed for all versions of the protocol, so that any two versions can part politely.
+
+import { isUtf8 } from 'node:buffer';
+import { ByteReader, ByteWriter, CorruptionError } from '../codec/bytes.js';
+import type { ActorId, ObjectId, SiteId } from '../crdt/ids.js';
+import type { VersionVector } from '../crdt/change.js';
+import type { ShippedChange, ShippedObject } from './ports.js';
+
+/** Raised with every incompatible change of the messages below. */
+export const PROTOCOL_VERSION = 1;
+/** No message is larger; frame.ts cuts it to frames. */
+export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+/** Room left in a message for what surrounds its one large change or object. */
+export const MAX_PAYLOAD_BYTES = MAX_MESSAGE_BYTES - 1024;
+/** Object ids in one message. */
+export const MAX_IDS = 1024;
+/** Changes in one message, and actors in one vector: they bound what a message unfolds to in memory. */
+export const MAX_CHANGES = 65_536;
+export const MAX_ACTORS = 262_144;
+/** Sites that a hello or a grant tells of. */
+export const MAX_INTRODUCED = 64;
+
+const MAX_NAME_BYTES = 255;
+const MAX_ADDRESS_BYTES = 300;
+const MAX_REASON_BYTES = 1024;
+const MAX_SLOT_VALUE = 2 ** 14 - 1;
+
+/** Why a link ends. The order is the wire's: append only. */
+const GOODBYE_CODES = [
+  'stopping', // the site is shut down
+  'protocol', // the other side broke a rule of the protocol
+  'version', // no common protocol version
+  'volume', // another volume
+  'same-site', // both ends say they are one and the same site
+  'slot', // both ends claim one inode slot
+  'duplicate', // another connection between the two sites is kept
+  'paused', // a user paused the link
+  'removed', // a user removed the link
+  'rejected', // a change or object could not be taken
+  'invite-used',
+  'invite-expired',
+] as const;
+export type GoodbyeCode = (typeof GOODBYE_CODES)[number];
+
+/** A site that the sender has met. */
+export interface Introduction {
+  readonly siteId: SiteId;
+  readonly site: string;
+  /** HOST:PORT that it listens on. */
+  readonly address: string;
+}
+
+export interface Hello {
+  readonly type: 'hello';
+  readonly version: number;
+  readonly volumeId: string;
+  readonly siteId: SiteId;
+  /** 16 hex digits drawn at every start: tells a site from a copy of it. */
+  readonly instance: string;
+  readonly site: string;
+  /** Inode slot claimed, 0 when none is. */
+  readonly slot: number;
+  /** HOST:PORT that the sender listens on; '' when none. */
+  readonly address: string;
+  /** What is durable at the sender. */
+  readonly vector: VersionVector;
+  readonly missingCount: number;
+  readonly introductions: readonly Introduction[];
+}
+
+export type Message =
+  | Hello
+  /** A hello of a protocol that this program does not speak; never sent. */
+  | { readonly type: 'foreign-hello'; readonly version: number }
+  | { readonly type: 'goodbye'; readonly code: GoodbyeCode; readonly reason: string }
+  | { readonly type: 'changes'; readonly changes: readonly ShippedChange[] }
+  /** What became durable at the sender since it last said so; objects that it reported absent and holds now. */
+  | {
+      readonly type: 'have';
+      readonly vector: VersionVector;
+      readonly missingCount: number;
+      readonly arrived: readonly ObjectId[];
+    }
+  | { readonly type: 'want'; readonly ids: readonly ObjectId[] }
+  | { readonly type: 'objects'; readonly objects: readonly ShippedObject[] }
+  | { readonly type: 'absent'; readonly ids: readonly ObjectId[] }
+  /** The receiver may send this much more: see credit.ts. */
+  | { readonly type: 'credit'; readonly changeBytes: number; readonly objectBytes: number }
+  /** Asks the receiver to commit and make durable what it holds; answered by `barrier-done` after the changes and haves due. */
+  | { readonly type: 'barrier' }
+  | { readonly type: 'barrier-done' }
+  | { readonly type: 'join-request'; readonly site: string }
+  | {
+      readonly type: 'join-grant';
+      readonly volumeId: string;
+      readonly volumeName: string;
+      readonly volumeKey: Uint8Array;
+      readonly peers: readonly Introduction[];
+    };
+
+const TYPE = {
+  hello: 1,
+  goodbye: 2,
+  changes: 3,
+  have: 4,
+  want: 5,
+  objects: 6,
+  absent: 7,
+  credit: 8,
+  barrier: 9,
+  'barrier-done': 10,
+  'join-request': 11,
+  'join-grant': 12,
+} as const;
+
+/** Appends the message's bytes. Throws RangeError on a field that no receiver would accept: our own bug. */
+export function encodeMessage(out: ByteWriter, message: Message): void {
+  if (message.type === 'foreign-hello') throw new RangeError('a foreign hello is never sent');
+  out.u8(TYPE[message.type]);
+  switch (message.type) {
+    case 'hello':
+      out.u16(message.version);
+      putText(out, message.volumeId, MAX_NAME_BYTES);
+      putHex(out, message.siteId, 16);
+      putHex(out, message.instance, 8);
+      putText(out, message.site, MAX_NAME_BYTES);
+      out.u16(message.slot);
+      putText(out, message.address, MAX_ADDRESS_BYTES);
+      putVector(out, message.vector);
+      out.varint(message.missingCount);
+      putIntroductions(out, message.introductions);
+      return;
+    case 'goodbye':
+      out.u8(GOODBYE_CODES.indexOf(message.code));
+      putText(out, message.reason, MAX_REASON_BYTES);
+      return;
+    case 'changes':
+      putChanges(out, message.changes);
+      return;
+    case 'have':
+      putVector(out, message.vector);
+      out.varint(message.missingCount);
+      putIds(out, message.arrived);
+      return;
+    case 'want':
+    case 'absent':
+      putIds(out, message.ids);
+      return;
+    case 'objects':
+      if (message.objects.length > MAX_IDS) throw new RangeError(`${message.objects.length} objects in one message`);
+      out.varint(message.objects.length);
+      for (const object of message.objects) {
+        putHex(out, object.id, 32);
+        out.u8(object.kind).bytes(object.bytes);
+      }
+      return;
+    case 'credit':
+      out.varint(message.changeBytes).varint(message.objectBytes);
+      return;
+    case 'barrier':
+    case 'barrier-done':
+      return;
+    case 'join-request':
+      putText(out, message.site, MAX_NAME_BYTES);
+      return;
+    case 'join-grant':
+      putText(out, message.volumeId, MAX_NAME_BYTES);
+      putText(out, message.volumeName, MAX_NAME_BYTES);
+      out.raw(message.volumeKey);
+      putIntroductions(out, message.peers);
+      return;
+  }
+}
+
+/** Bytes in changes and objects are views on `bytes`. Throws CorruptionError. */
+export function decodeMessage(bytes: Uint8Array): Message {
+  if (bytes.length > MAX_MESSAGE_BYTES) throw new CorruptionError(`message of ${bytes.length} bytes`);
+  const reader = new ByteReader(bytes);
+  const message = readMessage(reader);
+  if (message.type !== 'foreign-hello') reader.finish(message.type);
+  return message;
+}
+
+function readMessage(reader: ByteReader): Message {
+  const type = reader.u8('message type');
+  switch (type) {
+    case TYPE.hello:
+      return readHello(reader);
+    case TYPE.goodbye: {
+      const code = GOODBYE_CODES[reader.u8('goodbye code')] ?? 'protocol';
+      return { type: 'goodbye', code, reason: readText(reader, 'goodbye reason', MAX_REASON_BYTES) };
+    }
+    case TYPE.changes:
+      return { type: 'changes', changes: readChanges(reader) };
+    case TYPE.have:
+      return {
+        type: 'have',
+        vector: readVector(reader),
+        missingCount: reader.varint('missing count'),
+        arrived: readIds(reader),
+      };
+    case TYPE.want:
+      return { type: 'want', ids: readIds(reader) };
+    case TYPE.objects:
+      return { type: 'objects', objects: readObjects(reader) };
+    case TYPE.absent:
+      return { type: 'absent', ids: readIds(reader) };
+    case TYPE.credit:
+      return {
+        type: 'credit',
+        changeBytes: reader.varint('change credit'),
+        objectBytes: reader.varint('object credit'),
+      };
+    case TYPE.barrier:
+      return { type: 'barrier' };
+    case TYPE['barrier-done']:
+      return { type: 'barrier-done' };
+    case TYPE['join-request']:
+      return { type: 'join-request', site: readText(reader, 'site name', MAX_NAME_BYTES) };
+    case TYPE['join-grant']:
+      return {
+        type: 'join-grant',
+        volumeId: readText(reader, 'volume id', MAX_NAME_BYTES),
+        volumeName: readText(reader, 'volume name', MAX_NAME_BYTES),
+        volumeKey: Uint8Array.from(reader.view(32, 'volume key')),
+        peers: readIntroductions(reader),
+      };
+    default:
+      throw new CorruptionError(`message type ${type} is not known`);
+  }
+}
+
+function readHello(reader: ByteReader): Message {
+  const version = reader.u16('protocol version');
+  if (version !== PROTOCOL_VERSION) return { type: 'foreign-hello', version };
+  const hello: Hello = {
+    type: 'hello',
+    version,
+    volumeId: readText(reader, 'volume id', MAX_NAME_BYTES),
+    siteId: readHex(reader, 'site id', 16),
+    instance: readHex(reader, 'instance', 8),
+    site: readText(reader, 'site name', MAX_NAME_BYTES),
+    slot: reader.u16('slot'),
+    address: readText(reader, 'listen address', MAX_ADDRESS_BYTES),
+    vector: readVector(reader),
+    missingCount: reader.varint('missing count'),
+    introductions: readIntroductions(reader),
+  };
+  if (hello.slot > MAX_SLOT_VALUE) throw new CorruptionError(`slot ${hello.slot} is above ${MAX_SLOT_VALUE}`);
+  return hello;
+}
+
+/** Changes name their actor by its place in a list of the distinct ones, in order of first use. */
+function putChanges(out: ByteWriter, changes: readonly ShippedChange[]): void {
+  const places = new Map<ActorId, number>();
+  for (const { actor } of changes) {
+    if (!places.has(actor)) places.set(actor, places.size);
+  }
+  out.varint(places.size);
+  for (const actor of places.keys()) putHex(out, actor, 16);
+  if (changes.length > MAX_CHANGES) throw new RangeError(`${changes.length} changes in one message`);
+  out.varint(changes.length);
+  for (const { actor, seq, bytes } of changes) out.varint(places.get(actor)!).varint(seq).bytes(bytes);
+}
+
+function readChanges(reader: ByteReader): ShippedChange[] {
+  const actors: ActorId[] = [];
+  for (let left = readCount(reader, 'actors', 16, MAX_CHANGES); left > 0; left--)
+    actors.push(readHex(reader, 'actor', 16));
+  const changes: ShippedChange[] = [];
+  for (let left = readCount(reader, 'changes', 3, MAX_CHANGES); left > 0; left--) {
+    const place = reader.varint('actor of change');
+    const actor = actors[place];
+    if (actor === undefined) throw new CorruptionError(`change by actor ${place} of ${actors.length}`);
+    const seq = reader.varint('seq of change');
+    if (seq === 0) throw new CorruptionError(`change 0 of actor ${actor}`);
+    changes.push({ actor, seq, bytes: reader.bytes('change') });
+  }
+  return changes;
+}
+
+function readObjects(reader: ByteReader): ShippedObject[] {
+  const objects: ShippedObject[] = [];
+  for (let left = readCount(reader, 'objects', 34, MAX_IDS); left > 0; left--) {
+    objects.push({
+      id: readHex(reader, 'object id', 32),
+      kind: reader.u8('object kind'),
+      bytes: reader.bytes('object'),
+    });
+  }
+  return objects;
+}
+
+function putVector(out: ByteWriter, vector: VersionVector): void {
+  const actors = [...vector.keys()].toSorted();
+  out.varint(actors.length);
+  for (const actor of actors) {
+    putHex(out, actor, 16);
+    out.varint(vector.get(actor)!);
+  }
+}
+
+function readVector(reader: ByteReader): Map<ActorId, number> {
+  const vector = new Map<ActorId, number>();
+  let last = '';
+  for (let left = readCount(reader, 'actors in vector', 17, MAX_ACTORS); left > 0; left--) {
+    const actor = readHex(reader, 'actor', 16);
+    if (actor <= last) throw new CorruptionError(`vector: actor ${actor} after ${last}`);
+    last = actor;
+    const seq = reader.varint('seq');
+    if (seq === 0) throw new CorruptionError(`vector: seq 0 of actor ${actor}`);
+    vector.set(actor, seq);
+  }
+  return vector;
+}
+
+function putIds(out: ByteWriter, ids: readonly ObjectId[]): void {
+  if (ids.length > MAX_IDS) throw new RangeError(`${ids.length} ids in one message`);
+  out.varint(ids.length);
+  for (const id of ids) putHex(out, id, 32);
+}
+
+function readIds(reader: ByteReader): ObjectId[] {
+  const count = readCount(reader, 'ids', 32, MAX_IDS);
+  return Array.from({ length: count }, () => readHex(reader, 'object id', 32));
+}
+
+function putIntroductions(out: ByteWriter, list: readonly Introduction[]): void {
+  const told = list.slice(0, MAX_INTRODUCED);
+  out.varint(told.length);
+  for (const { siteId, site, address } of told) {
+    putHex(out, siteId, 16);
+    putText(out, site, MAX_NAME_BYTES);
+    putText(out, address, MAX_ADDRESS_BYTES);
+  }
+}
+
+function readIntroductions(reader: ByteReader): Introduction[] {
+  const count = readCount(reader, 'introductions', 18, MAX_INTRODUCED);
+  return Array.from({ length: count }, () => ({
+    siteId: readHex(reader, 'site id', 16),
+    site: readText(reader, 'site name', MAX_NAME_BYTES),
+    address: readText(reader, 'address', MAX_ADDRESS_BYTES),
+  }));
+}
+
+/** A count of items of at least `itemBytes` each, so that no count makes the reader loop or allocate beyond its input. */
+function readCount(reader: ByteReader, what: string, itemBytes: number, max: number): number {
+  const count = reader.varint(`count of ${what}`);
+  if (count > max) throw new CorruptionError(`${count} ${what} in one message, at most ${max}`);
+  if (count * itemBytes > reader.remaining) {
+    throw new CorruptionError(`${count} ${what} cannot be in ${reader.remaining} bytes`);
+  }
+  return count;
+}
+
+function putHex(out: ByteWriter, hex: string, byteLength: number): void {
+  const bytes = Buffer.from(hex, 'hex');
+  if (bytes.length !== byteLength || hex.length !== 2 * byteLength)
+    throw new RangeError(`not ${byteLength} bytes: ${hex}`);
+  out.raw(bytes);
+}
+
+function readHex(reader: ByteReader, what: string, byteLength: number): string {
+  return reader.view(byteLength, what).toString('hex');
+}
+
+function putText(out: ByteWriter, text: string, maxBytes: number): void {
+  const bytes = Buffer.from(text, 'utf8');
+  if (bytes.length > maxBytes) throw new RangeError(`text of ${bytes.length} bytes, at most ${maxBytes}: ${text}`);
+  out.bytes(bytes);
+}
+
+// eslint-disable-next-line no-control-regex -- control characters are what it looks for
+const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f]/;
+
+/** Text ends up on a user's terminal: control characters are refused. */
+function readText(reader: ByteReader, what: string, maxBytes: number): string {
+  const bytes = reader.bytes(what, maxBytes);
+  if (!isUtf8(bytes)) throw new CorruptionError(`${what} is not UTF-8`);
+  const text = bytes.toString('utf8');
+  if (CONTROL_CHARACTERS.test(text)) throw new CorruptionError(`${what} holds control characters`);
+  return text;
+}
+
+/** A goodbye that conforms, whatever went into its reason. */
+export function goodbye(code: GoodbyeCode, reason: string): Message {
+  let text = reason.replace(new RegExp(CONTROL_CHARACTERS, 'g'), ' ');
+  while (Buffer.byteLength(text) > MAX_REASON_BYTES) text = text.slice(0, -1);
+  return { type: 'goodbye', code, reason: text };
+}

@@ -1,0 +1,388 @@
+// peer-session.ts — one connection between two sites, as a state machine: (state, input) → effects. Pure: no clock, no I/O.
+// Invariants: nothing but the hello is sent or accepted before both hellos are in and the peer is admitted; the peer is believed
+// to hold only what it acknowledged as durable; what is under way either way is bounded by credit. Time (liveness, handshake limits)
+// is the link's; which objects to ask of whom is object-fetch.ts's; site-exchange.ts carries out the effects.
+
+import { CHANGE_WINDOW_BYTES, costOf, OBJECT_WINDOW_BYTES, ReceiveCredit, SendCredit } from './credit.js';
+import { ChangeStream } from './change-stream.js';
+import { goodbye, MAX_IDS, PROTOCOL_VERSION } from './message.js';
+import type { GoodbyeCode, Hello, Message } from './message.js';
+import { ObjectServer } from './object-server.js';
+import type { ShippedChange, ShippedObject } from './ports.js';
+import { ProtocolError } from './protocol-error.js';
+import { covers } from './version-vector.js';
+import type { ObjectId, SiteId } from '../crdt/ids.js';
+import type { VersionVector } from '../crdt/change.js';
+
+/** This site's side of things at the time of an input. */
+export interface Here {
+  /** Durable. Read at once, not kept. */
+  readonly vector: VersionVector;
+  readonly missingCount: number;
+}
+
+export type SessionInput =
+  /** The connection stands. `provedSiteId`: the site that the peer's key exchange named, null when it named none. */
+  | { readonly on: 'opened'; readonly self: Hello; readonly provedSiteId: SiteId | null }
+  | { readonly on: 'message'; readonly message: Message }
+  /** Answer to `admit`. A refusal is a `leave` instead. */
+  | { readonly on: 'admitted' }
+  /** `Here` changed. */
+  | { readonly on: 'advanced' }
+  /** Answer to `readChanges`. */
+  | { readonly on: 'changesRead'; readonly changes: readonly ShippedChange[]; readonly done: boolean }
+  /** Answers to `ingest` and `storeObjects`: dealt with. */
+  | { readonly on: 'ingested'; readonly costBytes: number }
+  | { readonly on: 'stored'; readonly costBytes: number }
+  /** Answer to `readObject`. */
+  | {
+      readonly on: 'objectRead';
+      readonly id: ObjectId;
+      readonly object: { kind: number; bytes: Uint8Array } | undefined;
+    }
+  /** Objects came to be held here, from wherever. */
+  | { readonly on: 'objectsHeld'; readonly ids: readonly ObjectId[] }
+  /** Ask the peer for these. At most wantRoom of them, none of them asked already. */
+  | { readonly on: 'want'; readonly ids: readonly ObjectId[] }
+  /** The connection takes more bytes, or has enough for now. */
+  | { readonly on: 'writable'; readonly writable: boolean }
+  /** Have the peer make durable what it has; `barrierDone` follows. */
+  | { readonly on: 'barrier' }
+  /** Answer to `flush`. */
+  | { readonly on: 'flushed' }
+  /** End it, telling the peer why. */
+  | { readonly on: 'leave'; readonly code: GoodbyeCode; readonly reason: string };
+
+export type SessionEffect =
+  | { readonly do: 'send'; readonly message: Message }
+  /** The peer said hello: answer with `admitted` or `leave`. */
+  | { readonly do: 'admit'; readonly hello: Hello }
+  /** Answer at once with `changesRead`. `known` is live. */
+  | { readonly do: 'readChanges'; readonly known: VersionVector; readonly maxBytes: number }
+  | { readonly do: 'ingest'; readonly changes: readonly ShippedChange[]; readonly costBytes: number }
+  | { readonly do: 'readObject'; readonly id: ObjectId }
+  | { readonly do: 'storeObjects'; readonly objects: readonly ShippedObject[]; readonly costBytes: number }
+  /** What the peer said of objects that it was asked for: not held; held now. */
+  | { readonly do: 'noteAbsent'; readonly ids: readonly ObjectId[] }
+  | { readonly do: 'noteAnnounced'; readonly ids: readonly ObjectId[] }
+  | { readonly do: 'flush' }
+  | { readonly do: 'barrierDone' }
+  /** The last effect: close the connection. `by` tells whose goodbye it was. */
+  | { readonly do: 'close'; readonly code: GoodbyeCode; readonly reason: string; readonly by: 'us' | 'peer' };
+
+/** Changes per message: small enough that acknowledgements flow, large enough that frames do not matter. */
+const CHANGE_BATCH_BYTES = 256 * 1024;
+
+/** Bytes asked of one peer at a time, by the size that its objects have had so far. */
+const FETCH_AHEAD_BYTES = 8 * 1024 * 1024;
+const MIN_ASKED = 32;
+const FIRST_OBJECT_BYTES = 64 * 1024;
+
+export class PeerSession {
+  private phase: 'new' | 'greeting' | 'admitting' | 'ready' | 'closed' = 'new';
+  private self: Hello | undefined;
+  private provedSiteId: SiteId | null = null;
+  private peerHello: Hello | undefined;
+  private stream: ChangeStream | undefined;
+  private peerMissingCount = 0;
+  private toldMissingCount = 0;
+  private writable = true;
+
+  private readonly changeCredit = new SendCredit(CHANGE_WINDOW_BYTES);
+  private readonly objectCredit = new SendCredit(OBJECT_WINDOW_BYTES);
+  private readonly changesHeld = new ReceiveCredit(CHANGE_WINDOW_BYTES);
+  private readonly objectsHeld = new ReceiveCredit(OBJECT_WINDOW_BYTES);
+
+  /** A readChanges is unanswered. */
+  private readingChanges = false;
+  /** The store has no more changes for the peer until `advanced`. */
+  private drained = false;
+  /** The peer waits for an acknowledgement. */
+  private ackDue = false;
+
+  private readonly server = new ObjectServer();
+  private readonly asked = new Set<ObjectId>();
+  private objectBytes = FIRST_OBJECT_BYTES;
+
+  private barrier: 'none' | 'sent' | 'again' = 'none';
+  private flush: 'none' | 'running' | 'done' = 'none';
+  private effects: SessionEffect[] = [];
+
+  /** The peer's hello; undefined until it came. */
+  get hello(): Hello | undefined {
+    return this.peerHello;
+  }
+
+  get ready(): boolean {
+    return this.phase === 'ready';
+  }
+
+  /** What the peer acknowledged as durable. */
+  get acknowledged(): VersionVector {
+    return this.stream?.acknowledged ?? new Map();
+  }
+
+  get missingAtPeer(): number {
+    return this.peerMissingCount;
+  }
+
+  get barrierPending(): boolean {
+    return this.barrier !== 'none';
+  }
+
+  /** Whether both ends hold durably what either has, objects included. */
+  settled(here: Here): boolean {
+    return (
+      this.phase === 'ready' &&
+      this.peerMissingCount === 0 &&
+      here.missingCount === 0 &&
+      covers(this.acknowledged, here.vector) &&
+      covers(here.vector, this.acknowledged)
+    );
+  }
+
+  /** How many objects may be asked of the peer now; 0 while enough are under way, so that wants come in batches. */
+  get wantRoom(): number {
+    if (this.phase !== 'ready') return 0;
+    const aim = Math.min(MAX_IDS, Math.max(MIN_ASKED, Math.ceil(FETCH_AHEAD_BYTES / this.objectBytes)));
+    return this.asked.size * 2 <= aim ? aim - this.asked.size : 0;
+  }
+
+  /** Takes one input. The effects are to be carried out in order. */
+  step(input: SessionInput, here: Here): SessionEffect[] {
+    if (this.phase === 'closed') return [];
+    this.effects = [];
+    try {
+      this.take(input, here);
+      if (this.ready) this.pump(here);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.leave('protocol', `site ${this.name()} ${error.message}`);
+    }
+    return this.effects;
+  }
+
+  private take(input: SessionInput, here: Here): void {
+    switch (input.on) {
+      case 'opened':
+        this.self = input.self;
+        this.provedSiteId = input.provedSiteId;
+        this.phase = 'greeting';
+        return this.send(input.self);
+      case 'message':
+        return this.receive(input.message, here);
+      case 'admitted':
+        this.phase = 'ready';
+        this.stream = new ChangeStream(this.self!.vector, this.peerHello!.vector);
+        this.toldMissingCount = this.self!.missingCount;
+        this.peerMissingCount = this.peerHello!.missingCount;
+        return;
+      case 'advanced':
+        this.drained = false;
+        return;
+      case 'changesRead':
+        this.readingChanges = false;
+        this.drained = input.done || input.changes.length === 0;
+        if (input.changes.length === 0) return;
+        this.stream!.sent(input.changes);
+        this.changeCredit.spend(costOf(input.changes));
+        return this.send({ type: 'changes', changes: input.changes });
+      case 'ingested':
+        this.ackDue = true;
+        return this.changesHeld.done(input.costBytes);
+      case 'stored':
+        return this.objectsHeld.done(input.costBytes);
+      case 'objectRead':
+        return this.server.read(input.id, input.object);
+      case 'objectsHeld':
+        return this.server.arrived(input.ids);
+      case 'want':
+        for (const id of input.ids) this.asked.add(id);
+        return this.send({ type: 'want', ids: input.ids });
+      case 'writable':
+        this.writable = input.writable;
+        return;
+      case 'barrier':
+        if (this.barrier === 'none') this.send({ type: 'barrier' });
+        this.barrier = this.barrier === 'none' ? 'sent' : 'again';
+        return;
+      case 'flushed':
+        this.flush = 'done';
+        this.drained = false;
+        return;
+      case 'leave':
+        return this.leave(input.code, input.reason);
+    }
+  }
+
+  private receive(message: Message, here: Here): void {
+    if (message.type === 'goodbye') return this.closed(message.code, message.reason, 'peer');
+    if (this.phase === 'greeting') return this.greet(message);
+    if (this.phase !== 'ready') throw new ProtocolError(`sent ${message.type} before it was admitted`);
+    switch (message.type) {
+      case 'changes': {
+        const costBytes = costOf(message.changes);
+        this.changesHeld.take(costBytes);
+        const fresh = this.stream!.receive(message.changes, here.vector);
+        if (fresh.length > 0) return this.emit({ do: 'ingest', changes: fresh, costBytes });
+        this.ackDue = true;
+        return this.changesHeld.done(costBytes);
+      }
+      case 'have':
+        this.stream!.acknowledge(message.vector);
+        this.peerMissingCount = message.missingCount;
+        if (message.arrived.length > 0) this.emit({ do: 'noteAnnounced', ids: message.arrived });
+        return;
+      case 'want':
+        return this.server.want(message.ids);
+      case 'objects':
+        return this.receiveObjects(message.objects);
+      case 'absent':
+        for (const id of message.ids) this.answered(id);
+        return this.emit({ do: 'noteAbsent', ids: message.ids });
+      case 'credit':
+        this.changeCredit.grant(message.changeBytes);
+        return this.objectCredit.grant(message.objectBytes);
+      case 'barrier':
+        if (this.flush !== 'none') throw new ProtocolError('sent a second barrier before the first was done');
+        this.flush = 'running';
+        return this.emit({ do: 'flush' });
+      case 'barrier-done': {
+        if (this.barrier === 'none') throw new ProtocolError('answered a barrier that was not asked for');
+        const again = this.barrier === 'again';
+        this.barrier = again ? 'sent' : 'none';
+        return again ? this.send({ type: 'barrier' }) : this.emit({ do: 'barrierDone' });
+      }
+      default:
+        throw new ProtocolError(`sent ${message.type} where it has no place`);
+    }
+  }
+
+  /** The first message decides whether the two may talk at all. Every refusal reads well at both ends. */
+  private greet(message: Message): void {
+    const self = this.self!;
+    if (message.type === 'foreign-hello') {
+      const older = message.version < PROTOCOL_VERSION ? 'the other site' : `site ${quoted(self.site)}`;
+      const reason = `protocol versions differ: ${quoted(self.site)} speaks ${PROTOCOL_VERSION}, the other site ${message.version}; upgrade weft at ${older}`;
+      return this.leave('version', reason);
+    }
+    if (message.type !== 'hello') throw new ProtocolError(`sent ${message.type} before its hello`);
+    const hello = message;
+    this.peerHello = hello;
+    const both = `site ${quoted(self.site)} and site ${quoted(hello.site)}`;
+    if (hello.volumeId !== self.volumeId) {
+      const reason = `${both} hold different volumes (${self.volumeId}, ${hello.volumeId}); join with an invite of the volume that is meant`;
+      return this.leave('volume', reason);
+    }
+    if (hello.siteId === self.siteId) {
+      const reason =
+        hello.instance === self.instance
+          ? `site ${quoted(self.site)} dialled itself; remove that address with weft link remove`
+          : `${both} run from copies of one state directory; delete one copy and join again with a new invite`;
+      return this.leave('same-site', reason);
+    }
+    if (this.provedSiteId !== null && this.provedSiteId !== hello.siteId) {
+      throw new ProtocolError(`said hello as ${hello.siteId} on a connection of ${this.provedSiteId}`);
+    }
+    if (hello.slot !== 0 && hello.slot === self.slot) {
+      const reason = `${both} both claim inode slot ${self.slot}; save the unsynced files of the one that joined last elsewhere, and join it again with a new invite`;
+      return this.leave('slot', reason);
+    }
+    this.phase = 'admitting';
+    this.emit({ do: 'admit', hello });
+  }
+
+  private receiveObjects(objects: readonly ShippedObject[]): void {
+    const costBytes = costOf(objects);
+    this.objectsHeld.take(costBytes);
+    for (const { id, bytes } of objects) {
+      this.answered(id);
+      this.objectBytes += (bytes.length + 1 - this.objectBytes) / 16;
+    }
+    this.emit({ do: 'storeObjects', objects, costBytes });
+  }
+
+  private answered(id: ObjectId): void {
+    if (!this.asked.delete(id)) throw new ProtocolError(`answered for object ${id}, which was not asked for`);
+  }
+
+  /** Whatever can be sent now. Acknowledgements first, then changes, then objects. */
+  private pump(here: Here): void {
+    this.grantCredit();
+    const more = !this.drained && this.stream!.hasMore(here.vector);
+    if (more && !this.readingChanges && this.writable && this.changeCredit.open) {
+      this.readingChanges = true;
+      this.emit({ do: 'readChanges', known: this.stream!.inFlight, maxBytes: CHANGE_BATCH_BYTES });
+    }
+    this.tell(here);
+    this.serve();
+  }
+
+  private grantCredit(): void {
+    const changeBytes = this.changesHeld.due();
+    const objectBytes = this.objectsHeld.due();
+    if (changeBytes + objectBytes > 0) this.send({ type: 'credit', changeBytes, objectBytes });
+  }
+
+  /** Changes that are about to be sent speak for themselves; the rest of what is durable here needs saying. */
+  private tell(here: Here): void {
+    const closing = this.flush === 'done' && !this.readingChanges;
+    if (!closing && (!this.writable || (this.readingChanges && !this.ackDue))) return;
+    const missingCount = here.missingCount;
+    const emptied = (missingCount === 0) !== (this.toldMissingCount === 0);
+    let vector = this.stream!.untold(here.vector);
+    let arrived = this.server.takeArrived();
+    if (emptied || vector.size > 0 || arrived.length > 0) {
+      do {
+        this.send({ type: 'have', vector, missingCount, arrived });
+        vector = new Map();
+        arrived = this.server.takeArrived();
+      } while (arrived.length > 0);
+      this.toldMissingCount = missingCount;
+    }
+    this.ackDue = false;
+    if (closing) {
+      this.flush = 'none';
+      this.send({ type: 'barrier-done' });
+    }
+  }
+
+  private serve(): void {
+    if (this.writable && this.objectCredit.open) {
+      for (const id of this.server.takeReads()) this.emit({ do: 'readObject', id });
+      const objects = this.server.takeObjects();
+      if (objects.length > 0) {
+        this.objectCredit.spend(costOf(objects));
+        this.send({ type: 'objects', objects });
+      }
+    }
+    const absent = this.server.takeAbsent();
+    if (absent.length > 0) this.send({ type: 'absent', ids: absent });
+  }
+
+  private leave(code: GoodbyeCode, reason: string): void {
+    this.send(goodbye(code, reason));
+    this.closed(code, reason, 'us');
+  }
+
+  private closed(code: GoodbyeCode, reason: string, by: 'us' | 'peer'): void {
+    this.phase = 'closed';
+    this.emit({ do: 'close', code, reason, by });
+  }
+
+  private send(message: Message): void {
+    this.emit({ do: 'send', message });
+  }
+
+  private emit(effect: SessionEffect): void {
+    this.effects.push(effect);
+  }
+
+  private name(): string {
+    return quoted(this.peerHello?.site ?? this.provedSiteId ?? 'at the other end');
+  }
+}
+
+function quoted(name: string): string {
+  return JSON.stringify(name);
+}

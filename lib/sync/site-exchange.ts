@@ -1,0 +1,182 @@
+// site-exchange.ts — all connections of one site over its store, and the fetching of objects spread over them.
+// Every change that becomes durable here goes on to every peer that lacks it, whichever link it came by, since each session
+// compares the store's vector with its own peer's. It knows neither sockets nor time; simulations run it as it is.
+
+import { Connection, textOf } from './connection.js';
+import type { ConnectionOwner, Ending, Refusal, Transport } from './connection.js';
+import type { Here } from './peer-session.js';
+import { ObjectFetch } from './object-fetch.js';
+import { PROTOCOL_VERSION } from './message.js';
+import type { Hello, Introduction } from './message.js';
+import type { ShippedObject, SyncLog, SyncStore } from './ports.js';
+import type { ObjectId, SiteId } from '../crdt/ids.js';
+
+/** Told to whoever opens the connections. */
+export interface ExchangeListener {
+  /** The peer said hello; null lets it in. */
+  admit(connection: Connection, hello: Hello): Refusal | null;
+  ready(connection: Connection): void;
+  closed(connection: Connection, ending: Ending): void;
+  /** What the peers hold, or whether all is settled, may have changed. */
+  changed(): void;
+}
+
+/** What a site says of itself besides what its store says. */
+export interface SelfDescription {
+  readonly instance: string;
+  /** HOST:PORT; '' when it does not listen. */
+  readonly address: string;
+  readonly introductions: readonly Introduction[];
+}
+
+export class SiteExchange implements ConnectionOwner {
+  private readonly open = new Map<number, Connection>();
+  private readonly fetch = new ObjectFetch();
+  /** When each connection last delivered changes, as a count. */
+  private readonly deliveries = new Map<number, number>();
+  private deliveryCount = 0;
+  private lastKey = 0;
+  private fetchDue = false;
+
+  constructor(
+    readonly store: SyncStore,
+    readonly log: SyncLog,
+    private readonly listener: ExchangeListener,
+  ) {}
+
+  /**
+   * Takes over a transport that stands and says hello on it. `provedSiteId`: the site that the peer's key exchange named. Whatever
+   * `before` does with the connection happens before anything else does.
+   */
+  connect(
+    transport: Transport,
+    describe: SelfDescription,
+    provedSiteId: SiteId | null,
+    before: (connection: Connection) => void,
+  ): Connection {
+    const connection = new Connection(this, ++this.lastKey, transport);
+    this.open.set(connection.key, connection);
+    before(connection);
+    connection.step({ on: 'opened', self: this.hello(describe), provedSiteId });
+    return connection;
+  }
+
+  connections(): Connection[] {
+    return [...this.open.values()];
+  }
+
+  /** The store's vector() or missing() changed. */
+  advanced(): void {
+    for (const connection of this.connections()) connection.step({ on: 'advanced' });
+    this.fetchMore();
+    this.changed();
+  }
+
+  /** A second passed: links that do not deliver what they were asked for are passed over. */
+  tick(): void {
+    this.fetch.tick();
+    this.fetchMore();
+  }
+
+  here(): Here {
+    return { vector: this.store.vector(), missingCount: this.store.missingCount() };
+  }
+
+  admit(connection: Connection, hello: Hello): Refusal | null {
+    return this.listener.admit(connection, hello);
+  }
+
+  ready(connection: Connection): void {
+    this.listener.ready(connection);
+    this.fetchSoon();
+  }
+
+  changed(): void {
+    this.listener.changed();
+  }
+
+  ended(connection: Connection, ending: Ending): void {
+    this.open.delete(connection.key);
+    this.deliveries.delete(connection.key);
+    this.fetch.linkGone(connection.key);
+    this.fetchSoon();
+    this.listener.closed(connection, ending);
+    this.listener.changed();
+  }
+
+  async storeObjects(connection: Connection, objects: readonly ShippedObject[]): Promise<void> {
+    const ids = objects.map((object) => object.id);
+    this.fetch.answered(connection.key, ids.length);
+    // Storing takes a while; what the link has room for now is asked meanwhile.
+    this.fetchSoon();
+    try {
+      await this.store.storeObjects(objects);
+    } catch (error) {
+      if (!isNoRoom(error)) throw error;
+      this.log.warn({ objects: ids.length, error: textOf(error) }, 'no room for objects of peers; fetching rests');
+      return this.fetch.noRoom(ids);
+    }
+    this.fetch.stored(ids);
+    for (const other of this.connections()) other.step({ on: 'objectsHeld', ids });
+    this.fetchSoon();
+  }
+
+  noteChanges(connection: Connection): void {
+    this.deliveries.set(connection.key, ++this.deliveryCount);
+  }
+
+  noteAbsent(connection: Connection, ids: readonly ObjectId[]): void {
+    this.fetch.reportedAbsent(connection.key, ids);
+    this.fetchSoon();
+  }
+
+  noteAnnounced(connection: Connection, ids: readonly ObjectId[]): void {
+    this.fetch.announced(connection.key, ids);
+    this.fetchSoon();
+  }
+
+  /** Once for all that happens before the event loop goes on. */
+  private fetchSoon(): void {
+    if (this.fetchDue) return;
+    this.fetchDue = true;
+    queueMicrotask(() => {
+      this.fetchDue = false;
+      this.fetchMore();
+    });
+  }
+
+  /** Asks for what is missing, most needed first. The link that delivered changes last comes first: it surely has their objects. */
+  private fetchMore(): void {
+    if (this.fetch.resting || this.store.missingCount() === 0) return;
+    const links = this.connections()
+      .map((connection) => ({ link: connection.key, room: connection.session.wantRoom }))
+      .filter(({ room }) => room > 0)
+      .toSorted((a, b) => (this.deliveries.get(b.link) ?? 0) - (this.deliveries.get(a.link) ?? 0) || a.link - b.link);
+    if (links.length === 0) return;
+    const room = links.reduce((sum, link) => sum + link.room, 0);
+    const wants = this.fetch.assign(this.store.missing(room + this.fetch.passedOver), links);
+    for (const [link, ids] of wants) this.open.get(link)?.step({ on: 'want', ids });
+  }
+
+  private hello(describe: SelfDescription): Hello {
+    const { store } = this;
+    return {
+      type: 'hello',
+      version: PROTOCOL_VERSION,
+      volumeId: store.volumeId,
+      siteId: store.siteId,
+      instance: describe.instance,
+      site: store.siteName,
+      slot: store.slot() ?? 0,
+      address: describe.address,
+      vector: new Map(store.vector()),
+      missingCount: store.missingCount(),
+      introductions: describe.introductions,
+    };
+  }
+}
+
+function isNoRoom(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}

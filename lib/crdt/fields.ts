@@ -93,11 +93,11 @@ export function parseInteger(text: string, what: string): number {
   return value;
 }
 
-export function formatTime(time: Timestamp): string {
+export function formatTimestamp(time: Timestamp): string {
   return `${time.s}.${String(time.ns).padStart(9, '0')}`;
 }
 
-export function parseTime(value: Value, what = 'time'): Timestamp {
+export function parseTimestamp(value: Value, what = 'time'): Timestamp {
   const match = typeof value === 'string' ? TIME.exec(value) : null;
   if (!match) throw malformed(what, value);
   const s = match[1] === '-' ? -Number(match[2]) : Number(match[2]);
@@ -123,7 +123,7 @@ function parsePlace(text: string, what: string): Place {
 }
 
 export function formatBorn(type: FileType, parent: Ino, name: Name, btime: Timestamp): string {
-  return `${type} ${parent}/${name} ${formatTime(btime)}`;
+  return `${type} ${parent}/${name} ${formatTimestamp(btime)}`;
 }
 
 export function parseBorn(value: Value): Born {
@@ -132,7 +132,7 @@ export function parseBorn(value: Value): Born {
   const last = value.lastIndexOf(' ');
   if (!(type in TYPE_BITS) || value.charAt(1) !== ' ' || last < 2) throw malformed('born', value);
   const { parent, name } = parsePlace(value.slice(2, last), 'born');
-  return { type: type as FileType, parent, name, btime: parseTime(value.slice(last + 1), 'born') };
+  return { type: type as FileType, parent, name, btime: parseTimestamp(value.slice(last + 1), 'born') };
 }
 
 /** The value of a link at its place of birth. */
@@ -158,7 +158,7 @@ export function formatOp(counter: number, actor: ActorId): string {
 export function parseLink(value: Value): LinkValue {
   if (typeof value !== 'string') throw malformed('link', value);
   const nul = value.indexOf('\0');
-  if (value.charAt(0) === '-') {
+  if (isTombstone(value)) {
     if (nul < 0) throw malformed('link', value);
     const { parent, name } = parsePlace(value.slice(1, nul), 'link');
     const cites = nul + 1 === value.length ? [] : value.slice(nul + 1).split(',');
@@ -172,6 +172,11 @@ export function parseLink(value: Value): LinkValue {
   const { parent, name } = parsePlace(value.slice(0, nul), 'link');
   const prev = nul + 1 === value.length ? undefined : parsePlace(value.slice(nul + 1), 'link');
   return { kind: 'place', parent, name, moved: true, prev };
+}
+
+/** Whether a link value says that the link was removed. */
+export function isTombstone(value: Value): boolean {
+  return typeof value === 'string' && value.charCodeAt(0) === 0x2d; // '-'
 }
 
 export function linkField(link: LinkId): string {
@@ -215,7 +220,7 @@ export function formatModeWithoutSetId(mode: number): number {
 }
 
 export function formatHead(head: Head): string {
-  return `${head.manifest} ${head.size} ${formatTime(head.mtime)} ${head.copyIno}`;
+  return `${head.manifest} ${head.size} ${formatTimestamp(head.mtime)} ${head.copyIno}`;
 }
 
 export function parseHead(value: Value): Head {
@@ -224,7 +229,7 @@ export function parseHead(value: Value): Head {
   return {
     manifest: parts[0]!,
     size: parseInteger(parts[1]!, 'head'),
-    mtime: parseTime(parts[2]!, 'head'),
+    mtime: parseTimestamp(parts[2]!, 'head'),
     copyIno: parseInteger(parts[3]!, 'head'),
   };
 }
@@ -351,7 +356,7 @@ function readAttributes(inode: Inode): InodeAttributes {
     heads,
     head,
     size: type === 'l' ? target.length : (head?.size ?? 0),
-    mtime: timesWin ? parseTime(times.value, 'times') : (head?.mtime ?? btime),
+    mtime: timesWin ? parseTimestamp(times.value, 'times') : (head?.mtime ?? btime),
     btime,
   };
 }
@@ -379,7 +384,7 @@ export function xattrNames(inode: Inode): string[] {
     const name = field.slice(XATTR_PREFIX.length);
     if (xattrOf(inode, name) !== undefined) names.push(name);
   }
-  return names.sort();
+  return names.toSorted();
 }
 
 /** The heads of a file as tombstones cite them. */

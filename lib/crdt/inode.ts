@@ -24,7 +24,7 @@ export interface Timestamp {
 export class Inode {
   readonly ino: Ino;
   /** field → entries. Fields: born, link:<id>, mode, uid, gid, rdev, target, head, times, into, x:<name>; see fields.ts. */
-  readonly registers: Map<string, Entry[]>;
+  readonly registers: Map<string, readonly Entry[]>;
   /** Visible links; 2 + visible subdirectories for a directory that is shown; 0 for what is not in the tree. Derived. */
   nlink: number;
   atime: Timestamp;
@@ -32,7 +32,7 @@ export class Inode {
   /** Memo of fields.ts:attributesOf; Replica clears it when a register changes. */
   memo: unknown = undefined;
 
-  constructor(ino: Ino, registers: Map<string, Entry[]>, nlink: number, atime: Timestamp, ctime: Timestamp) {
+  constructor(ino: Ino, registers: Map<string, readonly Entry[]>, nlink: number, atime: Timestamp, ctime: Timestamp) {
     this.ino = ino;
     this.registers = registers;
     this.nlink = nlink;

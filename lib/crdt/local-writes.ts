@@ -55,7 +55,7 @@ export declare function moveLink(
   reserve: () => Ino,
 ): WriteDraft[];
 /** Before a write to a file (content or attributes): removes the equal files that are hidden behind it. */
-export declare function settleHidden(tree: LocalTree, ino: Ino): WriteDraft[];
+export declare function settleBeforeWrite(tree: LocalTree, ino: Ino): WriteDraft[];
 /** Before a namespace operation inside a directory, or on a revived file: places it and its revived ancestors for good. */
 export declare function settleRevived(tree: LocalTree, ino: Ino): WriteDraft[];
 /** Makes the merge of directories into this one permanent. moveLink and removeLink do it themselves. */

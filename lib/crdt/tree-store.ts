@@ -21,11 +21,11 @@ export interface ListedDirent extends Dirent {
   readonly cookie: number;
 }
 
-/** One claimant of a name that several claim. */
+/** One claimant of a name in conflict: a link, or a conflict copy of a file that claims it (`store.copy(ino)`, link 0). */
 export interface Claim {
   readonly ino: Ino;
   readonly link: LinkId;
-  /** The name it is shown under in the same directory; null when it is hidden behind an equal one. */
+  /** The name it is shown under in the same directory; null when it is hidden behind an equal one, or by its own other link. */
   readonly shown: Name | null;
 }
 
@@ -38,7 +38,7 @@ export interface CopyOf {
 }
 
 export interface TreeStore {
-  /** The inode with this number, alive or not; undefined when no register of it was ever seen. The same object until evicted: do not keep it across calls. */
+  /** The inode with this number, alive or not; undefined when no register of it was ever seen. The same object until evicted: do not keep it across calls of Replica. */
   inode(ino: Ino): Inode | undefined;
   insert(inode: Inode): void;
   /** Tells the store that this inode was changed. */
@@ -53,7 +53,10 @@ export interface TreeStore {
 
   // What follows is small: it holds only what is in conflict. Stores keep it in memory and persist it.
 
-  /** All claimants of (parent, base) when there are two or more, or when the one is not shown under it; else []. */
+  /**
+   * All claimants of (parent, base), best first, then copies, when the name is in conflict: when there are two or more, or one whose
+   * link was revived or was written by several at once; else [].
+   */
   claims(parent: Ino, base: Name): readonly Claim[];
   /** An empty list forgets the slot. */
   setClaims(parent: Ino, base: Name, claims: readonly Claim[]): void;
@@ -69,6 +72,7 @@ export interface TreeStore {
 
   /** Directories whose winning placement is deferred, with the index of the candidate that holds instead. */
   deferred(): ReadonlyMap<Ino, number>;
+  /** 0: it is deferred no more. */
   setDeferred(ino: Ino, candidate: number): void;
 
   copy(ino: Ino): CopyOf | undefined;

@@ -1,0 +1,34 @@
+// copies.ts — conflict copies: the content versions of a file that lost, shown as files of their own beside it.
+// Invariant: projected, never created by an operation; a copy's inode number was reserved by the writer of the version, and once
+// an inode with that number is born (someone edited or renamed the copy) the version is that file's and is shown no more here.
+
+import { attributesOf } from './fields.js';
+import type { HeadVersion } from './fields.js';
+import type { Ino } from './ids.js';
+import type { Inode } from './inode.js';
+import type { TreeStore } from './tree-store.js';
+
+function isSameContent(a: HeadVersion, b: HeadVersion): boolean {
+  return a.manifest === b.manifest && a.size === b.size;
+}
+
+/** The versions to show as copies, best first: one for each content that differs from the winner's. */
+export function losingVersions(inode: Inode, store: TreeStore): HeadVersion[] {
+  const { heads } = attributesOf(inode);
+  const shown: HeadVersion[] = [];
+  for (const [i, head] of heads.entries()) {
+    if (heads.slice(0, i).some((better) => isSameContent(better, head))) continue;
+    if (i === 0 || isBorn(head.copyIno, store) || shown.some((other) => other.copyIno === head.copyIno)) continue;
+    shown.push(head);
+  }
+  return shown;
+}
+
+/** The heads that say the same as this one: what a write that settles it overwrites. */
+export function headsLike(inode: Inode, head: HeadVersion): HeadVersion[] {
+  return attributesOf(inode).heads.filter((other) => isSameContent(other, head));
+}
+
+function isBorn(ino: Ino, store: TreeStore): boolean {
+  return store.inode(ino)?.registers.has('born') ?? false;
+}

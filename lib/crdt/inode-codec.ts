@@ -1,0 +1,83 @@
+// inode-codec.ts — an inode as the bytes of its row in the local database.
+// Invariant: decode(encode(inode)) is the inode. Actor indexes are local and stored as they are, so these bytes never travel.
+//
+//   u8 version · varint nlink · atime · ctime (signed s, varint ns) · varint registers × { latin1 field · varint entries × entry }
+//   entry: varint counter · varint actor · varint stamp · u8 kind · kind 0: signed int, 1: latin1 bytes, 2: UTF-8 string
+
+import { ByteReader, CorruptionError } from '../codec/bytes.js';
+import type { ByteWriter } from '../codec/bytes.js';
+import type { Value } from './change.js';
+import type { Ino } from './ids.js';
+import type { Entry, Timestamp } from './inode.js';
+import { Inode } from './inode.js';
+
+const VERSION = 1;
+const KIND_INT = 0;
+const KIND_LATIN1 = 1;
+const KIND_UTF8 = 2;
+/** What is not one byte per char: only the names of sites, which people choose. */
+// oxlint-disable-next-line no-control-regex -- the range of latin1 begins at NUL
+const BEYOND_LATIN1 = /[^\u0000-\u00ff]/;
+
+function writeTime(writer: ByteWriter, time: Timestamp): void {
+  writer.signed(time.s).varint(time.ns);
+}
+
+function readTime(reader: ByteReader, what: string): Timestamp {
+  return { s: reader.signed(what), ns: reader.varint(what) };
+}
+
+function writeString(writer: ByteWriter, text: string): void {
+  if (BEYOND_LATIN1.test(text)) writer.u8(KIND_UTF8).utf8(text);
+  else writer.u8(KIND_LATIN1).latin1(text);
+}
+
+function readValue(reader: ByteReader): Value {
+  const kind = reader.u8('value kind');
+  if (kind === KIND_INT) return reader.signed('value');
+  if (kind === KIND_LATIN1) return reader.latin1('value');
+  if (kind === KIND_UTF8) return reader.utf8('value');
+  throw new CorruptionError(`inode: unknown kind of value ${kind}`);
+}
+
+export function encodeInode(writer: ByteWriter, inode: Inode): void {
+  writer.u8(VERSION).varint(inode.nlink);
+  writeTime(writer, inode.atime);
+  writeTime(writer, inode.ctime);
+  writer.varint(inode.registers.size);
+  for (const [field, entries] of inode.registers) {
+    writeString(writer, field);
+    writer.varint(entries.length);
+    for (const { counter, actor, stamp, value } of entries) {
+      writer.varint(counter).varint(actor).varint(stamp);
+      if (typeof value === 'number') writer.u8(KIND_INT).signed(value);
+      else writeString(writer, value);
+    }
+  }
+}
+
+/** @throws {CorruptionError} when the bytes are no inode */
+export function decodeInode(ino: Ino, bytes: Uint8Array): Inode {
+  const reader = new ByteReader(bytes);
+  const version = reader.u8('inode version');
+  if (version !== VERSION) throw new CorruptionError(`inode ${ino}: version ${version}, this build reads ${VERSION}`);
+  const nlink = reader.varint('nlink');
+  const atime = readTime(reader, 'atime');
+  const ctime = readTime(reader, 'ctime');
+  const registers = new Map<string, readonly Entry[]>();
+  for (let fields = reader.varint('registers'); fields > 0; fields--) {
+    const field = readValue(reader);
+    if (typeof field !== 'string') throw new CorruptionError(`inode ${ino}: a field that is no string`);
+    const entries: Entry[] = [];
+    for (let left = reader.varint('entries'); left > 0; left--) {
+      const counter = reader.varint('counter');
+      const actor = reader.varint('actor');
+      const stamp = reader.varint('stamp');
+      entries.push({ counter, actor, stamp, value: readValue(reader) });
+    }
+    if (entries.length === 0) throw new CorruptionError(`inode ${ino}: register ${field} is empty`);
+    registers.set(field, entries);
+  }
+  reader.finish(`inode ${ino}`);
+  return new Inode(ino, registers, nlink, atime, ctime);
+}

@@ -1,0 +1,189 @@
+// placement.ts — what an inode's own registers say about where it is: the claims of a file, the candidate places of a directory.
+// Invariant: a pure reading of one inode, memoized; which candidate holds (directory-tree.ts), whether a removed directory is
+// alive (liveness.ts) and which name a claim gets (names.ts) depend on others. MERGE.md "Order of projection" (1) and (2).
+
+import { LINK_PREFIX, linkOfField, memoOf, parseBorn, parseInto, parseLink, typeOf } from './fields.js';
+import type { LinkValue, Tombstone } from './fields.js';
+import { FIRST_LINK, ROOT_INO } from './ids.js';
+import type { ActorTable, Ino, LinkId, Name } from './ids.js';
+import type { Entry, Inode } from './inode.js';
+import { compareEntries } from './register.js';
+
+/** A link that asks for a name in a directory. */
+export interface Claimant {
+  readonly ino: Ino;
+  readonly link: LinkId;
+  /** The directory that the register names; it may be merged into another. */
+  readonly parent: Ino;
+  readonly name: Name;
+  /** The write that put it there; of what is at its place of birth as a last resort, the birth. */
+  readonly entry: Entry;
+  readonly directory: boolean;
+  /** Removed, and given back because someone changed it meanwhile. */
+  readonly revived: boolean;
+  /** A directory where it was made: such ones of one name merge. */
+  readonly birth: boolean;
+  /** The register was written by several at once. */
+  readonly contended: boolean;
+}
+
+/** A place where a directory may be. */
+export interface Candidate {
+  readonly parent: Ino;
+  readonly name: Name;
+  /** `parent` is the directory that it is merged into, and `name` means nothing. */
+  readonly into: boolean;
+  readonly entry: Entry;
+  /** The place of birth as a fallback: earlier than any move. */
+  readonly lowest: boolean;
+  /** The winning value of the link, and a place of birth. */
+  readonly birth: boolean;
+}
+
+export interface DirectoryPlacement {
+  /** Some value of its link is a place, or it is the root. */
+  readonly placed: boolean;
+  readonly contended: boolean;
+  /** Best first. The last is in the root and can be on no cycle. */
+  readonly candidates: readonly Candidate[];
+}
+
+interface FilePlacement {
+  readonly placed: boolean;
+  readonly claims: readonly Claimant[];
+}
+
+const NOWHERE: readonly Claimant[] = [];
+const NO_WRITE: Entry = { counter: 0, actor: 0, stamp: 0, value: '' };
+
+/** Whether a head entry is among those that tombstones cite. */
+function isCited(head: Entry, cites: ReadonlySet<string>, actors: ActorTable): boolean {
+  return cites.has(`${head.counter}@${actors.id(head.actor)}`);
+}
+
+function readFile(inode: Inode, actors: ActorTable): FilePlacement {
+  const claims: Claimant[] = [];
+  let removed: Entry | undefined;
+  let removedLink: LinkId = FIRST_LINK;
+  const tombstones: Tombstone[] = [];
+  for (const [field, entries] of inode.registers) {
+    if (!field.startsWith(LINK_PREFIX)) continue;
+    const link = linkOfField(field);
+    let placed = false;
+    for (const entry of entries) {
+      const value = parseLink(entry.value);
+      if (value.kind === 'tombstone') {
+        tombstones.push(value);
+        if (removed === undefined || compareEntries(entry, removed, actors) > 0) {
+          removed = entry;
+          removedLink = link;
+        }
+      } else if (!placed) {
+        placed = true;
+        claims.push(claimOf(inode.ino, link, value, entry, false, entries.length > 1));
+      }
+    }
+  }
+  if (claims.length > 0) {
+    if (claims.length > 1) claims.sort((a, b) => a.link - b.link);
+    return { placed: true, claims };
+  }
+  const heads = inode.registers.get('head');
+  if (removed === undefined || heads === undefined || typeOf(inode) !== 'f') return { placed: false, claims: NOWHERE };
+  const cites = new Set(tombstones.flatMap((tombstone) => tombstone.cites));
+  if (heads.every((head) => isCited(head, cites, actors))) return { placed: false, claims: NOWHERE };
+  return { placed: false, claims: [claimOf(inode.ino, removedLink, parseLink(removed.value), removed, true, false)] };
+}
+
+function claimOf(
+  ino: Ino,
+  link: LinkId,
+  { parent, name }: LinkValue,
+  entry: Entry,
+  revived: boolean,
+  contended: boolean,
+): Claimant {
+  return { ino, link, parent, name, entry, directory: false, revived, birth: false, contended };
+}
+
+/** The claims of what is no directory, by link id. A removed file whose data was written meanwhile has one, revived. */
+export function fileClaims(inode: Inode, actors: ActorTable): readonly Claimant[] {
+  const memo = memoOf(inode);
+  return ((memo.placement ??= readFile(inode, actors)) as FilePlacement).claims;
+}
+
+/** Whether a head that is written to this file cannot change its claims. */
+export function isPlacedFile(inode: Inode, actors: ActorTable): boolean {
+  fileClaims(inode, actors);
+  return (memoOf(inode).placement as FilePlacement).placed;
+}
+
+function readDirectory(inode: Inode): DirectoryPlacement {
+  const candidates: Candidate[] = [];
+  const into = inode.registers.get('into')?.[0];
+  if (into) {
+    const entry = into;
+    candidates.push({ parent: parseInto(into.value), name: '', into: true, entry, lowest: false, birth: false });
+  }
+  const entries = inode.registers.get('link:0') ?? [];
+  const values = entries.map((entry) => ({ entry, value: parseLink(entry.value) }));
+  const fallback = { into: false, lowest: false, birth: false };
+  let placed = inode.ino === ROOT_INO;
+  for (const { entry, value } of values) {
+    if (value.kind !== 'place') continue;
+    const { parent, name } = value;
+    candidates.push({ ...fallback, parent, name, entry, birth: !placed && !value.moved });
+    placed = true;
+  }
+  for (const { entry, value } of values) {
+    if (value.kind === 'tombstone') candidates.push({ ...fallback, parent: value.parent, name: value.name, entry });
+  }
+  for (const { entry, value } of values) {
+    if (value.kind === 'place' && value.prev) {
+      candidates.push({ ...fallback, parent: value.prev.parent, name: value.prev.name, entry });
+    }
+  }
+  const bornEntry = inode.registers.get('born')?.[0];
+  const born = bornEntry && parseBorn(bornEntry.value);
+  const last = { ...fallback, entry: bornEntry ?? NO_WRITE, lowest: true };
+  if (born && born.name !== '') candidates.push({ ...last, parent: born.parent, name: born.name });
+  // Honest births form no cycle, for a parent is born before its children; this one holds whatever a change may say.
+  const name = candidates.find((candidate) => !candidate.into)?.name ?? String(inode.ino);
+  candidates.push({ ...last, parent: ROOT_INO, name });
+  return { placed, contended: entries.length > 1, candidates };
+}
+
+export function directoryPlacement(inode: Inode): DirectoryPlacement {
+  const memo = memoOf(inode);
+  return (memo.placement ??= readDirectory(inode)) as DirectoryPlacement;
+}
+
+/** The claim of a directory that holds its `cursor`-th candidate, if it is no merge. */
+export function directoryClaim(inode: Inode, cursor: number): Claimant | undefined {
+  const { placed, contended, candidates } = directoryPlacement(inode);
+  const { parent, name, entry, into, birth } = candidates[cursor]!;
+  if (into) return undefined;
+  const isBirth = birth && cursor === 0 && placed;
+  return {
+    ino: inode.ino,
+    link: FIRST_LINK,
+    parent,
+    name,
+    entry,
+    directory: true,
+    revived: !placed,
+    birth: isBirth,
+    contended,
+  };
+}
+
+/** Negative when `a` has the better right to a name: what nobody removed, then directories, then the later write. */
+export function compareClaimants(a: Claimant, b: Claimant, actors: ActorTable): number {
+  return (
+    Number(a.revived) - Number(b.revived) ||
+    Number(b.directory) - Number(a.directory) ||
+    compareEntries(b.entry, a.entry, actors) ||
+    a.link - b.link ||
+    a.ino - b.ino
+  );
+}

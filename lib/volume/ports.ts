@@ -1,5 +1,6 @@
 // ports.ts — what a volume asks of the layers above it. They implement these; the volume never imports them.
 
+import type { IngestJob } from '../chunks/ingest.js';
 import type { Ino, Name } from '../crdt/ids.js';
 
 /** The kernel's caches, implemented by lib/fuse. Calls return at once: notices are written by another thread, because the kernel
@@ -11,4 +12,10 @@ export interface KernelCache {
   entryDeleted(parent: Ino, name: Name, child: Ino): void;
   /** Attributes changed; with `content` the cached pages are dropped too. */
   invalidateInode(ino: Ino, content: boolean): void;
+}
+
+/** Workers that turn working copies into versions, implemented by lib/daemon. Returns at once; the answer comes as
+ * Volume.ingested or Volume.ingestFailed. */
+export interface Ingester {
+  ingest(job: IngestJob): void;
 }

@@ -1,0 +1,191 @@
+// commits.ts — the one writer of replicated state: local operations become register writes, the writes of a few milliseconds one
+// commit; changes of other sites are applied between commits.
+// Invariant: an operation is in the intent log before its caller is answered, so what a caller was told survives SIGKILL; SQLite
+// follows at the next fold. A change is never applied while a local commit is open (its ops would get ids that were already taken).
+
+import type { WriteDraft } from '../crdt/local-writes.js';
+import type { RegisterWrite, Replica, ViewChange } from '../crdt/replica.js';
+import type { Change, ChangeOp } from '../crdt/change.js';
+import type { Ino, OpId, SiteId } from '../crdt/ids.js';
+import { VOLUME_INO } from '../crdt/ids.js';
+import type { Timestamp } from '../crdt/inode.js';
+import { formatTimestamp } from '../crdt/fields.js';
+import type { HybridClock } from '../crdt/stamp.js';
+import type { Journal } from '../journal/journal.js';
+import type { IntentLog } from '../journal/intent-log.js';
+import { ByteWriter } from '../codec/bytes.js';
+import { encodeWrites, RECORD } from './intent-records.js';
+
+/** Time as the volume sees it; the simulator brings its own. */
+export interface VolumeClock {
+  /** Wall clock, microseconds since 1970. */
+  nowUs(): number;
+  /** Wall clock for file times. */
+  now(): Timestamp;
+  /** Never goes back; milliseconds. */
+  monotonicMs(): number;
+}
+
+/** The writes of a part of an operation, or how to find them once the parts before it were applied. */
+export type Step = readonly WriteDraft[] | (() => readonly WriteDraft[]);
+
+/** More would make one fold long enough to be felt by the operation that meets it. */
+const FOLD_OPS = 256;
+/** A commit is at most this old when the site is busy; when it is idle, a commit is closed at once. */
+const FOLD_AGE_MS = 5;
+
+export class Commits {
+  private readonly ops: ChangeOp[] = [];
+  private stamp = 0;
+  private openedMs = 0;
+  private counter: number;
+  private actor = -1;
+  private actorSuffix = '';
+  private readonly scratch = new ByteWriter(4096);
+  /** Modification times of directories that the open commit changed; they become `times` registers when it is folded. */
+  private readonly directoryTimes = new Map<Ino, Timestamp>();
+
+  constructor(
+    private readonly journal: Journal,
+    private readonly log: IntentLog,
+    private readonly replica: Replica,
+    private readonly hybridClock: HybridClock,
+    private readonly clock: VolumeClock,
+    private readonly siteId: SiteId,
+    private readonly actorId: string,
+  ) {
+    this.counter = journal.maxOp;
+  }
+
+  /** Whether anything waits for a fold. */
+  get open(): boolean {
+    return this.ops.length > 0 || this.directoryTimes.size > 0;
+  }
+
+  /** Whether the open commit is so large or so old that it must be folded now, busy or not. */
+  get due(): boolean {
+    return this.ops.length >= FOLD_OPS || (this.open && this.clock.monotonicMs() - this.openedMs >= FOLD_AGE_MS);
+  }
+
+  /** The modification time that the open commit gives a directory. */
+  directoryTime(ino: Ino): Timestamp | undefined {
+    return this.directoryTimes.get(ino);
+  }
+
+  /**
+   * Applies and logs one operation. Its steps are applied one after the other, because each builds on what the one before left;
+   * they are one record in the log and part of one commit, so the operation is atomic here and everywhere.
+   * @param touched directories whose modification time becomes `time`
+   * @param endsDraft the inode whose draft became a version by this operation; 0: none
+   */
+  write(steps: readonly Step[], time: Timestamp, touched: readonly Ino[], endsDraft: Ino = 0): ViewChange[] {
+    const changes: ViewChange[] = [];
+    const writes: WriteDraft[] = [];
+    this.openCommit();
+    for (const step of steps) {
+      const drafts = typeof step === 'function' ? step() : step;
+      if (drafts.length === 0) continue;
+      for (const change of this.replica.apply(drafts.map((draft) => this.identify(draft)))) changes.push(change);
+      for (const draft of drafts) writes.push(draft);
+    }
+    this.touch(touched, writes, time);
+    encodeWrites(this.scratch.reset(), { time, touched, endsDraft, writes });
+    this.log.append(RECORD.writes, this.scratch.view());
+    return changes;
+  }
+
+  /** Recovery: applies what the log already holds. */
+  replay(writes: readonly WriteDraft[], time: Timestamp, touched: readonly Ino[]): void {
+    this.openCommit();
+    for (const draft of writes) this.replica.apply([this.identify(draft)]);
+    this.touch(touched, writes, time);
+  }
+
+  private touch(touched: readonly Ino[], writes: readonly WriteDraft[], time: Timestamp): void {
+    for (const ino of touched) this.directoryTimes.set(ino, time);
+    for (const write of writes) {
+      // An explicit time wins over the one that an earlier operation of this commit left to the fold.
+      if (write.field === 'times') this.directoryTimes.delete(write.ino);
+    }
+  }
+
+  private openCommit(): void {
+    if (this.open) return;
+    this.openedMs = this.clock.monotonicMs();
+    this.stamp = this.hybridClock.next(this.clock.nowUs());
+    this.counter = this.journal.maxOp;
+    if (this.actor >= 0) return;
+    // The first commit of an actor says which site it belongs to.
+    this.actor = this.journal.actors.intern(this.actorId);
+    this.actorSuffix = `@${this.actorId}`;
+    this.replica.apply([this.identify({ ino: VOLUME_INO, field: `actor:${this.actorId}`, value: this.siteId })]);
+  }
+
+  /** Gives a write its op id and adds it to the open commit. */
+  private identify(draft: WriteDraft): RegisterWrite {
+    const { ino, field, value } = draft;
+    const pred: readonly OpId[] = draft.bases ?? this.journal.store.inode(ino)?.registers.get(field) ?? [];
+    const counter = ++this.counter;
+    this.ops.push({ key: `${ino}.${field}`, value, pred: this.formatOps(pred) });
+    // The entries are copied: the register's array is what the replica is about to change.
+    return { ino, field, value, counter, actor: this.actor, stamp: this.stamp, pred: pred.slice() };
+  }
+
+  private formatOps(ops: readonly OpId[]): string[] {
+    if (ops.length === 0) return [];
+    const { actors } = this.journal;
+    if (ops.length === 1) {
+      const op = ops[0]!;
+      return [op.actor === this.actor ? op.counter + this.actorSuffix : `${op.counter}@${actors.id(op.actor)}`];
+    }
+    return ops
+      .toSorted((a, b) => a.counter - b.counter || actors.compare(a.actor, b.actor))
+      .map((op) => `${op.counter}@${actors.id(op.actor)}`);
+  }
+
+  /**
+   * Ends the open commit: one Automerge change, one SQLite transaction. What the log holds up to now is in SQLite afterwards.
+   * @returns whether there was anything to commit
+   */
+  fold(): boolean {
+    if (this.directoryTimes.size > 0) {
+      const times = [...this.directoryTimes];
+      this.directoryTimes.clear();
+      this.openCommit();
+      this.replica.apply(
+        times.map(([ino, time]) => this.identify({ ino, field: 'times', value: formatTimestamp(time) })),
+      );
+    }
+    const changed = this.ops.length > 0;
+    if (changed) {
+      const { bytes, change } = this.journal.author(this.actorId, this.ops, this.stamp);
+      this.journal.appendChange(bytes, change);
+      this.ops.length = 0;
+    }
+    this.journal.commit(this.log.lastLsn);
+    return changed;
+  }
+
+  /** Applies a change of another site, or one of an earlier actor of this one. No local commit may be open. */
+  applyRemote(change: Change): ViewChange[] {
+    const { actors } = this.journal;
+    const actor = actors.intern(change.actor);
+    this.hybridClock.observe(change.stamp, this.clock.nowUs());
+    const writes = change.ops.map((op, i): RegisterWrite => {
+      const dot = op.key.indexOf('.');
+      return {
+        ino: Number(op.key.slice(0, dot)),
+        field: op.key.slice(dot + 1),
+        value: op.value,
+        counter: change.startOp + i,
+        actor,
+        stamp: change.stamp,
+        pred: op.pred.map((id) => {
+          const at = id.indexOf('@');
+          return { counter: Number(id.slice(0, at)), actor: actors.intern(id.slice(at + 1)) };
+        }),
+      };
+    });
+    return this.replica.apply(writes);
+  }
+}

@@ -1,0 +1,60 @@
+// draft.ts — the content of an inode that is being written: detached from its last version, not yet a version of its own.
+// Invariant: a draft's bytes are in the intent log or in its working copy before write(2) returns; it ends only when a version
+// with its bytes is committed, or when nothing can reach it any more.
+
+import type { Ino, OpId } from '../crdt/ids.js';
+import type { Timestamp } from '../crdt/inode.js';
+import type { SmallContent } from '../chunks/small-content.js';
+import type { WorkingCopy } from '../chunks/working-copy.js';
+
+export class Draft {
+  readonly ino: Ino;
+  /** The log position at which it began; names its local file. */
+  readonly key: number;
+  content: SmallContent | WorkingCopy;
+  /** Head ops that the next version overwrites: those which the writer saw. */
+  bases: readonly OpId[];
+  mtime: Timestamp;
+  /** Counts changes; an ingest that finishes for an older generation is not the whole truth. */
+  generation = 1;
+  /** The generation that its version holds; as long as nothing was written, that which it started from. */
+  published = 1;
+  /** The generation that is being ingested; 0: none. */
+  ingesting = 0;
+  /** fsync(2) covered bytes of it since it was last published: their pack must be on disk before the log lets go of them. */
+  synced = false;
+  /** Monotonic milliseconds of the first change since it was last published. */
+  dirtySinceMs: number;
+  lastChangeMs: number;
+  /** Intent log position from which it can be rebuilt. */
+  logStart: number;
+
+  constructor(
+    ino: Ino,
+    key: number,
+    content: SmallContent | WorkingCopy,
+    bases: readonly OpId[],
+    mtime: Timestamp,
+    nowMs: number,
+  ) {
+    this.ino = ino;
+    this.key = key;
+    this.content = content;
+    this.bases = bases;
+    this.mtime = mtime;
+    this.logStart = key;
+    this.dirtySinceMs = nowMs;
+    this.lastChangeMs = nowMs;
+  }
+
+  get dirty(): boolean {
+    return this.published !== this.generation;
+  }
+
+  changed(mtime: Timestamp, nowMs: number): void {
+    if (!this.dirty) this.dirtySinceMs = nowMs;
+    this.lastChangeMs = nowMs;
+    this.generation++;
+    this.mtime = mtime;
+  }
+}

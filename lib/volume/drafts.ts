@@ -1,0 +1,274 @@
+// drafts.ts — all drafts of a volume: how writes reach them and the log, and how they come back after a crash.
+// Invariant: of a small draft the log holds every byte; of a large one the working copy does, and the log which ranges. A draft
+// whose log records would hold back too much of the log is written to the database with its position instead.
+
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Statement } from 'better-sqlite3';
+import { posixError } from '../errno.js';
+import { ByteReader, ByteWriter, CorruptionError } from '../codec/bytes.js';
+import type { Ino, OpId } from '../crdt/ids.js';
+import type { Timestamp } from '../crdt/inode.js';
+import type { IntentLog } from '../journal/intent-log.js';
+import type { Journal } from '../journal/journal.js';
+import { decodeManifest, type Manifest } from '../chunks/manifest.js';
+import type { ObjectStore } from '../chunks/object-store.js';
+import { readManifest } from '../chunks/manifest-reader.js';
+import { SMALL_CONTENT_MAX, SmallContent } from '../chunks/small-content.js';
+import { WorkingCopy } from '../chunks/working-copy.js';
+import { Draft } from './draft.js';
+import { type DraftBegun, type DraftChanged, encodeDraftBegun, encodeDraftChanged, RECORD } from './intent-records.js';
+
+const NOTHING = Buffer.alloc(0);
+const FORM_SMALL = 0;
+const FORM_WORKING_COPY = 1;
+
+interface DraftRow {
+  readonly ino: Ino;
+  readonly lsn: number;
+  readonly state: Buffer;
+}
+
+function fileName(ino: Ino, key: number): string {
+  return `${ino.toString(36)}.${key.toString(36)}`;
+}
+
+export class Drafts {
+  private readonly byIno = new Map<Ino, Draft>();
+  private readonly scratch = new ByteWriter(4096);
+  private readonly directory: string;
+  private readonly ended: string[] = [];
+  private readonly putRow: Statement;
+  private readonly deleteRow: Statement;
+
+  constructor(
+    private readonly journal: Journal,
+    private readonly log: IntentLog,
+    private readonly objects: ObjectStore,
+    stateDirectory: string,
+    private readonly monotonicMs: () => number,
+  ) {
+    this.directory = join(stateDirectory, 'work');
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    journal.db.exec('create table if not exists draft(ino integer primary key, lsn integer not null, state blob not null)');
+    this.putRow = journal.db.prepare('replace into draft(ino, lsn, state) values (?, ?, ?)');
+    this.deleteRow = journal.db.prepare('delete from draft where ino = ?');
+  }
+
+  get(ino: Ino): Draft | undefined {
+    return this.byIno.get(ino);
+  }
+
+  all(): Iterable<Draft> {
+    return this.byIno.values();
+  }
+
+  get count(): number {
+    return this.byIno.size;
+  }
+
+  /** Each draft has a local file of its own, if any: that of an earlier draft of the inode may still be needed for recovery. */
+  private path(ino: Ino, key: number): string {
+    return join(this.directory, fileName(ino, key));
+  }
+
+  /**
+   * Detaches an inode's content from its version.
+   * @throws AbsentObjects when the bytes of a small file are not held here
+   */
+  begin(ino: Ino, base: string, bases: readonly OpId[], mtime: Timestamp): Draft {
+    const key = this.log.lastLsn + 1;
+    const content = this.startFrom(base, (manifest) =>
+      WorkingCopy.create(this.path(ino, key), base, manifest, this.objects),
+    );
+    encodeDraftBegun(this.scratch.reset(), { ino, base, bases, mtime });
+    this.log.append(RECORD.draftBegun, this.scratch.view());
+    return this.add(ino, key, content, bases, mtime);
+  }
+
+  private add(ino: Ino, key: number, content: Draft['content'], bases: readonly OpId[], mtime: Timestamp): Draft {
+    const draft = new Draft(ino, key, content, bases, mtime, this.monotonicMs());
+    this.byIno.set(ino, draft);
+    return draft;
+  }
+
+  private startFrom(base: string, large: (manifest: Manifest) => WorkingCopy): Draft['content'] {
+    if (base === '') return new SmallContent();
+    const manifest = this.manifest(base);
+    if (manifest.size > SMALL_CONTENT_MAX) return large(manifest);
+    const bytes = Buffer.alloc(manifest.size);
+    readManifest(this.objects, manifest, 0, manifest.size, bytes, 0);
+    return new SmallContent(bytes);
+  }
+
+  manifest(id: string): Manifest {
+    return decodeManifest(this.objects.get(id));
+  }
+
+  /** Takes all of `data`. */
+  write(draft: Draft, offset: number, data: Buffer, time: Timestamp): void {
+    if (draft.content instanceof SmallContent && offset + data.length > SMALL_CONTENT_MAX) this.spill(draft, time);
+    const content = draft.content;
+    if (content instanceof SmallContent) {
+      this.record(RECORD.data, draft.ino, time, 0, offset, data.length, data);
+      content.write(offset, data);
+    } else {
+      content.write(offset, data);
+      this.record(RECORD.extent, draft.ino, time, 0, offset, data.length, NOTHING);
+    }
+    draft.changed(time, this.monotonicMs());
+  }
+
+  truncate(draft: Draft, size: number, time: Timestamp): void {
+    if (draft.content instanceof SmallContent && size > SMALL_CONTENT_MAX) this.spill(draft, time);
+    this.record(RECORD.resize, draft.ino, time, 0, size, 0, NOTHING);
+    draft.content.truncate(size);
+    draft.changed(time, this.monotonicMs());
+  }
+
+  allocate(draft: Draft, mode: number, offset: number, length: number, time: Timestamp): void {
+    if (draft.content instanceof SmallContent && offset + length > SMALL_CONTENT_MAX) this.spill(draft, time);
+    draft.content.fallocate(mode, offset, length);
+    this.record(RECORD.allocate, draft.ino, time, mode, offset, length, NOTHING);
+    draft.changed(time, this.monotonicMs());
+  }
+
+  touch(draft: Draft, mtime: Timestamp): void {
+    this.record(RECORD.touch, draft.ino, mtime, 0, 0, 0, NOTHING);
+    draft.changed(mtime, this.monotonicMs());
+  }
+
+  private spill(draft: Draft, time: Timestamp): void {
+    draft.content = WorkingCopy.spill(this.path(draft.ino, draft.key), draft.content as SmallContent, this.objects);
+    this.record(RECORD.spill, draft.ino, time, 0, 0, draft.content.size, NOTHING);
+  }
+
+  private record(kind: number, ino: Ino, time: Timestamp, mode: number, offset: number, length: number, data: Buffer): void {
+    encodeDraftChanged(this.scratch.reset(), ino, time, mode, offset, length);
+    this.log.append(kind, this.scratch.view(), data);
+  }
+
+  /** Forgets a draft: its bytes are a version now, or unreachable. Recovery may need its local file until that is committed. */
+  end(draft: Draft): void {
+    this.byIno.delete(draft.ino);
+    draft.content.close();
+    if (draft.content instanceof WorkingCopy) this.ended.push(this.path(draft.ino, draft.key));
+    this.deleteRow.run(draft.ino);
+  }
+
+  /** The local files of the drafts that ended; to be removed once the commits up to now are durable. */
+  takeEnded(): string[] {
+    return this.ended.splice(0);
+  }
+
+  /** The log position from which every draft can be rebuilt. */
+  get logFloor(): number {
+    let floor = Infinity;
+    for (const draft of this.byIno.values()) floor = Math.min(floor, draft.logStart);
+    return floor;
+  }
+
+  /** Writes every draft to the database, so that the log up to now may go once the next commit is durable. */
+  persist(): void {
+    const { lastLsn } = this.log;
+    for (const draft of this.byIno.values()) {
+      draft.logStart = lastLsn + 1;
+      this.putRow.run(draft.ino, lastLsn, encodeState(draft));
+    }
+  }
+
+  /** Recovery: brings back what persist() wrote, and returns the log position that each row includes. */
+  restore(): Map<Ino, number> {
+    const upTo = new Map<Ino, number>();
+    const rows = this.journal.db.prepare('select ino, lsn, state from draft').all() as DraftRow[];
+    for (const { ino, lsn, state } of rows) {
+      this.decodeState(ino, lsn, state);
+      upTo.set(ino, lsn);
+    }
+    return upTo;
+  }
+
+  private decodeState(ino: Ino, lsn: number, state: Buffer): void {
+    const input = new ByteReader(state);
+    const small = input.u8('draft form') === FORM_SMALL;
+    const key = input.varint('draft key');
+    const mtime = { s: input.signed('seconds'), ns: input.varint('nanoseconds') };
+    const bases: OpId[] = [];
+    for (let n = input.varint('bases'); n > 0; n--) bases.push({ counter: input.varint(), actor: input.varint() });
+    const body = input.bytes('draft body');
+    input.finish('draft state');
+    const content = small
+      ? new SmallContent(Buffer.from(body))
+      : WorkingCopy.restore(this.path(ino, key), body, this.objects);
+    const draft = this.add(ino, key, content, bases, mtime);
+    draft.logStart = lsn + 1;
+    draft.generation++;
+  }
+
+  /** Recovery: a draft began with the record `lsn`. */
+  replayBegun({ ino, base, bases, mtime }: DraftBegun, lsn: number): void {
+    const content = this.startFrom(base, (manifest) =>
+      WorkingCopy.reopen(this.path(ino, lsn), base, manifest, this.objects),
+    );
+    this.add(ino, lsn, content, bases, mtime);
+  }
+
+  /** Recovery: a draft changed. The bytes of a working copy are in its file already. */
+  replayChanged(change: DraftChanged): void {
+    const draft = this.byIno.get(change.ino);
+    if (!draft) throw new CorruptionError(`intent log: a change of a draft that never began, inode ${change.ino}`);
+    const { content } = draft;
+    switch (change.kind) {
+      case RECORD.data:
+        content.write(change.offset, change.data!);
+        break;
+      case RECORD.extent:
+        (content as WorkingCopy).adopt(change.offset, change.length);
+        break;
+      case RECORD.resize:
+        if (content instanceof SmallContent) content.truncate(change.offset);
+        else content.adoptTruncate(change.offset);
+        break;
+      case RECORD.allocate:
+        if (content instanceof SmallContent) content.fallocate(change.mode, change.offset, change.length);
+        else content.adoptFallocate(change.mode, change.offset, change.length);
+        break;
+      case RECORD.spill:
+        draft.content = WorkingCopy.adoptSpilled(this.path(change.ino, draft.key), this.objects);
+        break;
+      case RECORD.touch:
+        break;
+      default:
+        throw new CorruptionError(`intent log: unknown record kind ${change.kind}`);
+    }
+    draft.changed(change.time, this.monotonicMs());
+  }
+
+  /** Removes working copies that no draft owns: left by a crash between their creation and their record. */
+  removeStrays(): void {
+    const owned = new Set([...this.byIno.values()].map((draft) => fileName(draft.ino, draft.key)));
+    for (const name of readdirSync(this.directory)) {
+      if (!owned.has(name)) rmSync(join(this.directory, name), { force: true });
+    }
+  }
+
+  close(): void {
+    for (const draft of this.byIno.values()) draft.content.close();
+  }
+
+  /** @throws PosixError EFBIG */
+  static checkRange(offset: number, length: number): void {
+    if (!Number.isSafeInteger(offset + length)) throw posixError('EFBIG');
+  }
+}
+
+/** form u8 (0 small, 1 working copy), key, mtime, bases, then the bytes or the working copy's state */
+function encodeState(draft: Draft): Buffer {
+  const out = new ByteWriter(1024);
+  const { content } = draft;
+  out.u8(content instanceof SmallContent ? FORM_SMALL : FORM_WORKING_COPY).varint(draft.key);
+  out.signed(draft.mtime.s).varint(draft.mtime.ns).varint(draft.bases.length);
+  for (const op of draft.bases) out.varint(op.counter).varint(op.actor);
+  out.bytes(content instanceof SmallContent ? content.bytes() : content.state());
+  return out.copy();
+}

@@ -1,0 +1,83 @@
+// extended-attributes.ts — xattr(7): user, trusted and security names, and POSIX access lists, which change the mode with them.
+// A conflict copy shows its source's attributes until it is changed.
+
+import { posixError } from '../errno.js';
+import type { Ino } from '../crdt/ids.js';
+import { attributesOf, formatMode, formatXattr, xattrField, xattrNames, xattrOf } from '../crdt/fields.js';
+import type { Inode } from '../crdt/inode.js';
+import type { WriteDraft } from '../crdt/local-writes.js';
+import type { Core } from './core.js';
+import type { InodeChanges } from './inode-changes.js';
+import { ACCESS_ACL, decodeAcl, DEFAULT_ACL, isEquivalentToMode, modeOfAcl } from './posix-acl.js';
+
+const S_ISGID = 0o2000;
+const XATTR_CREATE = 1;
+const XATTR_REPLACE = 2;
+/** Limits of the kernel (linux/limits.h). */
+const XATTR_NAME_MAX = 255;
+const XATTR_SIZE_MAX = 65_536;
+const NAMESPACES = ['user.', 'trusted.', 'security.'];
+
+export class ExtendedAttributes {
+  constructor(
+    private readonly core: Core,
+    private readonly changes: InodeChanges,
+  ) {}
+
+  /** The inode that carries a number's attributes: for a copy, its source. */
+  private carrier(ino: Ino): Inode {
+    const copy = this.core.store.copy(ino);
+    return this.core.inode(copy ? copy.source : this.core.directory(ino));
+  }
+
+  get(ino: Ino, name: string): Buffer {
+    const value = xattrOf(this.carrier(ino), checkedName(name));
+    if (value === undefined) throw posixError('ENODATA');
+    return Buffer.from(value, 'latin1');
+  }
+
+  list(ino: Ino): string[] {
+    return xattrNames(this.carrier(ino));
+  }
+
+  set(ino: Ino, name: string, value: Buffer, flags: number, killSgid: boolean): void {
+    checkedName(name);
+    if (value.length > XATTR_SIZE_MAX) throw posixError('E2BIG');
+    const isAcl = name === ACCESS_ACL || name === DEFAULT_ACL;
+    const acl = isAcl ? decodeAcl(value) : undefined;
+    const target = this.core.directory(ino);
+    const exists = xattrOf(this.carrier(ino), name) !== undefined;
+    if (flags & XATTR_CREATE && exists) throw posixError('EEXIST');
+    if (flags & XATTR_REPLACE && !exists) throw posixError('ENODATA');
+    this.core.space.check();
+    this.changes.settle(target);
+    const { type, mode } = attributesOf(this.core.inode(target));
+    if (name === DEFAULT_ACL && type !== 'd') throw posixError('EACCES');
+    const writes: WriteDraft[] = [];
+    if (name === ACCESS_ACL && acl) {
+      const next = ((killSgid ? mode & ~S_ISGID : mode) & ~0o777) | modeOfAcl(acl);
+      if (next !== mode) writes.push({ ino: target, field: 'mode', value: formatMode(mode, next) });
+    }
+    // A list that says no more than the mode needs no xattr, and an empty one removes it.
+    const removes = acl === null || (name === ACCESS_ACL && acl !== undefined && isEquivalentToMode(acl));
+    if (!removes || exists) {
+      writes.push({ ino: target, field: xattrField(name), value: formatXattr(removes ? undefined : value.toString('latin1')) });
+    }
+    this.changes.change(target, writes, this.core.clock.now());
+  }
+
+  remove(ino: Ino, name: string): void {
+    const target = this.core.directory(ino);
+    if (xattrOf(this.carrier(ino), checkedName(name)) === undefined) throw posixError('ENODATA');
+    this.changes.settle(target);
+    this.changes.change(target, [{ ino: target, field: xattrField(name), value: formatXattr(undefined) }], this.core.clock.now());
+  }
+}
+
+/** @throws PosixError EOPNOTSUPP for a namespace that this filesystem does not keep, ERANGE for a name too long */
+function checkedName(name: string): string {
+  if (name.length > XATTR_NAME_MAX) throw posixError('ERANGE');
+  if (name === ACCESS_ACL || name === DEFAULT_ACL) return name;
+  if (!NAMESPACES.some((prefix) => name.startsWith(prefix) && name.length > prefix.length)) throw posixError('EOPNOTSUPP');
+  return name;
+}

@@ -1,0 +1,334 @@
+// file-contents.ts — open, read, write and what else reaches a file's bytes; and how a draft becomes a version.
+// Invariant: a version cites the heads that its writer saw. Hashing never happens on the way of a write(2): small drafts become
+// versions in the fold after they were closed, large ones are ingested by a worker.
+
+import assert from 'node:assert/strict';
+import { posixError } from '../errno.js';
+import type { Ino, ObjectId, OpId } from '../crdt/ids.js';
+import { attributesOf, formatHead } from '../crdt/fields.js';
+import { settleBeforeWrite, shownHeads } from '../crdt/local-writes.js';
+import type { Timestamp } from '../crdt/inode.js';
+import type { IntentLog } from '../journal/intent-log.js';
+import type { IngestJob, IngestResult } from '../chunks/ingest.js';
+import { decodeManifest, encodeManifest, inlineManifest, nextData, nextHole } from '../chunks/manifest.js';
+import { readManifest } from '../chunks/manifest-reader.js';
+import { ObjectKind } from '../chunks/object-kind.js';
+import { SmallContent } from '../chunks/small-content.js';
+import { WorkingCopy } from '../chunks/working-copy.js';
+import type { Caller, Opened } from './file-system.js';
+import type { Core } from './core.js';
+import type { Draft } from './draft.js';
+import { Drafts } from './drafts.js';
+import type { OpenFile, OpenVersion } from './open-files.js';
+import type { InodeChanges } from './inode-changes.js';
+import type { Ingester } from './ports.js';
+
+const O_TRUNC = 0o1000;
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+/** A file that stays open is published when nothing was written to it for this long … */
+const IDLE_PUBLISH_MS = 1_000;
+/** … and at the latest this long after its first unpublished write. */
+const LATEST_PUBLISH_MS = 10_000;
+
+export class FileContents {
+  private readonly closed = new Set<Draft>();
+  private readonly jobs = new Map<number, Draft>();
+  private nextJob = 1;
+
+  constructor(
+    private readonly core: Core,
+    private readonly log: IntentLog,
+    private readonly changes: InodeChanges,
+    private readonly ingester: Ingester,
+  ) {}
+
+  // ── open files ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  open(ino: Ino, flags: number, killSuidGid: boolean, caller: Caller): Opened {
+    const version = this.shownVersion(ino);
+    if (flags & O_TRUNC) {
+      this.core.space.check();
+      this.truncate(ino, 0, killSuidGid, caller);
+    }
+    const directIo = !this.core.drafts.get(ino) && this.core.openFiles.showsOther(ino, version.manifestId);
+    const file = this.core.openFiles.open(ino, flags, version);
+    return { handle: file.handle, keepCache: !directIo, directIo };
+  }
+
+  /** Opens an inode that this site just made. */
+  openNew(ino: Ino, flags: number): Opened {
+    const file = this.core.openFiles.open(ino, flags, { manifestId: '', size: 0, bases: [] });
+    return { handle: file.handle, keepCache: true, directIo: false };
+  }
+
+  /** The version that a path to the inode shows now. */
+  private shownVersion(ino: Ino): OpenVersion {
+    const copy = this.core.store.copy(ino);
+    const inode = this.core.inode(copy ? copy.source : ino);
+    const { head: shown, heads } = attributesOf(inode);
+    if (copy) {
+      const head = heads.find((h) => h.counter === copy.counter && h.actor === copy.actor);
+      if (!head) throw posixError('ESTALE');
+      return { manifestId: head.manifest, size: head.size, bases: [] };
+    }
+    if (!shown) return { manifestId: '', size: 0, bases: [] };
+    // A write through a path overwrites what the path shows; other heads stay, as the copies that they are shown as.
+    return { manifestId: shown.manifest, size: shown.size, bases: shownHeads(inode) };
+  }
+
+  release(handle: number): void {
+    const file = this.core.openFiles.get(handle);
+    const { ino } = file;
+    if (!this.core.openFiles.close(file)) return;
+    const draft = this.core.drafts.get(ino);
+    if (draft) this.closed.add(draft);
+    // While it was open the kernel kept the pages of the version that this handle showed.
+    else if (file.version.manifestId !== this.shownManifest(ino)) this.core.kernel.invalidateInode(ino, true);
+  }
+
+  private shownManifest(ino: Ino): string {
+    return this.core.store.inode(ino) || this.core.store.copy(ino) ? this.shownVersion(ino).manifestId : '';
+  }
+
+  // ── bytes ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  read(handle: number, offset: number, length: number, into: Buffer, at: number): number {
+    const file = this.core.openFiles.get(handle);
+    const draft = this.core.drafts.get(file.ino);
+    if (draft) return draft.content.read(offset, length, into, at);
+    if (file.version.manifestId === '') return 0;
+    return readManifest(this.core.objects, this.manifestOf(file), offset, length, into, at);
+  }
+
+  private manifestOf(file: OpenFile) {
+    return (file.manifest ??= this.core.drafts.manifest(file.version.manifestId));
+  }
+
+  write(handle: number, offset: number, data: Buffer, killSuidGid: boolean): number {
+    const file = this.core.openFiles.writable(handle);
+    this.core.space.check();
+    Drafts.checkRange(offset, data.length);
+    if (data.length === 0) return 0;
+    const draft = this.draftFor(file.ino, file.version);
+    const now = this.core.clock.now();
+    this.core.drafts.write(draft, offset, data, now);
+    this.wroteTo(file.ino, now, killSuidGid);
+    if (file.synchronous) this.syncDraft(draft);
+    return data.length;
+  }
+
+  /** What every change of content does to the inode: ctime, and the loss of privileges (write(2), capabilities(7)). */
+  private wroteTo(ino: Ino, now: Timestamp, killSuidGid: boolean): void {
+    this.core.setCtime(ino, now);
+    this.changes.dropPrivileges(ino, killSuidGid, now);
+  }
+
+  private draftFor(ino: Ino, version: OpenVersion): Draft {
+    const existing = this.core.drafts.get(ino);
+    if (existing) return existing;
+    if (this.core.store.copy(ino)) {
+      this.changes.settle(ino);
+      version = this.shownVersion(ino);
+      this.core.openFiles.adopt(ino, version);
+    }
+    const { mtime } = attributesOf(this.core.inode(ino));
+    return this.core.drafts.begin(ino, version.manifestId, version.bases, mtime);
+  }
+
+  /** Sets the size by path or handle; publishes at the next fold when nobody has the file open. */
+  truncate(ino: Ino, size: number, killSuidGid: boolean, _caller: Caller, handle?: number): void {
+    const file = handle === undefined ? undefined : this.core.openFiles.writable(handle);
+    const draft = this.draftFor(ino, file?.version ?? this.shownVersion(ino));
+    const now = this.core.clock.now();
+    this.core.drafts.truncate(draft, size, now);
+    this.wroteTo(ino, now, killSuidGid);
+    if (!this.core.openFiles.isOpen(ino)) this.closed.add(draft);
+  }
+
+  /** An explicit modification time of what is being written travels with the version. */
+  touchDraft(ino: Ino, mtime: Timestamp): boolean {
+    const draft = this.core.drafts.get(ino);
+    if (!draft) return false;
+    this.core.drafts.touch(draft, mtime);
+    return true;
+  }
+
+  fallocate(handle: number, mode: number, offset: number, length: number): void {
+    const file = this.core.openFiles.writable(handle);
+    if (length <= 0) throw posixError('EINVAL');
+    Drafts.checkRange(offset, length);
+    this.core.space.check();
+    const draft = this.draftFor(file.ino, file.version);
+    const now = this.core.clock.now();
+    this.core.drafts.allocate(draft, mode, offset, length, now);
+    this.wroteTo(file.ino, now, false);
+  }
+
+  lseek(handle: number, offset: number, whence: number): number {
+    const file = this.core.openFiles.get(handle);
+    if (whence !== SEEK_DATA && whence !== SEEK_HOLE) throw posixError('EINVAL');
+    const draft = this.core.drafts.get(file.ino);
+    if (draft) return whence === SEEK_DATA ? draft.content.seekData(offset) : draft.content.seekHole(offset);
+    if (file.version.manifestId === '') throw posixError('ENXIO');
+    const found = (whence === SEEK_DATA ? nextData : nextHole)(this.manifestOf(file), offset);
+    if (found < 0) throw posixError('ENXIO');
+    return found;
+  }
+
+  copyFileRange(source: number, sourceOffset: number, target: number, targetOffset: number, length: number): number {
+    const from = this.core.openFiles.get(source);
+    const to = this.core.openFiles.writable(target);
+    if (!from.readable) throw posixError('EBADF');
+    if (from.ino === to.ino && sourceOffset < targetOffset + length && targetOffset < sourceOffset + length) throw posixError('EINVAL');
+    const block = Buffer.allocUnsafe(Math.min(length, 1 << 20));
+    let copied = 0;
+    while (copied < length) {
+      const n = this.read(source, sourceOffset + copied, Math.min(block.length, length - copied), block, 0);
+      if (n === 0) break;
+      this.write(target, targetOffset + copied, block.subarray(0, n), true);
+      copied += n;
+    }
+    return copied;
+  }
+
+  // ── stable storage ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  fsync(handle: number): void {
+    const draft = this.core.drafts.get(this.core.openFiles.get(handle).ino);
+    if (draft) this.syncDraft(draft);
+    else this.log.sync();
+  }
+
+  /** Data first, then the log that says which data there are. */
+  private syncDraft(draft: Draft): void {
+    if (draft.content instanceof WorkingCopy) draft.content.sync();
+    draft.synced = true;
+    this.log.sync();
+  }
+
+  // ── versions ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Turns what was closed, or lies idle, into versions. Called before each fold; cheap when there is nothing. */
+  publish(): void {
+    for (const draft of this.closed) {
+      if (this.core.openFiles.isOpen(draft.ino)) this.closed.delete(draft);
+      else this.publishClosed(draft);
+    }
+  }
+
+  /** Publishes files that stay open: idle ones, and those whose oldest change is old. */
+  publishIdle(): void {
+    const now = this.core.clock.monotonicMs();
+    for (const draft of this.core.drafts.all()) {
+      if (!draft.dirty || draft.ingesting !== 0 || this.closed.has(draft)) continue;
+      const idle = now - draft.lastChangeMs >= IDLE_PUBLISH_MS;
+      if (idle || now - draft.dirtySinceMs >= LATEST_PUBLISH_MS) this.publishDraft(draft);
+    }
+  }
+
+  /** Publishes everything that was written, open or not. */
+  publishAll(): void {
+    for (const draft of this.core.drafts.all()) if (draft.dirty && draft.ingesting === 0) this.publishDraft(draft);
+  }
+
+  get ingesting(): number {
+    return this.jobs.size;
+  }
+
+  /** Whether a fold would publish or drop something. */
+  get hasClosed(): boolean {
+    for (const draft of this.closed) if (draft.ingesting === 0) return true;
+    return false;
+  }
+
+  private publishClosed(draft: Draft): void {
+    if (draft.ingesting !== 0) return;
+    if (draft.dirty && this.isReachable(draft.ino)) this.publishDraft(draft);
+    else {
+      this.closed.delete(draft);
+      this.core.drafts.end(draft);
+    }
+  }
+
+  /** What this site itself removed is written by nobody else's wish; what another site removed meanwhile comes back with its bytes. */
+  private isReachable(ino: Ino): boolean {
+    const inode = this.core.store.inode(ino);
+    return inode !== undefined && (inode.nlink > 0 || this.changes.wasRemovedElsewhere(inode));
+  }
+
+  private publishDraft(draft: Draft): void {
+    if (!this.isReachable(draft.ino)) return;
+    const { content } = draft;
+    if (content instanceof SmallContent) {
+      const id = this.core.objects.put(ObjectKind.manifest, encodeManifest(inlineManifest(content.bytes())));
+      // The log may let go of these bytes once the fold is durable, and a fold may become durable before the pack is.
+      if (draft.synced) this.core.objects.sync();
+      this.commitVersion(draft, draft.generation, id, content.size);
+      return;
+    }
+    draft.ingesting = draft.generation;
+    const job: IngestJob = content.job(this.nextJob++);
+    this.jobs.set(job.jobId, draft);
+    this.ingester.ingest(job);
+  }
+
+  /** A worker packed a draft's bytes. */
+  ingested(result: IngestResult): void {
+    const { draft, content } = this.takeJob(result.jobId);
+    const generation = draft.ingesting;
+    draft.ingesting = 0;
+    // Written to meanwhile, and closed: what the worker read is not the whole truth, so it reads again. What stays open is
+    // published nevertheless, or a log that is never quiet would never reach the peers.
+    if (draft.generation !== generation && !this.core.openFiles.isOpen(draft.ino)) {
+      content.unpublished();
+      return;
+    }
+    const manifest = decodeManifest(Buffer.from(result.manifest));
+    this.core.objects.adopt(result.objects);
+    content.published(result.manifestId, manifest);
+    this.commitVersion(draft, generation, result.manifestId, manifest.size);
+  }
+
+  /** A worker could not; the draft stays, and is tried again when it is next due. */
+  ingestFailed(jobId: number): void {
+    const { draft, content } = this.takeJob(jobId);
+    draft.ingesting = 0;
+    draft.lastChangeMs = this.core.clock.monotonicMs();
+    content.unpublished();
+  }
+
+  private takeJob(jobId: number): { draft: Draft; content: WorkingCopy } {
+    const draft = this.jobs.get(jobId);
+    assert(draft && draft.content instanceof WorkingCopy, `no ingest ${jobId} is under way`);
+    this.jobs.delete(jobId);
+    return { draft, content: draft.content };
+  }
+
+  private commitVersion(draft: Draft, generation: number, manifestId: ObjectId, size: number): void {
+    const { ino } = draft;
+    const ends = !this.core.openFiles.isOpen(ino);
+    const value = formatHead({ manifest: manifestId, size, mtime: draft.mtime, copyIno: this.core.allocate() });
+    const steps = [() => settleBeforeWrite(this.core.tree, ino), [{ ino, field: 'head', value, bases: draft.bases }]];
+    this.core.perform(steps, this.core.clock.now(), [], [], { entries: [], inodes: [ino] }, ends ? ino : 0);
+    const bases = this.ownHead(ino, value);
+    draft.published = generation;
+    draft.synced = false;
+    draft.bases = bases;
+    this.core.openFiles.adopt(ino, { manifestId, size, bases });
+    if (ends) {
+      this.closed.delete(draft);
+      this.core.drafts.end(draft);
+    }
+  }
+
+  private ownHead(ino: Ino, value: string): readonly OpId[] {
+    const entry = this.core.inode(ino).registers.get('head')?.find((head) => head.value === value);
+    return entry ? [{ counter: entry.counter, actor: entry.actor }] : [];
+  }
+
+  /** Recovery: nobody has anything open. */
+  closeAll(): void {
+    for (const draft of this.core.drafts.all()) this.closed.add(draft);
+  }
+}

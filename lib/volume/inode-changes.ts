@@ -1,0 +1,205 @@
+// inode-changes.ts — stat(2) and the calls that change attributes: chmod, chown, utimensat, truncate by path.
+// Permissions were checked by the kernel. What POSIX couples is coupled here: chown and writes drop privileges, the mode and the
+// access list follow each other, ctime moves with every change. A change of a conflict copy makes it an ordinary file first.
+
+import { posixError } from '../errno.js';
+import type { Ino, SiteId } from '../crdt/ids.js';
+import { VOLUME_INO } from '../crdt/ids.js';
+import {
+  attributesOf,
+  formatMode,
+  formatModeWithoutSetId,
+  formatTimestamp,
+  formatXattr,
+  type InodeAttributes,
+  LINK_PREFIX,
+  parseLink,
+  typeBits,
+  xattrField,
+  xattrOf,
+} from '../crdt/fields.js';
+import type { Inode, Timestamp } from '../crdt/inode.js';
+import { settleCopy, settleBeforeWrite, type WriteDraft } from '../crdt/local-writes.js';
+import type { AttributeChanges, Attributes, Caller } from './file-system.js';
+import type { Core } from './core.js';
+import { ACCESS_ACL, aclAfterChmod } from './posix-acl.js';
+
+const S_ISUID = 0o4000;
+const S_ISGID = 0o2000;
+const S_IXGRP = 0o010;
+const BLOCK_BYTES = 4096;
+const SECTORS_PER_BLOCK = 8;
+
+const CAPABILITY = 'security.capability';
+
+/** What truncating needs of the file contents. */
+export interface Truncator {
+  truncate(ino: Ino, size: number, killSuidGid: boolean, caller: Caller, handle?: number): void;
+  touchDraft(ino: Ino, mtime: Timestamp): boolean;
+}
+
+export class InodeChanges {
+  constructor(
+    private readonly core: Core,
+    private readonly siteId: SiteId,
+  ) {}
+
+  // ── stat ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  attributes(ino: Ino): Attributes {
+    const canonical = this.core.directory(ino);
+    const copy = this.core.store.copy(canonical);
+    const inode = this.core.inode(copy ? copy.source : canonical);
+    const facts = attributesOf(inode);
+    if (copy) return this.copyAttributes(canonical, inode, facts, copy);
+    const draft = this.core.drafts.get(canonical);
+    const size = draft ? draft.content.size : sizeOf(facts);
+    return {
+      ino: canonical,
+      mode: typeBits(facts.type) | facts.mode,
+      nlink: inode.nlink,
+      uid: facts.uid,
+      gid: facts.gid,
+      rdev: facts.rdev,
+      size,
+      blocks: draft ? draft.content.blocks() : blocksOf(facts, size),
+      atime: inode.atime,
+      mtime: draft ? draft.mtime : (this.core.commits.directoryTime(canonical) ?? facts.mtime),
+      ctime: inode.ctime,
+      btime: facts.btime,
+    };
+  }
+
+  private copyAttributes(ino: Ino, source: Inode, facts: InodeAttributes, copy: { counter: number; actor: number }): Attributes {
+    const head = facts.heads.find((h) => h.counter === copy.counter && h.actor === copy.actor);
+    if (!head) throw posixError('ESTALE');
+    return {
+      ino,
+      mode: typeBits(facts.type) | facts.mode,
+      nlink: 1,
+      uid: facts.uid,
+      gid: facts.gid,
+      rdev: 0,
+      size: head.size,
+      blocks: blocksOf(facts, head.size),
+      atime: source.atime,
+      mtime: head.mtime,
+      ctime: source.ctime,
+      btime: facts.btime,
+    };
+  }
+
+  // ── setattr ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  setattr(ino: Ino, changes: AttributeChanges, caller: Caller, handle: number | undefined, contents: Truncator): Attributes {
+    const target = this.core.directory(ino);
+    if (changes.size !== undefined) {
+      if (changes.size > 0) this.core.space.check();
+      contents.truncate(target, changes.size, changes.killSuidGid ?? false, caller, handle);
+    }
+    const now = this.core.clock.now();
+    const replicated = changes.mode !== undefined || changes.uid !== undefined || changes.gid !== undefined || changes.mtime !== undefined;
+    if (replicated) this.settle(target);
+    const writes: WriteDraft[] = [];
+    if (changes.mode !== undefined) this.chmodWrites(writes, target, changes.mode & 0o7777);
+    if (changes.uid !== undefined || changes.gid !== undefined) this.chownWrites(writes, target, changes);
+    if (changes.mtime !== undefined) {
+      const mtime = changes.mtime === 'now' ? now : changes.mtime;
+      if (!contents.touchDraft(target, mtime)) writes.push({ ino: target, field: 'times', value: formatTimestamp(mtime) });
+    }
+    if (writes.length > 0) this.change(target, writes, now);
+    else this.core.setCtime(target, now);
+    if (changes.atime !== undefined) this.setAtime(target, changes.atime === 'now' ? now : changes.atime);
+    return this.attributes(target);
+  }
+
+  private setAtime(ino: Ino, atime: Timestamp): void {
+    const inode = this.core.store.inode(ino);
+    if (!inode) return; // atime is local: a copy shows its source's
+    inode.atime = atime;
+    this.core.store.touch(inode);
+  }
+
+  private chmodWrites(writes: WriteDraft[], ino: Ino, mode: number): void {
+    const inode = this.core.inode(ino);
+    const { mode: base } = attributesOf(inode);
+    writes.push({ ino, field: 'mode', value: formatMode(base, mode) });
+    const acl = xattrOf(inode, ACCESS_ACL);
+    if (acl === undefined) return;
+    const changed = aclAfterChmod(Buffer.from(acl, 'latin1'), mode).toString('latin1');
+    writes.push({ ino, field: xattrField(ACCESS_ACL), value: formatXattr(changed) });
+  }
+
+  /** chown(2) takes set-user-id, set-group-id of executables, and capabilities from what is not a directory. */
+  private chownWrites(writes: WriteDraft[], ino: Ino, changes: AttributeChanges): void {
+    const inode = this.core.inode(ino);
+    const { type, mode } = attributesOf(inode);
+    if (changes.uid !== undefined) writes.push({ ino, field: 'uid', value: changes.uid });
+    if (changes.gid !== undefined) writes.push({ ino, field: 'gid', value: changes.gid });
+    if (type === 'd') return;
+    if (changes.mode === undefined) writes.push({ ino, field: 'mode', value: modeWithoutPrivileges(mode) });
+    this.dropCapability(writes, inode);
+  }
+
+  private dropCapability(writes: WriteDraft[], inode: Inode): void {
+    if (xattrOf(inode, CAPABILITY) !== undefined) writes.push({ ino: inode.ino, field: xattrField(CAPABILITY), value: formatXattr(undefined) });
+  }
+
+  /** Writes registers of one inode as one operation. */
+  change(ino: Ino, writes: readonly WriteDraft[], now: Timestamp): void {
+    this.core.perform([() => settleBeforeWrite(this.core.tree, ino), writes], now, [], [ino], { entries: [], inodes: [ino] });
+  }
+
+  /** A change of content takes capabilities, and from a caller without CAP_FSETID the set-id bits. */
+  dropPrivileges(ino: Ino, killSuidGid: boolean, now: Timestamp): void {
+    const inode = this.core.store.inode(ino);
+    if (!inode) return;
+    const writes: WriteDraft[] = [];
+    if (killSuidGid) {
+      const { mode } = attributesOf(inode);
+      if (mode & S_ISUID || (mode & S_ISGID && mode & S_IXGRP)) writes.push({ ino, field: 'mode', value: modeWithoutPrivileges(mode) });
+    }
+    this.dropCapability(writes, inode);
+    if (writes.length > 0) this.change(ino, writes, now);
+  }
+
+  /** Makes a conflict copy that is about to be changed an ordinary file of its own. Anything else is left alone. */
+  settle(ino: Ino): void {
+    if (!this.core.store.copy(ino)) return;
+    const step = () => settleCopy(this.core.tree, ino, this.core.allocate);
+    this.core.perform([step], this.core.clock.now(), [], [ino], { entries: [], inodes: [ino] });
+  }
+
+  /** Whether every name of an inode was removed, and the last by another site. */
+  wasRemovedElsewhere(inode: Inode): boolean {
+    let removed = false;
+    for (const [field, entries] of inode.registers) {
+      const winner = entries[0];
+      if (!field.startsWith(LINK_PREFIX) || !winner || parseLink(winner.value).kind !== 'tombstone') continue;
+      if (this.siteOf(winner.actor) === this.siteId) return false;
+      removed = true;
+    }
+    return removed;
+  }
+
+  private siteOf(actor: number): SiteId | undefined {
+    const registers = this.core.store.inode(VOLUME_INO)?.registers;
+    return registers?.get(`actor:${this.core.actors.id(actor)}`)?.[0]?.value as SiteId | undefined;
+  }
+}
+
+function sizeOf(facts: InodeAttributes): number {
+  if (facts.type === 'd') return BLOCK_BYTES;
+  if (facts.type === 'l') return facts.target.length;
+  return facts.size;
+}
+
+function blocksOf(facts: InodeAttributes, size: number): number {
+  if (facts.type === 'd') return SECTORS_PER_BLOCK;
+  return facts.type === 'f' ? Math.ceil(size / BLOCK_BYTES) * SECTORS_PER_BLOCK : 0;
+}
+
+/** The mode register's value without set-user-id, and without set-group-id unless it marks mandatory locking (inode(7)). */
+function modeWithoutPrivileges(mode: number): number {
+  return mode & S_ISGID && !(mode & S_IXGRP) ? formatMode(mode, mode & ~S_ISUID) : formatModeWithoutSetId(mode);
+}

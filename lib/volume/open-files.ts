@@ -1,0 +1,107 @@
+// open-files.ts — the table of open file handles, by handle and by inode.
+// Invariant: a handle sees the version that it was opened on, and what this site wrote since; never a version that arrived from
+// another site meanwhile.
+
+import { posixError } from '../errno.js';
+import type { Ino, ObjectId, OpId } from '../crdt/ids.js';
+import type { Manifest } from '../chunks/manifest.js';
+
+/** A content version as a handle knows it. */
+export interface OpenVersion {
+  /** '' for a file that was never written. */
+  readonly manifestId: ObjectId | '';
+  readonly size: number;
+  /** The head ops that a write through this handle is based on. */
+  readonly bases: readonly OpId[];
+}
+
+/** One open file description. */
+export interface OpenFile {
+  readonly handle: number;
+  readonly ino: Ino;
+  readonly readable: boolean;
+  readonly writable: boolean;
+  readonly synchronous: boolean;
+  version: OpenVersion;
+  /** Decoded manifest of `version`, once it was read. */
+  manifest: Manifest | null;
+}
+
+const O_ACCMODE = 3;
+const O_RDONLY = 0;
+const O_WRONLY = 1;
+const O_DSYNC = 0o10000;
+
+export class OpenFiles {
+  private readonly byHandle = new Map<number, OpenFile>();
+  private readonly byIno = new Map<Ino, Set<OpenFile>>();
+  private next = 1;
+
+  open(ino: Ino, flags: number, version: OpenVersion): OpenFile {
+    const access = flags & O_ACCMODE;
+    const file: OpenFile = {
+      handle: this.next++,
+      ino,
+      readable: access !== O_WRONLY,
+      writable: access !== O_RDONLY,
+      synchronous: (flags & O_DSYNC) !== 0,
+      version,
+      manifest: null,
+    };
+    this.byHandle.set(file.handle, file);
+    const siblings = this.byIno.get(ino);
+    if (siblings) siblings.add(file);
+    else this.byIno.set(ino, new Set([file]));
+    return file;
+  }
+
+  /** @throws PosixError EBADF */
+  get(handle: number): OpenFile {
+    const file = this.byHandle.get(handle);
+    if (!file) throw posixError('EBADF');
+    return file;
+  }
+
+  /** @throws PosixError EBADF when it is not open for writing */
+  writable(handle: number): OpenFile {
+    const file = this.get(handle);
+    if (!file.writable) throw posixError('EBADF');
+    return file;
+  }
+
+  /** Forgets the handle; true when it was the inode's last. */
+  close(file: OpenFile): boolean {
+    this.byHandle.delete(file.handle);
+    const siblings = this.byIno.get(file.ino);
+    siblings?.delete(file);
+    if (siblings && siblings.size > 0) return false;
+    this.byIno.delete(file.ino);
+    return true;
+  }
+
+  of(ino: Ino): Iterable<OpenFile> {
+    return this.byIno.get(ino) ?? [];
+  }
+
+  isOpen(ino: Ino): boolean {
+    return this.byIno.has(ino);
+  }
+
+  /** True when a handle on the inode shows another version than `manifestId`: the kernel's one page cache cannot serve both. */
+  showsOther(ino: Ino, manifestId: string): boolean {
+    for (const file of this.of(ino)) if (file.version.manifestId !== manifestId) return true;
+    return false;
+  }
+
+  /** This site published a version of the inode: every handle on it shows that one now. */
+  adopt(ino: Ino, version: OpenVersion): void {
+    for (const file of this.of(ino)) {
+      file.version = version;
+      file.manifest = null;
+    }
+  }
+
+  get count(): number {
+    return this.byHandle.size;
+  }
+}

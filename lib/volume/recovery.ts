@@ -1,0 +1,72 @@
+// recovery.ts — brings a volume back to what its callers were told, from the last fold and the intent log behind it.
+// Invariant: the records are replayed in order on exactly the state that they were written on; the log gives a prefix, so the
+// result is the state after that prefix. Replaying twice gives the same.
+
+import { ByteReader } from '../codec/bytes.js';
+import type { Ino } from '../crdt/ids.js';
+import { parseHead } from '../crdt/fields.js';
+import type { IntentLog, IntentRecord } from '../journal/intent-log.js';
+import type { ObjectStore } from '../chunks/object-store.js';
+import type { Commits } from './commits.js';
+import type { Drafts } from './drafts.js';
+import { decodeDraftBegun, decodeDraftChanged, decodeWrites, RECORD, type WritesRecord } from './intent-records.js';
+
+export class Recovery {
+  /** Operations and draft changes that were replayed. */
+  replayed = 0;
+  private readonly draftsFrom: Map<Ino, number>;
+
+  constructor(
+    private readonly commits: Commits,
+    private readonly drafts: Drafts,
+    private readonly objects: ObjectStore,
+    private readonly foldedLsn: number,
+  ) {
+    this.draftsFrom = drafts.restore();
+  }
+
+  run(log: IntentLog): void {
+    for (const record of log.recover(0)) this.replay(record);
+    this.drafts.removeStrays();
+  }
+
+  private replay(record: IntentRecord): void {
+    if (record.kind === RECORD.writes) this.replayWrites(record);
+    else this.replayDraft(record);
+  }
+
+  private replayWrites({ lsn, payload }: IntentRecord): void {
+    const record = decodeWrites(payload);
+    const folded = lsn <= this.foldedLsn;
+    if (record.endsDraft !== 0 && !folded && !this.holdsVersion(record)) {
+      // Its objects were indexed in the transaction that the crash undid. The draft is still whole: it is published again.
+      return;
+    }
+    if (!folded) {
+      this.commits.replay(record.writes, record.time, record.touched);
+      this.replayed++;
+    }
+    const ended = record.endsDraft === 0 ? undefined : this.drafts.get(record.endsDraft);
+    if (ended && lsn > (this.draftsFrom.get(record.endsDraft) ?? 0)) this.drafts.end(ended);
+  }
+
+  private holdsVersion(record: WritesRecord): boolean {
+    return record.writes.every((write) => write.field !== 'head' || this.objects.has(parseHead(write.value).manifest));
+  }
+
+  private replayDraft({ lsn, kind, payload }: IntentRecord): void {
+    if (kind === RECORD.draftBegun) {
+      const begun = decodeDraftBegun(new ByteReader(payload));
+      if (lsn <= (this.draftsFrom.get(begun.ino) ?? 0)) return;
+      this.drafts.replayBegun(begun, lsn);
+      this.replayed++;
+      return;
+    }
+    const change = decodeDraftChanged(kind, payload);
+    if (lsn <= (this.draftsFrom.get(change.ino) ?? 0)) return;
+    // Without a draft it began before the log does, and its version was committed: only then may its records be released.
+    if (!this.drafts.get(change.ino)) return;
+    this.drafts.replayChanged(change);
+    this.replayed++;
+  }
+}

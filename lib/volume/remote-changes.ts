@@ -1,0 +1,109 @@
+// remote-changes.ts — changes that come from other sites, from their bytes to the tree.
+// Invariant: a change is applied once, after everything it builds on, whatever the order, repetition or batching of delivery; one
+// that breaks the rules of a register is refused whole, by name, and nothing of it is kept.
+
+import { CorruptionError } from '../codec/bytes.js';
+import type { Change } from '../crdt/change.js';
+import { VOLUME_INO } from '../crdt/ids.js';
+import { parseHead } from '../crdt/fields.js';
+import { timeOfStamp } from '../crdt/fields.js';
+import { validateOp } from '../crdt/register-schema.js';
+import { decodeChange } from '../journal/change-codec.js';
+import { ObjectKind } from '../chunks/object-kind.js';
+import type { Core } from './core.js';
+
+/** A change is a few milliseconds of work; one of this size is none of ours. */
+const MAX_CHANGE_BYTES = 4 * 2 ** 20;
+
+interface Delivery {
+  readonly changes: readonly Uint8Array[];
+  next: number;
+  readonly done: (error: Error | null) => void;
+}
+
+export class RemoteChanges {
+  private readonly queue: Delivery[] = [];
+  private readonly awaitingCommit: Delivery[] = [];
+
+  constructor(private readonly core: Core) {}
+
+  /** Queues changes; `done` is called after the commit that holds the last of them, or with what is wrong with one. */
+  deliver(changes: readonly Uint8Array[], done: (error: Error | null) => void): void {
+    this.queue.push({ changes, next: 0, done });
+  }
+
+  get waiting(): boolean {
+    return this.queue.length > 0;
+  }
+
+  /** Applies queued changes until none is left or `isOver` says that the slice is used up. */
+  apply(isOver: () => boolean): void {
+    for (let delivery = this.queue[0]; delivery; delivery = this.queue[0]) {
+      while (delivery.next < delivery.changes.length) {
+        try {
+          this.take(delivery.changes[delivery.next]!);
+        } catch (error) {
+          if (!(error instanceof CorruptionError)) throw error;
+          this.queue.shift();
+          delivery.done(error);
+          break;
+        }
+        delivery.next++;
+        if (isOver()) break;
+      }
+      if (this.queue[0] === delivery) {
+        if (delivery.next < delivery.changes.length) return;
+        this.queue.shift();
+        this.awaitingCommit.push(delivery);
+      }
+      if (isOver()) return;
+    }
+  }
+
+  /** A commit holds everything that was applied. */
+  committed(): void {
+    for (const delivery of this.awaitingCommit.splice(0)) delivery.done(null);
+  }
+
+  private take(bytes: Uint8Array): void {
+    const { journal } = this.core;
+    const change = decodeChange(bytes, MAX_CHANGE_BYTES);
+    if (journal.has(change.actor, change.seq) && journal.hasHash(change.hash)) return;
+    for (const op of change.ops) validateOp(op.key, op.value);
+    if (!journal.isReady(change)) {
+      journal.park(bytes, change);
+      return;
+    }
+    this.append(bytes, change);
+    for (let ready = journal.unparkReady(); ready.length > 0; ready = journal.unparkReady()) {
+      for (const { bytes: parkedBytes, change: parked } of ready) this.append(parkedBytes, parked);
+    }
+  }
+
+  private append(bytes: Uint8Array, change: Change): void {
+    if (!this.core.journal.appendChange(bytes, change)) return;
+    const viewChanges = this.core.commits.applyRemote(change);
+    this.noteTimes(change);
+    for (const op of change.ops) if (op.key.endsWith('.head')) this.wantVersion(String(op.value));
+    for (const viewChange of viewChanges) this.core.tell(viewChange);
+  }
+
+  /** ctime is at least as late as every change seen; atime starts with the first. */
+  private noteTimes(change: Change): void {
+    const time = timeOfStamp(change.stamp);
+    for (const op of change.ops) {
+      const ino = Number(op.key.slice(0, op.key.indexOf('.')));
+      const inode = ino === VOLUME_INO ? undefined : this.core.store.inode(ino);
+      if (!inode) continue;
+      const { ctime } = inode;
+      if (ctime.s > time.s || (ctime.s === time.s && ctime.ns >= time.ns)) continue;
+      inode.ctime = time;
+      if (inode.atime.s === 0) inode.atime = time;
+      this.core.store.touch(inode);
+    }
+  }
+
+  private wantVersion(head: string): void {
+    this.core.objects.want(parseHead(head).manifest, ObjectKind.manifest);
+  }
+}

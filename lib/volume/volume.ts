@@ -1,0 +1,400 @@
+// volume.ts — one volume at one site: POSIX calls in, commits out; changes and objects of other sites in, kernel notices out.
+// Invariant: everything happens on one thread, call by call. A call returns after its effect is in the intent log; hashing,
+// folding and merging happen between calls, in slices. It knows neither FUSE nor the network: ports.ts says what it asks of them.
+
+import { statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { posixError } from '../errno.js';
+import type { Ino, Name, SiteId } from '../crdt/ids.js';
+import { inoOf, MAX_SLOT, ROOT_INO, VOLUME_INO } from '../crdt/ids.js';
+import { createWrites, type WriteDraft } from '../crdt/local-writes.js';
+import { Replica } from '../crdt/replica.js';
+import { HybridClock } from '../crdt/stamp.js';
+import { IntentLog } from '../journal/intent-log.js';
+import { Journal } from '../journal/journal.js';
+import type { IngestResult } from '../chunks/ingest.js';
+import { chunksOf, decodeManifest } from '../chunks/manifest.js';
+import { ObjectKind } from '../chunks/object-kind.js';
+import type { PackedObject } from '../chunks/pack.js';
+import { ObjectStore } from '../chunks/object-store.js';
+import { Commits, type VolumeClock } from './commits.js';
+import { Core } from './core.js';
+import { Drafts } from './drafts.js';
+import { ExtendedAttributes } from './extended-attributes.js';
+import { FileContents } from './file-contents.js';
+import type { AttributeChanges, Attributes, Caller, DirectoryEntry, FileSystem, Opened, StatFs } from './file-system.js';
+import { InodeChanges } from './inode-changes.js';
+import { Namespace } from './namespace.js';
+import { OpenFiles } from './open-files.js';
+import type { Ingester, KernelCache } from './ports.js';
+import { Recovery } from './recovery.js';
+import { RemoteChanges } from './remote-changes.js';
+import { SpaceGuard } from './space-guard.js';
+
+export interface VolumeOptions {
+  readonly stateDirectory: string;
+  readonly siteId: SiteId;
+  readonly siteName: string;
+  /** Inode slot of this site; null while it has claimed none: nothing can be created then. */
+  readonly slot: number | null;
+  /** 32 hex digits, never used before. */
+  readonly actorId: string;
+  readonly clock: VolumeClock;
+  readonly kernel: KernelCache;
+  readonly ingester: Ingester;
+  /** Called after each commit that holds something new. */
+  readonly onCommit: () => void;
+  readonly onCorrupt: (what: string) => void;
+}
+
+/** Log records that may wait for drafts before these are written to the database instead, in bytes. */
+const LOG_LIMIT_BYTES = 64 * 2 ** 20;
+const IDLE_CHECK_MS = 250;
+const S_IFREG = 0o100000;
+
+export class Volume implements FileSystem {
+  readonly journal: Journal;
+  readonly objects: ObjectStore;
+  /** What the last start replayed from the intent log. */
+  readonly replayedRecords: number;
+  private readonly log: IntentLog;
+  private readonly commits: Commits;
+  private readonly core: Core;
+  private readonly drafts: Drafts;
+  private readonly contents: FileContents;
+  private readonly changes: InodeChanges;
+  private readonly names: Namespace;
+  private readonly xattrs: ExtendedAttributes;
+  private readonly remote: RemoteChanges;
+  private readonly clock: VolumeClock;
+  private slot: number | null;
+  /** Numbers this commit; the durable ones come back through {@link durable}. */
+  private commitNumber = 0;
+  private readonly foldedAt = new Map<number, { lsn: number; ended: string[] }>();
+  private idleCheckMs = 0;
+  private uncommitted = false;
+
+  private constructor(private readonly options: VolumeOptions) {
+    const { stateDirectory, clock } = options;
+    const monotonicMs = (): number => clock.monotonicMs();
+    this.clock = clock;
+    this.slot = options.slot;
+    this.journal = Journal.open(stateDirectory);
+    this.log = IntentLog.open(join(stateDirectory, 'intent'), this.journal.foldedLsn);
+    this.objects = new ObjectStore(this.journal.db, join(stateDirectory, 'packs'), {
+      onCorrupt: (id, error) => options.onCorrupt(`${id}: ${error.message}`),
+    });
+    const replica = new Replica(this.journal.store, this.journal.actors);
+    const hybridClock = new HybridClock(this.lastStamp());
+    this.commits = new Commits(this.journal, this.log, replica, hybridClock, clock, options.siteId, options.actorId);
+    this.drafts = new Drafts(this.journal, this.log, this.objects, stateDirectory, monotonicMs);
+    this.core = new Core(
+      this.journal,
+      this.objects,
+      this.commits,
+      this.drafts,
+      new OpenFiles(),
+      clock,
+      options.kernel,
+      new SpaceGuard(stateDirectory, monotonicMs),
+      () => this.allocate(),
+    );
+    this.changes = new InodeChanges(this.core, options.siteId);
+    this.contents = new FileContents(this.core, this.log, this.changes, options.ingester);
+    this.names = new Namespace(this.core, this.changes);
+    this.xattrs = new ExtendedAttributes(this.core, this.changes);
+    this.remote = new RemoteChanges(this.core);
+    const recovery = new Recovery(this.commits, this.drafts, this.objects, this.journal.foldedLsn);
+    recovery.run(this.log);
+    this.replayedRecords = recovery.replayed;
+    this.contents.closeAll();
+    this.fold();
+  }
+
+  /**
+   * Opens the state of a site and recovers it.
+   * @throws CorruptionError naming the file and the remedy
+   */
+  static open(options: VolumeOptions): Volume {
+    return new Volume(options);
+  }
+
+  private lastStamp(): number {
+    return (this.journal.db.prepare('select max(stamp) from change').pluck().get() as number | null) ?? 0;
+  }
+
+  /** A number that no inode or link of this volume has or had. */
+  private allocate(): Ino {
+    if (this.slot === null) throw posixError('EROFS');
+    return inoOf(this.slot, this.journal.nextCounter());
+  }
+
+  // ── the volume's own registers ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** First commit of a new volume: its root directory, owned by `owner`. */
+  createRoot(owner: Caller): void {
+    const btime = this.clock.now();
+    const root = { ino: ROOT_INO, type: 'd' as const, parent: VOLUME_INO, name: undefined, btime, mode: 0o755, uid: owner.uid, gid: owner.gid };
+    this.commits.write([createWrites(root)], btime, []);
+    this.core.setCtime(ROOT_INO, btime);
+    this.fold();
+  }
+
+  get hasRoot(): boolean {
+    return this.journal.store.inode(ROOT_INO) !== undefined;
+  }
+
+  /** Claims an inode slot for this site; `pick(n)` draws one of n at random. Returns the slot. */
+  claimSlot(pick: (n: number) => number): number {
+    const taken = new Set<number>();
+    for (const field of this.volumeRegisters().keys()) if (field.startsWith('slot:')) taken.add(Number(field.slice(5)));
+    const free: number[] = [];
+    for (let slot = 1; slot <= MAX_SLOT; slot++) if (!taken.has(slot)) free.push(slot);
+    if (free.length === 0) throw new Error(`all ${MAX_SLOT} sites of the volume are taken`);
+    const slot = taken.size === 0 ? 1 : free[pick(free.length)]!;
+    const { siteId, siteName } = this.options;
+    const writes: WriteDraft[] = [
+      { ino: VOLUME_INO, field: `site:${siteId}`, value: siteName },
+      { ino: VOLUME_INO, field: `slot:${slot}`, value: siteId },
+    ];
+    this.commits.write([writes], this.clock.now(), []);
+    this.slot = slot;
+    this.fold();
+    return slot;
+  }
+
+  private volumeRegisters(): ReadonlyMap<string, readonly { value: string | number }[]> {
+    return this.journal.store.inode(VOLUME_INO)?.registers ?? new Map();
+  }
+
+  // ── between calls ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** To be called after every call: closes a commit that is large or old enough. */
+  afterCall(): void {
+    if (this.commits.due) this.fold();
+  }
+
+  /** Work for when no call waits: until nothing is left (false) or `isOver` (true). */
+  background(isOver: () => boolean): boolean {
+    if (this.commits.open || this.contents.hasClosed) this.fold();
+    if (this.remote.waiting && !isOver()) {
+      this.remote.apply(isOver);
+      this.uncommitted = true;
+      this.fold();
+    }
+    const now = this.clock.monotonicMs();
+    if (this.drafts.count > 0 && now - this.idleCheckMs >= IDLE_CHECK_MS) {
+      this.idleCheckMs = now;
+      this.contents.publishIdle();
+      if (this.commits.open) this.fold();
+    }
+    return this.remote.waiting || this.contents.hasClosed;
+  }
+
+  /** How long the thread may sleep when nothing happens, in milliseconds; -1: for ever. */
+  get nextTimeoutMs(): number {
+    return this.drafts.count > 0 ? IDLE_CHECK_MS : -1;
+  }
+
+  /** Publishes what was closed and commits everything up to now. Returns the commit's number. */
+  fold(): number {
+    this.contents.publish();
+    if (this.log.sizeBytes > LOG_LIMIT_BYTES && this.drafts.count > 0) {
+      this.drafts.persist();
+      this.uncommitted = true;
+    }
+    const changed = this.commits.fold();
+    if (changed || this.uncommitted) {
+      this.uncommitted = false;
+      this.commitNumber++;
+      this.foldedAt.set(this.commitNumber, { lsn: Math.min(this.journal.foldedLsn, this.drafts.logFloor - 1), ended: this.drafts.takeEnded() });
+      this.remote.committed();
+      this.options.onCommit();
+      this.journal.relax();
+    }
+    return this.commitNumber;
+  }
+
+  /** Publishes everything that was written, open files too, and commits. */
+  publishAll(): number {
+    this.contents.publishAll();
+    return this.fold();
+  }
+
+  /** Whether a version is still being made of something that was written. */
+  get publishing(): boolean {
+    return this.contents.ingesting > 0;
+  }
+
+  /** The number of the last commit. */
+  get lastCommit(): number {
+    return this.commitNumber;
+  }
+
+  /** The commits up to this one are on stable storage: what only recovery needed may go. Returns local files to be removed. */
+  durable(commit: number): string[] {
+    const files: string[] = [];
+    let lsn = 0;
+    for (const [number, folded] of this.foldedAt) {
+      if (number > commit) break;
+      lsn = folded.lsn;
+      files.push(...folded.ended);
+      this.foldedAt.delete(number);
+    }
+    if (lsn > 0) this.log.release(lsn);
+    return files;
+  }
+
+  // ── from other sites and threads ────────────────────────────────────────────────────────────────────────────────────────────
+
+  deliver(changes: readonly Uint8Array[], done: (error: Error | null) => void): void {
+    this.remote.deliver(changes, done);
+  }
+
+  /** Objects that came from peers are in packs: takes them into the index and wants the chunks that new manifests name. */
+  adopt(objects: readonly PackedObject[]): void {
+    this.objects.adopt(objects);
+    for (const { id, kind } of objects) {
+      if (kind !== ObjectKind.manifest) continue;
+      for (const chunk of chunksOf(decodeManifest(this.objects.get(id)))) this.objects.want(chunk, ObjectKind.chunk);
+    }
+    this.uncommitted = true;
+    this.fold();
+  }
+
+  ingested(result: IngestResult): void {
+    this.contents.ingested(result);
+    this.uncommitted = true;
+    this.fold();
+  }
+
+  ingestFailed(jobId: number): void {
+    this.contents.ingestFailed(jobId);
+  }
+
+  close(): void {
+    this.fold();
+    this.drafts.persist();
+    this.drafts.close();
+    this.journal.close(this.log.lastLsn);
+    this.objects.close();
+    this.log.close();
+  }
+
+  // ── FileSystem ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  lookup(parent: Ino, name: Name): Attributes | undefined {
+    return this.names.lookup(parent, name);
+  }
+
+  getattr(ino: Ino): Attributes {
+    return this.changes.attributes(ino);
+  }
+
+  setattr(ino: Ino, changes: AttributeChanges, caller: Caller, handle: number | undefined): Attributes {
+    return this.changes.setattr(ino, changes, caller, handle, this.contents);
+  }
+
+  readlink(ino: Ino): string {
+    return this.names.readlink(ino);
+  }
+
+  mknod(parent: Ino, name: Name, mode: number, rdev: number, umask: number, caller: Caller): Attributes {
+    return this.names.make(parent, name, mode, rdev, umask, caller);
+  }
+
+  mkdir(parent: Ino, name: Name, mode: number, umask: number, caller: Caller): Attributes {
+    return this.names.make(parent, name, 0o040000 | (mode & 0o7777), 0, umask, caller);
+  }
+
+  symlink(parent: Ino, name: Name, target: string, caller: Caller): Attributes {
+    return this.names.symlink(parent, name, target, caller);
+  }
+
+  link(ino: Ino, parent: Ino, name: Name): Attributes {
+    return this.names.link(ino, parent, name);
+  }
+
+  unlink(parent: Ino, name: Name): void {
+    this.names.unlink(parent, name);
+  }
+
+  rmdir(parent: Ino, name: Name): void {
+    this.names.rmdir(parent, name);
+  }
+
+  rename(parent: Ino, name: Name, newParent: Ino, newName: Name, flags: number, caller: Caller): void {
+    this.names.rename(parent, name, newParent, newName, flags, caller);
+  }
+
+  create(parent: Ino, name: Name, mode: number, flags: number, umask: number, caller: Caller): { attributes: Attributes; opened: Opened } {
+    const attributes = this.names.make(parent, name, S_IFREG | (mode & 0o7777), 0, umask, caller);
+    return { attributes, opened: this.contents.openNew(attributes.ino, flags) };
+  }
+
+  tmpfile(parent: Ino, mode: number, flags: number, umask: number, caller: Caller): { attributes: Attributes; opened: Opened } {
+    const attributes = this.names.makeUnnamed(parent, mode, umask, caller);
+    return { attributes, opened: this.contents.openNew(attributes.ino, flags) };
+  }
+
+  open(ino: Ino, flags: number, killSuidGid: boolean, caller: Caller): Opened {
+    return this.contents.open(ino, flags, killSuidGid, caller);
+  }
+
+  read(handle: number, offset: number, length: number, into: Buffer, at: number): number {
+    return this.contents.read(handle, offset, length, into, at);
+  }
+
+  write(handle: number, offset: number, data: Buffer, killSuidGid: boolean): number {
+    return this.contents.write(handle, offset, data, killSuidGid);
+  }
+
+  release(handle: number): void {
+    this.contents.release(handle);
+  }
+
+  fsync(handle: number): void {
+    this.contents.fsync(handle);
+  }
+
+  fallocate(handle: number, mode: number, offset: number, length: number): void {
+    this.contents.fallocate(handle, mode, offset, length);
+  }
+
+  lseek(handle: number, offset: number, whence: number): number {
+    return this.contents.lseek(handle, offset, whence);
+  }
+
+  copyFileRange(source: number, sourceOffset: number, target: number, targetOffset: number, length: number): number {
+    return this.contents.copyFileRange(source, sourceOffset, target, targetOffset, length);
+  }
+
+  readdir(ino: Ino, cookie: number, emit: (entry: DirectoryEntry) => boolean): void {
+    this.names.readdir(ino, cookie, emit);
+  }
+
+  fsyncdir(): void {
+    this.log.sync();
+  }
+
+  statfs(): StatFs {
+    const { bsize, blocks, bfree, bavail, files, ffree } = statfsSync(this.options.stateDirectory);
+    return { blockSize: bsize, blocks, blocksFree: bfree, blocksAvailable: bavail, files, filesFree: ffree, nameLength: 255 };
+  }
+
+  getxattr(ino: Ino, name: string): Buffer {
+    return this.xattrs.get(ino, name);
+  }
+
+  listxattr(ino: Ino): string[] {
+    return this.xattrs.list(ino);
+  }
+
+  setxattr(ino: Ino, name: string, value: Buffer, flags: number, killSgid: boolean): void {
+    this.xattrs.set(ino, name, value, flags, killSgid);
+  }
+
+  removexattr(ino: Ino, name: string): void {
+    this.xattrs.remove(ino, name);
+  }
+}

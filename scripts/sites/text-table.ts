@@ -1,13 +1,13 @@
 // text-table.ts — rows of text in aligned columns, for what scripts print.
 
 /**
- * Lays out rows under a heading. Columns listed in `right` are aligned right; a row shorter than the heading leaves its last columns
- * empty. Lines carry no trailing blanks and no final newline.
+ * Lays out rows under a heading. The first `left` columns are aligned left, the others right; a row shorter than the heading leaves its
+ * last columns empty. Lines carry no trailing blanks and no final newline.
  */
 export function textTable(
   heading: readonly string[],
   rows: readonly (readonly string[])[],
-  right: ReadonlySet<number> = new Set(),
+  left = heading.length,
 ): string {
   const widths = heading.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)),
@@ -17,7 +17,7 @@ export function textTable(
       widths
         .map((width, column) => {
           const cell = row[column] ?? '';
-          return right.has(column) ? cell.padStart(width) : cell.padEnd(width);
+          return column < left ? cell.padEnd(width) : cell.padStart(width);
         })
         .join('  ')
         .trimEnd(),

@@ -1,0 +1,69 @@
+// daemon-log.ts — the daemon's log: JSON lines in the state directory (pino), and the same lines as text for people.
+// Written synchronously: what was logged before a crash is in the file. At a start a log of over 16 MiB moves aside, so
+// that one site keeps at most about twice that and what one run writes.
+
+import { closeSync, fstatSync, openSync, readSync, renameSync, statSync } from 'node:fs';
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
+import type { Log } from '../daemon/daemon-interface.js';
+
+const ROTATE_BYTES = 16 * 1024 * 1024;
+const TAIL_BYTES = 16 * 1024;
+
+/** Moves a large log aside. Only before the file is opened for this run. */
+export function rotateLog(path: string): void {
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > ROTATE_BYTES) renameSync(path, `${path}.1`);
+}
+
+/** A logger to `path`; in the foreground to stderr as text too. */
+export function openLog(path: string, options: { debug: boolean; foreground: boolean }): Log {
+  const level = options.debug ? 'debug' : 'info';
+  const streams: pino.StreamEntry[] = [{ level, stream: pino.destination({ dest: path, sync: true, mode: 0o600 }) }];
+  if (options.foreground) streams.push({ level, stream: textStream(process.stderr) });
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.multistream(streams));
+}
+
+/** The last `count` lines of a log as text. */
+export function logTail(path: string, count: number): string[] {
+  const fd = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(fd);
+    const buffer = Buffer.alloc(Math.min(size, TAIL_BYTES));
+    const length = readSync(fd, buffer, 0, buffer.length, size - buffer.length);
+    const lines = buffer
+      .toString('utf8', 0, length)
+      .split('\n')
+      .filter((line) => line.trim() !== '');
+    return lines.slice(-count).map(logLineText);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const LEVELS: Record<number, string> = { 10: 'trace', 20: 'debug', 30: 'info', 40: 'warn', 50: 'error', 60: 'fatal' };
+
+/** `2026-01-02T03:04:05.678Z info  mounted mountpoint=/mnt/team`; a line that is not ours comes back as it is. */
+export function logLineText(line: string): string {
+  let entry: unknown;
+  try {
+    entry = JSON.parse(line);
+  } catch {
+    return line;
+  }
+  if (typeof entry !== 'object' || entry === null || !('msg' in entry)) return line;
+  const { level, time, msg, ...details } = entry as Record<string, unknown>;
+  const rest = Object.entries(details).map(
+    ([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
+  return `${String(time)} ${(LEVELS[Number(level)] ?? String(level)).padEnd(5)} ${String(msg)}${rest.join('')}`;
+}
+
+function textStream(output: NodeJS.WritableStream): Writable {
+  return new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      for (const line of chunk.toString('utf8').split('\n')) if (line !== '') output.write(`${logLineText(line)}\n`);
+      done();
+    },
+  });
+}

@@ -1,0 +1,115 @@
+// fake-daemon.test-support.ts — a daemon without a volume, for tests of the command line; also runnable as its process.
+// It mounts nothing. What it does is decided by the volume's name, which travels the same way as in the real thing.
+
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ConflictRow, Daemon, DaemonModule, SiteState, SiteStatus } from '../daemon/daemon-interface.js';
+import { serveJob } from './daemon.js';
+
+export const FAKE_CONFLICT: ConflictRow = {
+  id: '1',
+  path: Buffer.from('/plän\u001b.md').toString('latin1'),
+  kind: 'write-write',
+  shown: 'paris',
+  sites: ['oslo', 'paris'],
+  reason: 'both wrote',
+};
+
+export class FakeDaemon implements Daemon {
+  readonly calls: string[] = [];
+  peers: SiteStatus['peers'] = [
+    {
+      site: 'oslo',
+      siteId: 'b'.repeat(32),
+      address: '127.0.0.1:7421',
+      state: 'connected',
+      behindCommits: 0,
+      aheadCommits: 0,
+      aheadBytes: 0,
+      lastError: null,
+    },
+  ];
+  private end!: () => void;
+  readonly ended = new Promise<void>((resolve) => (this.end = resolve));
+
+  constructor(private readonly state: SiteState) {}
+
+  async status(): Promise<SiteStatus> {
+    const { volume, site, siteId, mountpoint, listen, driver } = this.state.config();
+    const sizes = { conflicts: 1, inodes: 1204, journalBytes: 0, chunkBytes: 0, missingObjects: 0, rssBytes: 1 << 20 };
+    return {
+      volume,
+      site,
+      siteId,
+      mountpoint,
+      listen,
+      driver,
+      digest: 'd1',
+      peers: this.peers,
+      pid: process.pid,
+      ...sizes,
+    };
+  }
+
+  async syncWait(timeoutMs: number): Promise<boolean> {
+    if (this.state.config().volume !== 'lagging') return true;
+    this.peers = this.peers.map((peer) => ({ ...peer, aheadCommits: 3 }));
+    await delay(timeoutMs);
+    return false;
+  }
+
+  async pause(peer: string | null): Promise<void> {
+    this.record('pause', peer);
+  }
+
+  async resume(peer: string | null): Promise<void> {
+    this.record('resume', peer);
+  }
+
+  async addPeer(address: string): Promise<void> {
+    this.record('addPeer', address);
+  }
+
+  async removePeer(peer: string): Promise<void> {
+    throw new Error(`no peer is called ${peer}: weft status lists them`);
+  }
+
+  async invite(ttlMs: number): Promise<string> {
+    return `weft://127.0.0.1:7420/team#for-${ttlMs}-ms`;
+  }
+
+  async conflicts(pathPrefix: string | null): Promise<ConflictRow[]> {
+    return pathPrefix === null || FAKE_CONFLICT.path.startsWith(pathPrefix) ? [FAKE_CONFLICT] : [];
+  }
+
+  async stop(force: boolean): Promise<void> {
+    if (this.state.config().volume === 'busy' && !force)
+      throw new Error('the mount is busy: fuser -m names who uses it');
+    this.record('stop', String(force));
+    this.end();
+  }
+
+  private record(verb: string, argument: string | null): void {
+    this.calls.push(`${verb} ${argument}`);
+  }
+}
+
+export const fakeModule: DaemonModule = {
+  createVolume: async (state) => {
+    if (state.config().volume === 'refused') throw new Error('port 7420 is in use: choose another with --listen');
+    if (state.config().volume === 'killed') process.kill(process.pid, 'SIGKILL');
+    if (state.config().volume === 'broken') throw Object.assign(new Error('first line\nsecond line'), { code: 'EIO' });
+    if (state.config().volume === 'slow') await delay(60_000);
+  },
+  joinVolume: async (invite, draft, makeState, progress) => {
+    const ids = { volumeId: 'a'.repeat(32), volume: 'joined', slot: 2 };
+    const state = makeState({ ...draft, ...ids, peers: [invite.slice(7, 21)] }, Buffer.alloc(32, 7));
+    for (let done = 0; done <= 5000; done += 1204) progress({ what: 'changes', done, total: 5000 });
+    return state;
+  },
+  startDaemon: async (state) => {
+    state.saveConfig({ ...state.config(), listen: '127.0.0.1:7420' });
+    return new FakeDaemon(state);
+  },
+};
+
+if (process.argv[2] === 'daemon') await serveJob(async () => fakeModule);

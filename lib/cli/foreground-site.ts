@@ -1,0 +1,24 @@
+// foreground-site.ts — runs a site in this process, with its log on stderr and in the state directory's daemon.log.
+
+import { logPathOf } from '../daemon/state-directory.js';
+import { loadDaemon } from './daemon.js';
+import { openLog, rotateLog } from './daemon-log.js';
+import type { Progress } from '../daemon/daemon-interface.js';
+import type { ReadySite, SiteJob } from './site-job.js';
+import { runSite } from './site-process.js';
+
+/** Returns when the site was unmounted. */
+export async function runInForeground(
+  job: SiteJob,
+  onProgress: (progress: Progress) => void,
+  onReady: (site: ReadySite) => void,
+): Promise<void> {
+  process.umask(0o077);
+  const logPath = logPathOf(job.directory);
+  rotateLog(logPath);
+  const log = openLog(logPath, { debug: job.debug, foreground: true });
+  await runSite(job, await loadDaemon(), log, (report) => {
+    if (report.kind === 'progress') onProgress(report.progress);
+    else if (report.kind === 'ready') onReady(report.site);
+  });
+}

@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+// main.ts — the program `weft`: runs the command line and turns how it ends into an exit code.
+// 0: done. 1: it failed; one line on stderr names what is wrong and the remedy. 2: the command line is wrong.
+
+import { Failure, messageOf, oneLine, UsageError } from './failure.js';
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // `weft status | head -1`: nobody reads on.
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+try {
+  const { runCommandLine } = await import('./command-line.js');
+  await runCommandLine(process.argv.slice(2));
+} catch (error) {
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+  const gone = (error as NodeJS.ErrnoException).syscall === 'uv_cwd';
+  const message = gone ? 'the working directory is gone: cd to another one' : oneLine(messageOf(error));
+  process.stderr.write(`weft: ${message}\n`);
+  if (error instanceof Failure) for (const line of error.details) process.stderr.write(`  ${line}\n`);
+  if (isOurBug(error)) process.stderr.write(`${(error as Error).stack}\n`);
+}
+
+/** A plain programming error: its message alone helps nobody. */
+function isOurBug(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof ReferenceError || (error as Error).name === 'AssertionError';
+}

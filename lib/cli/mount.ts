@@ -1,0 +1,56 @@
+// mount.ts — `weft mount MOUNTPOINT`: mounts again what was created or joined here, with the options it had.
+// Options given now replace those and are kept. With --state DIR the mountpoint may be a new one.
+
+import { resolve } from 'node:path';
+import type { CommandModule } from 'yargs';
+import type { SiteConfig } from '../daemon/daemon-interface.js';
+import { StateDirectory } from '../daemon/state-directory.js';
+import { StateLock } from '../daemon/state-lock.js';
+import { realPath, StateRegistry } from '../daemon/state-registry.js';
+import { Failure, shellWord } from './failure.js';
+import { usableMountpoint } from './mountpoint.js';
+import { readMountOptions, withStartOptions, type StartOptions } from './site-options.js';
+import { startSite } from './start-site.js';
+
+interface Options extends StartOptions {
+  mountpoint: string;
+}
+
+export const mountCommand: CommandModule<object, Options> = {
+  command: 'mount <mountpoint>',
+  describe: 'mount again a volume that was created or joined here',
+  builder: (parser) =>
+    withStartOptions(parser).positional('mountpoint', { type: 'string', demandOption: true, describe: 'where it was' }),
+  handler: async (options) => {
+    const state = findState(options.mountpoint, options.state);
+    const config = state.config();
+    if (await StateLock.isHeld(state.directory)) {
+      const pid = StateLock.holder(state.directory);
+      throw new Failure(
+        `volume ${config.volume} is mounted already at ${config.mountpoint} (process ${pid ?? 'unknown'}): ` +
+          `weft umount ${shellWord(config.mountpoint)} first`,
+      );
+    }
+    const given = readMountOptions(options.o ?? []);
+    const changes: Partial<SiteConfig> = {
+      mountpoint: usableMountpoint(options.mountpoint, state.directory, given.allowNonEmpty),
+    };
+    if (options.listen !== undefined) changes.listen = options.listen;
+    if (options.driver !== undefined) changes.driver = options.driver;
+    if (given.options.length > 0) changes.mountOptions = given.options;
+    await startSite({ kind: 'mount', directory: state.directory, debug: options.debug, changes }, options, 'mounted');
+  },
+};
+
+/** Only the exact mountpoint will do here: a directory inside some volume is not where to mount that. */
+function findState(path: string, stateOption: string | undefined): StateDirectory {
+  if (stateOption !== undefined) return StateDirectory.open(stateOption);
+  const mountpoint = realPath(path);
+  const registry = new StateRegistry();
+  const entry = registry.at(resolve(path)) ?? registry.at(mountpoint);
+  const known = entry ?? registry.all().find((candidate) => candidate.mountpoint === mountpoint);
+  if (known) return StateDirectory.open(known.directory);
+  throw new Failure(
+    `no volume is known for ${mountpoint}: weft status lists those that are; add --state DIR where one is kept elsewhere`,
+  );
+}

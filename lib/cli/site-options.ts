@@ -1,0 +1,130 @@
+// site-options.ts — the options that create, join and mount share, and the checks of their values.
+// What is wrong here is wrong usage (exit 2); what the machine refuses later is a failure (exit 1).
+
+import { hostname } from 'node:os';
+import type { Argv } from 'yargs';
+import { parseMountOptions } from '../fuse/mount-options.js';
+import { messageOf, UsageError } from './failure.js';
+
+export type Driver = 'kernel' | 'fuse-native';
+
+export interface StartOptions {
+  state: string | undefined;
+  listen: string | undefined;
+  driver: Driver | undefined;
+  o: string[] | undefined;
+  foreground: boolean;
+  debug: boolean;
+  progress: boolean;
+}
+
+export function withStartOptions<T>(parser: Argv<T>): Argv<T & StartOptions> {
+  return withState(parser)
+    .option('listen', {
+      type: 'string',
+      requiresArg: true,
+      coerce: (value: string | string[] | undefined) => parsedAddress(once(value, '--listen'), '--listen'),
+      describe: 'HOST:PORT for other sites [default: 127.0.0.1 and a free port]',
+    })
+    .option('driver', {
+      choices: ['kernel', 'fuse-native'] as const,
+      requiresArg: true,
+      describe: 'how to mount [default: kernel]',
+    })
+    .option('o', { type: 'string', array: true, nargs: 1, describe: 'mount options, as mount(8) spells them' })
+    .option('foreground', { alias: 'f', type: 'boolean', default: false, describe: 'stay in the foreground' })
+    .option('debug', { alias: 'd', type: 'boolean', default: false, describe: 'log more' })
+    .option('progress', {
+      type: 'boolean',
+      default: false,
+      describe: 'progress on stderr, even when that is no terminal',
+    });
+}
+
+/** --state, for every command about one site. */
+export function withState<T>(parser: Argv<T>): Argv<T & { state: string | undefined }> {
+  return parser.option('state', {
+    type: 'string',
+    requiresArg: true,
+    coerce: (value: string | string[] | undefined) => once(value, '--state'),
+    describe: 'state directory, where it is not the default one',
+  });
+}
+
+export function withSite<T>(parser: Argv<T>): Argv<T & { site: string }> {
+  return parser.option('site', {
+    type: 'string',
+    requiresArg: true,
+    default: siteNameOf(hostname()),
+    defaultDescription: 'host name',
+    coerce: (value: string | string[] | undefined) => checkedSite(once(value, '--site') ?? ''),
+    describe: 'name of this site',
+  });
+}
+
+export function withJson<T>(parser: Argv<T>): Argv<T & { json: boolean }> {
+  return parser.option('json', { type: 'boolean', default: false, describe: 'as JSON' });
+}
+
+/** A volume's name is a directory's name and part of an invite. */
+export function checkedVolume(name: string): string {
+  if (!/^[\p{L}\p{N}][\p{L}\p{N}._-]*$/u.test(name) || Buffer.byteLength(name) > 64) {
+    throw new UsageError(
+      `${JSON.stringify(name)} is no volume name: letters, digits, "." "_" "-", beginning with a letter or digit, 64 bytes`,
+    );
+  }
+  return name;
+}
+
+/** HOST:PORT with a port that may be 0 where one is to listen. An IPv6 host is in brackets. */
+export function parsedAddress(text: string | undefined, what: string): string | undefined {
+  if (text === undefined) return undefined;
+  const match = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/.exec(text);
+  if (!match || Number(match[2]) > 65535) {
+    throw new UsageError(
+      `${what} ${JSON.stringify(text)} is no HOST:PORT: write for example 192.0.2.7:7420 or [::1]:7420`,
+    );
+  }
+  return text;
+}
+
+/**
+ * The words of all `-o`. `nonempty` is for us alone: it allows a mountpoint with something in it, which the mount hides.
+ * Throws {@link UsageError} for one that no mount takes.
+ */
+export function readMountOptions(values: readonly string[]): { options: string[]; allowNonEmpty: boolean } {
+  const given = values.flatMap((value) => value.split(',')).filter((option) => option !== '');
+  const options = given.filter((option) => option !== 'nonempty');
+  try {
+    parseMountOptions(options);
+  } catch (error) {
+    throw new UsageError(messageOf(error), { cause: error });
+  }
+  return { options, allowNonEmpty: given.includes('nonempty') };
+}
+
+/** Site names end up in the names of conflict copies: short, and harmless in any shell. */
+function checkedSite(name: string): string {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) {
+    throw new UsageError(
+      `${JSON.stringify(name)} is no site name: letters, digits, "." "_" "-", beginning with a letter or digit, 64 at most`,
+    );
+  }
+  return name;
+}
+
+function siteNameOf(host: string): string {
+  return (
+    host
+      .replaceAll(/[^A-Za-z0-9._-]/g, '-')
+      .replace(/^[^A-Za-z0-9]+/, '')
+      .slice(0, 64) || 'site'
+  );
+}
+
+/** yargs makes an array of an option that is given twice. */
+function once(value: string | string[] | undefined, what: string): string | undefined {
+  if (Array.isArray(value)) throw new UsageError(`${what} is given twice`);
+  if (value === '') throw new UsageError(`${what} is empty`);
+  return value;
+}

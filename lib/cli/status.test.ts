@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { statusTable, type SiteReport } from './status.js';
+
+const peer = { siteId: null, address: null, behindCommits: 0, aheadCommits: 0, aheadBytes: 0, lastError: null };
+const mounted: SiteReport = {
+  mounted: true,
+  stateDirectory: '/var/lib/weft/team',
+  volume: 'team',
+  site: 'paris',
+  siteId: '2'.repeat(32),
+  mountpoint: '/mnt/team',
+  listen: '127.0.0.1:7420',
+  digest: 'd1',
+  peers: [
+    { ...peer, site: 'oslo', state: 'connected', behindCommits: 1204 },
+    { ...peer, site: 'bergen', state: 'unreachable', behindCommits: 5, aheadCommits: 2, aheadBytes: 18_432 },
+    { ...peer, site: 'rome', state: 'paused', aheadCommits: 1 },
+  ],
+  pid: 4711,
+  driver: 'kernel',
+  conflicts: 2,
+  inodes: 1204,
+  journalBytes: 0,
+  chunkBytes: 0,
+  missingObjects: 3,
+  rssBytes: 0,
+};
+const unmounted: SiteReport = {
+  mounted: false,
+  deadMount: false,
+  stateDirectory: '/var/lib/weft/other',
+  volume: 'other',
+  site: 'paris',
+  siteId: '2'.repeat(32),
+  mountpoint: '/mnt/other',
+  listen: '127.0.0.1:0',
+  driver: 'kernel',
+  pid: null,
+  digest: null,
+  peers: [],
+};
+
+test('one row per site here and one per peer; what a peer has is unknown while it cannot be asked', () => {
+  assert.equal(
+    statusTable([mounted, unmounted, { ...unmounted, deadMount: true }]),
+    [
+      'VOLUME  SITE    LINK         BEHIND         AHEAD              CONFLICTS  MOUNTPOINT',
+      'team    paris   here         3 objects      -                  2          /mnt/team',
+      'team    oslo    connected    1 204 changes  0',
+      'team    bergen  unreachable  unknown        2 changes, 18 KiB',
+      'team    rome    paused       unknown        1 change',
+      'other   paris   not mounted  -              -                  -          /mnt/other',
+      'other   paris   daemon died  -              -                  -          /mnt/other',
+    ].join('\n'),
+  );
+});

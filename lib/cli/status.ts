@@ -1,0 +1,125 @@
+// status.ts — `weft status [MOUNTPOINT]`: what a site, or every site known here, is and how it stands with its peers.
+
+import type { CommandModule } from 'yargs';
+import type { SiteConfig, SiteStatus } from '../daemon/daemon-interface.js';
+import type { StateDirectory } from '../daemon/state-directory.js';
+import { ControlClient } from './control-client.js';
+import { allSites, findSite } from './known-site.js';
+import { isDeadMount } from './dead-mount.js';
+import { withJson, withState } from './site-options.js';
+import { groupDigits, renderTable, sizeText } from './text-table.js';
+
+interface Options {
+  mountpoint: string | undefined;
+  state: string | undefined;
+  json: boolean;
+}
+
+/** A site as `--json` prints it: {@link SiteStatus} when mounted, else what is known without its daemon. */
+export type SiteReport =
+  | ({ mounted: true; stateDirectory: string } & SiteStatus)
+  | ({ mounted: false; stateDirectory: string; deadMount: boolean; pid: null; digest: null; peers: never[] } & Pick<
+      SiteConfig,
+      'volume' | 'site' | 'siteId' | 'mountpoint' | 'listen' | 'driver'
+    >);
+
+export const statusCommand: CommandModule<object, Options> = {
+  command: 'status [mountpoint]',
+  describe: 'volumes, links, what is behind and ahead, conflicts',
+  builder: (parser) =>
+    withJson(withState(parser)).positional('mountpoint', {
+      type: 'string',
+      describe: 'without it: all volumes known here',
+    }),
+  handler: async ({ mountpoint, state: stateOption, json }) => {
+    if (mountpoint !== undefined || stateOption !== undefined) {
+      const report = await reportOf(findSite(mountpoint ?? '.', stateOption));
+      process.stdout.write(
+        json ? `${JSON.stringify(report, null, 2)}\n` : `${statusTable([report])}\n${summary(report)}`,
+      );
+      return;
+    }
+    const reports = [];
+    for (const state of allSites()) reports.push(await reportOf(state));
+    if (json) process.stdout.write(`${JSON.stringify(reports, null, 2)}\n`);
+    else if (reports.length === 0)
+      process.stdout.write('no volumes here yet: weft create VOLUME MOUNTPOINT makes one\n');
+    else process.stdout.write(`${statusTable(reports)}\n`);
+  },
+};
+
+async function reportOf(state: StateDirectory): Promise<SiteReport> {
+  const daemon = await ControlClient.connect(state.directory);
+  if (daemon) {
+    try {
+      const status = await daemon.request('status', {});
+      return { mounted: true, stateDirectory: state.directory, ...status };
+    } finally {
+      daemon.close();
+    }
+  }
+  const { volume, site, siteId, mountpoint, listen, driver } = state.config();
+  return {
+    mounted: false,
+    deadMount: isDeadMount(mountpoint),
+    stateDirectory: state.directory,
+    volume,
+    site,
+    siteId,
+    mountpoint,
+    listen,
+    driver,
+    pid: null,
+    digest: null,
+    peers: [],
+  };
+}
+
+/** One row per site here, and one per peer below it. BEHIND: what we lack of theirs; AHEAD: what they lack of ours. */
+export function statusTable(reports: readonly SiteReport[]): string {
+  const rows = [['VOLUME', 'SITE', 'LINK', 'BEHIND', 'AHEAD', 'CONFLICTS', 'MOUNTPOINT']];
+  for (const report of reports) {
+    const { volume, site, mountpoint } = report;
+    if (!report.mounted) {
+      rows.push([volume, site, report.deadMount ? 'daemon died' : 'not mounted', '-', '-', '-', mountpoint]);
+      continue;
+    }
+    rows.push([volume, site, 'here', behindHere(report), '-', groupDigits(report.conflicts), mountpoint]);
+    for (const peer of report.peers) {
+      // Of a peer that cannot be asked, only what was known last is: it may have written since.
+      const behind = peer.state === 'connected' ? commits(peer.behindCommits) : 'unknown';
+      rows.push([volume, peer.site, peer.state, behind, aheadText(peer.aheadCommits, peer.aheadBytes), '', '']);
+    }
+  }
+  return renderTable(rows);
+}
+
+function behindHere(report: { missingObjects: number }): string {
+  return report.missingObjects === 0 ? '-' : `${groupDigits(report.missingObjects)} objects`;
+}
+
+function aheadText(count: number, bytes: number): string {
+  return bytes > 0 ? `${commits(count)}, ${sizeText(bytes)}` : commits(count);
+}
+
+function commits(count: number): string {
+  if (count === 0) return '0';
+  return count === 1 ? '1 change' : `${groupDigits(count)} changes`;
+}
+
+function summary(report: SiteReport): string {
+  if (!report.mounted) {
+    return report.deadMount
+      ? `its daemon ended without unmounting: weft mount ${report.mountpoint} repairs that\n`
+      : '';
+  }
+  const errors = report.peers.filter((peer) => peer.lastError !== null && peer.state !== 'connected');
+  return [
+    '',
+    `listening on ${report.listen} · process ${report.pid} · ${report.driver} driver · memory ${sizeText(report.rssBytes)}`,
+    `${groupDigits(report.inodes)} inodes · journal ${sizeText(report.journalBytes)} · chunks ${sizeText(report.chunkBytes)}`,
+    `state ${report.stateDirectory} · digest ${report.digest}`,
+    ...errors.map((peer) => `${peer.site}: ${peer.lastError}`),
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,70 @@
+// umount.ts — `weft umount MOUNTPOINT`: flush, unmount, and return when the daemon has ended.
+// Also removes the mount that a killed daemon left behind.
+
+import { setTimeout as delay } from 'node:timers/promises';
+import type { CommandModule } from 'yargs';
+import type { StateDirectory } from '../daemon/state-directory.js';
+import { StateLock } from '../daemon/state-lock.js';
+import { ControlClient } from './control-client.js';
+import { Failure, shellWord } from './failure.js';
+import { findSite } from './known-site.js';
+import { detachMount, isDeadMount } from './dead-mount.js';
+import { withState } from './site-options.js';
+
+const END_TIMEOUT_MS = 60_000;
+const POLL_MS = 10;
+
+interface Options {
+  mountpoint: string;
+  state: string | undefined;
+  force: boolean;
+}
+
+export const umountCommand: CommandModule<object, Options> = {
+  command: 'umount <mountpoint>',
+  describe: 'flush, unmount, end the daemon',
+  builder: (parser) =>
+    withState(parser)
+      .positional('mountpoint', { type: 'string', demandOption: true, describe: 'or a path below it' })
+      .option('force', {
+        type: 'boolean',
+        default: false,
+        describe: 'also while files are open; these then get errors',
+      }),
+  handler: async ({ mountpoint: path, state: stateOption, force }) => {
+    const state = findSite(path, stateOption);
+    const { mountpoint, volume } = state.config();
+    const daemon = await ControlClient.connect(state.directory);
+    if (daemon) {
+      try {
+        await daemon.request('stop', { force });
+      } finally {
+        daemon.close();
+      }
+      await untilEnded(state);
+    } else if (await StateLock.isHeld(state.directory)) {
+      throw new Failure(
+        `the daemon of ${mountpoint} (process ${StateLock.holder(state.directory)}) is starting or ending: try again in a moment`,
+      );
+    } else if (isDeadMount(mountpoint)) {
+      detachMount(mountpoint);
+      process.stdout.write(`the mount that a dead daemon left at ${mountpoint} was removed\n`);
+    } else {
+      throw new Failure(`volume ${volume} is not mounted: weft mount ${shellWord(mountpoint)} mounts it`);
+    }
+  },
+};
+
+/** The lock is the daemon's last hold on the state directory; a process id would be ambiguous. */
+async function untilEnded(state: StateDirectory): Promise<void> {
+  const deadlineMs = performance.now() + END_TIMEOUT_MS;
+  while (await StateLock.isHeld(state.directory)) {
+    if (performance.now() > deadlineMs) {
+      const pid = StateLock.holder(state.directory);
+      throw new Failure(
+        `unmounted, but the daemon (process ${pid}) has not ended: see ${state.logPath}; kill ${pid} ends it`,
+      );
+    }
+    await delay(POLL_MS);
+  }
+}

@@ -1,0 +1,163 @@
+// state-directory.ts — where a site keeps what is its own, and how that is laid out.
+//
+//   site.json     who this site is, where it mounts, listens and dials (SiteConfig); replaced atomically
+//   volume.key    the volume's secret, 32 bytes as hex, mode 0600
+//   lock          flock of the running daemon (state-lock.ts)     control.sock   its socket (control-socket-path.ts)
+//   daemon.log    JSON lines; daemon.log.1 is the one before        invites.json   those given out (invite-file.ts)
+//
+// What else the daemon keeps here (journal, chunks, working copies) is its own affair. The directory is mode 0700.
+// Invariant: a directory with a site.json holds a whole site; one without holds nothing that anyone would miss.
+
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { z } from 'zod';
+import type { SiteConfig, SiteState } from './daemon-interface.js';
+import { replaceFile, syncDirectory } from './durable-file.js';
+import { schemaIssues } from './schema-issues.js';
+
+const ID = z.string().regex(/^[0-9a-f]{32}$/, 'must be 32 lower-case hex digits');
+
+const siteConfig = z.strictObject({
+  volumeId: ID,
+  volume: z.string().min(1),
+  siteId: ID,
+  site: z.string().min(1),
+  mountpoint: z.string().startsWith('/'),
+  listen: z.string().min(1),
+  driver: z.enum(['kernel', 'fuse-native']),
+  mountOptions: z.array(z.string()),
+  peers: z.array(z.string()),
+  slot: z.int().positive().nullable(),
+});
+
+/** Left by an attempt that never became a site; {@link StateDirectory.create} may take a directory with these. */
+const REMNANTS = new Set(['lock', 'daemon.log', 'daemon.log.1', 'control.sock', 'control.path']);
+
+/** Reads a site's own files. Cheap to make; holds no descriptor and no lock. */
+export class StateDirectory implements SiteState {
+  private constructor(
+    readonly directory: string,
+    private current: SiteConfig,
+  ) {}
+
+  /** Opens the state of an existing site. Throws an Error that names the file and the remedy. */
+  static open(directory: string): StateDirectory {
+    const absolute = resolve(directory);
+    return new StateDirectory(absolute, readConfig(absolute));
+  }
+
+  /** Whether `directory` holds a site. */
+  static isSite(directory: string): boolean {
+    return existsSync(join(directory, 'site.json'));
+  }
+
+  /**
+   * Makes `directory` (mode 0700) fit for a new site. Throws an Error naming the remedy when it holds a site already, or
+   * anything that is not ours.
+   */
+  static reserve(directory: string): void {
+    const absolute = resolve(directory);
+    mkdirSync(absolute, { recursive: true, mode: 0o700 });
+    if (StateDirectory.isSite(absolute)) {
+      const { volume, site, mountpoint } = readConfig(absolute);
+      throw new Error(
+        `${absolute} already holds site ${site} of volume ${volume}: weft mount ${mountpoint} mounts it; ` +
+          'for another one choose another name or --state',
+      );
+    }
+    const foreign = readdirSync(absolute).find((name) => !REMNANTS.has(name));
+    if (foreign !== undefined) {
+      throw new Error(`${absolute} is not empty (it holds ${foreign}): choose an empty or new directory with --state`);
+    }
+    chmodSync(absolute, 0o700);
+  }
+
+  /** Removes a site that never came to be mounted. What {@link reserve} accepted holds nothing else. */
+  static discard(directory: string): void {
+    rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
+  }
+
+  /** Writes a new site durably: the key first, so that a site.json always has one. `key` is 32 bytes. */
+  static create(directory: string, config: SiteConfig, key: Buffer): StateDirectory {
+    const absolute = resolve(directory);
+    StateDirectory.reserve(absolute);
+    if (key.length !== 32) throw new RangeError(`a volume key has 32 bytes, not ${key.length}`);
+    replaceFile(join(absolute, 'volume.key'), `${key.toString('hex')}\n`, 0o600);
+    const state = new StateDirectory(absolute, config);
+    state.saveConfig(config);
+    syncDirectory(dirname(absolute));
+    return state;
+  }
+
+  config(): SiteConfig {
+    return structuredClone(this.current);
+  }
+
+  saveConfig(config: SiteConfig): void {
+    const checked = siteConfig.parse(config);
+    replaceFile(join(this.directory, 'site.json'), `${JSON.stringify(checked, null, 2)}\n`, 0o600);
+    this.current = checked;
+  }
+
+  volumeKey(): Buffer {
+    const path = join(this.directory, 'volume.key');
+    const text = readOwnFile(path).trim();
+    if (!/^[0-9a-f]{64}$/.test(text)) {
+      throw new Error(`${path} does not hold 64 hex digits: copy it from another site of the volume`);
+    }
+    return Buffer.from(text, 'hex');
+  }
+
+  get logPath(): string {
+    return logPathOf(this.directory);
+  }
+}
+
+export function logPathOf(directory: string): string {
+  return join(directory, 'daemon.log');
+}
+
+/**
+ * The directory with the state of all volumes and the registry of mountpoints: $WEFT_HOME when set, /var/lib/weft as
+ * root, else $XDG_DATA_HOME/weft or ~/.local/share/weft (XDG Base Directory Specification: relative values are ignored).
+ */
+export function dataHome(environment: NodeJS.ProcessEnv = process.env, uid = process.getuid?.()): string {
+  const own = environment['WEFT_HOME'];
+  if (own !== undefined && own !== '') return resolve(own);
+  if (uid === 0) return '/var/lib/weft';
+  const xdg = environment['XDG_DATA_HOME'];
+  const base = xdg !== undefined && isAbsolute(xdg) ? xdg : join(homedir(), '.local', 'share');
+  return join(base, 'weft');
+}
+
+function readConfig(directory: string): SiteConfig {
+  const path = join(directory, 'site.json');
+  let value: unknown;
+  try {
+    value = JSON.parse(readOwnFile(path));
+  } catch (error) {
+    if (error instanceof SyntaxError) throw unusable(path, error.message);
+    throw error;
+  }
+  const parsed = siteConfig.safeParse(value);
+  if (!parsed.success) throw unusable(path, schemaIssues(parsed.error));
+  return parsed.data;
+}
+
+function unusable(path: string, reason: string): Error {
+  return new Error(`${path} is damaged (${reason}): restore it from a backup, or join the volume again elsewhere`);
+}
+
+function readOwnFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT')
+      throw new Error(`${path} does not exist: ${dirname(path)} holds no site; see weft status`, { cause: error });
+    if (code === 'EACCES')
+      throw new Error(`${path} belongs to another user: run weft as the user who made the site`, { cause: error });
+    throw error;
+  }
+}

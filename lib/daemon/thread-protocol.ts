@@ -12,8 +12,8 @@ export interface SiteThreadData {
   readonly config: SiteConfig;
   /** Mounted and serving, or only taking changes (while a join fetches them). */
   readonly mount: boolean;
-  /** eventfd(2) that the main thread writes to after it posted messages. */
-  readonly wakeFd: number;
+  /** 32 hex digits, fresh for this start. */
+  readonly actorId: string;
 }
 
 /** Answers to requests of the main thread, by request. */
@@ -22,15 +22,21 @@ export interface Requests {
   changes: { args: { changes: Uint8Array[]; from: SiteId }; reply: null };
   /** Take objects that the main thread packed. */
   objects: { args: { packed: PackedObject[] }; reply: null };
+  /** Report the state as a commit: the whole version vector. */
+  report: { args: null; reply: null };
+  /** Another thread found these damaged: check them, and have them fetched again if they are. */
+  verify: { args: { ids: ObjectId[] }; reply: null };
   /** Handle what the kernel queued, publish closed files, commit. The reply is the commit's position. */
   flush: { args: null; reply: { commit: number } };
   digest: { args: null; reply: { digest: string } };
-  status: { args: null; reply: { inodes: number; conflicts: number; journalBytes: number; chunkBytes: number; requests: Record<string, number> } };
+  status: { args: null; reply: { inodes: number; conflicts: number; journalBytes: number; chunkBytes: number; requests: Record<string, number>; missing: number } };
   conflicts: { args: { path: string | null }; reply: ConflictRow[] };
   /** Claim a free inode slot for this site; refused while the root is unknown. */
   claimSlot: { args: null; reply: { slot: number } };
-  /** Unmount (detach when `force`), publish, commit, close. The thread ends after the reply. */
-  stop: { args: { force: boolean }; reply: null };
+  /** First commit of a new volume: root directory, owned by the given user. */
+  createRoot: { args: { uid: number; gid: number }; reply: null };
+  /** Publish, commit, close; for a thread that serves no mount. One that does ends when it is unmounted. */
+  stop: { args: null; reply: null };
 }
 
 export type RequestName = keyof Requests;
@@ -41,18 +47,21 @@ export type ToSite =
   /** Commits up to this position are durable. */
   | { readonly type: 'durable'; readonly commit: number }
   | { readonly type: 'ingested'; readonly result: IngestResult }
-  | { readonly type: 'ingestFailed'; readonly jobId: number; readonly error: string; readonly code: string }
+  | { readonly type: 'ingestFailed'; readonly jobId: number }
   /** These objects cannot be had now: reads that wait for them fail. */
   | { readonly type: 'unavailable'; readonly ids: readonly ObjectId[] };
 
 /** site → main */
 export type FromSite =
-  | { readonly type: 'ready' }
+  /** Mounted (if asked to) and recovered. `wakeFd`: signal it after posting a message; null: not needed. */
+  | { readonly type: 'ready'; readonly wakeFd: number | null; readonly replayed: number }
   | { readonly type: 'reply'; readonly id: number; readonly value: unknown }
   | { readonly type: 'refused'; readonly id: number; readonly error: string }
-  /** A commit is in SQLite (not yet durable): what is new in the version vector, and how many objects are missing. */
-  | { readonly type: 'committed'; readonly commit: number; readonly vector: readonly (readonly [ActorId, number])[]; readonly missing: number }
+  /** A commit is in SQLite, not durable yet: what is new in the version vector, how many objects are missing, and the packs to be synced before it. */
+  | { readonly type: 'committed'; readonly commit: number; readonly vector: readonly (readonly [ActorId, number])[]; readonly missing: number; readonly unsynced: readonly string[] }
   | { readonly type: 'ingest'; readonly job: IngestJob }
+  /** Local files that nothing needs any more. */
+  | { readonly type: 'unused'; readonly files: readonly string[] }
   /** A reader waits for these. */
   | { readonly type: 'needed'; readonly ids: readonly ObjectId[] }
   | { readonly type: 'log'; readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly details: object; readonly message: string }

@@ -29,11 +29,6 @@ export interface VolumeClock {
 /** The writes of a part of an operation, or how to find them once the parts before it were applied. */
 export type Step = readonly WriteDraft[] | (() => readonly WriteDraft[]);
 
-/** More would make one fold long enough to be felt by the operation that meets it. */
-const FOLD_OPS = 256;
-/** A commit is at most this old when the site is busy; when it is idle, a commit is closed at once. */
-const FOLD_AGE_MS = 5;
-
 export class Commits {
   private readonly ops: ChangeOp[] = [];
   private stamp = 0;
@@ -62,9 +57,9 @@ export class Commits {
     return this.ops.length > 0 || this.directoryTimes.size > 0;
   }
 
-  /** Whether the open commit is so large or so old that it must be folded now, busy or not. */
-  get due(): boolean {
-    return this.ops.length >= FOLD_OPS || (this.open && this.clock.monotonicMs() - this.openedMs >= FOLD_AGE_MS);
+  /** Monotonic milliseconds at which the open commit began. */
+  get openedAtMs(): number {
+    return this.openedMs;
   }
 
   /** The modification time that the open commit gives a directory. */

@@ -17,6 +17,7 @@ import {
   settleBeforeWrite,
   settleRevived,
 } from '../crdt/local-writes.js';
+import { directoryPlacement } from '../crdt/placement.js';
 import type { Dirent } from '../crdt/tree-store.js';
 import type { Attributes, Caller, DirectoryEntry } from './file-system.js';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from './file-system.js';
@@ -52,7 +53,9 @@ export class Namespace {
   /** The directory that holds a directory; the root holds itself. */
   parentOf(directory: Ino): Ino {
     if (directory === ROOT_INO) return ROOT_INO;
-    return this.core.store.parentOf(directory) ?? ROOT_INO;
+    const { store } = this.core;
+    const candidate = directoryPlacement(this.core.inode(directory)).candidates[store.deferred().get(directory) ?? 0];
+    return this.core.directory(candidate?.parent ?? ROOT_INO);
   }
 
   readlink(ino: Ino): string {

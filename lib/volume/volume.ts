@@ -5,7 +5,7 @@
 import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { posixError } from '../errno.js';
-import type { Ino, Name, SiteId } from '../crdt/ids.js';
+import type { Ino, Name, ObjectId, SiteId } from '../crdt/ids.js';
 import { inoOf, MAX_SLOT, ROOT_INO, VOLUME_INO } from '../crdt/ids.js';
 import { createWrites, type WriteDraft } from '../crdt/local-writes.js';
 import { Replica } from '../crdt/replica.js';
@@ -50,6 +50,8 @@ export interface VolumeOptions {
 /** Log records that may wait for drafts before these are written to the database instead, in bytes. */
 const LOG_LIMIT_BYTES = 64 * 2 ** 20;
 const IDLE_CHECK_MS = 250;
+/** A commit gathers operations for this long: what another site sees is that much later, and callers in a row share one commit. */
+const FOLD_AGE_MS = 2;
 const S_IFREG = 0o100000;
 
 export class Volume implements FileSystem {
@@ -72,6 +74,7 @@ export class Volume implements FileSystem {
   private commitNumber = 0;
   private readonly foldedAt = new Map<number, { lsn: number; ended: string[] }>();
   private idleCheckMs = 0;
+  private pendingSinceMs = Infinity;
   private uncommitted = false;
 
   private constructor(private readonly options: VolumeOptions) {
@@ -169,14 +172,12 @@ export class Volume implements FileSystem {
 
   // ── between calls ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** To be called after every call: closes a commit that is large or old enough. */
-  afterCall(): void {
-    if (this.commits.due) this.fold();
-  }
-
-  /** Work for when no call waits: until nothing is left (false) or `isOver` (true). */
+  /**
+   * Work for when no call waits, and now and then when calls keep coming: until nothing is left that could be done now (false), or
+   * `isOver` says that the slice is used up (true).
+   */
   background(isOver: () => boolean): boolean {
-    if (this.commits.open || this.contents.hasClosed) this.fold();
+    if (this.foldInMs() <= 0) this.fold();
     if (this.remote.waiting && !isOver()) {
       this.remote.apply(isOver);
       this.uncommitted = true;
@@ -188,12 +189,25 @@ export class Volume implements FileSystem {
       this.contents.publishIdle();
       if (this.commits.open) this.fold();
     }
-    return this.remote.waiting || this.contents.hasClosed;
+    return this.remote.waiting;
   }
 
   /** How long the thread may sleep when nothing happens, in milliseconds; -1: for ever. */
   get nextTimeoutMs(): number {
+    const fold = this.foldInMs();
+    if (fold !== Infinity) return Math.max(1, Math.ceil(fold));
     return this.drafts.count > 0 ? IDLE_CHECK_MS : -1;
+  }
+
+  /** Milliseconds until the next fold is due; Infinity: nothing to fold. */
+  private foldInMs(): number {
+    if (!this.commits.open && !this.contents.hasClosed) {
+      this.pendingSinceMs = Infinity;
+      return Infinity;
+    }
+    const now = this.clock.monotonicMs();
+    this.pendingSinceMs = Math.min(this.pendingSinceMs, this.commits.open ? this.commits.openedAtMs : now);
+    return this.pendingSinceMs + FOLD_AGE_MS - now;
   }
 
   /** Publishes what was closed and commits everything up to now. Returns the commit's number. */
@@ -208,8 +222,8 @@ export class Volume implements FileSystem {
       this.uncommitted = false;
       this.commitNumber++;
       this.foldedAt.set(this.commitNumber, { lsn: Math.min(this.journal.foldedLsn, this.drafts.logFloor - 1), ended: this.drafts.takeEnded() });
-      this.remote.committed();
       this.options.onCommit();
+      this.remote.committed();
       this.journal.relax();
     }
     return this.commitNumber;
@@ -260,6 +274,20 @@ export class Volume implements FileSystem {
     }
     this.uncommitted = true;
     this.fold();
+  }
+
+  /** Checks an object on disk; a damaged one becomes a missing one. */
+  verify(id: ObjectId): void {
+    if (this.objects.verify(id)) return;
+    this.uncommitted = true;
+    this.fold();
+  }
+
+  /** Inodes in the tree, the root included. */
+  inodeCount(): number {
+    let count = 0;
+    for (const ino of this.journal.store.inodes()) if (this.journal.store.inode(ino)!.nlink > 0) count++;
+    return count + this.journal.store.copies().size;
   }
 
   ingested(result: IngestResult): void {

@@ -1,0 +1,367 @@
+// daemon.ts — one running site: the site thread, the links, the workers, wired together. Read this file to see who talks to whom.
+//
+//   site thread ──committed──▶ DurableCommits ──advanced──▶ Syncer ──changes, objects──▶ peers
+//               ◀──changes, objects── SiteSyncStore ◀──────────────── Syncer
+//               ──ingest──▶ IngestPool ──ingested──▶ site thread          checkpoint thread: SQLite's log
+//
+// Invariant: nothing is sent or acknowledged before it is durable. The main thread never touches the mount: the site thread might
+// be waiting for it.
+
+import { randomBytes, randomInt } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { IngestPool } from '../chunks/ingest.js';
+import type { ObjectId } from '../crdt/ids.js';
+import { unmountKernel } from '../fuse/mount.js';
+import { type CheckpointThread, startCheckpointThread } from '../journal/checkpoint-thread.js';
+import { statePath } from '../journal/schema.js';
+import { redeemInvite } from '../sync/join.js';
+import type { SyncClock, SyncRandom } from '../sync/ports.js';
+import { Syncer } from '../sync/syncer.js';
+import type {
+  ConflictRow,
+  Daemon,
+  Log,
+  Progress,
+  SiteConfig,
+  SiteState,
+  SiteStatus,
+} from './daemon-interface.js';
+import { DurableCommits } from './durable-commits.js';
+import { InviteFile } from './invite-file.js';
+import { KnownPeersFile } from './known-peers-file.js';
+import { SiteClient } from './site-client.js';
+import { SiteSyncStore } from './site-sync-store.js';
+import type { FromSite } from './thread-protocol.js';
+
+/** A read of bytes that no connected peer supplies fails after this. */
+const ABSENT_TIMEOUT_MS = 15_000;
+/** A first join waits so long without any progress before it gives up. */
+const JOIN_STALL_MS = 60_000;
+const JOIN_POLL_MS = 100;
+
+const clock: SyncClock = {
+  now: () => performance.now(),
+  wallMs: () => Date.now(),
+  setTimer: (delayMs, fire) => {
+    const timer = setTimeout(fire, delayMs);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+};
+
+const random: SyncRandom = {
+  jitter: () => randomInt(2 ** 32) / 2 ** 32,
+  bytes: (length) => randomBytes(length),
+};
+
+class RunningSite implements Daemon {
+  readonly ended: Promise<void>;
+  private site!: SiteClient;
+  private store!: SiteSyncStore;
+  private syncer!: Syncer;
+  private checkpoints: CheckpointThread | null = null;
+  private readonly durable: DurableCommits;
+  private readonly ingest: IngestPool;
+  private readonly knownPeers: KnownPeersFile;
+  private listen = '';
+  private finish!: () => void;
+  private fail!: (error: Error) => void;
+
+  constructor(
+    private readonly state: SiteState,
+    private readonly log: Log,
+  ) {
+    const { directory } = state;
+    this.durable = new DurableCommits(
+      directory,
+      (commit) => this.advanced(commit),
+      (error) => this.diskFailed(error),
+    );
+    this.ingest = new IngestPool(statePath(directory), join(directory, 'packs'));
+    this.knownPeers = new KnownPeersFile(directory, log);
+    this.ended = new Promise((resolve, reject) => {
+      this.finish = resolve;
+      this.fail = reject;
+    });
+    // Whoever stops the daemon in an orderly way does not wait for this promise.
+    this.ended.catch(() => {});
+  }
+
+  private config(): SiteConfig {
+    return this.state.config();
+  }
+
+  /** Recovers, mounts if asked to, listens and dials. */
+  async start(mount: boolean): Promise<void> {
+    const { directory } = this.state;
+    this.site = await SiteClient.start(
+      { stateDirectory: directory, config: this.config(), mount, actorId: randomBytes(16).toString('hex') },
+      {
+        committed: (message) => this.durable.committed(message),
+        ingest: ({ job }) => void this.runIngest(job),
+        needed: ({ ids }) => this.needed(ids),
+        unused: ({ files }) => void this.removeFiles(files),
+      },
+      this.log,
+    );
+    void this.site.ended.then((reason) => this.siteEnded(reason));
+    try {
+      this.checkpoints = startCheckpointThread(directory, (error) => this.diskFailed(error));
+      await this.site.request('report', null);
+      await this.durable.reached(this.durable.lastReported);
+      this.store = new SiteSyncStore(this.site, this.durable, () => this.config(), directory);
+      const config = this.config();
+      this.syncer = new Syncer({
+        store: this.store,
+        clock,
+        random,
+        log: this.log,
+        invites: new InviteFile(directory, clock.wallMs),
+        volumeKey: this.state.volumeKey(),
+        volumeName: config.volume,
+        listen: config.listen,
+        dial: config.peers,
+        known: this.knownPeers.load(),
+      });
+      this.syncer.on('changed', () => this.keepPeers());
+      this.listen = await this.syncer.start();
+    } catch (error) {
+      await this.abandon(mount);
+      throw error;
+    }
+    if (this.listen !== this.config().listen) this.state.saveConfig({ ...this.config(), listen: this.listen });
+  }
+
+  private async abandon(mounted: boolean): Promise<void> {
+    if (mounted) await unmountKernel(this.config().mountpoint, true);
+    else await this.site.request('stop', null);
+    await this.site.ended;
+  }
+
+  // ── from the site thread ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private advanced(commit: number): void {
+    this.site.send({ type: 'durable', commit });
+    this.syncer?.advanced();
+  }
+
+  private async runIngest(job: Extract<FromSite, { type: 'ingest' }>['job']): Promise<void> {
+    try {
+      const result = await this.ingest.run(job);
+      this.site.send({ type: 'ingested', result });
+    } catch (error) {
+      this.log.warn({ err: error, path: job.path }, 'a written file could not be packed yet; it is tried again');
+      this.site.send({ type: 'ingestFailed', jobId: job.jobId });
+    }
+  }
+
+  private async removeFiles(files: readonly string[]): Promise<void> {
+    for (const file of files) await rm(file, { force: true });
+  }
+
+  /** A reader waits. Objects are fetched anyway, as soon as they are known of; here only the wait is bounded. */
+  private needed(ids: readonly ObjectId[]): void {
+    const reachable = this.syncer?.peers().some((peer) => peer.state === 'connected') ?? false;
+    const timeoutMs = reachable ? ABSENT_TIMEOUT_MS : 0;
+    setTimeout(() => {
+      this.log.warn({ objects: ids.length, first: ids[0], reachable }, 'a read failed: no reachable site has its bytes');
+      this.site.send({ type: 'unavailable', ids });
+    }, timeoutMs).unref();
+  }
+
+  private diskFailed(error: Error): void {
+    this.log.error({ err: error }, 'the disk that holds the state failed; nothing more is sent to other sites');
+    this.fail(error);
+  }
+
+  private siteEnded(reason: string | null): void {
+    void this.closeLinks().finally(() => {
+      if (reason === null) this.finish();
+      else this.fail(new Error(reason));
+    });
+  }
+
+  private keepPeers(): void {
+    this.knownPeers.save(this.syncer.known());
+    const dialled = this.syncer.dialled();
+    const config = this.config();
+    if (dialled.join() !== config.peers.join()) this.state.saveConfig({ ...config, peers: dialled });
+  }
+
+  // ── Daemon ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async status(): Promise<SiteStatus> {
+    const { digest } = await this.site.request('digest', null);
+    const { inodes, conflicts, journalBytes, chunkBytes, missing } = await this.site.request('status', null);
+    const config = this.config();
+    return {
+      volume: config.volume,
+      site: config.site,
+      siteId: config.siteId,
+      mountpoint: config.mountpoint,
+      listen: this.listen,
+      digest,
+      peers: this.syncer.peers().map(({ site, siteId, address, state, behindCommits, aheadCommits, aheadBytes, lastError }) => ({
+        site,
+        siteId,
+        address,
+        state,
+        behindCommits,
+        aheadCommits,
+        aheadBytes,
+        lastError,
+      })),
+      pid: process.pid,
+      driver: config.driver,
+      conflicts,
+      inodes,
+      journalBytes,
+      chunkBytes,
+      missingObjects: missing,
+      rssBytes: process.memoryUsage.rss(),
+    };
+  }
+
+  async syncWait(timeoutMs: number): Promise<boolean> {
+    await this.store.flush();
+    const settled = await this.syncer.waitSettled(timeoutMs);
+    // What came meanwhile is in the kernel's view only once its caches forgot the old.
+    await this.store.flush();
+    return settled;
+  }
+
+  async pause(peer: string | null): Promise<void> {
+    this.syncer.pause(peer);
+  }
+
+  async resume(peer: string | null): Promise<void> {
+    this.syncer.resume(peer);
+  }
+
+  async addPeer(address: string): Promise<void> {
+    this.syncer.add(address);
+  }
+
+  async removePeer(peer: string): Promise<void> {
+    this.syncer.remove(peer);
+  }
+
+  async invite(ttlMs: number): Promise<string> {
+    return this.syncer.invite(ttlMs);
+  }
+
+  async conflicts(pathPrefix: string | null): Promise<ConflictRow[]> {
+    return this.site.request('conflicts', { path: pathPrefix });
+  }
+
+  async stop(force: boolean): Promise<void> {
+    await this.store.flush();
+    // Refused while somebody uses the mount: everything goes on then.
+    await unmountKernel(this.config().mountpoint, force);
+    await this.site.ended;
+    await this.closeLinks();
+  }
+
+  /** Ends a site that is not mounted. */
+  async stopUnmounted(): Promise<void> {
+    await this.closeLinks();
+    await this.site.request('stop', null);
+    await this.site.ended;
+  }
+
+  private closing: Promise<void> | null = null;
+
+  private closeLinks(): Promise<void> {
+    return (this.closing ??= this.closeAll());
+  }
+
+  private async closeAll(): Promise<void> {
+    await this.syncer?.stop();
+    await this.ingest.close();
+    await this.checkpoints?.stop();
+    this.store?.close();
+  }
+
+  /** First commits of a new volume: its root directory and this site. */
+  async found(): Promise<void> {
+    const { slot } = await this.site.request('claimSlot', null);
+    await this.site.request('createRoot', { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 });
+    this.state.saveConfig({ ...this.config(), slot });
+    await this.store.flush();
+  }
+
+  // ── joining ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Fetches every change that the inviter has, then claims an inode slot. */
+  async catchUp(progress: (progress: Progress) => void): Promise<void> {
+    let held = -1;
+    let stalledSince = performance.now();
+    for (;;) {
+      const peers = this.syncer.peers();
+      const connected = peers.filter((peer) => peer.state === 'connected');
+      const behind = Math.max(0, ...connected.map((peer) => peer.behindCommits));
+      const have = [...this.durable.vector.values()].reduce((sum, seq) => sum + seq, 0);
+      if (connected.length > 0) progress({ what: 'changes', done: have, total: have + behind });
+      if (connected.length > 0 && behind === 0 && have > 0) break;
+      if (have !== held) stalledSince = performance.now();
+      held = have;
+      if (performance.now() - stalledSince > JOIN_STALL_MS) {
+        const reason = peers.find((peer) => peer.lastError)?.lastError ?? 'the inviting site sends nothing';
+        throw new Error(`the tree could not be fetched: ${reason}; check that the inviting site runs, and join with a new invite`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, JOIN_POLL_MS));
+    }
+    const { slot } = await this.site.request('claimSlot', null);
+    this.state.saveConfig({ ...this.config(), slot });
+    // The claim reaches the inviter before anything is made under it.
+    await this.syncer.waitSettled(JOIN_STALL_MS);
+  }
+}
+
+/** See DaemonModule. */
+export async function createVolume(state: SiteState, log: Log): Promise<void> {
+  const site = new RunningSite(state, log);
+  await site.start(false);
+  await site.found();
+  await site.stopUnmounted();
+}
+
+/** See DaemonModule. */
+export async function joinVolume(
+  invite: string,
+  draft: Pick<SiteConfig, 'site' | 'siteId' | 'mountpoint' | 'listen' | 'driver' | 'mountOptions'>,
+  makeState: (config: SiteConfig, key: Buffer) => SiteState,
+  progress: (progress: Progress) => void,
+  log: Log,
+): Promise<SiteState> {
+  const grant = await redeemInvite(invite, draft.site);
+  const inviter = grant.peers[0];
+  if (!inviter) throw new Error('the inviting site named no address: ask for a new invite');
+  const config: SiteConfig = {
+    ...draft,
+    volumeId: grant.volumeId,
+    volume: grant.volumeName,
+    peers: [inviter.address],
+    slot: null,
+  };
+  const state = makeState(config, Buffer.from(grant.volumeKey));
+  const site = new RunningSite(state, log);
+  await site.start(false);
+  try {
+    await site.catchUp(progress);
+  } finally {
+    await site.stopUnmounted();
+  }
+  return state;
+}
+
+/** See DaemonModule. */
+export async function startDaemon(state: SiteState, log: Log): Promise<Daemon> {
+  if (state.config().slot === null) {
+    throw new Error(`${state.directory}: its join was never finished; remove it and join again with a new invite`);
+  }
+  const site = new RunningSite(state, log);
+  await site.start(true);
+  return site;
+}

@@ -1,0 +1,77 @@
+// durable-commits.ts — makes commits survive power loss, off the site thread, and says which do.
+// Invariant: what the vector says is on stable storage, its objects first. The site thread commits without waiting for the disk;
+// a sync here covers every commit made before it began, so under load many commits share one.
+
+import { fsyncPaths } from '../chunks/fsync-paths.js';
+import type { ActorId } from '../crdt/ids.js';
+import { makeCommitsDurable } from '../journal/checkpointer.js';
+import type { FromSite } from './thread-protocol.js';
+
+type Committed = Extract<FromSite, { type: 'committed' }>;
+
+export class DurableCommits {
+  /** What is durable: highest seq by actor. */
+  readonly vector = new Map<ActorId, number>();
+  /** Objects that were missing at the last durable commit. */
+  missing = 0;
+  private readonly waiting: Committed[] = [];
+  private readonly waiters: { commit: number; resolve: () => void; reject: (error: Error) => void }[] = [];
+  private running = false;
+  private durableCommit = 0;
+  private beingSynced = 0;
+  private failure: Error | null = null;
+
+  constructor(
+    private readonly stateDirectory: string,
+    /** Called after the vector or `missing` changed. */
+    private readonly advanced: (commit: number) => void,
+    private readonly failed: (error: Error) => void,
+  ) {}
+
+  /** The last commit heard of, durable or not. */
+  get lastReported(): number {
+    return this.waiting.at(-1)?.commit ?? this.beingSynced;
+  }
+
+  committed(message: Committed): void {
+    this.waiting.push(message);
+    if (!this.running) void this.run();
+  }
+
+  /** Resolves when this commit is durable; rejects when the disk fails. */
+  reached(commit: number): Promise<void> {
+    if (this.failure) return Promise.reject(this.failure);
+    if (commit <= this.durableCommit) return Promise.resolve();
+    return new Promise((resolve, reject) => this.waiters.push({ commit, resolve, reject }));
+  }
+
+  private async run(): Promise<void> {
+    this.running = true;
+    try {
+      while (this.waiting.length > 0) await this.makeDurable(this.waiting.splice(0));
+    } catch (error) {
+      // After a failed sync nobody knows what is on the disk: nothing may be called durable any more (fsync(2), EIO).
+      this.failure = error as Error;
+      for (const { reject } of this.waiters.splice(0)) reject(this.failure);
+      this.failed(this.failure);
+    } finally {
+      this.running = false;
+    }
+  }
+
+  private async makeDurable(batch: readonly Committed[]): Promise<void> {
+    if (this.failure) return;
+    this.beingSynced = batch.at(-1)!.commit;
+    await fsyncPaths([...new Set(batch.flatMap(({ unsynced }) => unsynced))]);
+    await makeCommitsDurable(this.stateDirectory);
+    for (const { commit, vector, missing } of batch) {
+      for (const [actor, seq] of vector) this.vector.set(actor, seq);
+      this.missing = missing;
+      this.durableCommit = commit;
+    }
+    this.advanced(this.durableCommit);
+    for (let i = this.waiters.length - 1; i >= 0; i--) {
+      if (this.waiters[i]!.commit <= this.durableCommit) this.waiters.splice(i, 1)[0]!.resolve();
+    }
+  }
+}

@@ -1,0 +1,64 @@
+// known-peers-file.ts — the peers that this site has met, in its state directory's peers.json: so that `weft status` can say after a
+// restart what each of them lacks, and a paused link stays paused. Losing it loses nothing else: a damaged file is started anew.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { KnownPeer } from '../sync/syncer.js';
+import type { Log } from './daemon-interface.js';
+import { replaceFile } from './durable-file.js';
+
+const HEX_ID = z.string().regex(/^[0-9a-f]{32}$/);
+
+const stored = z.array(
+  z.strictObject({
+    siteId: HEX_ID,
+    site: z.string().min(1),
+    address: z.string().nullable(),
+    paused: z.boolean(),
+    vector: z.array(z.tuple([HEX_ID, z.int().positive()])),
+  }),
+);
+
+/** Vectors change with every commit; they are written at most this often, in milliseconds. */
+const WRITE_EVERY_MS = 5_000;
+
+export class KnownPeersFile {
+  private readonly path: string;
+  private written = '';
+  private writtenAtMs = -Infinity;
+
+  constructor(
+    stateDirectory: string,
+    private readonly log: Log,
+  ) {
+    this.path = join(stateDirectory, 'peers.json');
+  }
+
+  load(): KnownPeer[] {
+    let text;
+    try {
+      text = readFileSync(this.path, 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw error;
+    }
+    try {
+      return stored.parse(JSON.parse(text)).map((peer) => ({ ...peer, vector: new Map(peer.vector) }));
+    } catch (error) {
+      this.log.warn({ err: error, path: this.path }, 'what was known of the peers is damaged and learnt anew');
+      return [];
+    }
+  }
+
+  /** Cheap when called often: only who is known and who is paused is written at once. */
+  save(peers: readonly KnownPeer[]): void {
+    const rows = peers.map((peer) => ({ ...peer, vector: [...peer.vector] }));
+    const identity = JSON.stringify(rows.map(({ siteId, site, address, paused }) => [siteId, site, address, paused]));
+    const now = performance.now();
+    if (identity === this.written && now - this.writtenAtMs < WRITE_EVERY_MS) return;
+    this.written = identity;
+    this.writtenAtMs = now;
+    replaceFile(this.path, `${JSON.stringify(rows)}\n`, 0o600);
+  }
+}

@@ -1,0 +1,115 @@
+// site-client.ts — the main thread's side of the message port: starts the site thread, asks it, hears from it.
+// Invariant: every request is answered or rejected, also when the thread ends before its answer.
+
+import { Worker } from 'node:worker_threads';
+import { signalWake } from '../fuse/wake.js';
+import type { Log } from './daemon-interface.js';
+import type { FromSite, RequestName, Requests, SiteThreadData, ToSite } from './thread-protocol.js';
+
+interface Pending {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** What the site thread says on its own. */
+export interface SiteListener {
+  committed(message: Extract<FromSite, { type: 'committed' }>): void;
+  ingest(message: Extract<FromSite, { type: 'ingest' }>): void;
+  needed(message: Extract<FromSite, { type: 'needed' }>): void;
+  unused(message: Extract<FromSite, { type: 'unused' }>): void;
+}
+
+export class SiteClient {
+  /** Settles when the thread has ended: with what went wrong, or null after an unmount. */
+  readonly ended: Promise<string | null>;
+  private readonly worker: Worker;
+  private readonly pending = new Map<number, Pending>();
+  private nextId = 1;
+  private wakeFd: number | null = null;
+  private endedWith: string | null | undefined;
+
+  private constructor(
+    data: SiteThreadData,
+    private readonly listener: SiteListener,
+    private readonly log: Log,
+    ready: (error: Error | null) => void,
+  ) {
+    this.worker = new Worker(new URL('site-thread.js', import.meta.url), { workerData: data });
+    this.worker.on('message', (message: FromSite) => this.take(message, ready));
+    this.ended = new Promise((resolve) => {
+      this.worker.on('error', (error) => {
+        this.log.error({ err: error }, 'the site thread failed');
+        this.endedWith ??= error.message;
+      });
+      this.worker.on('exit', (code) => {
+        if (code !== 0) this.endedWith ??= `the site thread ended with code ${code}`;
+        const reason = this.endedWith ?? null;
+        ready(new Error(reason ?? 'the site thread ended before it was ready'));
+        for (const { reject } of this.pending.values()) reject(new Error(reason ?? 'the site is no longer mounted'));
+        this.pending.clear();
+        resolve(reason);
+      });
+    });
+  }
+
+  /** Resolves when the thread has recovered the state and, if asked to, mounted it. Rejects with the reason why it could not. */
+  static async start(data: SiteThreadData, listener: SiteListener, log: Log): Promise<SiteClient> {
+    return new Promise((resolve, reject) => {
+      const client: SiteClient = new SiteClient(data, listener, log, (error) => (error ? reject(error) : resolve(client)));
+    });
+  }
+
+  request<N extends RequestName>(name: N, args: Requests[N]['args']): Promise<Requests[N]['reply']> {
+    if (this.endedWith !== undefined) return Promise.reject(new Error(this.endedWith ?? 'the site is no longer mounted'));
+    const id = this.nextId++;
+    const answer = new Promise<unknown>((resolve, reject) => this.pending.set(id, { resolve, reject }));
+    this.send({ type: 'request', id, name, args } as ToSite);
+    return answer as Promise<Requests[N]['reply']>;
+  }
+
+  send(message: ToSite): void {
+    this.worker.postMessage(message);
+    if (this.wakeFd !== null) signalWake(this.wakeFd);
+  }
+
+  private take(message: FromSite, ready: (error: Error | null) => void): void {
+    switch (message.type) {
+      case 'ready':
+        this.wakeFd = message.wakeFd;
+        if (message.replayed > 0) this.log.info({ records: message.replayed }, 'recovered what was acknowledged before the last stop');
+        ready(null);
+        break;
+      case 'reply':
+        this.settle(message.id)?.resolve(message.value);
+        break;
+      case 'refused':
+        this.settle(message.id)?.reject(new Error(message.error));
+        break;
+      case 'committed':
+        this.listener.committed(message);
+        break;
+      case 'ingest':
+        this.listener.ingest(message);
+        break;
+      case 'needed':
+        this.listener.needed(message);
+        break;
+      case 'unused':
+        this.listener.unused(message);
+        break;
+      case 'log':
+        this.log[message.level](message.details, message.message);
+        break;
+      case 'ended':
+        this.wakeFd = null; // its descriptor is closed, and its number may be another file's soon
+        this.endedWith = message.error;
+        break;
+    }
+  }
+
+  private settle(id: number): Pending | undefined {
+    const pending = this.pending.get(id);
+    this.pending.delete(id);
+    return pending;
+  }
+}

@@ -1,0 +1,247 @@
+// site-server.ts — the site thread's side of the message port: answers the main thread, reports commits, runs background work.
+// Invariant: everything that touches replicated state runs here, on one thread. It is driven from outside (site-thread.ts): by the
+// kernel session's loop, or by an event loop when nothing is mounted.
+
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { createHash, randomInt } from 'node:crypto';
+import type { ActorId, ObjectId } from '../crdt/ids.js';
+import { listConflicts } from '../crdt/conflicts.js';
+import { treeDigest } from '../crdt/digest.js';
+import { Volume } from '../volume/volume.js';
+import type { KernelCache } from '../volume/ports.js';
+import type { ConflictRow, Log } from './daemon-interface.js';
+import { describeConflict } from './conflict-rows.js';
+import { SystemClock } from './system-clock.js';
+import type { FromSite, RequestName, Requests, SiteThreadData, ToSite } from './thread-protocol.js';
+
+/** What serves the mount, as far as messages concern it. */
+export interface Server {
+  /** Handles what the kernel has queued. */
+  drain(): void;
+  resume(ids: readonly ObjectId[]): void;
+  fail(ids: readonly ObjectId[]): void;
+  requestCounts(): ReadonlyMap<string, number>;
+  readonly cachesSettled: boolean;
+}
+
+/** When nothing is mounted. */
+const NO_SERVER: Server = {
+  drain: () => {},
+  resume: () => {},
+  fail: () => {},
+  requestCounts: () => new Map(),
+  cachesSettled: true,
+};
+
+/** A volume without a mount has no kernel caches to keep right. */
+export const NO_KERNEL_CACHE: KernelCache = {
+  invalidateEntry: () => {},
+  entryDeleted: () => {},
+  invalidateInode: () => {},
+};
+
+interface PendingFlush {
+  readonly id: number;
+}
+
+export class SiteServer {
+  readonly volume: Volume;
+  readonly log: Log;
+  server: Server = NO_SERVER;
+  stopped = false;
+  private kernel: KernelCache = NO_KERNEL_CACHE;
+  private readonly reported = new Map<ActorId, number>();
+  private readonly flushes: PendingFlush[] = [];
+  private readonly clock = new SystemClock();
+
+  constructor(
+    data: SiteThreadData,
+    private readonly port: MessagePort,
+  ) {
+    this.log = {
+      debug: (details, message) => this.post({ type: 'log', level: 'debug', details, message }),
+      info: (details, message) => this.post({ type: 'log', level: 'info', details, message }),
+      warn: (details, message) => this.post({ type: 'log', level: 'warn', details, message }),
+      error: (details, message) => this.post({ type: 'log', level: 'error', details, message }),
+    };
+    this.volume = Volume.open({
+      stateDirectory: data.stateDirectory,
+      siteId: data.config.siteId,
+      siteName: data.config.site,
+      slot: data.config.slot,
+      actorId: data.actorId,
+      clock: this.clock,
+      kernel: {
+        invalidateEntry: (parent, name) => this.kernel.invalidateEntry(parent, name),
+        entryDeleted: (parent, name, child) => this.kernel.entryDeleted(parent, name, child),
+        invalidateInode: (ino, content) => this.kernel.invalidateInode(ino, content),
+      },
+      ingester: { ingest: (job) => this.post({ type: 'ingest', job }) },
+      onCommit: () => this.reportCommit(),
+      onCorrupt: (what) => this.log.error({ object: what }, 'a stored object is damaged; it is fetched again from a peer'),
+    });
+  }
+
+  post(message: FromSite): void {
+    this.port.postMessage(message);
+  }
+
+  /** Directs notices to a mount's caches. */
+  attach(kernel: KernelCache, server: Server): void {
+    this.kernel = kernel;
+    this.server = server;
+  }
+
+  /** Takes every message that waits. */
+  takeMessages(): void {
+    for (let next = receiveMessageOnPort(this.port); next; next = receiveMessageOnPort(this.port)) {
+      this.take(next.message as ToSite);
+    }
+  }
+
+  take(message: ToSite): void {
+    switch (message.type) {
+      case 'request':
+        this.answer(message);
+        break;
+      case 'durable':
+        this.post({ type: 'unused', files: this.volume.durable(message.commit) });
+        break;
+      case 'ingested':
+        this.volume.ingested(message.result);
+        break;
+      case 'ingestFailed':
+        this.volume.ingestFailed(message.jobId);
+        break;
+      case 'unavailable':
+        this.server.fail(message.ids);
+        break;
+    }
+  }
+
+  /** A slice of background work; true while more waits. */
+  background(deadlineMs: number): boolean {
+    const more = this.volume.background(() => performance.now() >= deadlineMs);
+    this.answerFlushes();
+    return more;
+  }
+
+  get nextTimeoutMs(): number {
+    return this.volume.nextTimeoutMs;
+  }
+
+  /** The mount is gone: keeps what is left to keep. */
+  close(): void {
+    this.volume.publishAll();
+    this.volume.close();
+  }
+
+  private reportCommit(): void {
+    const vector: [ActorId, number][] = [];
+    for (const [actor, seq] of this.volume.journal.vector()) {
+      if (this.reported.get(actor) === seq) continue;
+      this.reported.set(actor, seq);
+      vector.push([actor, seq]);
+    }
+    const { objects } = this.volume;
+    const missing = objects.missingCount();
+    this.post({ type: 'committed', commit: this.volume.lastCommit, vector, missing, unsynced: objects.takeUnsynced() });
+  }
+
+  private reply<N extends RequestName>(id: number, _name: N, value: Requests[N]['reply']): void {
+    this.post({ type: 'reply', id, value });
+  }
+
+  private answer(message: Extract<ToSite, { type: 'request' }>): void {
+    const { id } = message;
+    try {
+      this.carryOut(message);
+    } catch (error) {
+      this.post({ type: 'refused', id, error: (error as Error).message });
+    }
+  }
+
+  private carryOut(message: Extract<ToSite, { type: 'request' }>): void {
+    const { id, name } = message;
+    const { volume } = this;
+    switch (name) {
+      case 'changes':
+        volume.deliver(message.args.changes, (error) => {
+          if (error) this.post({ type: 'refused', id, error: error.message });
+          else this.reply(id, name, null);
+        });
+        break;
+      case 'objects':
+        volume.adopt(message.args.packed);
+        this.reply(id, name, null);
+        this.server.resume(message.args.packed.map((object) => object.id));
+        break;
+      case 'report':
+        this.reported.clear();
+        this.reportCommit();
+        this.reply(id, name, null);
+        break;
+      case 'verify':
+        for (const objectId of message.args.ids) volume.verify(objectId);
+        this.reply(id, name, null);
+        break;
+      case 'flush':
+        this.server.drain();
+        volume.publishAll();
+        this.flushes.push({ id });
+        this.answerFlushes();
+        break;
+      case 'digest':
+        volume.fold();
+        this.reply(id, name, { digest: treeDigest(volume.journal.store, sha256) });
+        break;
+      case 'status':
+        this.reply(id, name, this.status());
+        break;
+      case 'conflicts':
+        this.reply(id, name, this.conflicts(message.args.path));
+        break;
+      case 'claimSlot':
+        this.reply(id, name, { slot: volume.claimSlot((n) => randomInt(n)) });
+        break;
+      case 'createRoot':
+        volume.createRoot({ ...message.args, pid: 0 });
+        this.reply(id, name, null);
+        break;
+      case 'stop':
+        this.close();
+        this.stopped = true;
+        this.reply(id, name, null);
+        break;
+    }
+  }
+
+  /** A flush is answered when nothing that was written waits for its version, and the kernel forgot what changed. */
+  private answerFlushes(): void {
+    if (this.flushes.length === 0 || this.volume.publishing || !this.server.cachesSettled) return;
+    const commit = this.volume.fold();
+    for (const { id } of this.flushes.splice(0)) this.reply(id, 'flush', { commit });
+  }
+
+  private status(): Requests['status']['reply'] {
+    const { journal, objects } = this.volume;
+    return {
+      inodes: this.volume.inodeCount(),
+      conflicts: listConflicts(journal.store, journal.actors).length,
+      journalBytes: journal.journalBytes,
+      chunkBytes: objects.bytes(),
+      missing: objects.missingCount(),
+      requests: Object.fromEntries(this.server.requestCounts()),
+    };
+  }
+
+  private conflicts(path: string | null): ConflictRow[] {
+    const { store, actors } = this.volume.journal;
+    const rows = listConflicts(store, actors).map((conflict) => describeConflict(conflict));
+    return path === null ? rows : rows.filter((row) => row.path === path || row.path.startsWith(`${path}/`));
+  }
+}
+
+function sha256(bytes: Uint8Array): Uint8Array {
+  return createHash('sha256').update(bytes).digest();
+}

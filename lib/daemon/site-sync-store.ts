@@ -1,0 +1,119 @@
+// site-sync-store.ts — this site's changes and objects as the links see them (lib/sync/ports.ts).
+// Invariant: only what is durable is offered or acknowledged. Reads go to SQLite and packs directly, through connections of the
+// main thread; everything that changes state is asked of the site thread.
+
+import { AbsentObjects } from '../chunks/absent-objects.js';
+import { type MissingObject, isObjectKind } from '../chunks/object-kind.js';
+import { ObjectReader } from '../chunks/object-reader.js';
+import { ReceivedObjects } from '../chunks/received-objects.js';
+import { CorruptionError } from '../codec/bytes.js';
+import type { VersionVector } from '../crdt/change.js';
+import type { ObjectId, SiteId } from '../crdt/ids.js';
+import { JournalReader } from '../journal/journal-reader.js';
+import { statePath } from '../journal/schema.js';
+import { join } from 'node:path';
+import type { ShippedChange, ShippedObject, SyncStore } from '../sync/ports.js';
+import type { SiteConfig } from './daemon-interface.js';
+import type { DurableCommits } from './durable-commits.js';
+import type { SiteClient } from './site-client.js';
+
+export class SiteSyncStore implements SyncStore {
+  readonly volumeId: string;
+  readonly siteId: SiteId;
+  readonly siteName: string;
+  private readonly journal: JournalReader;
+  private readonly objects: ObjectReader;
+  private readonly received: ReceivedObjects;
+
+  constructor(
+    private readonly site: SiteClient,
+    private readonly durable: DurableCommits,
+    private readonly config: () => SiteConfig,
+    stateDirectory: string,
+  ) {
+    const { volumeId, siteId, site: siteName } = config();
+    this.volumeId = volumeId;
+    this.siteId = siteId;
+    this.siteName = siteName;
+    this.journal = JournalReader.open(stateDirectory);
+    this.objects = new ObjectReader(statePath(stateDirectory), join(stateDirectory, 'packs'));
+    this.received = new ReceivedObjects(join(stateDirectory, 'packs'));
+  }
+
+  slot(): number | null {
+    return this.config().slot;
+  }
+
+  vector(): VersionVector {
+    return this.durable.vector;
+  }
+
+  changesAfter(known: VersionVector, maxBytes: number): { changes: ShippedChange[]; done: boolean } {
+    const changes: ShippedChange[] = [];
+    const seen = new Map(known);
+    for (const { actor, seq, bytes } of this.journal.changesAfter(known, maxBytes)) {
+      // Behind a change that is not durable yet come only ones that build on it, or that are not durable either.
+      if (seq > (this.durable.vector.get(actor) ?? 0)) break;
+      changes.push({ actor, seq, bytes });
+      seen.set(actor, seq);
+    }
+    return { changes, done: this.covers(seen) || changes.length === 0 };
+  }
+
+  private covers(seen: VersionVector): boolean {
+    for (const [actor, seq] of this.durable.vector) if ((seen.get(actor) ?? 0) < seq) return false;
+    return true;
+  }
+
+  bytesAfter(known: VersionVector): number {
+    return this.journal.bytesAfter(known);
+  }
+
+  async ingest(changes: readonly Uint8Array[], from: SiteId): Promise<void> {
+    await this.site.request('changes', { changes: [...changes], from });
+    // Messages keep their order: the last commit that was reported holds what was answered before.
+    await this.durable.reached(this.durable.lastReported);
+  }
+
+  missing(limit: number): readonly ObjectId[] {
+    return this.objects.missing(limit).map(({ id }: MissingObject) => id);
+  }
+
+  missingCount(): number {
+    return this.durable.missing;
+  }
+
+  async readObject(id: ObjectId): Promise<{ kind: number; bytes: Uint8Array } | undefined> {
+    const place = this.objects.locate(id);
+    if (!place) return undefined;
+    try {
+      return { kind: place.kind, bytes: this.objects.get(id) };
+    } catch (error) {
+      if (error instanceof AbsentObjects) return undefined;
+      if (!(error instanceof CorruptionError)) throw error;
+      await this.site.request('verify', { ids: [id] });
+      return undefined;
+    }
+  }
+
+  async storeObjects(objects: readonly ShippedObject[]): Promise<void> {
+    const checked = objects.map(({ id, kind, bytes }) => {
+      if (!isObjectKind(kind)) throw new CorruptionError(`object ${id}: unknown kind ${kind}`);
+      return { id, kind, bytes };
+    });
+    const packed = await this.received.store(checked);
+    await this.site.request('objects', { packed });
+    await this.durable.reached(this.durable.lastReported);
+  }
+
+  async flush(): Promise<void> {
+    const { commit } = await this.site.request('flush', null);
+    await this.durable.reached(commit);
+  }
+
+  close(): void {
+    this.journal.close();
+    this.objects.close();
+    this.received.close();
+  }
+}

@@ -1,0 +1,93 @@
+// site-thread.ts — the thread that owns a volume: opens it, mounts it and serves the kernel until the mount ends.
+// With the kernel driver it runs one synchronous loop and never returns to its event loop; without a mount (while a join fetches
+// the tree) and with the fuse-native driver it lives on the event loop.
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { startFuseNative } from '../fuse/fuse-native-driver.js';
+import { openSession, type Session } from '../fuse/session.js';
+import { SiteServer } from './site-server.js';
+import type { SiteThreadData, ToSite } from './thread-protocol.js';
+
+const data = workerData as SiteThreadData;
+const port = parentPort!;
+const SLICE_MS = 2;
+
+function serveKernel(site: SiteServer): void {
+  const { config } = data;
+  const session = openSession({
+    fileSystem: site.volume,
+    mountpoint: config.mountpoint,
+    options: config.mountOptions,
+    source: config.volume,
+    log: site.log,
+  });
+  site.attach(session.kernelCache, {
+    drain: () => session.drain(),
+    resume: (ids) => session.resume(ids),
+    fail: (ids) => session.fail(ids, 'EIO'),
+    requestCounts: () => session.requestCounts(),
+    get cachesSettled() {
+      return session.cachesSettled;
+    },
+  });
+  site.post({ type: 'ready', wakeFd: session.wakeFd, replayed: site.volume.replayedRecords });
+  const how = runSession(site, session);
+  site.close();
+  session.close();
+  site.post({ type: 'ended', error: how === 'unmounted' ? null : 'the session was stopped' });
+}
+
+function runSession(site: SiteServer, session: Session): 'unmounted' | 'stopped' {
+  return session.run({
+    onWake: () => site.takeMessages(),
+    background: (deadlineMs) => site.background(deadlineMs),
+    nextTimeoutMs: () => site.nextTimeoutMs,
+    onAbsent: (ids) => site.post({ type: 'needed', ids }),
+    stop: false,
+  });
+}
+
+/** Messages by events, background work by timers. */
+function serveEventLoop(site: SiteServer): void {
+  let scheduled = false;
+  const schedule = (delayMs: number): void => {
+    if (scheduled || site.stopped) return;
+    scheduled = true;
+    const run = (): void => {
+      scheduled = false;
+      if (site.stopped) return;
+      if (site.background(performance.now() + SLICE_MS)) schedule(0);
+      else if (site.nextTimeoutMs >= 0) schedule(site.nextTimeoutMs);
+    };
+    if (delayMs === 0) setImmediate(run);
+    else setTimeout(run, delayMs).unref();
+  };
+  port.on('message', (message: ToSite) => {
+    site.take(message);
+    if (site.stopped) port.close();
+    else schedule(0);
+  });
+}
+
+async function start(): Promise<void> {
+  const site = new SiteServer(data, port);
+  if (data.mount && data.config.driver === 'kernel') {
+    serveKernel(site);
+    return;
+  }
+  serveEventLoop(site);
+  if (data.mount) {
+    await startFuseNative({
+      fileSystem: site.volume,
+      mountpoint: data.config.mountpoint,
+      options: data.config.mountOptions,
+      source: data.config.volume,
+      log: site.log,
+    });
+  }
+  site.post({ type: 'ready', wakeFd: null, replayed: site.volume.replayedRecords });
+}
+
+start().catch((error: unknown) => {
+  port.postMessage({ type: 'ended', error: (error as Error).message });
+});

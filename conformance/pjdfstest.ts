@@ -1,0 +1,239 @@
+#!/usr/bin/env node
+// pjdfstest.ts — `make conformance PJDFSTEST=DIR`: the POSIX conformance suite on a fresh volume, and on a local directory beside it.
+// The suite (https://github.com/pjd/pjdfstest) is the user's own, built; this runs its tests/**/*.t as root and reads their TAP. The
+// local run tells what the suite expects that this machine's kernel does not do: only differences from it are ours.
+// Exit code 0: every assertion passes; 1: some fail; 2: wrong usage.
+
+import { accessSync, chmodSync, constants, mkdirSync, readdirSync, realpathSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Cluster } from '../scripts/sites/cluster.js';
+import { run } from '../scripts/sites/command.js';
+import { filesystemType } from '../scripts/sites/mounts.js';
+import { textTable } from '../scripts/sites/text-table.js';
+import { parseTap, type TapFailure } from './tap-output.js';
+
+const USAGE = `usage: pjdfstest SUITE [--dir DIR] [--only FOLDER[/NN]]… [--no-local] [--json]
+  SUITE         a built pjdfstest tree: the program pjdfstest and the folder tests
+  --dir DIR     test this directory instead of a fresh volume
+  --only PART   only test files whose path contains PART, e.g. rename or chmod/00
+  --no-local    do not run on a local directory for comparison
+  --json        print one JSON object instead of tables`;
+
+const FILE_TIMEOUT_MS = 5 * 60_000;
+
+interface FileResult {
+  /** Relative to tests/, e.g. `rename/00.t`. */
+  readonly file: string;
+  readonly assertions: number;
+  readonly failed: readonly TapFailure[];
+  readonly seconds: number;
+}
+
+interface Comparison {
+  readonly file: string;
+  readonly mount: FileResult;
+  readonly local: FileResult | null;
+}
+
+class UsageError extends Error {}
+
+async function main(): Promise<number> {
+  let options;
+  try {
+    options = readOptions();
+  } catch (error) {
+    const known = error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
+    if (!known) throw error;
+    console.error(`${(error as Error).message}\n${USAGE}`);
+    return 2;
+  }
+  if (options === null) {
+    console.log(USAGE);
+    return 0;
+  }
+  const cluster = new Cluster('weft-pjdfstest');
+  try {
+    let tested = options.dir;
+    if (tested === null) {
+      // The suite changes to other users.
+      const site = cluster.addSite('conformance', ['allow_other']);
+      await site.create('conformance');
+      tested = site.mountpoint;
+    }
+    const workplace = join(realpathSync(tested), `pjdfstest.${process.pid}`);
+    mkdirSync(workplace);
+    chmodSync(workplace, 0o755);
+    try {
+      const local = options.local ? cluster.scratch('local') : null;
+      const comparisons = await runSuite(options.suite, options.files, workplace, local);
+      if (options.json) console.log(JSON.stringify(comparisons, null, 1));
+      else report(comparisons, filesystemType(workplace), local && filesystemType(local));
+      return comparisons.some(({ mount }) => mount.failed.length > 0) ? 1 : 0;
+    } finally {
+      await rm(workplace, { recursive: true, force: true });
+    }
+  } catch (error) {
+    console.error((error as Error).message);
+    return 1;
+  } finally {
+    await cluster.close();
+  }
+}
+
+interface Options {
+  readonly suite: string;
+  /** Test files relative to tests/. */
+  readonly files: readonly string[];
+  readonly dir: string | null;
+  readonly local: boolean;
+  readonly json: boolean;
+}
+
+/** Null: only help is wanted. */
+function readOptions(): Options | null {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      dir: { type: 'string' },
+      only: { type: 'string', multiple: true },
+      'no-local': { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  if (values.help) return null;
+  const [given, ...more] = positionals;
+  if (more.length > 0) throw new UsageError(`one suite at a time, not also ${more.join(' ')}`);
+  if (given === undefined || given === '') {
+    throw new UsageError('no suite: say where a built pjdfstest is, e.g. make conformance PJDFSTEST=../pjdfstest');
+  }
+  if (process.getuid?.() !== 0) throw new UsageError('the suite makes devices and changes users: run it as root');
+  let suite: string;
+  try {
+    suite = realpathSync(given);
+    accessSync(join(suite, 'pjdfstest'), constants.X_OK);
+    accessSync(join(suite, 'tests'));
+  } catch {
+    throw new UsageError(
+      `${given} holds no built pjdfstest: fetch https://github.com/pjd/pjdfstest, and there run autoreconf -ifs && ./configure && make pjdfstest`,
+    );
+  }
+  const files = readdirSync(join(suite, 'tests'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.t') && (!values.only || values.only.some((part) => file.includes(part))))
+    .toSorted();
+  if (files.length === 0)
+    throw new UsageError(`no test file in ${suite}/tests is named like ${values.only?.join(', ')}`);
+  return { suite, files, dir: values.dir ?? null, local: !values['no-local'], json: values.json };
+}
+
+/** File by file, the mount and the local directory in turn, so that both see the same machine. */
+async function runSuite(
+  suite: string,
+  files: readonly string[],
+  mount: string,
+  local: string | null,
+): Promise<Comparison[]> {
+  const comparisons: Comparison[] = [];
+  for (const file of files) {
+    const localResult = local === null ? null : await runFile(suite, file, local);
+    const mountResult = await runFile(suite, file, mount);
+    comparisons.push({ file, mount: mountResult, local: localResult });
+    if (mountResult.failed.length > 0) {
+      console.error(`${file}: ${mountResult.failed.length} of ${mountResult.assertions} fail`);
+    }
+  }
+  return comparisons;
+}
+
+async function runFile(suite: string, file: string, parent: string): Promise<FileResult> {
+  const directory = join(parent, file.replaceAll('/', '-').replace(/\.t$/, ''));
+  mkdirSync(directory);
+  // Tests enter the directory as other users.
+  chmodSync(directory, 0o755);
+  const started = performance.now();
+  try {
+    const result = await run('sh', [join(suite, 'tests', file)], { cwd: directory, timeoutMs: FILE_TIMEOUT_MS });
+    const tap = parseTap(result.stdout);
+    const failed = [...tap.failed];
+    if (tap.planned === null) {
+      failed.push({ number: 0, message: `no plan; exit code ${result.code}: ${result.stderr.trim().slice(-300)}` });
+    }
+    return {
+      file,
+      assertions: tap.passed.length + failed.length,
+      failed,
+      seconds: (performance.now() - started) / 1000,
+    };
+  } catch (error) {
+    const failure = { number: 0, message: (error as Error).message.trim() };
+    return { file, assertions: 1, failed: [failure], seconds: (performance.now() - started) / 1000 };
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+function report(comparisons: readonly Comparison[], mountType: string, localType: string | null): void {
+  const folders = [...new Set(comparisons.map(({ file }) => folderOf(file)))];
+  const rows = folders.map((folder) =>
+    row(
+      folder,
+      comparisons.filter(({ file }) => folderOf(file) === folder),
+    ),
+  );
+  rows.push(row('total', comparisons));
+  const heading = ['FOLDER', 'FILES', 'ASSERTIONS', 'FAILED', 'SECONDS'];
+  if (localType !== null) heading.push('FAILED LOCALLY', 'LOCAL SECONDS', 'TIME RATIO');
+  console.log(`${mountType}${localType === null ? '' : ` against ${localType}`}\n`);
+  console.log(textTable(heading, rows, 1));
+  for (const { file, mount, local } of comparisons) {
+    for (const { number, message } of mount.failed) {
+      const also = local?.failed.some((failure) => failure.number === number) ? ' (fails locally too)' : '';
+      console.log(`\nnot ok: ${file} ${number}${also}\n    ${message}`);
+    }
+    if (local === null) continue;
+    const failsHere = new Set(mount.failed.map(({ number }) => number));
+    for (const { number, message } of local.failed) {
+      if (!failsHere.has(number)) console.log(`\nfails only locally: ${file} ${number}\n    ${message}`);
+    }
+  }
+  const failures = comparisons.reduce((sum, { mount }) => sum + mount.failed.length, 0);
+  const ours = comparisons.reduce((sum, { mount, local }) => {
+    const localNumbers = new Set(local?.failed.map(({ number }) => number));
+    return sum + mount.failed.filter(({ number }) => !localNumbers.has(number)).length;
+  }, 0);
+  const total = comparisons.reduce((sum, { mount }) => sum + mount.assertions, 0);
+  console.log(
+    `\n${total - failures} of ${total} assertions pass; ${failures} fail, ${ours} of them not on ${localType ?? 'the local directory, which was not tried'}`,
+  );
+}
+
+/** The system call that a file tests. */
+function folderOf(file: string): string {
+  return file.split('/')[0]!;
+}
+
+function row(name: string, part: readonly Comparison[]): string[] {
+  const sum = (of: (comparison: Comparison) => number): number =>
+    part.reduce((total, comparison) => total + of(comparison), 0);
+  const seconds = sum(({ mount }) => mount.seconds);
+  const cells = [
+    name,
+    String(part.length),
+    String(sum(({ mount }) => mount.assertions)),
+    String(sum(({ mount }) => mount.failed.length)),
+    seconds.toFixed(1),
+  ];
+  if (part.every(({ local }) => local !== null)) {
+    const localSeconds = sum(({ local }) => local!.seconds);
+    cells.push(
+      String(sum(({ local }) => local!.failed.length)),
+      localSeconds.toFixed(1),
+      (seconds / localSeconds).toFixed(2),
+    );
+  }
+  return cells;
+}
+
+process.exitCode = await main();

@@ -4,10 +4,11 @@
 
 import { isDirectory, attributesOf, typeOf, xattrNames, xattrOf } from './fields.js';
 import { VOLUME_INO } from './ids.js';
-import type { ActorTable, Name } from './ids.js';
+import type { ActorTable, Ino, LinkId, Name } from './ids.js';
 import type { Entry, Inode } from './inode.js';
 import { compareClaimants, fileClaims } from './placement.js';
 import type { Claimant } from './placement.js';
+import { compareEntries } from './register.js';
 import { NAME_MAX } from './register-schema.js';
 import type { TreeStore } from './tree-store.js';
 
@@ -140,7 +141,10 @@ export function contest(claimants: readonly Claimant[], store: TreeStore, actors
 
 /** Something that must be shown under a suffixed name. */
 export interface Suffixed {
+  readonly ino: Ino;
+  readonly link: LinkId;
   readonly base: Name;
+  /** The write that lost. */
   readonly entry: Entry;
 }
 
@@ -151,12 +155,11 @@ export interface Suffixed {
 export function nameLosers<T extends Suffixed>(
   losers: readonly T[],
   isClaimed: (name: Name) => boolean,
-  compare: (a: T, b: T) => number,
   sites: SiteNames,
   actors: ActorTable,
 ): Map<Name, T> {
   const named = new Map<Name, T>();
-  let unnamed = losers.toSorted(compare);
+  let unnamed = losers.toSorted((a, b) => compareEntries(b.entry, a.entry, actors) || a.ino - b.ino || a.link - b.link);
   for (let round = 1; unnamed.length > 0; round++) {
     const next: T[] = [];
     for (const loser of unnamed) {

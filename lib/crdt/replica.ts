@@ -1,9 +1,23 @@
 // replica.ts — the sole mutator of replicated state: applies register writes and keeps the visible tree equal to their projection.
+// Invariant: after apply() the tree equals projection.ts's view of all registers, whatever the order, batching or duplication of
+// causally delivered writes. What is uncontested is shown at once, at the cost of the names it touches; the rest is left to
+// projector.ts, once per batch. Total: conflicts are data, not errors.
 
-import type { ActorTable, Ino, Name } from './ids.js';
-import type { TreeStore } from './tree-store.js';
+import type { DirectoryTree } from './directory-tree.js';
+import { DIRECTORY_DIRENT_TYPE, LINK_PREFIX, direntType, isDirectory, memoOf } from './fields.js';
+import { parseBorn, timeOfStamp, typeOf } from './fields.js';
+import { FIRST_LINK, ROOT_INO, VOLUME_INO } from './ids.js';
+import type { ActorTable, Ino, Name, OpId } from './ids.js';
+import { Inode } from './inode.js';
+import type { Entry } from './inode.js';
 import type { Value } from './change.js';
-import type { OpId } from './ids.js';
+import { SUFFIX_MARK } from './names.js';
+import { directoryPlacement, isPlacedFile } from './placement.js';
+import type { Claimant } from './placement.js';
+import { Projector } from './projector.js';
+import { writeRegister } from './register.js';
+import { TreeEditor } from './tree-editor.js';
+import type { TreeStore } from './tree-store.js';
 
 /** One register write, identified. Local writes carry the stamp of the commit that is open. */
 export interface RegisterWrite {
@@ -30,11 +44,215 @@ export type ViewChange =
   /** Attributes of the inode changed; `content` when its bytes did. */
   | { readonly kind: 'inode'; readonly ino: Ino; readonly content: boolean };
 
-export declare class Replica {
-  constructor(store: TreeStore, actors: ActorTable);
+const NO_CLAIMS: readonly Claimant[] = [];
+
+export class Replica {
+  readonly #store: TreeStore;
+  readonly #actors: ActorTable;
+  readonly #editor: TreeEditor;
+  readonly #tree: DirectoryTree;
+  readonly #projector: Projector;
+  #sitesChanged = false;
+
+  constructor(store: TreeStore, actors: ActorTable) {
+    this.#store = store;
+    this.#actors = actors;
+    this.#editor = new TreeEditor(store);
+    this.#projector = new Projector(store, actors, this.#editor);
+    this.#tree = this.#projector.tree;
+  }
+
   /**
    * Applies a batch of writes, then brings the tree up to date once for all of them. Total: conflicts are data, and a batch whose
    * parents came before it never throws. A write whose op is already in the register is a no-op (duplicate delivery).
    */
-  apply(writes: readonly RegisterWrite[]): ViewChange[];
+  apply(writes: readonly RegisterWrite[]): ViewChange[] {
+    for (const write of writes) this.#write(write);
+    this.#projector.project(this.#sitesChanged);
+    this.#sitesChanged = false;
+    return this.#editor.finish();
+  }
+
+  #write(write: RegisterWrite): void {
+    const { ino, field } = write;
+    const known = this.#store.inode(ino);
+    const inode = known ?? new Inode(ino, new Map(), 0, timeOfStamp(write.stamp), timeOfStamp(write.stamp));
+    const before = inode.registers.get(field);
+    const after = writeRegister(before, write, this.#actors);
+    if (after === before) return;
+    if (known) this.#store.touch(inode);
+    else this.#store.insert(inode);
+
+    if (ino === VOLUME_INO) {
+      inode.registers.set(field, after);
+      this.#sitesChanged = true;
+      return;
+    }
+    // ctime is at least as late as every change seen.
+    if (write.stamp > inode.ctime.s * 1e6 + inode.ctime.ns / 1000) inode.ctime = timeOfStamp(write.stamp);
+    if (field.startsWith(LINK_PREFIX) || field === 'into' || field === 'born') {
+      this.#writePlacement(inode, field, after);
+    } else if (field === 'head') {
+      this.#writeHead(inode, before, after);
+    } else {
+      inode.registers.set(field, after);
+      memoOf(inode).attributes = undefined;
+      this.#editor.noteInode(ino, false);
+      if (!isDirectory(inode)) this.#recheckContests(inode);
+    }
+  }
+
+  #writePlacement(inode: Inode, field: string, after: readonly Entry[]): void {
+    const { ino } = inode;
+    const { affected } = this.#projector;
+    const isAffected = ino === ROOT_INO || affected.has(ino);
+    const claims = isAffected ? NO_CLAIMS : this.#tree.claims(inode);
+    const parent = isAffected ? undefined : this.#tree.parent(inode);
+    inode.registers.set(field, after);
+    memoOf(inode).placement = undefined;
+    this.#editor.noteInode(ino, false);
+    if (field === 'born') this.#bear(inode);
+    if (!isAffected && !this.#place(inode, claims, parent)) affected.add(ino, { claims, parent });
+  }
+
+  #bear(inode: Inode): void {
+    memoOf(inode).attributes = undefined;
+    inode.atime = parseBorn(inode.registers.get('born')![0]!.value).btime;
+    if (inode.ino === ROOT_INO) inode.nlink = Math.max(inode.nlink, 2);
+    // A conflict copy became a file of its own: its source shows that version no more.
+    const source = this.#store.inode(this.#store.copy(inode.ino)?.source ?? VOLUME_INO);
+    if (source && source.ino !== VOLUME_INO) this.#affect(source);
+  }
+
+  /** Leaves an inode whose placement did not change to the projector. */
+  #affect(inode: Inode): void {
+    this.#projector.affected.add(inode.ino, { claims: this.#tree.claims(inode), parent: this.#tree.parent(inode) });
+  }
+
+  #writeHead(inode: Inode, before: readonly Entry[] | undefined, after: readonly Entry[]): void {
+    const claims = this.#tree.claims(inode);
+    inode.registers.set('head', after);
+    const memo = memoOf(inode);
+    memo.attributes = undefined;
+    if (!isDirectory(inode) && !isPlacedFile(inode, this.#actors)) memo.placement = undefined;
+    this.#editor.noteInode(inode.ino, manifestIn(before?.[0]) !== manifestIn(after[0]));
+    if (isDirectory(inode)) return;
+    const claimsNow = this.#tree.claims(inode);
+    const isConflict = after.length > 1 || (before !== undefined && before.length > 1);
+    if (claims.length === 0 && claimsNow.length === 0) return;
+    if (isConflict || claims !== claimsNow) {
+      this.#projector.affected.add(inode.ino, { claims, parent: undefined });
+    } else {
+      this.#recheckContests(inode);
+    }
+  }
+
+  /** What is hidden behind an equal file, or has one behind it, may be equal no more; its copies look like it. */
+  #recheckContests(inode: Inode): void {
+    const claims = this.#tree.claims(inode);
+    for (const { parent, name } of claims) {
+      if (this.#store.claims(this.#tree.home(parent), name).length === 0) continue;
+      this.#affect(inode);
+      break;
+    }
+    if ((inode.registers.get('head')?.length ?? 0) < 2) return;
+    for (const copy of this.#store.copiesOf(inode.ino)) this.#editor.noteInode(copy, false);
+  }
+
+  /**
+   * Shows at once what is uncontested before and after.
+   * @param before its claims in the tree
+   * @param parent of a directory: where it was
+   * @returns false, with the tree untouched, when the projector must decide
+   */
+  #place(inode: Inode, before: readonly Claimant[], parent: Ino | undefined): boolean {
+    if (isDirectory(inode)) return this.#placeDirectory(inode, before[0], parent);
+    const after = this.#tree.claims(inode);
+    if ((inode.registers.get('head')?.length ?? 0) > 1) return before.length === 0 && after.length === 0;
+    for (const claim of before) {
+      const kept = after.find((other) => isSamePlace(claim, other));
+      if (kept ? !this.#isUncontested(claim) || !isPlain(kept) : !this.#isRemovable(claim)) return false;
+    }
+    for (const claim of after) {
+      if (!before.some((other) => isSamePlace(claim, other)) && !this.#isFree(claim)) return false;
+    }
+    let links = 0;
+    for (const claim of before) {
+      if (after.some((other) => isSamePlace(claim, other))) continue;
+      this.#editor.deleteDirent(this.#store.lookup(this.#tree.home(claim.parent), claim.name)!);
+      links--;
+    }
+    const type = typeOf(inode);
+    for (const { ino, link, parent: directory, name } of after) {
+      if (before.some((other) => other.link === link && other.parent === directory && other.name === name)) continue;
+      const dirent = { parent: this.#tree.home(directory), name, ino, link, type: direntType(type!) };
+      this.#editor.setDirent(dirent, undefined);
+      links++;
+    }
+    if (links !== 0) this.#editor.addLinks(inode, links);
+    return true;
+  }
+
+  #placeDirectory(inode: Inode, before: Claimant | undefined, oldParent: Ino | undefined): boolean {
+    const { ino, registers } = inode;
+    const store = this.#store;
+    if (store.deferred().size > 0 || registers.has('into') || (before && !isPlain(before))) return false;
+    if (store.alias(ino) !== undefined || store.aliasesOf(ino).length > 0) return false;
+    const placement = directoryPlacement(inode);
+    const { parent, name } = placement.candidates[0]!;
+    if (placement.contended || (parent !== oldParent && this.#tree.mayDescendFrom(parent, ino))) return false;
+    const after = placement.placed ? this.#tree.claim(inode)! : undefined;
+    if (!before && !after) return true;
+    if (before && after && isSamePlace(before, after)) return this.#isUncontested(before);
+    if (before && !this.#isRemovable(before)) return false;
+    if (after ? !this.#isFree(after) : store.hasEntries(ino)) return false;
+    if (before) this.#editor.deleteDirent(store.lookup(this.#tree.home(before.parent), before.name)!);
+    if (after) {
+      const dirent = { parent: this.#tree.home(parent), name, ino, link: FIRST_LINK, type: DIRECTORY_DIRENT_TYPE };
+      this.#editor.setDirent(dirent, undefined);
+    }
+    this.#editor.settleDirectories();
+    return true;
+  }
+
+  /** Whether nobody else claims this name, and no suffixed name depends on it. */
+  #isUncontested({ parent, name }: Claimant): boolean {
+    const home = this.#tree.home(parent);
+    if (this.#store.claims(home, name).length > 0) return false;
+    return !name.includes(SUFFIX_MARK) || this.#store.contestedNames(home).length === 0;
+  }
+
+  /** Whether this claim can leave the tree with no other effect. */
+  #isRemovable(claim: Claimant): boolean {
+    if (!isPlain(claim) || !this.#isUncontested(claim)) return false;
+    const home = this.#tree.home(claim.parent);
+    const directory = this.#store.inode(home);
+    // A removed directory may live by what it holds.
+    if (!directory || (home !== ROOT_INO && !(isDirectory(directory) && directoryPlacement(directory).placed)))
+      return false;
+    const dirent = this.#store.lookup(home, claim.name);
+    return dirent?.ino === claim.ino && dirent.link === claim.link;
+  }
+
+  /** Whether this claim can enter the tree with no other effect: its directory is shown, its name is free. */
+  #isFree(claim: Claimant): boolean {
+    if (!isPlain(claim)) return false;
+    const home = this.#tree.home(claim.parent);
+    const directory = this.#store.inode(home);
+    if (!directory || directory.nlink === 0 || !isDirectory(directory)) return false;
+    return this.#isUncontested(claim) && this.#store.lookup(home, claim.name) === undefined;
+  }
+}
+
+/** The manifest id at the start of a head's value. */
+function manifestIn(head: Entry | undefined): string | undefined {
+  return head && String(head.value).slice(0, 64);
+}
+
+function isPlain(claim: Claimant): boolean {
+  return !claim.revived && !claim.contended;
+}
+
+function isSamePlace(a: Claimant, b: Claimant): boolean {
+  return a.link === b.link && a.parent === b.parent && a.name === b.name;
 }

@@ -1,40 +1,25 @@
-// syncer.ts — this site's links: listens, dials, and keeps one connection per peer alive.
+// syncer.ts — this site's links: listens, dials, lets peers in or turns them away, and keeps one connection per peer alive.
+// Which links there are is the users' choice, and any graph will do: changes and objects find their way through it. What is said
+// on a link is site-exchange.ts's business; who is who is roster.ts's.
 
-import type { EventEmitter } from 'node:events';
-import type { SiteId } from '../crdt/ids.js';
-import type { VersionVector } from '../crdt/change.js';
+import { EventEmitter } from 'node:events';
+import { announcedAddress, formatAddress, parseAddress } from './address.js';
+import type { Connection, Ending, Refusal } from './connection.js';
+import { DialTarget, PAUSED_RETRY_MS } from './dial-target.js';
+import { dial } from './dialer.js';
+import { formatInvite } from './invite.js';
+import { answerGuest, newInvite } from './join.js';
+import type { Link } from './link.js';
+import { Listener } from './listener.js';
+import type { Hello } from './message.js';
+import { Peer } from './peer.js';
+import type { KnownPeer } from './peer.js';
 import type { InviteStore, SyncClock, SyncLog, SyncRandom, SyncStore } from './ports.js';
-
-export type PeerState = 'connected' | 'paused' | 'unreachable';
-
-/** What `weft status` shows of a peer. */
-export interface PeerStatus {
-  /** The site's name; its address until it was met. */
-  readonly site: string;
-  readonly siteId: SiteId | null;
-  /** HOST:PORT that it listens on, or that is dialled. */
-  readonly address: string | null;
-  readonly state: PeerState;
-  /** Commits that the peer has and this site lacks, as far as known; and the reverse. */
-  readonly behindCommits: number;
-  readonly aheadCommits: number;
-  readonly aheadBytes: number;
-  /** Objects that the peer is waiting for. */
-  readonly missingObjects: number;
-  readonly lastError: string | null;
-  readonly rttMs: number | null;
-}
-
-/** What is worth keeping of a peer across restarts: {@link Syncer.known}. */
-export interface KnownPeer {
-  readonly siteId: SiteId;
-  readonly site: string;
-  /** HOST:PORT where it listens, as it said itself; null when it did not. */
-  readonly address: string | null;
-  readonly paused: boolean;
-  /** What it acknowledged as durable. */
-  readonly vector: VersionVector;
-}
+import { Roster } from './roster.js';
+import type { PeerStatus } from './roster.js';
+import { SiteExchange } from './site-exchange.js';
+import type { Identity } from './tls-psk.js';
+import type { SiteId } from '../crdt/ids.js';
 
 export interface SyncerOptions {
   readonly store: SyncStore;
@@ -51,38 +36,396 @@ export interface SyncerOptions {
   readonly advertise?: string;
   /** HOST:PORT of the peers to dial. */
   readonly dial: readonly string[];
-  /** Peers met before, as known() gave them. */
+  /** Peers met before, as known() gave them: shown again, kept paused, and dialled once, since usually it may be they who dial. */
   readonly known?: readonly KnownPeer[];
 }
 
-/** Emits 'changed' (at most once per turn of the event loop) when peers() or settled() may answer otherwise than before. */
-export declare class Syncer extends EventEmitter<{ changed: [] }> {
-  constructor(options: SyncerOptions);
-  /** Listens and starts to dial. Resolves to the HOST:PORT listened on; rejects, naming the remedy, when the port is in use. */
-  start(): Promise<string>;
-  /** Tells peers that this site goes and closes all links. */
-  stop(): Promise<void>;
-  /** The store's vector() or missing() changed. Cheap; call it at once. */
-  advanced(): void;
+/** What a connection runs over. */
+interface Route {
+  readonly link: Link;
+  /** null: the peer dialled. */
+  readonly target: DialTarget | null;
+  readonly cancelDeadline: () => void;
+  readySinceMs: number | null;
+}
 
-  peers(): PeerStatus[];
+const HELLO_WITHIN_MS = 5000;
+const TICK_MS = 1000;
+/** An address whose link lasted this long is dialled again at once; one whose link broke sooner has to wait, like one that failed. */
+const LASTING_LINK_MS = 5000;
+
+/** Emits 'changed' (at most once per turn of the event loop) when peers() or settled() may answer otherwise than before. */
+export class Syncer extends EventEmitter<{ changed: [] }> {
+  private readonly store: SyncStore;
+  private readonly clock: SyncClock;
+  private readonly exchange: SiteExchange;
+  private readonly listener: Listener;
+  private readonly roster: Roster;
+  private readonly instance: string;
+  private readonly routes = new Map<Connection, Route>();
+  /** Sites that were removed while not linked, and are to be told so. */
+  private readonly removed = new Set<SiteId>();
+  private readonly waiters = new Set<() => void>();
+  private address = '';
+  private running = false;
+  private changeDue = false;
+  private cancelTick: () => void = () => {};
+
+  constructor(private readonly options: SyncerOptions) {
+    super();
+    const { store, clock, random, log } = options;
+    if (options.volumeKey.length !== 32)
+      throw new RangeError(`a volume key has 32 bytes, not ${options.volumeKey.length}`);
+    this.store = store;
+    this.clock = clock;
+    this.instance = Buffer.from(random.bytes(8)).toString('hex');
+    this.roster = new Roster(store);
+    this.exchange = new SiteExchange(store, log, {
+      admit: (connection, hello) => this.admit(connection, hello),
+      ready: (connection) => this.ready(connection),
+      closed: (connection, ending) => this.closed(connection, ending),
+      changed: () => this.changed(),
+    });
+    this.listener = new Listener({
+      clock,
+      log,
+      keyOf: (identity) => this.keyOf(identity),
+      accept: (link, identity, from) => this.accept(link, identity, from),
+    });
+    for (const known of options.known ?? []) this.roster.peers.set(known.siteId, Peer.from(known));
+    for (const address of options.dial) this.targetAt(formatAddress(parseAddress(address)), true);
+  }
+
+  /** Listens and starts to dial. Resolves to the HOST:PORT listened on; rejects, naming the remedy, when the port is in use. */
+  async start(): Promise<string> {
+    this.address = await this.listener.listen(this.options.listen);
+    this.running = true;
+    this.tick();
+    this.pursueAll();
+    return this.address;
+  }
+
+  /** Tells peers that this site goes, and closes all links. */
+  async stop(): Promise<void> {
+    this.running = false;
+    this.cancelTick();
+    for (const target of this.roster.targets) target.rest();
+    for (const connection of this.exchange.connections()) {
+      connection.leave('stopping', `site ${this.quotedName()} was shut down`);
+    }
+    await this.listener.close();
+  }
+
+  /** The store's vector() or missing() changed. Cheap; call it at once. */
+  advanced(): void {
+    this.exchange.advanced();
+  }
+
+  peers(): PeerStatus[] {
+    return this.roster.statuses(({ connection }) => (connection && this.routes.get(connection)?.link.rttMs) ?? null);
+  }
+
   /** Whether every connected peer has durably what this site has, and the reverse. False while a first attempt to connect is under way. */
-  settled(): boolean;
-  /** Has every connected peer commit what it holds, then waits until settled(). False when `timeoutMs` passed first. */
-  waitSettled(timeoutMs: number): Promise<boolean>;
+  settled(): boolean {
+    if (this.roster.targets.some((target) => target.undecided)) return false;
+    const here = this.exchange.here();
+    return this.exchange.connections().every((connection) => connection.session.settled(here));
+  }
+
+  /** Has this site and every connected peer commit what they hold, then waits until settled(). False when `timeoutMs` passed first. */
+  async waitSettled(timeoutMs: number): Promise<boolean> {
+    const deadlineMs = this.clock.now() + timeoutMs;
+    await this.store.flush();
+    return new Promise((resolve) => {
+      const end = (settled: boolean): void => {
+        cancelTimer();
+        this.waiters.delete(check);
+        resolve(settled);
+      };
+      const check = (): void => {
+        const asking = this.exchange.connections().some(({ session }) => session.barrierPending);
+        if (!asking && this.settled()) end(true);
+      };
+      const cancelTimer = this.clock.setTimer(deadlineMs - this.clock.now(), () => end(false));
+      this.waiters.add(check);
+      for (const connection of this.exchange.connections()) {
+        if (connection.session.ready) connection.step({ on: 'barrier' });
+      }
+      check();
+    });
+  }
 
   /** Cuts the link to a peer (site name, site id or address), or with null every link, and refuses it until resume. Throws on an unknown peer. */
-  pause(peer: string | null): void;
-  resume(peer: string | null): void;
-  /** Dials a further peer, now and until removed: HOST:PORT, or the name of a site that a peer told of. */
-  add(address: string): void;
-  /** Cuts the link to a peer and forgets it; the peer stops dialling this site as well. */
-  remove(peer: string): void;
+  pause(peer: string | null): void {
+    if (peer === null) this.roster.allPaused = true;
+    else this.roster.find(peer).paused = true;
+    for (const target of this.roster.targets) if (!this.roster.mayDial(target)) target.rest();
+    for (const paused of this.roster.peers.values()) {
+      if (this.roster.isPaused(paused)) paused.connection?.leave('paused', this.pausedReason());
+    }
+    this.changed();
+  }
+
+  resume(peer: string | null): void {
+    const { roster } = this;
+    const everyone = [...roster.peers.values(), ...roster.targets];
+    const resumed = peer === null ? everyone : [roster.find(peer)];
+    // Resuming one when all are paused leaves the others paused.
+    if (roster.allPaused) for (const entry of everyone) entry.paused = true;
+    roster.allPaused = false;
+    for (const entry of resumed) {
+      entry.paused = false;
+      if (entry instanceof Peer) for (const target of roster.targetsOf(entry)) target.paused = false;
+    }
+    this.pursueAll();
+    this.changed();
+  }
+
+  /** Dials a further peer, now and until removed: HOST:PORT, or the name of a site that was met or that a peer told of. */
+  add(peer: string): void {
+    const address = formatAddress(parseAddress(this.roster.addressMeant(peer)));
+    if (address === this.address) throw new Error(`${address} is this site itself; name another one`);
+    const target = this.roster.targets.find((other) => other.address === address && other.lasting);
+    this.pursue(target ?? this.targetAt(address, true));
+    this.changed();
+  }
+
+  /** Cuts the link to a peer and forgets it; the peer stops dialling this site as well. To keep a peer out, pause it. */
+  remove(peer: string): void {
+    const found = this.roster.find(peer);
+    this.dropTargets((target) => target === found || (target.siteId !== null && target.siteId === found.siteId));
+    if (found instanceof Peer) {
+      this.roster.peers.delete(found.siteId);
+      if (found.connection) found.connection.leave('removed', this.removedReason());
+      else this.removed.add(found.siteId);
+    }
+    this.changed();
+  }
 
   /** The addresses dialled: what SyncerOptions.dial should be at the next start. */
-  dialled(): string[];
+  dialled(): string[] {
+    return this.roster.targets.filter((target) => target.lasting).map((target) => target.address);
+  }
+
   /** What SyncerOptions.known should be at the next start. */
-  known(): KnownPeer[];
+  known(): KnownPeer[] {
+    return [...this.roster.peers.values()].map((peer) => peer.known());
+  }
+
   /** A one-time invite, `weft://HOST:PORT/VOLUME#ID.SECRET`. */
-  invite(ttlMs: number): string;
+  invite(ttlMs: number): string {
+    const { random, invites, volumeName } = this.options;
+    const invite = newInvite(random, this.clock.wallMs() + ttlMs);
+    invites.create(invite);
+    return formatInvite({ address: this.announced(), volume: volumeName, id: invite.id, secret: invite.secret });
+  }
+
+  // Connections, from where they start to where they end.
+
+  private keyOf(identity: Identity): Uint8Array | null {
+    if (identity.kind === 'invite') return this.options.invites.find(identity.inviteId)?.secret ?? null;
+    return identity.volumeId === this.store.volumeId ? this.options.volumeKey : null;
+  }
+
+  private accept(link: Link, identity: Identity, from: string): void {
+    if (identity.kind === 'volume') return this.open(link, null, identity.siteId);
+    const { volumeName, volumeKey, invites, log } = this.options;
+    const { volumeId, siteId, siteName: site } = this.store;
+    answerGuest(link, identity.inviteId, {
+      clock: this.clock,
+      invites,
+      siteName: site,
+      grant: () => {
+        const peers = [{ siteId, site, address: this.announced() }, ...this.roster.introductions()];
+        return { type: 'join-grant', volumeId, volumeName, volumeKey, peers };
+      },
+      answered: (guest, refusal) =>
+        log.info({ guest, from, refusal }, refusal ? 'a guest was refused' : 'a guest joined'),
+    });
+  }
+
+  /** Starts an attempt to link to the target; gives what cancels the dialling. */
+  private attempt(target: DialTarget): () => void {
+    const { volumeId, siteId } = this.store;
+    const identity = { kind: 'volume', volumeId, siteId } as const;
+    return dial(
+      { clock: this.clock, address: target.address, identity, key: this.options.volumeKey },
+      {
+        opened: (link) => this.open(link, target, null),
+        failed: (reason) => {
+          this.options.log.debug({ address: target.address, reason }, 'dialling failed');
+          const peer = this.roster.peerAt(target);
+          if (peer) {
+            peer.lastError = reason;
+            peer.pausedByPeer = false;
+          }
+          this.failed(target, reason);
+          this.changed();
+        },
+      },
+    );
+  }
+
+  private open(link: Link, target: DialTarget | null, provedSiteId: SiteId | null): void {
+    const describe = { instance: this.instance, address: this.announced(), introductions: this.roster.introductions() };
+    const prepare = (connection: Connection): void => {
+      const cancelDeadline = this.clock.setTimer(HELLO_WITHIN_MS, () => {
+        connection.leave('protocol', `the other end of the link to site ${this.quotedName()} said no hello`);
+      });
+      this.routes.set(connection, { link, target, cancelDeadline, readySinceMs: null });
+      link.listen({
+        message: (message) => connection.receive(message),
+        drained: () => connection.drained(),
+        corrupt: (reason) =>
+          connection.leave('protocol', `site ${this.quotedName()} got bytes that are no message: ${reason}`),
+        closed: (reason) => connection.lost(reason),
+      });
+    };
+    const connection = this.exchange.connect(link, describe, provedSiteId, prepare);
+    if (!this.running) connection.leave('stopping', `site ${this.quotedName()} was shut down`);
+  }
+
+  private admit(connection: Connection, hello: Hello): Refusal | null {
+    const target = this.routes.get(connection)!.target;
+    if (this.removed.delete(hello.siteId) && target === null) return { code: 'removed', reason: this.removedReason() };
+    const peer = this.roster.meet(hello);
+    if (target) target.siteId = hello.siteId;
+    if (this.roster.isPaused(peer)) return { code: 'paused', reason: this.pausedReason() };
+    return peer.connection ? this.collapse(peer, peer.connection, connection, hello) : null;
+  }
+
+  /** Of two connections to one peer one is kept, and both ends choose the same: the later one, or the one that the lower site id dialled. */
+  private collapse(peer: Peer, older: Connection, newer: Connection, hello: Hello): Refusal | null {
+    const reason = `site ${this.quotedName()} and site ${JSON.stringify(peer.site)} are linked by another connection`;
+    if (older.peer.instance !== hello.instance) {
+      // Its process started anew, or there are two of them; should the older one still run, it is told.
+      older.leave(
+        'same-site',
+        `another site with the identity of site ${JSON.stringify(peer.site)} linked itself to site ${this.quotedName()}; if its state directory was copied, delete the copy and join again with a new invite`,
+      );
+      return null;
+    }
+    const newerIsOurs = this.routes.get(newer)!.target !== null;
+    const olderIsOurs = this.routes.get(older)!.target !== null;
+    const oursIsKept = this.store.siteId < peer.siteId;
+    if (newerIsOurs !== olderIsOurs && newerIsOurs !== oursIsKept) return { code: 'duplicate', reason };
+    older.leave('duplicate', reason);
+    return null;
+  }
+
+  private ready(connection: Connection): void {
+    const route = this.routes.get(connection)!;
+    route.cancelDeadline();
+    route.readySinceMs = this.clock.now();
+    const peer = this.roster.peers.get(connection.peer.siteId)!;
+    peer.linked(connection);
+    for (const target of this.roster.targetsOf(peer)) target.connected();
+    this.dropTargets((target) => target.siteId === peer.siteId && !target.lasting);
+    this.options.log.info({ site: peer.site, address: peer.address }, 'linked');
+    if (this.waiters.size > 0) connection.step({ on: 'barrier' });
+    this.changed();
+  }
+
+  private closed(connection: Connection, ending: Ending): void {
+    const route = this.routes.get(connection)!;
+    route.cancelDeadline();
+    this.routes.delete(connection);
+    const { hello } = connection.session;
+    const isPeer = hello?.volumeId === this.store.volumeId && hello.siteId !== this.store.siteId;
+    this.options.log.info(
+      { site: hello?.site, code: ending.code, by: ending.by, reason: ending.reason },
+      'link closed',
+    );
+    const peer = isPeer && !(ending.by === 'us' && ending.code === 'removed') ? this.roster.meet(hello) : undefined;
+    peer?.unlinked(connection, ending);
+    if (peer && ending.by === 'peer' && ending.code === 'removed') {
+      this.dropTargets((target) => target === route.target || target.siteId === peer.siteId);
+      return;
+    }
+    this.follow(route, peer, ending);
+  }
+
+  /** A link ended: what is to be dialled now? */
+  private follow({ target, readySinceMs }: Route, peer: Peer | undefined, ending: Ending): void {
+    const lasted = readySinceMs !== null && this.clock.now() - readySinceMs >= LASTING_LINK_MS;
+    if (target && this.roster.targets.includes(target)) {
+      if (lasted) this.pursue(target);
+      else this.failed(target, ending.reason, ending.code === 'paused' ? PAUSED_RETRY_MS : undefined);
+    } else if (peer && lasted) {
+      for (const other of this.roster.targetsOf(peer)) this.pursue(other);
+    } else if (peer) {
+      for (const other of this.roster.targetsOf(peer)) this.failed(other, ending.reason);
+    }
+  }
+
+  // What is dialled.
+
+  private targetAt(address: string, lasting: boolean): DialTarget {
+    const target = new DialTarget(address, lasting, this.clock, this.options.random, () => this.attempt(target));
+    this.roster.targets.push(target);
+    return target;
+  }
+
+  private dropTargets(drop: (target: DialTarget) => boolean): void {
+    for (const target of this.roster.targets.filter(drop)) target.rest();
+    this.roster.targets = this.roster.targets.filter((target) => !drop(target));
+  }
+
+  private pursue(target: DialTarget): void {
+    if (this.running && this.roster.mayDial(target)) target.pursue();
+  }
+
+  private pursueAll(): void {
+    for (const target of this.roster.targets) this.pursue(target);
+    for (const peer of this.roster.peers.values()) this.knock(peer);
+  }
+
+  /** Dials a peer once that is not dialled otherwise: it would come by itself, but maybe only after a long pause. */
+  private knock(peer: Peer): void {
+    if (!this.running || peer.address === null || peer.connection || this.roster.isPaused(peer)) return;
+    const dialled = (target: DialTarget): boolean => target.siteId === peer.siteId || target.address === peer.address;
+    if (this.roster.targets.some(dialled)) return;
+    const target = this.targetAt(peer.address, false);
+    target.siteId = peer.siteId;
+    this.pursue(target);
+  }
+
+  private failed(target: DialTarget, reason: string, longestPauseMs?: number): void {
+    if (!target.lasting) this.dropTargets((other) => other === target);
+    else if (this.running && this.roster.mayDial(target)) target.failed(reason, longestPauseMs);
+    else target.rest();
+  }
+
+  private tick(): void {
+    this.exchange.tick();
+    this.cancelTick = this.clock.setTimer(TICK_MS, () => this.tick());
+  }
+
+  private changed(): void {
+    if (this.changeDue) return;
+    this.changeDue = true;
+    setImmediate(() => {
+      this.changeDue = false;
+      for (const check of this.waiters) check();
+      this.emit('changed');
+    });
+  }
+
+  // What this site says of itself.
+
+  private announced(): string {
+    return this.options.advertise ?? announcedAddress(parseAddress(this.address));
+  }
+
+  private quotedName(): string {
+    return JSON.stringify(this.store.siteName);
+  }
+
+  private pausedReason(): string {
+    return `the link was paused at site ${this.quotedName()}; resume it there (weft link resume)`;
+  }
+
+  private removedReason(): string {
+    return `the link was removed at site ${this.quotedName()}; either site can restore it (weft link add)`;
+  }
 }

@@ -1,0 +1,81 @@
+// peer.ts — what this site knows of another one, linked or not.
+
+import type { Connection, Ending } from './connection.js';
+import type { Hello } from './message.js';
+import type { SiteId } from '../crdt/ids.js';
+import type { VersionVector } from '../crdt/change.js';
+
+/** What is worth keeping of a peer across restarts. */
+export interface KnownPeer {
+  readonly siteId: SiteId;
+  readonly site: string;
+  /** HOST:PORT where it listens, as it said itself; null when it did not. */
+  readonly address: string | null;
+  readonly paused: boolean;
+  /** What it acknowledged as durable. */
+  readonly vector: VersionVector;
+}
+
+export class Peer {
+  site: string;
+  address: string | null = null;
+  /** By a user of this site; and of the peer, as it said. */
+  paused = false;
+  pausedByPeer = false;
+  lastError: string | null = null;
+  /** The link in use. */
+  connection: Connection | null = null;
+  private lastVector: VersionVector = new Map();
+  private lastMissingCount = 0;
+
+  constructor(
+    readonly siteId: SiteId,
+    site: string,
+  ) {
+    this.site = site;
+  }
+
+  static from(known: KnownPeer): Peer {
+    const peer = new Peer(known.siteId, known.site);
+    peer.address = known.address;
+    peer.paused = known.paused;
+    peer.lastVector = known.vector;
+    return peer;
+  }
+
+  /** What it acknowledged as durable, now or when it was last linked. */
+  get vector(): VersionVector {
+    return this.connection?.session.acknowledged ?? this.lastVector;
+  }
+
+  get missingCount(): number {
+    return this.connection?.session.missingAtPeer ?? this.lastMissingCount;
+  }
+
+  meet(hello: Hello): void {
+    this.site = hello.site;
+    if (hello.address !== '') this.address = hello.address;
+  }
+
+  linked(connection: Connection): void {
+    this.connection = connection;
+    this.pausedByPeer = false;
+    this.lastError = null;
+  }
+
+  unlinked(connection: Connection, ending: Ending): void {
+    if (this.connection === connection) {
+      this.lastVector = this.vector;
+      this.lastMissingCount = this.missingCount;
+      this.connection = null;
+    }
+    if (ending.code === 'duplicate') return;
+    this.pausedByPeer = ending.by === 'peer' && ending.code === 'paused';
+    this.lastError = ending.reason;
+  }
+
+  known(): KnownPeer {
+    const { siteId, site, address, paused } = this;
+    return { siteId, site, address, paused, vector: new Map(this.vector) };
+  }
+}

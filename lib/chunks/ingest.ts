@@ -1,6 +1,13 @@
-// ingest.ts — turning working copies into versions, seen from the main thread: jobs, results, and the pool that runs them.
+// ingest.ts — turning working copies into versions, seen from the main thread: jobs, results, and the pool of threads.
+// Invariant: every job given to `run` is answered exactly once, in whatever order. A job that fails has left nothing that an
+// index names; running it again is always safe.
 
+import { Worker } from 'node:worker_threads';
+import { CorruptionError } from '../codec/bytes.js';
 import type { ObjectId } from '../crdt/ids.js';
+import { posixError } from '../errno.js';
+import type { ErrnoCode } from '../errno.js';
+import { AbsentObjects } from './absent-objects.js';
 import type { PackedObject } from './pack.js';
 
 /** A working copy to be turned into a version. Can be sent between threads. */
@@ -13,7 +20,7 @@ export interface IngestJob {
   readonly size: number;
   /** Encoded manifest of the version that it is based on; null: none. */
   readonly base: Uint8Array | null;
-  /** Start, end, start, end, … of what was changed since the base, below `size`, ascending. What lies past the base's end counts as changed. */
+  /** Start, end, start, end, … of what was changed since the base, ascending. What lies past the base's end counts as changed. */
   readonly changed: readonly number[];
 }
 
@@ -22,6 +29,115 @@ export interface IngestResult {
   readonly jobId: number;
   readonly manifestId: ObjectId;
   readonly manifest: Uint8Array;
-  /** What the site does not hold yet, the manifest included: for ObjectStore.adopt. */
+  /** What the site did not hold yet, the manifest included: for ObjectStore.adopt. */
   readonly objects: readonly PackedObject[];
+}
+
+/** How an error crosses from a worker to the pool. */
+export type IngestFailure = { readonly jobId: number; readonly message: string } & (
+  | { readonly failed: 'absent'; readonly ids: readonly ObjectId[] }
+  | { readonly failed: 'posix'; readonly code: ErrnoCode }
+  | { readonly failed: 'corrupt' | 'other' }
+);
+
+export interface IngestWorkerData {
+  readonly databasePath: string;
+  readonly objectsDirectory: string;
+}
+
+interface Waiting {
+  readonly job: IngestJob;
+  readonly resolve: (result: IngestResult) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Runner {
+  readonly worker: Worker;
+  running: Waiting | null;
+}
+
+const MAX_WORKERS = 2;
+
+/** Runs jobs on worker threads, which are started when first needed. For a thread with an event loop. */
+export class IngestPool {
+  private readonly data: IngestWorkerData;
+  private readonly maxWorkers: number;
+  private readonly runners = new Set<Runner>();
+  private readonly queue: Waiting[] = [];
+  private closed = false;
+
+  /** `databasePath`, `objectsDirectory`: of the site's ObjectStore, whose tables are committed. */
+  constructor(databasePath: string, objectsDirectory: string, maxWorkers = MAX_WORKERS) {
+    this.data = { databasePath, objectsDirectory };
+    this.maxWorkers = maxWorkers;
+  }
+
+  /** Rejects with AbsentObjects (bytes of the base are needed and not held), PosixError (e.g. ENOSPC) or CorruptionError. */
+  run(job: IngestJob): Promise<IngestResult> {
+    if (this.closed) return Promise.reject(new Error('the ingest pool is closed'));
+    return new Promise((resolve, reject) => {
+      this.queue.push({ job, resolve, reject });
+      this.dispatch();
+    });
+  }
+
+  private dispatch(): void {
+    while (this.queue.length > 0) {
+      const runner = this.idleRunner();
+      if (!runner) return;
+      runner.running = this.queue.shift()!;
+      runner.worker.postMessage(runner.running.job, []);
+    }
+  }
+
+  private idleRunner(): Runner | undefined {
+    for (const runner of this.runners) if (!runner.running) return runner;
+    return this.runners.size < this.maxWorkers ? this.startRunner() : undefined;
+  }
+
+  private startRunner(): Runner {
+    const worker = new Worker(new URL('./ingest-worker.js', import.meta.url), { workerData: this.data });
+    const runner: Runner = { worker, running: null };
+    let crash: Error | undefined;
+    worker.on('message', (answer: IngestResult | IngestFailure) => this.finish(runner, answer));
+    worker.on('error', (error) => (crash = error));
+    worker.on('exit', (code) => {
+      this.runners.delete(runner);
+      runner.running?.reject(crash ?? new Error(`an ingest thread ended with code ${code}`));
+      runner.running = null;
+      if (!this.closed) this.dispatch();
+    });
+    this.runners.add(runner);
+    return runner;
+  }
+
+  private finish(runner: Runner, answer: IngestResult | IngestFailure): void {
+    const { resolve, reject } = runner.running!;
+    runner.running = null;
+    if ('failed' in answer) reject(errorOf(answer));
+    else resolve(answer);
+    this.dispatch();
+  }
+
+  /** Lets running jobs end, rejects waiting ones, and ends the threads. */
+  async close(): Promise<void> {
+    this.closed = true;
+    for (const { reject } of this.queue.splice(0)) reject(new Error('the ingest pool was closed'));
+    const ended = [...this.runners].map(({ worker }) => new Promise((resolve) => worker.once('exit', resolve)));
+    for (const { worker } of this.runners) worker.postMessage('close', []);
+    await Promise.all(ended);
+  }
+}
+
+function errorOf(answer: IngestFailure): Error {
+  switch (answer.failed) {
+    case 'absent':
+      return new AbsentObjects(answer.ids);
+    case 'posix':
+      return posixError(answer.code);
+    case 'corrupt':
+      return new CorruptionError(answer.message);
+    case 'other':
+      return new Error(answer.message);
+  }
 }

@@ -75,14 +75,15 @@ export class LocalFile {
     return this.bytes;
   }
 
-  /** Fills `into` from `at` with [from, to), which lies below the length. */
+  /** Fills `into` from `at` with [from, to). What lies past the end (another thread may have truncated) reads as zeros. */
   read(from: number, to: number, into: Buffer, at: number): void {
     withErrno(() => {
-      while (from < to) {
-        const count = readSync(this.fd, into, at, to - from, from);
-        if (count === 0) throw new CorruptionError(`working copy ${this.path} ends at ${from}, not at ${this.bytes}`);
+      const end = at + to - from;
+      while (at < end) {
+        const count = readSync(this.fd, into, at, end - at, from);
+        if (count === 0) into.fill(0, at, end);
         from += count;
-        at += count;
+        at += count === 0 ? end - at : count;
       }
     });
   }
@@ -143,12 +144,7 @@ export class LocalFile {
 
   private copy(from: number, to: number, length: number): void {
     const buffer = Buffer.allocUnsafe(length);
-    let have = 0;
-    while (have < length) {
-      const count = readSync(this.fd, buffer, have, length - have, from + have);
-      if (count === 0) throw new CorruptionError(`working copy ${this.path} ends at ${from + have}`);
-      have += count;
-    }
+    this.read(from, from + length, buffer, 0);
     for (let done = 0; done < length;) done += writeSync(this.fd, buffer, done, length - done, to + done);
   }
 

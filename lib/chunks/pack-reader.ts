@@ -22,16 +22,15 @@ export class PackReader {
 
   /** The object's bytes, in a buffer of their own. CorruptionError when the pack does not hold them (any more). */
   read(object: PackedObject): Buffer {
-    const where = `${join(this.directory, object.pack)} at ${object.offset}`;
-    const record = this.record(object, where);
+    const record = this.record(object);
     const header = decodeRecordHeader(record, 0);
     if (!header || header.id !== object.id || header.stored !== object.stored) {
-      throw new CorruptionError(`object ${object.id}: no such record in ${where}`);
+      throw new CorruptionError(`object ${object.id}: no such record in ${object.pack} at ${object.offset}`);
     }
-    return decodeRecordData(header, record.subarray(RECORD_HEADER_BYTES), where);
+    return decodeRecordData(header, record.subarray(RECORD_HEADER_BYTES), object.pack);
   }
 
-  private record(object: PackedObject, where: string): Buffer {
+  private record(object: PackedObject): Buffer {
     const record = Buffer.allocUnsafeSlow(RECORD_HEADER_BYTES + object.stored);
     let done = 0;
     try {
@@ -46,7 +45,7 @@ export class PackReader {
       if (code === undefined || !LOST_CODES.has(code)) throw error;
       throw new CorruptionError(`object ${object.id}: ${message}`);
     }
-    if (done < record.length) throw new CorruptionError(`object ${object.id}: ${where} ends too early`);
+    if (done < record.length) throw new CorruptionError(`object ${object.id}: ${object.pack} ends too early`);
     return record;
   }
 

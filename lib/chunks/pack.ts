@@ -22,6 +22,7 @@ import {
   RECORD_MAGIC,
 } from './pack-record.js';
 import type { RecordHeader } from './pack-record.js';
+import { startWriteback } from './sparse-file.js';
 import { withErrno } from './system-error.js';
 
 /** An object in a pack: what an index needs to find and check it. */
@@ -44,6 +45,8 @@ export interface PackedObject {
 export const PACK_LIMIT_BYTES = 256 << 20;
 /** The file is made longer this much at a time: appending inside a file's length is twice as fast as moving its end. */
 const GROW_BYTES = 8 << 20;
+/** The kernel is told to write this much at a time, long before a sync waits for it. */
+const WRITEBACK_BYTES = 8 << 20;
 /** Records up to this are copied behind their header and go out in one write. */
 const COPY_BYTES = 1 << 20;
 
@@ -57,6 +60,8 @@ export class PackWriter {
   private name = '';
   private end = 0;
   private allocated = 0;
+  /** Up to here the kernel was told to write to disk. */
+  private flushing = 0;
   private scratch = Buffer.allocUnsafeSlow(64 << 10);
   /** Packs with bytes that no fdatasync covered yet; -1 as descriptor: closed. */
   private readonly unsynced = new Map<string, number>();
@@ -87,6 +92,7 @@ export class PackWriter {
         throw error;
       }
       this.end = offset + total;
+      if (this.end - this.flushing >= WRITEBACK_BYTES) this.flush();
       return { id, kind, pack: this.name, offset, stored: data.length, raw: bytes.length, flags };
     });
   }
@@ -124,6 +130,11 @@ export class PackWriter {
     this.allocated = offset;
   }
 
+  private flush(): void {
+    startWriteback(this.fd, this.flushing, this.end - this.flushing);
+    this.flushing = this.end;
+  }
+
   private startPack(): void {
     this.finishPack();
     const name = `${this.prefix}-${this.sequence++}.pack`;
@@ -138,6 +149,7 @@ export class PackWriter {
     this.name = name;
     this.end = PACK_HEADER_BYTES;
     this.allocated = PACK_HEADER_BYTES;
+    this.flushing = 0;
     this.directoryUnsynced = true;
   }
 

@@ -1,4 +1,5 @@
-// sparse-file.ts — the system calls on sparse files that Node does not offer: fallocate(2) and lseek(2) for data and holes.
+// sparse-file.ts — the system calls on files that Node does not offer: fallocate(2), lseek(2) for data and holes, and
+// sync_file_range(2) to set the disk to work early.
 
 import { constants } from 'node:os';
 import koffi from 'koffi';
@@ -18,6 +19,11 @@ const lseekCall = libc.func('int64_t lseek(int fd, int64_t offset, int whence)')
   whence: number,
 ) => number;
 
+const syncFileRangeCall = libc.func(
+  'int sync_file_range(int fd, int64_t offset, int64_t length, unsigned int flags)',
+) as (fd: number, offset: number, length: number, flags: number) => number;
+
+const SYNC_FILE_RANGE_WRITE = 2;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const CODES = new Map(Object.entries(ERRNO).map(([code, errno]) => [errno as number, code as ErrnoCode]));
@@ -31,6 +37,11 @@ export function fallocate(fd: number, mode: number, offset: number, length: numb
   while (fallocateCall(fd, mode, offset, length) !== 0) {
     if (koffi.errno() !== constants.errno.EINTR) fail();
   }
+}
+
+/** Has the kernel begin to write a range to disk, without waiting: the fdatasync to come has less to do then. Promises nothing. */
+export function startWriteback(fd: number, offset: number, length: number): void {
+  syncFileRangeCall(fd, offset, length, SYNC_FILE_RANGE_WRITE);
 }
 
 /** The first byte at or after `offset` in a part of the file that has data; -1 when there is none. */

@@ -1,0 +1,116 @@
+// ingest-worker.ts — the thread that turns working copies into versions, one job at a time. Started by IngestPool.
+// Its objects go to packs of its own; a result is sent when they are on stable storage, never before.
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { LRUCache } from 'lru-cache';
+import { CorruptionError } from '../codec/bytes.js';
+import type { ObjectId } from '../crdt/ids.js';
+import { PosixError } from '../errno.js';
+import { AbsentObjects } from './absent-objects.js';
+import type { IngestFailure, IngestJob, IngestResult, IngestWorkerData } from './ingest.js';
+import { LocalFile } from './local-file.js';
+import { decodeManifest } from './manifest.js';
+import { makeVersion } from './new-version.js';
+import { objectIdOf } from './object-kind.js';
+import { ObjectReader } from './object-reader.js';
+import type { ObjectSource } from './object-store.js';
+import { PackReader } from './pack-reader.js';
+import { PackWriter } from './pack.js';
+import type { PackedObject } from './pack.js';
+import { RangeSet } from './range-set.js';
+
+/** Objects that were packed here and may not be committed to the index yet. */
+const RECENT_OBJECTS = 32_768;
+/** The site thread commits every few milliseconds; what it was just given may take that long to be seen here. */
+const COMMIT_WAIT_MS = 5;
+const COMMIT_WAITS = 20;
+
+class Ingester {
+  private readonly index: ObjectReader;
+  private readonly packs: PackReader;
+  private readonly writer: PackWriter;
+  private readonly recent = new LRUCache<ObjectId, PackedObject>({ max: RECENT_OBJECTS });
+
+  constructor({ databasePath, objectsDirectory }: IngestWorkerData) {
+    this.index = new ObjectReader(databasePath, objectsDirectory);
+    this.packs = new PackReader(objectsDirectory);
+    this.writer = new PackWriter(objectsDirectory, 'ingest');
+  }
+
+  run(job: IngestJob): IngestResult {
+    const base = job.base && decodeManifest(Buffer.from(job.base));
+    const changed = new RangeSet();
+    for (let i = 0; i < job.changed.length; i += 2) changed.insert(job.changed[i]!, job.changed[i + 1]!);
+    changed.insert(base?.size ?? 0, Infinity);
+    const packed = new Map<ObjectId, PackedObject>();
+    const sink = {
+      put: (kind: PackedObject['kind'], bytes: Uint8Array) => {
+        const id = objectIdOf(bytes);
+        if (!packed.has(id) && !this.index.has(id)) {
+          const object = this.recent.get(id) ?? this.writer.append(kind, id, bytes);
+          this.recent.set(id, object);
+          packed.set(id, object);
+        }
+        return id;
+      },
+    };
+    const file = LocalFile.open(job.path);
+    try {
+      const version = makeVersion({ file, size: job.size, base, changed, objects: this.source() }, sink);
+      this.writer.sync();
+      return { jobId: job.jobId, ...version, objects: [...packed.values()] };
+    } finally {
+      file.close();
+    }
+  }
+
+  private source(): ObjectSource {
+    return {
+      has: (id) => this.recent.has(id) || this.index.has(id),
+      get: (id) => {
+        const recent = this.recent.get(id);
+        return recent ? this.packs.read(recent) : this.getCommitted(id);
+      },
+    };
+  }
+
+  private getCommitted(id: ObjectId): Buffer {
+    const sleeper = new Int32Array(new SharedArrayBuffer(4));
+    for (let waits = 0; waits < COMMIT_WAITS && !this.index.has(id); waits++)
+      Atomics.wait(sleeper, 0, 0, COMMIT_WAIT_MS);
+    return this.index.get(id);
+  }
+
+  close(): void {
+    this.writer.close();
+    this.packs.close();
+    this.index.close();
+  }
+}
+
+function failure(jobId: number, error: unknown): IngestFailure {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof AbsentObjects) return { jobId, failed: 'absent', ids: error.ids, message };
+  if (error instanceof PosixError) return { jobId, failed: 'posix', code: error.code, message };
+  if (error instanceof CorruptionError) return { jobId, failed: 'corrupt', message };
+  return { jobId, failed: 'other', message: error instanceof Error ? (error.stack ?? message) : message };
+}
+
+const port = parentPort;
+if (!port) throw new Error('ingest-worker runs as a worker thread only');
+let ingester: Ingester | undefined;
+port.on('message', (job: IngestJob | 'close') => {
+  if (job === 'close') {
+    ingester?.close();
+    port.close();
+    return;
+  }
+  let answer: IngestResult | IngestFailure;
+  try {
+    ingester ??= new Ingester(workerData as IngestWorkerData);
+    answer = ingester.run(job);
+  } catch (error) {
+    answer = failure(job.jobId, error);
+  }
+  port.postMessage(answer);
+});

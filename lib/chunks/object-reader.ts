@@ -1,0 +1,61 @@
+// object-reader.ts — the site's objects as other threads see them: through a read-only connection to the index, what the site
+// thread has committed. Reads like ObjectStore, and verifies as much, but changes nothing: what it finds damaged is reported,
+// for the site thread to look at with ObjectStore.verify.
+
+import Database from 'better-sqlite3';
+import type { Statement } from 'better-sqlite3';
+import { LRUCache } from 'lru-cache';
+import type { ObjectId } from '../crdt/ids.js';
+import { AbsentObjects } from './absent-objects.js';
+import { LOCATE } from './object-store.js';
+import type { ObjectSource } from './object-store.js';
+import { PackReader } from './pack-reader.js';
+import type { PackedObject } from './pack.js';
+
+const CACHE_BYTES = 8 << 20;
+const ENTRY_BYTES = 256;
+
+export class ObjectReader implements ObjectSource {
+  private readonly db: Database.Database;
+  private readonly packs: PackReader;
+  private readonly selectHas: Statement<[Buffer]>;
+  private readonly selectPlace: Statement<[Buffer]>;
+  private readonly cache: LRUCache<ObjectId, Buffer>;
+
+  /** `databasePath`: the database in which an ObjectStore has its tables, committed at least once; `directory`: its packs. */
+  constructor(databasePath: string, directory: string, cacheBytes = CACHE_BYTES) {
+    this.db = new Database(databasePath, { readonly: true, fileMustExist: true });
+    this.packs = new PackReader(directory);
+    this.selectHas = this.db.prepare<[Buffer]>('SELECT 1 FROM object WHERE id = ?').pluck();
+    this.selectPlace = this.db.prepare(LOCATE);
+    this.cache = new LRUCache({ maxSize: cacheBytes, sizeCalculation: (bytes) => bytes.length + ENTRY_BYTES });
+  }
+
+  has(id: ObjectId): boolean {
+    return this.selectHas.get(Buffer.from(id, 'hex')) !== undefined;
+  }
+
+  /** Where the object lies; undefined when it is not held. */
+  locate(id: ObjectId): PackedObject | undefined {
+    const place = this.selectPlace.get(Buffer.from(id, 'hex')) as Omit<PackedObject, 'id'> | undefined;
+    return place && { id, ...place };
+  }
+
+  /** The object's bytes, shared: not to be changed. AbsentObjects; CorruptionError naming the id. */
+  get(id: ObjectId): Buffer {
+    let bytes = this.cache.get(id);
+    if (bytes === undefined) {
+      const object = this.locate(id);
+      if (!object) throw new AbsentObjects([id]);
+      bytes = this.packs.read(object);
+      this.cache.set(id, bytes);
+    }
+    return bytes;
+  }
+
+  close(): void {
+    this.cache.clear();
+    this.packs.close();
+    this.db.close();
+  }
+}

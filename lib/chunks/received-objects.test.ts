@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { test } from 'node:test';
+import { CorruptionError } from '../codec/bytes.js';
+import { PosixError } from '../errno.js';
+import { randomBytes, temporaryDirectory, temporaryStore, tinyFilesystem, wordyBytes } from './fixture.js';
+import { ObjectKind, objectIdOf } from './object-kind.js';
+import { ReceivedObjects } from './received-objects.js';
+
+const { chunk, manifest } = ObjectKind;
+const named = (kind: ObjectKind, bytes: Buffer) => ({ id: objectIdOf(bytes), kind, bytes });
+
+test('received objects can be adopted and read', async (t) => {
+  const { store, objectsDirectory } = temporaryStore(t);
+  const received = new ReceivedObjects(objectsDirectory);
+  t.after(() => received.close());
+  const batch = [named(chunk, randomBytes(70_000, 1)), named(manifest, wordyBytes(300, 2))];
+  for (const { id, kind } of batch) store.want(id, kind);
+  const [first, second] = await Promise.all([
+    received.store(batch),
+    received.store([named(chunk, wordyBytes(90_000, 3))]),
+  ]);
+  store.adopt([...first, ...second]);
+  assert.equal(store.missingCount(), 0);
+  for (const { id, bytes } of batch) assert.deepEqual(store.get(id), bytes);
+  assert.deepEqual(store.get(second[0]!.id), wordyBytes(90_000, 3));
+});
+
+test('wrong bytes are refused by name, and nothing of the batch is stored', async (t) => {
+  const directory = temporaryDirectory(t);
+  const received = new ReceivedObjects(directory);
+  t.after(() => received.close());
+  const id = objectIdOf(Buffer.from('right'));
+  await assert.rejects(
+    received.store([named(chunk, randomBytes(10, 1)), { id, kind: chunk, bytes: Buffer.from('wrong') }]),
+    (error) => error instanceof CorruptionError && error.message.includes(id),
+  );
+  await assert.rejects(received.store([named(chunk, Buffer.alloc((1 << 20) + 1))]), /at most 1048576 are allowed/);
+  assert.deepEqual(readdirSync(directory), []);
+});
+
+test('a full disk gives ENOSPC', async (t) => {
+  const received = new ReceivedObjects(tinyFilesystem(t, 128 << 10));
+  t.after(() => received.close());
+  await assert.rejects(
+    received.store([named(chunk, randomBytes(300_000, 1))]),
+    (error) => error instanceof PosixError && error.code === 'ENOSPC',
+  );
+  assert.equal((await received.store([named(chunk, randomBytes(30_000, 1))])).length, 1);
+});

@@ -1,10 +1,32 @@
 // local-writes.ts — the register writes of local operations, and what an operation on something in conflict settles with them.
+// Invariant: after the writes the tree shows what the caller of the operation expects: what was removed is gone, what was not
+// touched keeps its name. So a conflict is closed by ordinary calls (MERGE.md principle 6). Pure: drafts out, nothing is applied.
+//
+// A function reads the tree as it stands: apply the drafts of one call before the next call, all within one commit. The drafts
+// of one call write each register once. Who may do what, and POSIX errors, are the volume's.
 
+import { headsLike, losingVersions } from './copies.js';
+import { DirectoryTree } from './directory-tree.js';
+import {
+  attributesOf,
+  citedHeads,
+  formatBirthPlace,
+  formatBorn,
+  formatHead,
+  formatInto,
+  formatMode,
+} from './fields.js';
+import { formatMovedPlace, formatTombstone, formatXattr, isDirectory, linkField } from './fields.js';
+import { xattrField, xattrNames, xattrOf } from './fields.js';
+import type { FileType, HeadVersion } from './fields.js';
 import type { Value } from './change.js';
-import type { FileType } from './fields.js';
+import { FIRST_LINK, ROOT_INO } from './ids.js';
 import type { ActorTable, Ino, LinkId, Name, OpId } from './ids.js';
 import type { Inode, Timestamp } from './inode.js';
-import type { TreeStore } from './tree-store.js';
+import { directoryPlacement } from './placement.js';
+import type { Claimant } from './placement.js';
+import { sameOp } from './register.js';
+import type { Claim, TreeStore } from './tree-store.js';
 
 /** A register write to which the volume gives an op id, a stamp and, unless `bases` says which, all current entries as pred. */
 export interface WriteDraft {
@@ -14,7 +36,7 @@ export interface WriteDraft {
   readonly bases?: readonly OpId[];
 }
 
-/** The tree as it stands: apply the drafts of one call before the next call, all within one commit. */
+/** The tree as it stands. */
 export interface LocalTree {
   readonly store: TreeStore;
   readonly actors: ActorTable;
@@ -31,7 +53,7 @@ export interface Creation {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Of devices, new_encode_dev form. */
+  /** Of devices, in new_encode_dev form. */
   readonly rdev?: number;
   /** Of symlinks. */
   readonly target?: string;
@@ -39,30 +61,235 @@ export interface Creation {
   readonly xattrs?: ReadonlyMap<string, string>;
 }
 
-/** A new inode; its link comes last. Does not write the parent's `times`. */
-export declare function createWrites(creation: Creation): WriteDraft[];
-/** link(2), linkat(2) of an O_TMPFILE: a further link (link id: 0 for an O_TMPFILE's first, else a fresh inode number). */
-export declare function placeLink(tree: LocalTree, inode: Inode, link: LinkId, parent: Ino, name: Name): WriteDraft[];
-/** unlink(2), rmdir(2), the victim of a rename. Copies and losers shown beside it keep their shown names as ordinary files (`reserve` gives fresh inode numbers). */
-export declare function removeLink(tree: LocalTree, inode: Inode, link: LinkId, reserve: () => Ino): WriteDraft[];
-/** rename(2) of a link; the victim, if any, is removed before. */
-export declare function moveLink(
+/** A new inode; its link comes last, so that it is shown complete. Does not write the parent's `times`. */
+export function createWrites(creation: Creation): WriteDraft[] {
+  const { ino, type, parent, name, btime, mode, uid, gid, rdev, target, xattrs } = creation;
+  const drafts: WriteDraft[] = [
+    { ino, field: 'born', value: formatBorn(type, parent, name ?? '', btime) },
+    { ino, field: 'mode', value: formatMode(mode, mode) },
+    { ino, field: 'uid', value: uid },
+    { ino, field: 'gid', value: gid },
+  ];
+  if (rdev !== undefined) drafts.push({ ino, field: 'rdev', value: rdev });
+  if (target !== undefined) drafts.push({ ino, field: 'target', value: target });
+  for (const [key, value] of xattrs ?? []) drafts.push({ ino, field: xattrField(key), value: formatXattr(value) });
+  if (name !== undefined) {
+    drafts.push({ ino, field: linkField(FIRST_LINK), value: formatBirthPlace(parent, name) });
+  }
+  return drafts;
+}
+
+/** link(2), and linkat(2) of an O_TMPFILE. `link`: 0 for the first link of an O_TMPFILE, else a fresh inode number. */
+export function placeLink(tree: LocalTree, inode: Inode, link: LinkId, parent: Ino, name: Name): WriteDraft[] {
+  return [{ ino: inode.ino, field: linkField(link), value: formatMovedPlace(homeOf(tree, parent), name) }];
+}
+
+/**
+ * unlink(2), rmdir(2), the victim of a rename. What is shown beside it under a suffixed name keeps that name, as a file of its
+ * own; equal files hidden behind it, and directories merged into it, are removed with it.
+ * @param reserve gives a fresh inode number
+ */
+export function removeLink(tree: LocalTree, inode: Inode, link: LinkId, reserve: () => Ino): WriteDraft[] {
+  const claims = claimsOf(tree, inode);
+  const claim = claims.find((other) => other.link === link);
+  if (!claim) return [];
+  const drafts = leaveName(tree, claim, reserve);
+  const { parent, name } = placeOf(tree, claim);
+  const cites = isDirectory(inode) ? [] : citedHeads(inode, tree.actors);
+  drafts.push({ ino: inode.ino, field: linkField(link), value: formatTombstone(parent, name, cites) });
+  if (isDirectory(inode)) {
+    for (const member of mergedByName(tree, inode.ino)) {
+      drafts.push({ ino: member, field: linkField(FIRST_LINK), value: formatTombstone(parent, name, []) });
+    }
+  } else if (claims.every((other) => isSameName(tree, claim, other))) {
+    drafts.push(...copyBirths(tree, inode, reserve));
+  }
+  return drafts;
+}
+
+/**
+ * rename(2) of a link; remove the victim first, if there is one. What is shown beside it keeps its suffixed name, equal files
+ * hidden behind it are removed, and merges into a directory become permanent, so that they outlive the rename.
+ */
+export function moveLink(
   tree: LocalTree,
   inode: Inode,
   link: LinkId,
   parent: Ino,
   name: Name,
   reserve: () => Ino,
-): WriteDraft[];
+): WriteDraft[] {
+  const claim = claimsOf(tree, inode).find((other) => other.link === link);
+  if (!claim) return placeLink(tree, inode, link, parent, name);
+  const drafts = leaveName(tree, claim, reserve);
+  if (isDirectory(inode)) drafts.push(...settleAlias(tree, inode.ino));
+  const value = formatMovedPlace(homeOf(tree, parent), name, placeOf(tree, claim));
+  drafts.push({ ino: inode.ino, field: linkField(link), value });
+  return drafts;
+}
+
 /** Before a write to a file (content or attributes): removes the equal files that are hidden behind it. */
-export declare function settleBeforeWrite(tree: LocalTree, ino: Ino): WriteDraft[];
-/** Before a namespace operation inside a directory, or on a revived file: places it and its revived ancestors for good. */
-export declare function settleRevived(tree: LocalTree, ino: Ino): WriteDraft[];
-/** Makes the merge of directories into this one permanent. moveLink and removeLink do it themselves. */
-export declare function settleAlias(tree: LocalTree, canonical: Ino): WriteDraft[];
-/** Before a conflict copy is edited, renamed, linked or changed: makes it an ordinary file with the same inode number. */
-export declare function settleCopy(tree: LocalTree, copyIno: Ino, reserve: () => Ino): WriteDraft[];
+export function settleBeforeWrite(tree: LocalTree, ino: Ino): WriteDraft[] {
+  const inode = tree.store.inode(ino);
+  if (!inode || isDirectory(inode)) return [];
+  return claimsOf(tree, inode).flatMap((claim) => {
+    const rivals = rivalsOf(tree, claim);
+    return rivals[0]?.ino === ino ? removeHidden(tree, claim, (hidden) => hidden.ino !== ino) : [];
+  });
+}
+
+/**
+ * Before a namespace operation inside a directory that was removed elsewhere and came back (or on a file that did): places it and
+ * its ancestors of that kind for good, where they are shown.
+ */
+export function settleRevived(tree: LocalTree, ino: Ino): WriteDraft[] {
+  const drafts: WriteDraft[] = [];
+  for (let at = tree.store.inode(homeOf(tree, ino)); at && at.ino !== ROOT_INO;) {
+    const claim: Claimant | undefined = claimsOf(tree, at)[0];
+    if (!claim) break;
+    const { parent, name } = placeOf(tree, claim);
+    if (claim.revived) {
+      const shown = rivalsOf(tree, claim).find((rival) => rival.ino === claim.ino)?.shown ?? name;
+      const value = formatMovedPlace(parent, shown, { parent, name });
+      drafts.push({ ino: at.ino, field: linkField(claim.link), value });
+    }
+    at = tree.store.inode(parent);
+  }
+  return drafts;
+}
+
+/** Makes the merges into this directory permanent. moveLink does it itself. */
+export function settleAlias(tree: LocalTree, canonical: Ino): WriteDraft[] {
+  return mergedByName(tree, canonical).map((ino) => ({ ino, field: 'into', value: formatInto(canonical) }));
+}
+
+/**
+ * Before a conflict copy is edited, renamed, linked or changed in any way: makes it an ordinary file with the same inode number, at
+ * the name it is shown under, and takes the version from the file that it lost to.
+ */
+export function settleCopy(tree: LocalTree, copyIno: Ino, reserve: () => Ino): WriteDraft[] {
+  const copy = copyAt(tree, copyIno);
+  if (!copy) return [];
+  return [...copyBirth(tree, copy.source, copy.version, reserve), dropVersions(copy.source, [copy.version])];
+}
+
 /** unlink(2) of a conflict copy: drops that version. */
-export declare function removeCopy(tree: LocalTree, copyIno: Ino): WriteDraft[];
-/** What a new version of a file overwrites: the head that it shows, not those shown as copies. */
-export declare function shownHeads(inode: Inode): OpId[];
+export function removeCopy(tree: LocalTree, copyIno: Ino): WriteDraft[] {
+  const copy = copyAt(tree, copyIno);
+  return copy ? [dropVersions(copy.source, [copy.version])] : [];
+}
+
+/** What a new version of a file overwrites: the version that it shows, not those shown as copies. */
+export function shownHeads(inode: Inode): OpId[] {
+  const { head } = attributesOf(inode);
+  return head ? headsLike(inode, head).map(({ counter, actor }) => ({ counter, actor })) : [];
+}
+
+function homeOf(tree: LocalTree, parent: Ino): Ino {
+  return tree.store.alias(parent) ?? parent;
+}
+
+function claimsOf(tree: LocalTree, inode: Inode): readonly Claimant[] {
+  return new DirectoryTree(tree.store, tree.actors).claims(inode);
+}
+
+/** The place that a claim asks for, by the directory that is shown. */
+function placeOf(tree: LocalTree, { parent, name }: Claimant): { parent: Ino; name: Name } {
+  return { parent: homeOf(tree, parent), name };
+}
+
+function isSameName(tree: LocalTree, a: Claimant, b: Claimant): boolean {
+  return a.name === b.name && homeOf(tree, a.parent) === homeOf(tree, b.parent);
+}
+
+/** Everyone who claims the same name, the claim itself included; empty when there is no conflict. */
+function rivalsOf(tree: LocalTree, claim: Claimant): readonly Claim[] {
+  return tree.store.claims(homeOf(tree, claim.parent), claim.name);
+}
+
+/** Directories merged into this one as long as both have their name by birth. */
+function mergedByName(tree: LocalTree, canonical: Ino): Ino[] {
+  const directories = new DirectoryTree(tree.store, tree.actors);
+  return tree.store.aliasesOf(canonical).filter((ino) => directories.into(ino) === undefined);
+}
+
+/** What must be settled before a claim leaves its name: the inode's other links there, and, if it has the name, its rivals. */
+function leaveName(tree: LocalTree, claim: Claimant, reserve: () => Ino): WriteDraft[] {
+  const rivals = rivalsOf(tree, claim);
+  const { parent, name } = placeOf(tree, claim);
+  const hasName = rivals[0]?.ino === claim.ino;
+  const drafts = removeHidden(
+    tree,
+    claim,
+    (hidden) => hidden.link !== claim.link && (hasName || hidden.ino === claim.ino),
+  );
+  // The claim itself may be the hidden one of two links of its inode: then the shown one goes.
+  for (const rival of rivals) {
+    if (rival.ino === claim.ino && rival.link !== claim.link && rival.shown !== null) {
+      drafts.push(tombstone(tree, rival, { parent, name }));
+    }
+  }
+  if (!hasName) return drafts;
+  for (const { ino, link, shown } of rivals) {
+    if (ino === claim.ino || shown === null || tree.store.copy(ino)) continue;
+    const loser = tree.store.inode(ino)!;
+    const value = formatMovedPlace(parent, shown, { parent, name });
+    drafts.push({ ino, field: linkField(link), value });
+    if (isDirectory(loser)) continue;
+    const versions = losingVersions(loser, tree.store).filter((version) => isShownHere(rivals, version));
+    if (versions.length === 0) continue;
+    for (const version of versions) drafts.push(...copyBirth(tree, loser, version, reserve));
+    drafts.push(dropVersions(loser, versions));
+  }
+  return drafts;
+}
+
+function isShownHere(rivals: readonly Claim[], version: HeadVersion): boolean {
+  return rivals.some((rival) => rival.ino === version.copyIno);
+}
+
+/** Removes claimants that are not shown. */
+function removeHidden(tree: LocalTree, claim: Claimant, which: (hidden: Claim) => boolean): WriteDraft[] {
+  const place = placeOf(tree, claim);
+  return rivalsOf(tree, claim)
+    .filter((rival) => rival.shown === null && which(rival))
+    .map((rival) => tombstone(tree, rival, place));
+}
+
+function tombstone(tree: LocalTree, { ino, link }: Claim, place: { parent: Ino; name: Name }): WriteDraft {
+  const cites = citedHeads(tree.store.inode(ino)!, tree.actors);
+  return { ino, field: linkField(link), value: formatTombstone(place.parent, place.name, cites) };
+}
+
+function copyAt(tree: LocalTree, copyIno: Ino): { source: Inode; version: HeadVersion } | undefined {
+  const copy = tree.store.copy(copyIno);
+  const source = copy && tree.store.inode(copy.source);
+  const version = source && attributesOf(source).heads.find((head) => sameOp(head, copy));
+  return version && { source, version };
+}
+
+/** Every copy of a file becomes a file of its own. */
+function copyBirths(tree: LocalTree, source: Inode, reserve: () => Ino): WriteDraft[] {
+  return losingVersions(source, tree.store).flatMap((version) => copyBirth(tree, source, version, reserve));
+}
+
+/** A copy becomes a file under the name that it is shown with, looking as it did. */
+function copyBirth(tree: LocalTree, source: Inode, version: HeadVersion, reserve: () => Ino): WriteDraft[] {
+  const { manifest, size, mtime, copyIno: ino } = version;
+  const { mode, uid, gid, btime } = attributesOf(source);
+  const first = claimsOf(tree, source)[0]!;
+  const name = rivalsOf(tree, first).find((rival) => rival.ino === ino)!.shown!;
+  const xattrs = new Map(xattrNames(source).map((key) => [key, xattrOf(source, key)!]));
+  const { parent } = placeOf(tree, first);
+  const drafts = createWrites({ ino, type: 'f', parent, name, btime, mode, uid, gid, xattrs });
+  const head = formatHead({ manifest, size, mtime, copyIno: reserve() });
+  return [...drafts.slice(0, -1), { ino, field: 'head', value: head }, drafts.at(-1)!];
+}
+
+/** The winning version said again, over itself and the versions that go. The file looks as before: same bytes, same mtime. */
+function dropVersions(source: Inode, versions: readonly HeadVersion[]): WriteDraft {
+  const { head, mtime } = attributesOf(source);
+  const bases = [head!, ...versions].flatMap((version) => headsLike(source, version));
+  const value = formatHead({ ...head!, mtime });
+  return { ino: source.ino, field: 'head', value, bases: bases.map(({ counter, actor }) => ({ counter, actor })) };
+}

@@ -117,8 +117,12 @@ class Projection {
   /** A file lives by its registers, a directory by its link or by what lives in it. */
   #findLiving(): void {
     const children = new Map<Ino, Ino[]>();
-    const living = new Set<Ino>([ROOT_INO]);
-    const edge = (parent: Ino, ino: Ino): void => void children.set(parent, [...(children.get(parent) ?? []), ino]);
+    const living = new Map<Ino, boolean>([[ROOT_INO, true]]);
+    const edge = (parent: Ino, ino: Ino): void => {
+      const siblings = children.get(parent);
+      if (siblings) siblings.push(ino);
+      else children.set(parent, [ino]);
+    };
     for (const ino of this.#files) {
       for (const claim of fileClaims(this.#store.inode(ino)!, this.#actors)) {
         edge(claim.parent, ino);
@@ -130,10 +134,13 @@ class Projection {
       if (candidate) edge(candidate.parent, ino);
     }
     const isLiving = (ino: Ino): boolean => {
-      if (this.#files.has(ino) || living.has(ino)) return true;
-      const isPlaced = directoryPlacement(this.#store.inode(ino)!).placed && !this.#candidate(ino)!.into;
-      const lives = isPlaced || (children.get(ino) ?? []).some(isLiving);
-      if (lives) living.add(ino);
+      if (this.#files.has(ino)) return true;
+      let lives = living.get(ino);
+      if (lives === undefined) {
+        const isPlaced = directoryPlacement(this.#store.inode(ino)!).placed && !this.#candidate(ino)!.into;
+        lives = isPlaced || (children.get(ino) ?? []).some(isLiving);
+        living.set(ino, lives);
+      }
       return lives;
     };
     for (const ino of this.#directories) {
@@ -163,7 +170,9 @@ class Projection {
     for (const { canonical, members } of queue) {
       const byName = new Map<Name, Claimant[]>();
       for (const claim of members.flatMap((member) => this.#placedIn.get(member) ?? [])) {
-        byName.set(claim.name, [...(byName.get(claim.name) ?? []), claim]);
+        const rivals = byName.get(claim.name);
+        if (rivals) rivals.push(claim);
+        else byName.set(claim.name, [claim]);
       }
       for (const [name, claims] of byName) {
         const births = claims.filter((claim) => claim.birth).map((claim) => claim.ino);
@@ -277,8 +286,6 @@ export function compareWithStore(view: View, store: TreeStore): string[] {
     const [a, b] = [JSON.stringify(is), JSON.stringify(should)];
     if (a !== b) wrong.push(`${what}: is ${a}, should be ${b}`);
   };
-  const entries = <V>(map: ReadonlyMap<Ino, V>, value: (v: V) => unknown): unknown[] =>
-    [...map].toSorted(([a], [b]) => a - b).map(([ino, v]) => [ino, value(v)]);
 
   const parents = new Set<Ino>([...view.dirents.values()].map((dirent) => dirent.parent));
   for (const ino of store.inodes()) {
@@ -312,11 +319,21 @@ export function compareWithStore(view: View, store: TreeStore): string[] {
   for (const key of contested) {
     const slash = key.indexOf('/');
     const claims = store.claims(Number(key.slice(0, slash)), key.slice(slash + 1));
-    const plain = (claim: Claim): unknown => [claim.ino, claim.link, claim.shown];
-    check(`claims to ${key}`, claims.map(plain), (view.claims.get(key) ?? []).map(plain));
+    check(`claims to ${key}`, claims.map(plainClaim), (view.claims.get(key) ?? []).map(plainClaim));
   }
-  check('deferred moves', entries(store.deferred(), Number), entries(view.deferred, Number));
-  const copyOf = ({ source, counter, actor }: CopyOf): unknown => [source, counter, actor];
-  check('copies', entries(store.copies(), copyOf), entries(view.copies, copyOf));
+  check('deferred moves', sortedEntries(store.deferred(), Number), sortedEntries(view.deferred, Number));
+  check('copies', sortedEntries(store.copies(), plainCopy), sortedEntries(view.copies, plainCopy));
   return wrong;
+}
+
+function plainClaim({ ino, link, shown }: Claim): unknown {
+  return [ino, link, shown];
+}
+
+function plainCopy({ source, counter, actor }: CopyOf): unknown {
+  return [source, counter, actor];
+}
+
+function sortedEntries<V>(map: ReadonlyMap<Ino, V>, plain: (value: V) => unknown): unknown[] {
+  return [...map].toSorted(([a], [b]) => a - b).map(([ino, value]) => [ino, plain(value)]);
 }

@@ -12,7 +12,7 @@ import type { ReadySite, SiteJob, SiteReport } from './site-job.js';
 
 const TAIL_LINES = 8;
 
-/** `command` is the program that runs {@link serveJob} in lib/cli/daemon.ts, with its arguments, e.g. [main.js, 'daemon']. */
+/** `command` is the program that runs {@link serveJob} in lib/cli/daemon-process.ts, with its arguments, e.g. [main.js, 'daemon']. */
 export async function startInBackground(
   command: readonly string[],
   job: SiteJob,

@@ -2,12 +2,18 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { formatInvite, INVITE_SECRET_BYTES } from '../sync/invite.js';
 import { runCommandLine } from './command-line.js';
 import { UsageError } from './failure.js';
 import { Scratch } from './spawn-weft.test-support.js';
 
 const VERBS = ['create', 'join', 'mount', 'umount', 'invite', 'status', 'sync', 'link', 'conflicts', 'doctor'];
-const INVITE = 'weft://127.0.0.1:1/team#abc.def';
+const INVITE = formatInvite({
+  address: '127.0.0.1:1',
+  volume: 'team',
+  id: 'aaaaaaaa',
+  secret: Buffer.alloc(INVITE_SECRET_BYTES),
+});
 
 let scratch: Scratch;
 const earlierHome = process.env['WEFT_HOME'];
@@ -63,6 +69,7 @@ test('wrong usage is named', async () => {
     [['create', 'team', '/mnt', '--state'], /state/],
     [['create', 'team', '/mnt', '-o', 'ro,colour=red'], /'colour=red'/],
     [['join', 'hello', '/mnt'], /no invite/],
+    [['join', INVITE.slice(0, -1), '/mnt'], /cut off or mistyped/],
     [['sync'], /--wait/],
     [['sync', '--wait', '--timeout', 'soon'], /no duration/],
     [['link', 'cut', '/mnt'], /pause/],

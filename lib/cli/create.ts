@@ -6,7 +6,6 @@ import type { CommandModule } from 'yargs';
 import { dataHome, StateDirectory } from '../daemon/state-directory.js';
 import { usableMountpoint } from './mountpoint.js';
 import { checkedVolume, readMountOptions, withSite, withStartOptions, type StartOptions } from './site-options.js';
-import { startSite } from './start-site.js';
 
 interface Options extends StartOptions {
   volume: string;
@@ -38,6 +37,8 @@ export const createCommand: CommandModule<object, Options> = {
       peers: [],
       slot: null,
     };
+    // Loaded on demand: the other verbs must start fast.
+    const { startSite } = await import('./start-site.js');
     await startSite({ kind: 'create', directory, debug: options.debug, config }, options, 'created and mounted');
   },
 };

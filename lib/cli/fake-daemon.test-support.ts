@@ -3,7 +3,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ConflictRow, Daemon, DaemonModule, SiteState, SiteStatus } from '../daemon/daemon-interface.js';
-import { serveJob } from './daemon.js';
+import { serveJob } from './daemon-process.js';
 
 export const FAKE_CONFLICT: ConflictRow = {
   id: '1',

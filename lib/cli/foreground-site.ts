@@ -1,7 +1,7 @@
 // foreground-site.ts — runs a site in this process, with its log on stderr and in the state directory's daemon.log.
 
 import { logPathOf } from '../daemon/state-directory.js';
-import { loadDaemon } from './daemon.js';
+import { loadDaemon } from './daemon-process.js';
 import { openLog, rotateLog } from './daemon-log.js';
 import type { Progress } from '../daemon/daemon-interface.js';
 import type { ReadySite, SiteJob } from './site-job.js';

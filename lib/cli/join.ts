@@ -4,10 +4,10 @@ import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { dataHome, StateDirectory } from '../daemon/state-directory.js';
-import { UsageError } from './failure.js';
+import { parseInvite } from '../sync/invite.js';
+import { messageOf, UsageError } from './failure.js';
 import { usableMountpoint } from './mountpoint.js';
 import { checkedVolume, readMountOptions, withSite, withStartOptions, type StartOptions } from './site-options.js';
-import { startSite } from './start-site.js';
 
 interface Options extends StartOptions {
   invite: string;
@@ -37,22 +37,20 @@ export const joinCommand: CommandModule<object, Options> = {
       mountOptions,
     };
     const job = { kind: 'join' as const, directory, debug: options.debug, invite: options.invite, draft };
+    // Loaded on demand: the other verbs must start fast.
+    const { startSite } = await import('./start-site.js');
     await startSite(job, options, 'joined and mounted');
   },
 };
 
 /**
- * The volume's name in an invite, for the default state directory: an invite works once, so everything here that can
- * refuse must do so before it is used. All else about invites is lib/sync's to judge.
+ * The volume's name in an invite, for the default state directory. An invite works once: everything here that can
+ * refuse must do so before it is used.
  */
 function volumeOfInvite(invite: string): string {
-  const match = /^weft:\/\/[^/]+\/([^/#]+)#/.exec(invite);
   try {
-    if (match) return checkedVolume(decodeURIComponent(match[1]!));
+    return checkedVolume(parseInvite(invite).volume);
   } catch (error) {
-    if (!(error instanceof URIError)) throw error;
+    throw new UsageError(messageOf(error), { cause: error });
   }
-  throw new UsageError(
-    `${JSON.stringify(invite)} is no invite: paste what weft invite printed, weft://HOST:PORT/VOLUME#… in single quotes`,
-  );
 }

@@ -10,7 +10,6 @@ import { realPath, StateRegistry } from '../daemon/state-registry.js';
 import { Failure, shellWord } from './failure.js';
 import { usableMountpoint } from './mountpoint.js';
 import { readMountOptions, withStartOptions, type StartOptions } from './site-options.js';
-import { startSite } from './start-site.js';
 
 interface Options extends StartOptions {
   mountpoint: string;
@@ -38,6 +37,8 @@ export const mountCommand: CommandModule<object, Options> = {
     if (options.listen !== undefined) changes.listen = options.listen;
     if (options.driver !== undefined) changes.driver = options.driver;
     if (given.options.length > 0) changes.mountOptions = given.options;
+    // Loaded on demand: the other verbs must start fast.
+    const { startSite } = await import('./start-site.js');
     await startSite({ kind: 'mount', directory: state.directory, debug: options.debug, changes }, options, 'mounted');
   },
 };

@@ -4,6 +4,7 @@
 import { hostname } from 'node:os';
 import type { Argv } from 'yargs';
 import { parseMountOptions } from '../fuse/mount-options.js';
+import { formatAddress, parseAddress } from '../sync/address.js';
 import { messageOf, UsageError } from './failure.js';
 
 export type Driver = 'kernel' | 'fuse-native';
@@ -76,16 +77,14 @@ export function checkedVolume(name: string): string {
   return name;
 }
 
-/** HOST:PORT with a port that may be 0 where one is to listen. An IPv6 host is in brackets. */
+/** HOST:PORT, checked; a port of 0 means a free one where one is to listen. */
 export function parsedAddress(text: string | undefined, what: string): string | undefined {
   if (text === undefined) return undefined;
-  const match = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/.exec(text);
-  if (!match || Number(match[2]) > 65535) {
-    throw new UsageError(
-      `${what} ${JSON.stringify(text)} is no HOST:PORT: write for example 192.0.2.7:7420 or [::1]:7420`,
-    );
+  try {
+    return formatAddress(parseAddress(text));
+  } catch (error) {
+    throw new UsageError(`${what}: ${messageOf(error)}`, { cause: error });
   }
-  return text;
 }
 
 /**

@@ -30,16 +30,19 @@ export class StateRegistry {
   /** Makes `directory` the state of `mountpoint` (a real absolute path), in place of what was there. */
   record(entry: RegistryEntry): void {
     mkdirSync(this.folder, { recursive: true, mode: 0o700 });
-    this.dropVanished();
+    this.dropVanished(entry.mountpoint);
     replaceFile(this.pathOf(entry.mountpoint), `${JSON.stringify(entry)}\n`, 0o600);
   }
 
-  /** Only where the mountpoint is gone too: a state directory may be on a disk that is not there today. */
-  private dropVanished(): void {
+  /**
+   * Drops entries of which nothing is left: a state directory alone may be on a disk that is not there today. Never asks
+   * `serving`, which is mounted by now: a daemon must not wait for its own mount.
+   */
+  private dropVanished(serving: string): void {
     for (const name of readdirSync(this.folder)) {
       const entry = this.read(join(this.folder, name));
-      if (entry && !existsSync(entry.directory) && !existsSync(entry.mountpoint))
-        rmSync(join(this.folder, name), { force: true });
+      if (!entry || entry.mountpoint === serving || existsSync(entry.directory)) continue;
+      if (!existsSync(entry.mountpoint)) rmSync(join(this.folder, name), { force: true });
     }
   }
 

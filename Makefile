@@ -1,0 +1,82 @@
+# Makefile — everything is installed, built, checked and run from here; nothing else needs to be typed first.
+#
+#   make mount        build, create the volume $(VOLUME) if there is none, mount it at $(MOUNTPOINT)
+#   make umount       unmount it
+#   make test         build, tidy, lint, all tests; as root also those with real mounts
+#   make scenarios    partitions between real sites, one readable story per file   (SCENARIOS='--only NAME')
+#   make bench        this filesystem beside the local one and bindfs               (BENCH='--quick')
+#   make conformance  pjdfstest, built in PJDFSTEST=DIR                             (CONFORMANCE='--only rename')
+#   make soak         tests and scenarios again and again for MINUTES=30
+#   make build tidy lint format clean
+
+NODE       ?= node
+NPM        ?= npm
+VOLUME     ?= demo
+MOUNTPOINT ?= $(or $(HOME),/root)/weft-demo
+MINUTES    ?= 30
+TESTS      ?=
+SCENARIOS  ?=
+BENCH      ?=
+CONFORMANCE ?=
+
+WEFT    := $(NODE) dist/lib/cli/main.js
+# Directories too: their times tell of removed files. Absolute: conformance is a target as well.
+SOURCES := $(shell find $(CURDIR)/lib $(CURDIR)/scripts $(CURDIR)/conformance -type d -o -name '*.ts')
+
+.DEFAULT_GOAL := build
+.PHONY: build mount umount test tidy lint format bench scenarios soak conformance clean
+
+build: dist/.built
+
+node_modules/.package-lock.json: package-lock.json
+	@$(NODE) -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' \
+	  || { echo 'weft needs Node.js 20.19 or newer as "$(NODE)": https://nodejs.org/en/download, or make NODE=/path/to/node' >&2; exit 1; }
+	$(NPM) ci --include=dev
+	@touch $@
+
+# Into a fresh directory that then takes the place of dist: no file of a removed source stays behind.
+dist/.built: node_modules/.package-lock.json tsconfig.json package.json $(SOURCES)
+	@rm -rf build-next
+	node_modules/.bin/tsc -p tsconfig.json --outDir build-next
+	@chmod +x build-next/lib/cli/main.js
+	@rm -rf dist && mv build-next dist && touch $@
+
+mount: build
+	@report=$$($(WEFT) doctor) || { echo "$$report"; exit 1; }
+	@WEFT='$(WEFT)' sh scripts/mount-demo.sh '$(VOLUME)' '$(MOUNTPOINT)'
+
+umount: build
+	@$(WEFT) umount '$(MOUNTPOINT)'
+
+test: build tidy lint
+	@$(NODE) dist/scripts/run-tests.js $(TESTS)
+
+tidy: build
+	@$(NODE) dist/scripts/tidy.js
+
+lint: node_modules/.package-lock.json
+	node_modules/.bin/oxlint --quiet
+	node_modules/.bin/prettier --check --log-level warn lib scripts conformance
+
+format: node_modules/.package-lock.json
+	node_modules/.bin/prettier --write --log-level warn lib scripts conformance
+
+bench: build
+	@$(NODE) dist/scripts/bench.js $(BENCH)
+
+scenarios: build
+	@$(NODE) dist/scripts/run-scenarios.js $(SCENARIOS)
+
+soak: build
+	@end=$$(($$(date +%s) + $(MINUTES) * 60)); round=0; \
+	while [ $$(date +%s) -lt $$end ]; do \
+	  round=$$((round + 1)); echo "soak: round $$round"; \
+	  $(NODE) dist/scripts/run-scenarios.js && $(NODE) dist/scripts/run-tests.js || exit 1; \
+	done; echo "soak: $$round rounds without a failure"
+
+conformance: build
+	@test -n '$(PJDFSTEST)' || { echo 'say where pjdfstest is built: git clone https://github.com/pjd/pjdfstest, build it, make conformance PJDFSTEST=DIR' >&2; exit 2; }
+	@$(NODE) dist/conformance/pjdfstest.js --suite '$(PJDFSTEST)' $(CONFORMANCE)
+
+clean:
+	rm -rf dist build-next

@@ -14,8 +14,8 @@ import { filesystemType } from '../scripts/sites/mounts.js';
 import { textTable } from '../scripts/sites/text-table.js';
 import { parseTap, type TapFailure } from './tap-output.js';
 
-const USAGE = `usage: pjdfstest SUITE [--dir DIR] [--only FOLDER[/NN]]… [--no-local] [--json]
-  SUITE         a built pjdfstest tree: the program pjdfstest and the folder tests
+const USAGE = `usage: pjdfstest --suite DIR [--dir DIR] [--only FOLDER[/NN]]… [--no-local] [--json]
+  --suite DIR   a built pjdfstest tree: the program pjdfstest and the folder tests
   --dir DIR     test this directory instead of a fresh volume
   --only PART   only test files whose path contains PART, e.g. rename or chmod/00
   --no-local    do not run on a local directory for comparison
@@ -93,9 +93,9 @@ interface Options {
 
 /** Null: only help is wanted. */
 function readOptions(): Options | null {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
+  const { values } = parseArgs({
     options: {
+      suite: { type: 'string' },
       dir: { type: 'string' },
       only: { type: 'string', multiple: true },
       'no-local': { type: 'boolean', default: false },
@@ -104,20 +104,18 @@ function readOptions(): Options | null {
     },
   });
   if (values.help) return null;
-  const [given, ...more] = positionals;
-  if (more.length > 0) throw new UsageError(`one suite at a time, not also ${more.join(' ')}`);
-  if (given === undefined || given === '') {
+  if (values.suite === undefined || values.suite === '') {
     throw new UsageError('no suite: say where a built pjdfstest is, e.g. make conformance PJDFSTEST=../pjdfstest');
   }
   if (process.getuid?.() !== 0) throw new UsageError('the suite makes devices and changes users: run it as root');
   let suite: string;
   try {
-    suite = realpathSync(given);
+    suite = realpathSync(values.suite);
     accessSync(join(suite, 'pjdfstest'), constants.X_OK);
     accessSync(join(suite, 'tests'));
   } catch {
     throw new UsageError(
-      `${given} holds no built pjdfstest: fetch https://github.com/pjd/pjdfstest, and there run autoreconf -ifs && ./configure && make pjdfstest`,
+      `${values.suite} holds no built pjdfstest: fetch https://github.com/pjd/pjdfstest, and there run autoreconf -ifs && ./configure && make pjdfstest`,
     );
   }
   const files = readdirSync(join(suite, 'tests'), { recursive: true, encoding: 'utf8' })
@@ -204,9 +202,8 @@ function report(comparisons: readonly Comparison[], mountType: string, localType
     return sum + mount.failed.filter(({ number }) => !localNumbers.has(number)).length;
   }, 0);
   const total = comparisons.reduce((sum, { mount }) => sum + mount.assertions, 0);
-  console.log(
-    `\n${total - failures} of ${total} assertions pass; ${failures} fail, ${ours} of them not on ${localType ?? 'the local directory, which was not tried'}`,
-  );
+  const only = localType === null ? '' : `, ${ours} of them only here`;
+  console.log(`\n${total - failures} of ${total} assertions pass; ${failures} fail${only}`);
 }
 
 /** The system call that a file tests. */

@@ -23,7 +23,6 @@ import type { Value } from './change.js';
 import { FIRST_LINK, ROOT_INO } from './ids.js';
 import type { ActorTable, Ino, LinkId, Name, OpId } from './ids.js';
 import type { Inode, Timestamp } from './inode.js';
-import { directoryPlacement } from './placement.js';
 import type { Claimant } from './placement.js';
 import { sameOp } from './register.js';
 import type { Claim, TreeStore } from './tree-store.js';
@@ -218,10 +217,8 @@ function leaveName(tree: LocalTree, claim: Claimant, reserve: () => Ino): WriteD
   const rivals = rivalsOf(tree, claim);
   const { parent, name } = placeOf(tree, claim);
   const hasName = rivals[0]?.ino === claim.ino;
-  const drafts = removeHidden(
-    tree,
-    claim,
-    (hidden) => hidden.link !== claim.link && (hasName || hidden.ino === claim.ino),
+  const drafts = removeHidden(tree, claim, (hidden) =>
+    hidden.ino === claim.ino ? hidden.link !== claim.link : hasName,
   );
   // The claim itself may be the hidden one of two links of its inode: then the shown one goes.
   for (const rival of rivals) {

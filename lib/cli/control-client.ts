@@ -14,6 +14,7 @@ import {
 } from '../daemon/control-protocol.js';
 import { readSocketPath } from '../daemon/control-socket-path.js';
 import { logPathOf } from '../daemon/state-directory.js';
+import { StateLock } from '../daemon/state-lock.js';
 import { Failure } from './failure.js';
 
 type ArgumentsOf<V extends ControlVerb> = Omit<Extract<ControlRequest, { verb: V }>, 'id' | 'verb'>;
@@ -27,6 +28,7 @@ export class ControlClient {
     private readonly directory: string,
   ) {
     this.lines = readLines(socket);
+    socket.on('timeout', () => socket.destroy(this.silent()));
   }
 
   /** Null when no daemon listens. Throws a {@link Failure} when the socket is another user's. */
@@ -45,20 +47,24 @@ export class ControlClient {
     return new ControlClient(socket, directory);
   }
 
-  /** The result of a request. Throws a {@link Failure} with the daemon's own message. */
+  /**
+   * The result of a request. Throws a {@link Failure} with the daemon's own message, or when it says nothing for
+   * `silenceMs`.
+   */
   async request<V extends ControlVerb>(
     verb: V,
     args: ArgumentsOf<V>,
-    onProgress?: (progress: unknown) => void,
+    options: { onProgress?: (progress: unknown) => void; silenceMs?: number } = {},
   ): Promise<ControlResults[V]> {
     const id = this.nextId++;
+    this.socket.setTimeout(options.silenceMs ?? 0);
     this.socket.write(`${JSON.stringify({ id, verb, ...args })}\n`);
     for (;;) {
       const { value: line, done } = await this.nextLine();
       if (done) throw this.ended();
       const reply = controlReply.parse(parseLine(line));
       if ('error' in reply) throw new Failure(reply.error);
-      if ('progress' in reply) onProgress?.(reply.progress);
+      if ('progress' in reply) options.onProgress?.(reply.progress);
       else return reply.result as ControlResults[V];
     }
   }
@@ -75,6 +81,14 @@ export class ControlClient {
       if (code === 'ECONNRESET' || code === 'EPIPE') throw this.ended();
       throw error;
     }
+  }
+
+  private silent(): Failure {
+    const pid = StateLock.holder(this.directory);
+    const log = logPathOf(this.directory);
+    return new Failure(
+      `the daemon of ${this.directory} (process ${pid}) does not answer: see ${log}; kill -9 ${pid} and weft mount start anew`,
+    );
   }
 
   private ended(): Failure {

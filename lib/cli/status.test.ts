@@ -28,7 +28,7 @@ const mounted: SiteReport = {
 };
 const unmounted: SiteReport = {
   mounted: false,
-  deadMount: false,
+  state: 'not mounted',
   stateDirectory: '/var/lib/weft/other',
   volume: 'other',
   site: 'paris',
@@ -43,7 +43,7 @@ const unmounted: SiteReport = {
 
 test('one row per site here and one per peer; what a peer has is unknown while it cannot be asked', () => {
   assert.equal(
-    statusTable([mounted, unmounted, { ...unmounted, deadMount: true }]),
+    statusTable([mounted, unmounted, { ...unmounted, state: 'daemon died' }]),
     [
       'VOLUME  SITE    LINK         BEHIND         AHEAD              CONFLICTS  MOUNTPOINT',
       'team    paris   here         3 objects      -                  2          /mnt/team',

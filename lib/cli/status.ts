@@ -4,6 +4,7 @@ import type { CommandModule } from 'yargs';
 import type { SiteConfig, SiteStatus } from '../daemon/daemon-interface.js';
 import type { StateDirectory } from '../daemon/state-directory.js';
 import { ControlClient } from './control-client.js';
+import { Failure, shellWord } from './failure.js';
 import { allSites, findSite } from './known-site.js';
 import { isDeadMount } from './dead-mount.js';
 import { withJson, withState } from './site-options.js';
@@ -15,10 +16,16 @@ interface Options {
   json: boolean;
 }
 
+/** Why there is no status: never mounted or unmounted; killed, its mount still there; running but silent. */
+type AbsentState = 'not mounted' | 'daemon died' | 'no answer';
+
+/** A daemon that takes longer than this is stuck. Computing a digest takes seconds on a large volume. */
+const ANSWER_TIMEOUT_MS = 60_000;
+
 /** A site as `--json` prints it: {@link SiteStatus} when mounted, else what is known without its daemon. */
 export type SiteReport =
   | ({ mounted: true; stateDirectory: string } & SiteStatus)
-  | ({ mounted: false; stateDirectory: string; deadMount: boolean; pid: null; digest: null; peers: never[] } & Pick<
+  | ({ mounted: false; stateDirectory: string; state: AbsentState; pid: null; digest: null; peers: never[] } & Pick<
       SiteConfig,
       'volume' | 'site' | 'siteId' | 'mountpoint' | 'listen' | 'driver'
     >);
@@ -39,8 +46,7 @@ export const statusCommand: CommandModule<object, Options> = {
       );
       return;
     }
-    const reports = [];
-    for (const state of allSites()) reports.push(await reportOf(state));
+    const reports = await Promise.all(allSites().map(reportOrSilence));
     if (json) process.stdout.write(`${JSON.stringify(reports, null, 2)}\n`);
     else if (reports.length === 0)
       process.stdout.write('no volumes here yet: weft create VOLUME MOUNTPOINT makes one\n');
@@ -50,19 +56,32 @@ export const statusCommand: CommandModule<object, Options> = {
 
 async function reportOf(state: StateDirectory): Promise<SiteReport> {
   const daemon = await ControlClient.connect(state.directory);
-  if (daemon) {
-    try {
-      const status = await daemon.request('status', {});
-      return { mounted: true, stateDirectory: state.directory, ...status };
-    } finally {
-      daemon.close();
-    }
+  if (!daemon) return absent(state, isDeadMount(state.config().mountpoint) ? 'daemon died' : 'not mounted');
+  try {
+    const status = await daemon.request('status', {}, { silenceMs: ANSWER_TIMEOUT_MS });
+    return { mounted: true, stateDirectory: state.directory, ...status };
+  } finally {
+    daemon.close();
   }
-  const { volume, site, siteId, mountpoint, listen, driver } = state.config();
+}
+
+/** Among many, one that is ill must not hide the others. */
+async function reportOrSilence(state: StateDirectory): Promise<SiteReport> {
+  try {
+    return await reportOf(state);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    process.stderr.write(`weft: ${error.message}\n`);
+    return absent(state, 'no answer');
+  }
+}
+
+function absent(directory: StateDirectory, state: AbsentState): SiteReport {
+  const { volume, site, siteId, mountpoint, listen, driver } = directory.config();
   return {
     mounted: false,
-    deadMount: isDeadMount(mountpoint),
-    stateDirectory: state.directory,
+    state,
+    stateDirectory: directory.directory,
     volume,
     site,
     siteId,
@@ -81,7 +100,7 @@ export function statusTable(reports: readonly SiteReport[]): string {
   for (const report of reports) {
     const { volume, site, mountpoint } = report;
     if (!report.mounted) {
-      rows.push([volume, site, report.deadMount ? 'daemon died' : 'not mounted', '-', '-', '-', mountpoint]);
+      rows.push([volume, site, report.state, '-', '-', '-', mountpoint]);
       continue;
     }
     rows.push([volume, site, 'here', behindHere(report), '-', groupDigits(report.conflicts), mountpoint]);
@@ -109,9 +128,7 @@ function commits(count: number): string {
 
 function summary(report: SiteReport): string {
   if (!report.mounted) {
-    return report.deadMount
-      ? `its daemon ended without unmounting: weft mount ${report.mountpoint} repairs that\n`
-      : '';
+    return report.state === 'daemon died' ? `weft mount ${shellWord(report.mountpoint)} repairs that\n` : '';
   }
   const errors = report.peers.filter((peer) => peer.lastError !== null && peer.state !== 'connected');
   return [

@@ -57,8 +57,10 @@ async function syncSite(state: StateDirectory, timeoutMs: number, wanted: boolea
   const line = ProgressLine.onStderr(wanted);
   try {
     const { settled, status } = await withDaemon(state, (daemon) =>
-      daemon.request('sync', { timeoutMs, progress: line.active }, (progress) =>
-        line.show(waitText(progress as SyncProgress)),
+      daemon.request(
+        'sync',
+        { timeoutMs, progress: line.active },
+        { onProgress: (progress) => line.show(waitText(progress as SyncProgress)) },
       ),
     );
     line.clear();

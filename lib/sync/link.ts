@@ -28,11 +28,13 @@ export interface LinkEvents {
 
 export class Link {
   rttMs: number | null = null;
+  /** Settles when the socket is gone. */
+  readonly gone: Promise<void>;
   private events: LinkEvents | undefined;
   private readonly assembler = new FrameAssembler();
   private full = false;
   private deaf = false;
-  private reason = 'the connection was closed';
+  private reason = 'the connection broke off without a goodbye';
   private bytesReadBefore = -1;
   private silentPings = 0;
   private pingSentMs: number | null = null;
@@ -45,6 +47,7 @@ export class Link {
     private readonly clock: SyncClock,
   ) {
     socket.setNoDelay(true);
+    this.gone = new Promise((resolve) => socket.once('close', () => resolve()));
   }
 
   listen(events: LinkEvents): void {

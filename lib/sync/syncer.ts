@@ -105,15 +105,16 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
     return this.address;
   }
 
-  /** Tells peers that this site goes, and closes all links. */
+  /** Tells peers that this site goes, and closes all links. Resolves, within about a second, when all sockets are gone. */
   async stop(): Promise<void> {
     this.running = false;
     this.cancelTick();
     for (const target of this.roster.targets) target.rest();
+    const links = [...this.routes.values()].map(({ link }) => link);
     for (const connection of this.exchange.connections()) {
       connection.leave('stopping', `site ${this.quotedName()} was shut down`);
     }
-    await this.listener.close();
+    await Promise.all([this.listener.close(), ...links.map((link) => link.gone)]);
   }
 
   /** The store's vector() or missing() changed. Cheap; call it at once. */

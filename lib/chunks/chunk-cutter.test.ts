@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { ChunkCutter, MIN_CHUNK_BYTES, NORMAL_CHUNK_BYTES } from './chunk-cutter.js';
-import { randomBytes } from './fixture.js';
+import { randomBytes } from './chunks-fixture.test-support.js';
 import { MAX_CHUNK_BYTES } from './manifest.js';
 
 /** Lengths of all chunks, the bytes being handed over in pieces of the given lengths (repeated as needed). */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CorruptionError } from '../codec/bytes.js';
 import { compress, decompress } from './compression.js';
-import { randomBytes, wordyBytes } from './fixture.js';
+import { randomBytes, wordyBytes } from './chunks-fixture.test-support.js';
 import { ObjectKind } from './object-kind.js';
 
 test('text is compressed and comes back', () => {

@@ -1,5 +1,5 @@
-// ingest-worker.ts — the thread that turns working copies into versions, one job at a time. Started by IngestPool.
-// Its objects go to packs of its own; a result is sent when they are on stable storage, never before.
+// ingest-worker.ts — the thread that turns working copies into versions, a batch of jobs at a time. Started by IngestPool.
+// Its objects go to packs of its own; results are sent when they are on stable storage, never before.
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { LRUCache } from 'lru-cache';
@@ -37,7 +37,25 @@ class Ingester {
     this.writer = new PackWriter(objectsDirectory, 'ingest');
   }
 
-  run(job: IngestJob): IngestResult {
+  /** One answer per job, in order. */
+  run(jobs: readonly IngestJob[]): (IngestResult | IngestFailure)[] {
+    const answers = jobs.map((job) => {
+      try {
+        return this.ingest(job);
+      } catch (error) {
+        return failure(job, error);
+      }
+    });
+    try {
+      this.writer.sync();
+    } catch (error) {
+      this.recent.clear();
+      return jobs.map((job) => failure(job, error));
+    }
+    return answers;
+  }
+
+  private ingest(job: IngestJob): IngestResult {
     const base = job.base && decodeManifest(Buffer.from(job.base));
     const changed = new RangeSet();
     for (let i = 0; i < job.changed.length; i += 2) changed.insert(job.changed[i]!, job.changed[i + 1]!);
@@ -57,7 +75,6 @@ class Ingester {
     const file = LocalFile.open(job.path);
     try {
       const version = makeVersion({ file, size: job.size, base, changed, objects: this.source() }, sink);
-      this.writer.sync();
       return { jobId: job.jobId, ...version, objects: [...packed.values()] };
     } finally {
       file.close();
@@ -69,15 +86,25 @@ class Ingester {
       has: (id) => this.recent.has(id) || this.index.has(id),
       get: (id) => {
         const recent = this.recent.get(id);
-        return recent ? this.packs.read(recent) : this.getCommitted(id);
+        return recent ? this.getRecent(recent) : this.getCommitted(id);
       },
     };
   }
 
+  private getRecent(object: PackedObject): Buffer {
+    try {
+      return this.packs.read(object);
+    } catch (error) {
+      this.recent.delete(object.id);
+      throw error;
+    }
+  }
+
   private getCommitted(id: ObjectId): Buffer {
     const sleeper = new Int32Array(new SharedArrayBuffer(4));
-    for (let waits = 0; waits < COMMIT_WAITS && !this.index.has(id); waits++)
+    for (let waits = 0; waits < COMMIT_WAITS && !this.index.has(id); waits++) {
       Atomics.wait(sleeper, 0, 0, COMMIT_WAIT_MS);
+    }
     return this.index.get(id);
   }
 
@@ -88,7 +115,7 @@ class Ingester {
   }
 }
 
-function failure(jobId: number, error: unknown): IngestFailure {
+function failure({ jobId }: IngestJob, error: unknown): IngestFailure {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof AbsentObjects) return { jobId, failed: 'absent', ids: error.ids, message };
   if (error instanceof PosixError) return { jobId, failed: 'posix', code: error.code, message };
@@ -99,18 +126,20 @@ function failure(jobId: number, error: unknown): IngestFailure {
 const port = parentPort;
 if (!port) throw new Error('ingest-worker runs as a worker thread only');
 let ingester: Ingester | undefined;
-port.on('message', (job: IngestJob | 'close') => {
-  if (job === 'close') {
+port.on('message', (jobs: readonly IngestJob[] | 'close') => {
+  if (jobs === 'close') {
     ingester?.close();
     port.close();
     return;
   }
-  let answer: IngestResult | IngestFailure;
+  port.postMessage(answer(jobs), []);
+});
+
+function answer(jobs: readonly IngestJob[]): (IngestResult | IngestFailure)[] {
   try {
     ingester ??= new Ingester(workerData as IngestWorkerData);
-    answer = ingester.run(job);
   } catch (error) {
-    answer = failure(job.jobId, error);
+    return jobs.map((job) => failure(job, error)); // e.g. the database cannot be opened now
   }
-  port.postMessage(answer);
-});
+  return ingester.run(jobs);
+}

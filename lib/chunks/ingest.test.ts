@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { AbsentObjects } from './absent-objects.js';
-import { checkContent } from './content-model.js';
-import { randomBytes, temporaryDirectory, temporaryStore, wordyBytes } from './fixture.js';
-import type { TestStore } from './fixture.js';
+import { checkContent } from './content-model.test-support.js';
+import { randomBytes, temporaryDirectory, temporaryStore, wordyBytes } from './chunks-fixture.test-support.js';
+import type { TestStore } from './chunks-fixture.test-support.js';
 import { IngestPool } from './ingest.js';
 import { decodeManifest } from './manifest.js';
 import { ObjectKind } from './object-kind.js';
@@ -91,12 +91,19 @@ test('bytes of the base that are not here fail the job by name; with them it suc
   checkContent(copy, chunk);
 });
 
-test('a job for a file that is gone fails, and the next one runs', async (t) => {
+test('a job for a file that is gone fails, and those sent with it do not', async (t) => {
   const ingest = startIngest(t);
-  await assert.rejects(
-    ingest.pool.run({ jobId: 1, path: join(ingest.directory, 'none'), size: 100_000, base: null, changed: [] }),
-    /none is gone/,
-  );
+  const bad = { jobId: 1, path: join(ingest.directory, 'none'), size: 100_000, base: null, changed: [] };
+  const others = Array.from({ length: 4 }, (_, i) => {
+    const copy = WorkingCopy.spill(
+      join(ingest.directory, `other-${i}`),
+      new SmallContent(randomBytes(99, i)),
+      ingest.store,
+    );
+    return publish(copy, ingest);
+  });
+  await assert.rejects(ingest.pool.run(bad), /none is gone/);
+  await Promise.all(others);
   const copy = WorkingCopy.spill(join(ingest.directory, 'a'), new SmallContent(randomBytes(100, 1)), ingest.store);
   await publish(copy, ingest);
   assert.deepEqual(decodeManifest(ingest.store.get(copy.baseId!)).inline, randomBytes(100, 1));
@@ -108,10 +115,20 @@ test('a damaged base manifest fails the job', async (t) => {
   await assert.rejects(pool.run(job), /manifest: these bytes are not one/);
 });
 
+test('a thread that cannot start fails its jobs, not the process', async (t) => {
+  const directory = temporaryDirectory(t);
+  const pool = new IngestPool(join(directory, 'none.db'), directory);
+  t.after(() => pool.close());
+  const job = { jobId: 1, path: join(directory, 'none'), size: 1, base: null, changed: [] };
+  await assert.rejects(pool.run(job), /unable to open|does not exist/);
+  await assert.rejects(pool.run(job), /unable to open|does not exist/);
+});
+
 test('closing lets the running job end, and refuses the rest', async (t) => {
   const ingest = startIngest(t);
   const copy = WorkingCopy.spill(join(ingest.directory, 'a'), new SmallContent(), ingest.store);
   copy.write(0, randomBytes(8 << 20, 1));
+  copy.truncate(20 << 20);
   const job = copy.job(1);
   const jobs = Array.from({ length: 4 }, () => ingest.pool.run(job));
   const results = Promise.allSettled(jobs);

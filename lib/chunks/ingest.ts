@@ -53,10 +53,14 @@ interface Waiting {
 
 interface Runner {
   readonly worker: Worker;
-  running: Waiting | null;
+  /** In the order in which they were sent and will be answered. */
+  running: Waiting[];
 }
 
 const MAX_WORKERS = 2;
+/** Waiting jobs go to a thread together, up to this many and these bytes: one fdatasync makes all of them durable. */
+const BATCH_JOBS = 256;
+const BATCH_BYTES = 32 << 20;
 
 /** Runs jobs on worker threads, which are started when first needed. For a thread with an event loop. */
 export class IngestPool {
@@ -85,37 +89,50 @@ export class IngestPool {
     while (this.queue.length > 0) {
       const runner = this.idleRunner();
       if (!runner) return;
-      runner.running = this.queue.shift()!;
-      runner.worker.postMessage(runner.running.job, []);
+      runner.running = this.takeBatch();
+      runner.worker.postMessage(
+        runner.running.map(({ job }) => job),
+        [],
+      );
     }
   }
 
+  private takeBatch(): Waiting[] {
+    let count = 1;
+    for (let bytes = this.queue[0]!.job.size; count < Math.min(this.queue.length, BATCH_JOBS); count++) {
+      bytes += this.queue[count]!.job.size;
+      if (bytes > BATCH_BYTES) break;
+    }
+    return this.queue.splice(0, count);
+  }
+
   private idleRunner(): Runner | undefined {
-    for (const runner of this.runners) if (!runner.running) return runner;
+    for (const runner of this.runners) if (runner.running.length === 0) return runner;
     return this.runners.size < this.maxWorkers ? this.startRunner() : undefined;
   }
 
   private startRunner(): Runner {
     const worker = new Worker(new URL('./ingest-worker.js', import.meta.url), { workerData: this.data });
-    const runner: Runner = { worker, running: null };
+    const runner: Runner = { worker, running: [] };
     let crash: Error | undefined;
-    worker.on('message', (answer: IngestResult | IngestFailure) => this.finish(runner, answer));
+    worker.on('message', (answers: (IngestResult | IngestFailure)[]) => this.finish(runner, answers));
     worker.on('error', (error) => (crash = error));
     worker.on('exit', (code) => {
       this.runners.delete(runner);
-      runner.running?.reject(crash ?? new Error(`an ingest thread ended with code ${code}`));
-      runner.running = null;
+      for (const { reject } of runner.running) reject(crash ?? new Error(`an ingest thread ended with code ${code}`));
       if (!this.closed) this.dispatch();
     });
     this.runners.add(runner);
     return runner;
   }
 
-  private finish(runner: Runner, answer: IngestResult | IngestFailure): void {
-    const { resolve, reject } = runner.running!;
-    runner.running = null;
-    if ('failed' in answer) reject(errorOf(answer));
-    else resolve(answer);
+  private finish(runner: Runner, answers: readonly (IngestResult | IngestFailure)[]): void {
+    const { running } = runner;
+    runner.running = [];
+    for (const [i, answer] of answers.entries()) {
+      if ('failed' in answer) running[i]!.reject(errorOf(answer));
+      else running[i]!.resolve(answer);
+    }
     this.dispatch();
   }
 

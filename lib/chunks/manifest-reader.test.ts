@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { CorruptionError } from '../codec/bytes.js';
 import { AbsentObjects } from './absent-objects.js';
-import { randomBytes, temporaryStore } from './fixture.js';
+import { randomBytes, temporaryStore } from './chunks-fixture.test-support.js';
 import { absentChunks, readManifest } from './manifest-reader.js';
 import { inlineManifest } from './manifest.js';
 import type { Extent, Manifest } from './manifest.js';

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { randomBytes, temporaryDirectory, temporaryStore } from './fixture.js';
+import { randomBytes, temporaryDirectory, temporaryStore } from './chunks-fixture.test-support.js';
 import { LocalFile } from './local-file.js';
 import { readManifest } from './manifest-reader.js';
 import { decodeManifest, MIN_HOLE_BYTES } from './manifest.js';

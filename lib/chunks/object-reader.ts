@@ -7,6 +7,7 @@ import type { Statement } from 'better-sqlite3';
 import { LRUCache } from 'lru-cache';
 import type { ObjectId } from '../crdt/ids.js';
 import { AbsentObjects } from './absent-objects.js';
+import type { MissingObject, ObjectKind } from './object-kind.js';
 import { LOCATE } from './object-store.js';
 import type { ObjectSource } from './object-store.js';
 import { PackReader } from './pack-reader.js';
@@ -20,6 +21,7 @@ export class ObjectReader implements ObjectSource {
   private readonly packs: PackReader;
   private readonly selectHas: Statement<[Buffer]>;
   private readonly selectPlace: Statement<[Buffer]>;
+  private readonly selectMissing: Statement<[number]>;
   private readonly cache: LRUCache<ObjectId, Buffer>;
 
   /** `databasePath`: the database in which an ObjectStore has its tables, committed at least once; `directory`: its packs. */
@@ -28,6 +30,7 @@ export class ObjectReader implements ObjectSource {
     this.packs = new PackReader(directory);
     this.selectHas = this.db.prepare<[Buffer]>('SELECT 1 FROM object WHERE id = ?').pluck();
     this.selectPlace = this.db.prepare(LOCATE);
+    this.selectMissing = this.db.prepare('SELECT kind, id FROM missing ORDER BY kind, id LIMIT ?');
     this.cache = new LRUCache({ maxSize: cacheBytes, sizeCalculation: (bytes) => bytes.length + ENTRY_BYTES });
   }
 
@@ -51,6 +54,12 @@ export class ObjectReader implements ObjectSource {
       this.cache.set(id, bytes);
     }
     return bytes;
+  }
+
+  /** Up to `limit` objects that the site wants and does not hold, manifests first. */
+  missing(limit: number): MissingObject[] {
+    const rows = this.selectMissing.all(limit) as { kind: ObjectKind; id: Buffer }[];
+    return rows.map(({ kind, id }) => ({ kind, id: id.toString('hex') }));
   }
 
   close(): void {

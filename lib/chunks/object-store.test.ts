@@ -7,8 +7,14 @@ import Database from 'better-sqlite3';
 import { CorruptionError } from '../codec/bytes.js';
 import { PosixError } from '../errno.js';
 import { AbsentObjects } from './absent-objects.js';
-import { randomBytes, temporaryDirectory, temporaryStore, tinyFilesystem, wordyBytes } from './fixture.js';
-import type { TestStore } from './fixture.js';
+import {
+  randomBytes,
+  temporaryDirectory,
+  temporaryStore,
+  tinyFilesystem,
+  wordyBytes,
+} from './chunks-fixture.test-support.js';
+import type { TestStore } from './chunks-fixture.test-support.js';
 import { fsyncPaths } from './fsync-paths.js';
 import { ObjectKind, objectIdOf } from './object-kind.js';
 import { ObjectReader } from './object-reader.js';
@@ -157,6 +163,15 @@ test('an object in memory is verified against the disk when asked to', (t) => {
   assert.equal(store.missingCount(), 1);
 });
 
+test('an object that came as another kind than it was wanted as is not missing any more', (t) => {
+  const { store } = temporaryStore(t);
+  const bytes = randomBytes(100, 1);
+  store.want(objectIdOf(bytes), manifest);
+  store.put(chunk, bytes);
+  assert.deepEqual(store.missing(10), []);
+  assert.equal(store.missingCount(), 0);
+});
+
 test('a lost pack makes its objects missing ones', (t) => {
   const { store, objectsDirectory } = temporaryStore(t);
   const id = store.put(chunk, randomBytes(5000, 1));
@@ -224,6 +239,11 @@ test('another thread reads what is committed', (t) => {
   assert.throws(() => reader.get(later), AbsentObjects);
   db.exec('COMMIT; BEGIN');
   assert.deepEqual(reader.get(later), randomBytes(10, 1));
+  store.want('cd'.repeat(32), chunk);
+  store.want('ef'.repeat(32), manifest);
+  db.exec('COMMIT; BEGIN');
+  assert.deepEqual(reader.missing(10), store.missing(10));
+  assert.deepEqual(reader.missing(1), [{ id: 'ef'.repeat(32), kind: manifest }]);
   reader.close();
 });
 

@@ -64,7 +64,7 @@ export class ObjectStore implements ObjectSource {
   private readonly insertObject: Statement<[Buffer, number, number, number, number, number, number]>;
   private readonly deleteObject: Statement<[Buffer]>;
   private readonly insertMissing: Statement<[number, Buffer]>;
-  private readonly deleteMissing: Statement<[number, Buffer]>;
+  private readonly deleteMissing: Statement<[Buffer]>;
   private readonly selectMissing: Statement<[number, Buffer, number]>;
   private readonly selectBytes: Statement<[]>;
 
@@ -88,7 +88,7 @@ export class ObjectStore implements ObjectSource {
     this.insertObject = db.prepare('INSERT OR IGNORE INTO object VALUES (?, ?, ?, ?, ?, ?, ?)');
     this.deleteObject = db.prepare('DELETE FROM object WHERE id = ?');
     this.insertMissing = db.prepare('INSERT OR IGNORE INTO missing VALUES (?, ?)');
-    this.deleteMissing = db.prepare('DELETE FROM missing WHERE kind = ? AND id = ?');
+    this.deleteMissing = db.prepare('DELETE FROM missing WHERE kind IN (1, 2) AND id = ?');
     this.selectMissing = db.prepare('SELECT kind, id FROM missing WHERE (kind, id) > (?, ?) ORDER BY kind, id LIMIT ?');
     this.selectBytes = db.prepare<[]>('SELECT total(stored) FROM object').pluck();
     this.missingObjects = db.prepare<[], number>('SELECT count(*) FROM missing').pluck().get()!;
@@ -153,23 +153,23 @@ export class ObjectStore implements ObjectSource {
   /** Stores an object unless it is held, and returns its id. On stable storage after {@link sync}. ENOSPC, EIO: nothing was stored. */
   put(kind: ObjectKind, bytes: Uint8Array): ObjectId {
     const id = objectIdOf(bytes);
-    if (!this.has(id)) this.index(this.writer.append(kind, id, bytes));
+    const blob = Buffer.from(id, 'hex');
+    if (this.selectHas.get(blob) === undefined) this.index(this.writer.append(kind, id, bytes), blob);
     return id;
   }
 
   /** Takes over objects that another thread has written to packs in the same directory, and made durable. */
   adopt(objects: readonly PackedObject[]): void {
-    for (const object of objects) this.index(object);
+    for (const object of objects) this.index(object, Buffer.from(object.id, 'hex'));
   }
 
   /** Whether the object was new. */
-  private index(object: PackedObject): boolean {
-    const id = Buffer.from(object.id, 'hex');
+  private index(object: PackedObject, id: Buffer): boolean {
     const { kind, offset, stored, raw, flags } = object;
     const added =
       this.insertObject.run(id, this.packNumber(object.pack), offset, stored, raw, kind, flags).changes === 1;
     if (added && this.storedBytes !== undefined) this.storedBytes += stored;
-    if (this.missingObjects > 0) this.missingObjects -= this.deleteMissing.run(kind, id).changes;
+    if (this.missingObjects > 0) this.missingObjects -= this.deleteMissing.run(id).changes;
     return added;
   }
 
@@ -221,7 +221,7 @@ export class ObjectStore implements ObjectSource {
     for (const name of readdirSync(this.directory).toSorted()) {
       if (!name.endsWith('.pack')) continue;
       for (const { object, intact } of scanPack(join(this.directory, name))) {
-        if (intact && this.index(object)) added++;
+        if (intact && this.index(object, Buffer.from(object.id, 'hex'))) added++;
       }
     }
     return added;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { CorruptionError } from '../codec/bytes.js';
 import { PosixError } from '../errno.js';
-import { randomBytes, temporaryDirectory, tinyFilesystem, wordyBytes } from './fixture.js';
+import { randomBytes, temporaryDirectory, tinyFilesystem, wordyBytes } from './chunks-fixture.test-support.js';
 import { fsyncPaths } from './fsync-paths.js';
 import { ObjectKind, objectIdOf } from './object-kind.js';
 import { PACK_HEADER_BYTES, RECORD_HEADER_BYTES } from './pack-record.js';

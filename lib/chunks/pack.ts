@@ -161,24 +161,39 @@ export class PackWriter {
     this.fd = -1;
   }
 
-  /** fdatasync of all that was appended. */
+  /** fdatasync of all that was appended. EIO, ENOSPC: what was appended since the last success may be lost, and is not built upon. */
   sync(): void {
-    withErrno(() => {
-      for (const [name, fd] of this.unsynced) {
-        fdatasyncSync(fd);
-        this.unsynced.delete(name);
-        if (fd !== this.fd) closeSync(fd);
+    try {
+      withErrno(() => this.syncPacks());
+    } catch (error) {
+      this.abandon();
+      throw error;
+    }
+  }
+
+  private syncPacks(): void {
+    for (const [name, fd] of this.unsynced) {
+      fdatasyncSync(fd);
+      this.unsynced.delete(name);
+      if (fd !== this.fd) closeSync(fd);
+    }
+    if (this.directoryUnsynced) {
+      const fd = openSync(this.directory, 'r');
+      try {
+        fsyncSync(fd);
+      } finally {
+        closeSync(fd);
       }
-      if (this.directoryUnsynced) {
-        const fd = openSync(this.directory, 'r');
-        try {
-          fsyncSync(fd);
-        } finally {
-          closeSync(fd);
-        }
-        this.directoryUnsynced = false;
-      }
-    });
+      this.directoryUnsynced = false;
+    }
+  }
+
+  /** After an fdatasync that failed, a later one may succeed although pages were dropped: so the next record goes to a new pack. */
+  private abandon(): void {
+    if (this.fd >= 0 && !this.unsynced.has(this.name)) closeSync(this.fd);
+    for (const fd of this.unsynced.values()) closeSync(fd);
+    this.unsynced.clear();
+    this.fd = -1;
   }
 
   /** Instead of {@link sync}: the paths (packs, and their directory) that another thread must fsync for the same effect. */

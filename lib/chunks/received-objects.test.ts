@@ -3,7 +3,13 @@ import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { CorruptionError } from '../codec/bytes.js';
 import { PosixError } from '../errno.js';
-import { randomBytes, temporaryDirectory, temporaryStore, tinyFilesystem, wordyBytes } from './fixture.js';
+import {
+  randomBytes,
+  temporaryDirectory,
+  temporaryStore,
+  tinyFilesystem,
+  wordyBytes,
+} from './chunks-fixture.test-support.js';
 import { ObjectKind, objectIdOf } from './object-kind.js';
 import { ReceivedObjects } from './received-objects.js';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { anyOps, applyOp, checkContent, ModelContent } from './content-model.js';
-import { randomBytes } from './fixture.js';
+import { anyOps, applyOp, checkContent, ModelContent } from './content-model.test-support.js';
+import { randomBytes } from './chunks-fixture.test-support.js';
 import { SMALL_CONTENT_MAX, SmallContent } from './small-content.js';
 
 test('small content does what a plain buffer does', () => {

@@ -1,10 +1,10 @@
-// content-model.ts — what the tests of writable content compare with: a plain buffer with the rules of the man pages, and the
+// content-model.test-support.ts — what the tests of writable content compare with: a plain buffer with the rules of the man pages, and the
 // operations that are run against both. Not part of the product.
 
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { PosixError } from '../errno.js';
-import { randomBytes } from './fixture.js';
+import { randomBytes } from './chunks-fixture.test-support.js';
 import { BLOCK_BYTES } from './writable-content.js';
 import type { WritableContent } from './writable-content.js';
 

@@ -1,4 +1,4 @@
-// fixture.ts — what the tests of this folder share: directories, stores and bytes. Not part of the product.
+// chunks-fixture.test-support.ts — what the tests of this folder share: directories, stores and bytes. Not part of the product.
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

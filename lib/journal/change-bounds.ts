@@ -9,10 +9,14 @@ import { ByteReader, ByteWriter, CorruptionError } from '../codec/bytes.js';
 
 const MAGIC = 0x834a6f85;
 const HEADER_BYTES = 8; // magic and checksum
-const CHANGE_CHUNK = 1;
+/** Type of an uncompressed change chunk, the byte behind magic and checksum. */
+export const CHANGE_CHUNK = 1;
 const COMPRESSED_CHANGE_CHUNK = 2;
 
 const COLUMN = { group: 0, actor: 1, integer: 2, delta: 3, boolean: 4, text: 5, valueMeta: 6, valueRaw: 7 } as const;
+/** Rows that any chunk may have, however short. */
+const SPARE_ROWS = 4096;
+
 const COLUMN_TYPE_MASK = 7;
 const COLUMN_DEFLATED = 8;
 
@@ -76,7 +80,7 @@ function checkBody(body: Buffer, limitBytes: number): void {
     if (type === COLUMN.valueRaw) {
       if (length < valueBytes) throw new CorruptionError('change: values are cut off');
     } else if (type === COLUMN.boolean) {
-      checkBooleans(column, body.length);
+      checkBooleans(column, body.length + SPARE_ROWS);
     } else {
       const size = measureRuns(column, type, body.length, limitBytes);
       if (type === COLUMN.valueMeta) valueBytes = size;
@@ -87,13 +91,13 @@ function checkBody(body: Buffer, limitBytes: number): void {
 
 /**
  * Walks a run-length encoded column.
- * Every operation we write has a value of at least one byte, and rarely more than one predecessor: more rows than the chunk has
- * bytes are a bomb, more predecessors than 64 for each byte too.
+ * Every operation we write has a value of at least a byte, and rarely more than one predecessor: clearly more rows than the chunk
+ * has bytes are a bomb, and so are more than 64 predecessors for each byte.
  * @returns for value metadata: the bytes its values have
  */
 function measureRuns(column: ByteReader, type: number, bodyBytes: number, limitBytes: number): number {
   const isPerPredecessor = type === COLUMN.actor || type === COLUMN.delta;
-  const maxRows = isPerPredecessor ? bodyBytes * 64 : bodyBytes;
+  const maxRows = isPerPredecessor ? bodyBytes * 64 : bodyBytes + SPARE_ROWS;
   let rows = 0;
   let size = 0;
   const addRows = (n: number): void => {

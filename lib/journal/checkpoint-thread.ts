@@ -1,7 +1,6 @@
 // checkpoint-thread.ts — a worker thread that does nothing but checkpoint one site's state.
 // Invariant: stop() resolves once the thread has closed its connection. See checkpointer.ts for what it does.
 
-import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { CheckpointerOptions } from './checkpointer.js';
 
@@ -24,10 +23,11 @@ export function startCheckpointThread(
     // Its descriptor of the database must outlive it, see checkpointer.ts.
     trackUnmanagedFds: false,
   });
-  const exited = once(worker, 'exit');
+  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
   worker.on('error', onError);
   return {
     async stop() {
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread has no origin
       worker.postMessage('stop');
       await exited;
     },

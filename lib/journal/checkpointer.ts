@@ -15,7 +15,6 @@ import { open } from 'node:fs/promises';
 import type { Connection } from './schema.js';
 import { openStateCheckpointer, statePath, walPath } from './schema.js';
 import { DEFAULT_WAL_TARGET_BYTES, Wal } from './wal.js';
-import type { WalState } from './wal.js';
 
 export interface CheckpointerOptions {
   /** The journal's walTargetBytes; passes begin at half of it. */
@@ -32,8 +31,8 @@ export class Checkpointer {
   private readonly startBytes: number;
 
   private constructor(path: string, walTargetBytes: number) {
-    this.descriptor = lastingDescriptor(path);
     this.db = openStateCheckpointer(path);
+    this.descriptor = lastingDescriptor(path);
     this.wal = new Wal(this.db);
     this.startBytes = walTargetBytes / 2;
   }
@@ -43,13 +42,13 @@ export class Checkpointer {
     return new Checkpointer(statePath(directory), options.walTargetBytes ?? DEFAULT_WAL_TARGET_BYTES);
   }
 
-  /** Makes a pass when it is worth one; blocks this thread for as long as the disk takes. @returns the state after it */
-  poll(): WalState {
-    const before = this.wal.read();
-    if (before.walBytes < this.startBytes || before.backlogBytes < MIN_PASS_BYTES) return before;
-    const after = this.wal.checkpoint();
+  /** Makes a pass when it is worth one; blocks this thread for as long as the disk takes. @returns whether it did */
+  poll(): boolean {
+    const { walBytes, backlogBytes } = this.wal.read();
+    if (walBytes < this.startBytes || backlogBytes < MIN_PASS_BYTES) return false;
+    this.wal.checkpoint();
     fdatasyncSync(this.descriptor);
-    return after;
+    return true;
   }
 
   close(): void {
@@ -58,7 +57,8 @@ export class Checkpointer {
 }
 
 /**
- * Makes every commit made so far in a directory's state survive power loss. Does not block the calling thread.
+ * Makes every commit made so far in a directory's state survive power loss, without blocking the calling thread: a vector that
+ * was read before the call may be shipped when it resolves.
  * A sync of the log is enough: what is not in it any more was synced into the database before its place was used again.
  */
 export async function makeCommitsDurable(directory: string): Promise<void> {

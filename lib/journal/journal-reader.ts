@@ -44,6 +44,7 @@ export class JournalReader {
   private readonly selectChange: Statement;
   private readonly selectBySeq: Statement;
   private readonly selectBytes: Statement;
+  private readonly selectBytesAfter: Statement;
   private readonly selectMeta: Statement;
   private actors: readonly HeldActor[] = [];
   private actorsVersion = -1;
@@ -58,6 +59,7 @@ export class JournalReader {
     this.selectChange = db.prepare('select stamp, hash, bytes from change where lsn = ?').raw();
     this.selectBySeq = db.prepare('select stamp, hash, bytes from change where actor = ? and seq = ?').raw();
     this.selectBytes = db.prepare('select journal_bytes from progress').pluck();
+    this.selectBytesAfter = db.prepare('select total(length(bytes)) from change where actor = ? and seq > ?').pluck();
     this.selectMeta = db.prepare('select value from meta where key = ?').pluck();
   }
 
@@ -115,6 +117,16 @@ export class JournalReader {
       }
     }
     return changes;
+  }
+
+  /** Bytes of the changes that a site with this vector lacks. Reads them all: for the status display. */
+  bytesAfter(vector: VersionVector): number {
+    let bytes = 0;
+    for (const actor of this.held()) {
+      const after = vector.get(actor.name) ?? 0;
+      if (actor.lastSeq > after) bytes += this.selectBytesAfter.get(actor.id, after) as number;
+    }
+    return bytes;
   }
 
   close(): void {

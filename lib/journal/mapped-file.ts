@@ -1,6 +1,7 @@
 // mapped-file.ts — a preallocated file that this thread writes as memory.
 // Invariant: every byte of the mapping has disk blocks behind it before it is written, so a full disk is an error of create()
 // and never a SIGBUS. What was stored survives the death of the process (it is in the page cache) and, after sync(), power loss.
+// (A copy-on-write filesystem cannot promise that for bytes written twice: on btrfs give the directory `chattr +C`.)
 // mmap(2) and posix_fallocate(3) come from the C library through koffi; Node has neither.
 
 import { closeSync, fdatasyncSync, openSync, unlinkSync } from 'node:fs';

@@ -15,14 +15,14 @@ import { COOKIES_PER_HASH } from './name-hash.js';
 import type { Connection, Statement } from './schema.js';
 
 export interface TreeStoreOptions {
-  /** Inodes kept decoded in memory, about 1 KB each. */
+  /** Inodes kept decoded in memory, about 1.5 KB each. */
   readonly cachedInodes?: number;
   /** Dirents kept in memory, about 0.2 KB each. */
   readonly cachedDirents?: number;
 }
 
-const DEFAULT_CACHED_INODES = 100_000;
-const DEFAULT_CACHED_DIRENTS = 100_000;
+const DEFAULT_CACHED_INODES = 50_000;
+const DEFAULT_CACHED_DIRENTS = 50_000;
 const INO_PAGE = 4096;
 
 type DirentRow = [cookie: number, name: Name, ino: Ino, link: number, type: number];

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import { test } from 'node:test';
+import { startCheckpointThread } from './checkpoint-thread.js';
+import { Checkpointer, makeCommitsDurable } from './checkpointer.js';
+import { Journal } from './journal.js';
+import { checkState, statePath, walPath } from './schema.js';
+import { temporaryDirectory } from './temporary-directory.js';
+
+const WAL_TARGET_BYTES = 2 * 2 ** 20;
+
+/** One commit of a busy site: scattered entries, about 25 pages. */
+function writeCommit(journal: Journal, round: number): void {
+  for (let i = 0; i < 20; i++) {
+    const n = (round * 7919 + i * 104_729) % 50_000;
+    journal.store.setDirent({ parent: n % 100, name: `file-${n}`, ino: n + 1, link: round, type: 8 });
+  }
+  journal.commit(round);
+}
+
+test('the WAL stays bounded while one thread writes without a pause', async (t) => {
+  const directory = temporaryDirectory(t);
+  const journal = Journal.open(directory, { walTargetBytes: WAL_TARGET_BYTES });
+  t.after(() => journal.close());
+  const errors: Error[] = [];
+  const thread = startCheckpointThread(directory, (error) => errors.push(error), { walTargetBytes: WAL_TARGET_BYTES });
+  t.after(() => thread.stop());
+
+  let writtenBytes = 0;
+  let largestBytes = 0;
+  let restarts = 0;
+  let before = 0;
+  const endMs = performance.now() + 3_000;
+  for (let round = 1; performance.now() < endMs; round++) {
+    writeCommit(journal, round);
+    journal.relax();
+    const walBytes = journal.walBytes();
+    if (walBytes < before) restarts++;
+    writtenBytes += walBytes < before ? walBytes : walBytes - before;
+    before = walBytes;
+    largestBytes = Math.max(largestBytes, walBytes);
+  }
+  await thread.stop();
+  assert.deepEqual(errors, []);
+  t.diagnostic(
+    `${(writtenBytes / 2 ** 20) | 0} MiB written, ${restarts} restarts, at most ${(largestBytes / 2 ** 20).toFixed(1)} MiB of WAL`,
+  );
+  assert.ok(writtenBytes > 10 * WAL_TARGET_BYTES, `${writtenBytes} bytes written`);
+  assert.ok(restarts >= 3, `${restarts} restarts`);
+  assert.ok(largestBytes <= 5 * WAL_TARGET_BYTES, `${largestBytes} bytes of WAL`);
+  assert.ok(statSync(walPath(statePath(directory))).size <= 5 * WAL_TARGET_BYTES);
+});
+
+test('the WAL stays bounded without any other thread, by stops of the writer', (t) => {
+  const directory = temporaryDirectory(t);
+  const journal = Journal.open(directory, { walTargetBytes: WAL_TARGET_BYTES / 2 });
+  t.after(() => journal.close());
+  for (let round = 1; round <= 600; round++) {
+    writeCommit(journal, round);
+    if (round % 10 === 0) assert.ok(journal.walBytes() <= 3 * WAL_TARGET_BYTES);
+  }
+});
+
+test('passes copy what is committed, leave little alone, and what they leave is still there', async (t) => {
+  const directory = temporaryDirectory(t);
+  assert.throws(() => Checkpointer.open(directory), /no such state/);
+  const journal = Journal.open(directory);
+  const checkpointer = Checkpointer.open(directory, { walTargetBytes: WAL_TARGET_BYTES });
+  assert.ok(!checkpointer.poll(), 'too little to be worth a pass');
+  for (let round = 1; round <= 100; round++) writeCommit(journal, round);
+  assert.ok(checkpointer.poll());
+  assert.ok(!checkpointer.poll(), 'the pass copied everything');
+  writeCommit(journal, 101);
+  await makeCommitsDurable(directory);
+  const expected = journal.store.list(5, 0, 1_000);
+  journal.db.close();
+  checkpointer.close();
+
+  const reopened = Journal.open(directory);
+  t.after(() => reopened.close());
+  assert.equal(reopened.foldedLsn, 101);
+  assert.deepEqual(reopened.store.list(5, 0, 1_000), expected);
+  reopened.commit(102);
+  assert.deepEqual(checkState(reopened.db), []);
+});
+
+test('an error of the checkpoint thread is told, not swallowed', async (t) => {
+  const directory = temporaryDirectory(t);
+  const told = new Promise<Error>((resolve) => {
+    const thread = startCheckpointThread(directory, resolve);
+    t.after(() => thread.stop());
+  });
+  assert.match((await told).message, /no such state/);
+});

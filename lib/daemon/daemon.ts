@@ -39,12 +39,14 @@ const ABSENT_TIMEOUT_MS = 15_000;
 /** A first join waits so long without any progress before it gives up. */
 const JOIN_STALL_MS = 60_000;
 const JOIN_POLL_MS = 100;
+/** setTimeout takes 31 bits; more would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const clock: SyncClock = {
   now: () => performance.now(),
   wallMs: () => Date.now(),
   setTimer: (delayMs, fire) => {
-    const timer = setTimeout(fire, delayMs);
+    const timer = setTimeout(fire, Math.min(delayMs, MAX_TIMER_MS));
     timer.unref();
     return () => clearTimeout(timer);
   },

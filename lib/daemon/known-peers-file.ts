@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { KnownPeer } from '../sync/syncer.js';
+import type { KnownPeer } from '../sync/peer.js';
 import type { Log } from './daemon-interface.js';
 import { replaceFile } from './durable-file.js';
 

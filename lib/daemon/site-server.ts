@@ -6,7 +6,7 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { createHash, randomInt } from 'node:crypto';
 import type { ActorId, ObjectId } from '../crdt/ids.js';
 import { listConflicts } from '../crdt/conflicts.js';
-import { treeDigest } from '../crdt/digest.js';
+import { digestOf } from '../crdt/digest.js';
 import { Volume } from '../volume/volume.js';
 import type { KernelCache } from '../volume/ports.js';
 import type { ConflictRow, Log } from './daemon-interface.js';
@@ -53,6 +53,7 @@ export class SiteServer {
   private readonly reported = new Map<ActorId, number>();
   private readonly flushes: PendingFlush[] = [];
   private readonly clock = new SystemClock();
+  private lastDigest: { commit: number; digest: string } | null = null;
 
   constructor(
     data: SiteThreadData,
@@ -192,8 +193,7 @@ export class SiteServer {
         this.answerFlushes();
         break;
       case 'digest':
-        volume.fold();
-        this.reply(id, name, { digest: treeDigest(volume.journal.store, sha256) });
+        this.reply(id, name, { digest: this.digest() });
         break;
       case 'status':
         this.reply(id, name, this.status());
@@ -221,6 +221,15 @@ export class SiteServer {
     if (this.flushes.length === 0 || this.volume.publishing || !this.server.cachesSettled) return;
     const commit = this.volume.fold();
     for (const { id } of this.flushes.splice(0)) this.reply(id, 'flush', { commit });
+  }
+
+  /** Reads the whole tree; once per commit at most. */
+  private digest(): string {
+    const commit = this.volume.fold();
+    if (this.lastDigest?.commit !== commit) {
+      this.lastDigest = { commit, digest: digestOf(this.volume.journal.store, sha256) };
+    }
+    return this.lastDigest.digest;
   }
 
   private status(): Requests['status']['reply'] {

@@ -76,16 +76,26 @@ async function start(): Promise<void> {
     return;
   }
   serveEventLoop(site);
-  if (data.mount) {
-    await startFuseNative({
-      fileSystem: site.volume,
-      mountpoint: data.config.mountpoint,
-      options: data.config.mountOptions,
-      source: data.config.volume,
-      log: site.log,
-    });
-  }
+  if (data.mount) await serveFuseNative(site);
   site.post({ type: 'ready', wakeFd: null, replayed: site.volume.replayedRecords });
+}
+
+async function serveFuseNative(site: SiteServer): Promise<void> {
+  const { mountpoint, mountOptions, volume } = data.config;
+  const mount = await startFuseNative({
+    fileSystem: site.volume,
+    mountpoint,
+    options: mountOptions,
+    source: volume,
+    log: site.log,
+    onAbsent: (ids) => site.post({ type: 'needed', ids }),
+  });
+  void mount.ended.then(() => {
+    site.close();
+    site.stopped = true;
+    site.post({ type: 'ended', error: null });
+    port.close();
+  });
 }
 
 start().catch((error: unknown) => {

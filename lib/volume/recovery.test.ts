@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, rmSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { test } from 'node:test';
+import { type Model, seeded, shownBy, stepsOf } from './recovery-history.test-support.js';
+import { temporaryDirectory, VolumeFixture } from './volume-fixture.test-support.js';
+
+const VICTIM = fileURLToPath(new URL('recovery-victim.test-support.js', import.meta.url));
+const SITE = 'ab'.repeat(16);
+const ROUNDS = Number(process.env['KILL_ROUNDS'] ?? 12);
+const FIRST_SEED = Number(process.env['SEED'] ?? 1);
+
+function emptyVolume(): string {
+  const directory = temporaryDirectory();
+  const fixture = new VolumeFixture(directory, SITE, null);
+  fixture.volume.claimSlot(() => 0);
+  fixture.volume.createRoot({ uid: 0, gid: 0, pid: 0 });
+  fixture.volume.close();
+  return directory;
+}
+
+/** Runs the victim and kills it after `afterMs`; returns how many steps it had acknowledged. */
+async function runAndKill(directory: string, seed: number, afterMs: number): Promise<number> {
+  const victim = spawn(process.execPath, [VICTIM, directory, String(seed)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  let timer: NodeJS.Timeout | undefined;
+  victim.stdout.setEncoding('latin1').on('data', (text: string) => {
+    output += text;
+    timer ??= setTimeout(() => victim.kill('SIGKILL'), afterMs);
+  });
+  await once(victim, 'close');
+  clearTimeout(timer);
+  return Number(output.trimEnd().split('\n').at(-1) ?? 0);
+}
+
+/** How many steps of the history a state holds: it must be exactly a prefix. */
+function prefixOf(shown: Model, seed: number, acknowledged: number): number {
+  const model: Model = new Map();
+  const steps = stepsOf(seed);
+  for (let n = 0; n <= steps.length; n++) {
+    if (n >= acknowledged && isEqual(shown, model)) return n;
+    steps[n]?.model(model);
+  }
+  return -1;
+}
+
+function isEqual(a: Model, b: Model): boolean {
+  if (a.size !== b.size) return false;
+  for (const [path, node] of a) {
+    const other = b.get(path);
+    if (!other || node.mode !== other.mode || (node.content === null) !== (other.content === null)) return false;
+    if (node.content && !node.content.equals(other.content!)) return false;
+  }
+  return true;
+}
+
+test('SIGKILL at any moment loses nothing that was acknowledged, and leaves a prefix', async () => {
+  for (let seed = FIRST_SEED; seed < FIRST_SEED + ROUNDS; seed++) {
+    const directory = emptyVolume();
+    try {
+      const acknowledged = await runAndKill(directory, seed, 1 + seeded(seed ^ 0xdead)() * 250);
+      const fixture = new VolumeFixture(directory, SITE, 1);
+      const shown = shownBy(fixture);
+      const found = prefixOf(shown, seed, acknowledged);
+      assert.ok(found >= 0 && found <= acknowledged + 1, `SEED=${seed}: acknowledged ${acknowledged}, found ${found}`);
+      await fixture.publish();
+      assert.ok(isEqual(shownBy(fixture), shown), `SEED=${seed}: publishing what was recovered changed it`);
+      fixture.reopen();
+      assert.ok(isEqual(shownBy(fixture), shown), `SEED=${seed}: a second recovery gave something else`);
+      fixture.remove();
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  }
+});
+
+test('recovering twice from the same crash gives the same tree', async () => {
+  const directory = emptyVolume();
+  const copy = temporaryDirectory();
+  try {
+    await runAndKill(directory, 99, 120);
+    cpSync(directory, copy, { recursive: true });
+    const first = new VolumeFixture(directory, SITE, 1);
+    const second = new VolumeFixture(copy, SITE, 1);
+    assert.ok(isEqual(shownBy(first), shownBy(second)));
+    first.remove();
+    second.remove();
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+    rmSync(copy, { recursive: true, force: true });
+  }
+});

@@ -1,0 +1,205 @@
+// volume-fixture.test-support.ts — volumes in temporary state directories, without kernel or network, for tests.
+// Two fixtures of one volume exchange changes and objects directly: what the links do, without them.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { IngestJob } from '../chunks/ingest.js';
+import { IngestPool } from '../chunks/ingest.js';
+import { ReceivedObjects } from '../chunks/received-objects.js';
+import { digestOf } from '../crdt/digest.js';
+import { ROOT_INO } from '../crdt/ids.js';
+import { statePath } from '../journal/schema.js';
+import { JournalReader } from '../journal/journal-reader.js';
+import type { Caller, Ino } from './file-system.js';
+import { Volume } from './volume.js';
+
+export const USER: Caller = { uid: 1000, gid: 1000, pid: 1 };
+const O_RDWR = 2;
+
+/** A clock that moves one millisecond per look. */
+function steppingClock(startMs: number) {
+  let ms = startMs;
+  return {
+    nowUs: () => ms++ * 1000,
+    now: () => ({ s: Math.floor(ms / 1000), ns: (ms++ % 1000) * 1e6 }),
+    monotonicMs: () => ms++,
+  };
+}
+
+export class VolumeFixture {
+  volume: Volume;
+  readonly notices: string[] = [];
+  private readonly jobs: IngestJob[] = [];
+
+  constructor(
+    readonly directory: string,
+    readonly siteId: string,
+    private slot: number | null,
+    private readonly startMs = 1_700_000_000_000,
+  ) {
+    this.volume = this.open();
+  }
+
+  /** A new volume's first site. */
+  static create(): VolumeFixture {
+    const fixture = new VolumeFixture(temporaryDirectory(), randomBytes(16).toString('hex'), null);
+    fixture.slot = fixture.volume.claimSlot(() => 0);
+    fixture.volume.createRoot({ uid: 0, gid: 0, pid: 0 });
+    return fixture;
+  }
+
+  /** A further site, which has what this one has. */
+  async join(): Promise<VolumeFixture> {
+    const other = new VolumeFixture(temporaryDirectory(), randomBytes(16).toString('hex'), null, this.startMs + 5_000_000);
+    await this.sendTo(other);
+    other.slot = other.volume.claimSlot((n) => n - 1);
+    await other.sendTo(this);
+    return other;
+  }
+
+  private open(): Volume {
+    return Volume.open({
+      stateDirectory: this.directory,
+      siteId: this.siteId,
+      siteName: `site${this.siteId.slice(0, 2)}`,
+      slot: this.slot,
+      actorId: randomBytes(16).toString('hex'),
+      clock: steppingClock(this.startMs),
+      kernel: {
+        invalidateEntry: (parent, name) => this.notices.push(`entry ${parent}/${name}`),
+        entryDeleted: (parent, name) => this.notices.push(`deleted ${parent}/${name}`),
+        invalidateInode: (ino, content) => this.notices.push(`inode ${ino}${content ? ' content' : ''}`),
+      },
+      ingester: { ingest: (job) => this.jobs.push(job) },
+      onCommit: () => {},
+      onCorrupt: (what) => this.notices.push(`corrupt ${what}`),
+    });
+  }
+
+  /** Closes in an orderly way and opens again. */
+  reopen(): void {
+    this.volume.close();
+    this.volume = this.open();
+  }
+
+  /** Publishes everything, large files through real ingest workers. */
+  async publish(): Promise<void> {
+    this.volume.publishAll();
+    if (this.jobs.length === 0) return;
+    const pool = new IngestPool(statePath(this.directory), join(this.directory, 'packs'));
+    try {
+      for (const job of this.jobs.splice(0)) this.volume.ingested(await pool.run(job));
+    } finally {
+      await pool.close();
+    }
+  }
+
+  /** Gives another site every change and object that it lacks. */
+  async sendTo(other: VolumeFixture): Promise<void> {
+    await this.publish();
+    const reader = JournalReader.open(this.directory);
+    const changes = reader.changesAfter(other.volume.journal.vector(), 2 ** 30).map(({ bytes }) => bytes);
+    reader.close();
+    let refused: Error | null = null;
+    other.volume.deliver(changes, (error) => (refused = error));
+    while (other.volume.background(() => false));
+    if (refused) throw refused;
+    const received = new ReceivedObjects(join(other.directory, 'packs'));
+    for (let missing = other.volume.objects.missing(100); missing.length > 0; missing = other.volume.objects.missing(100)) {
+      const held = missing.filter(({ id }) => this.volume.objects.has(id));
+      if (held.length === 0) break;
+      const objects = held.map(({ id, kind }) => ({ id, kind, bytes: this.volume.objects.get(id) }));
+      other.volume.adopt(await received.store(objects));
+    }
+    received.close();
+  }
+
+  /** Both know everything of each other afterwards. */
+  async mergeWith(other: VolumeFixture): Promise<void> {
+    await this.sendTo(other);
+    await other.sendTo(this);
+  }
+
+  get digest(): string {
+    this.volume.fold();
+    return digestOf(this.volume.journal.store, (bytes) => createHash('sha256').update(bytes).digest());
+  }
+
+  resolve(path: string): Ino {
+    let ino = ROOT_INO;
+    for (const name of path.split('/').filter((part) => part !== '')) {
+      const found = this.volume.lookup(ino, name);
+      if (!found) throw Object.assign(new Error(`${path}: no ${name}`), { code: 'ENOENT' });
+      ino = found.ino;
+    }
+    return ino;
+  }
+
+  private place(path: string): [Ino, string] {
+    const slash = path.lastIndexOf('/');
+    return [this.resolve(path.slice(0, Math.max(slash, 0))), path.slice(slash + 1)];
+  }
+
+  mkdir(path: string): Ino {
+    return this.volume.mkdir(...this.place(path), 0o755, 0o022, USER).ino;
+  }
+
+  /** Creates or overwrites a file and closes it. */
+  write(path: string, text: string | Buffer): Ino {
+    const [parent, name] = this.place(path);
+    const data = Buffer.from(text as string);
+    const existing = this.volume.lookup(parent, name);
+    const O_TRUNC = 0o1000;
+    const { ino, handle } = existing
+      ? { ino: existing.ino, handle: this.volume.open(existing.ino, O_RDWR | O_TRUNC, false, USER).handle }
+      : (({ attributes, opened }) => ({ ino: attributes.ino, handle: opened.handle }))(
+          this.volume.create(parent, name, 0o644, O_RDWR, 0o022, USER),
+        );
+    for (let at = 0; at < data.length; at += 1 << 20) this.volume.write(handle, at, data.subarray(at, at + (1 << 20)), false);
+    this.volume.release(handle);
+    return ino;
+  }
+
+  read(path: string): Buffer {
+    const ino = this.resolve(path);
+    const { size } = this.volume.getattr(ino);
+    const { handle } = this.volume.open(ino, 0, false, USER);
+    const bytes = Buffer.alloc(size);
+    const length = this.volume.read(handle, 0, size, bytes, 0);
+    this.volume.release(handle);
+    return bytes.subarray(0, length);
+  }
+
+  text(path: string): string {
+    return this.read(path).toString();
+  }
+
+  rename(from: string, to: string): void {
+    this.volume.rename(...this.place(from), ...this.place(to), 0, USER);
+  }
+
+  unlink(path: string): void {
+    this.volume.unlink(...this.place(path));
+  }
+
+  rmdir(path: string): void {
+    this.volume.rmdir(...this.place(path));
+  }
+
+  list(path: string): string[] {
+    const names: string[] = [];
+    this.volume.readdir(this.resolve(path), 2, ({ name }) => names.push(name) > 0);
+    return names.toSorted();
+  }
+
+  remove(): void {
+    this.volume.close();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+export function temporaryDirectory(): string {
+  return mkdtempSync(join(tmpdir(), 'weft-volume-'));
+}

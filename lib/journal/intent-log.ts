@@ -144,7 +144,7 @@ export class IntentLog {
   append(kind: number, ...parts: readonly Uint8Array[]): Lsn {
     let payloadBytes = 0;
     for (const part of parts) payloadBytes += part.length;
-    let at = this.position;
+    const at = this.position;
     const end = at + RECORD_OVERHEAD + payloadBytes;
     if (end > this.bytes.length) {
       this.rotate(HEADER_BYTES + RECORD_OVERHEAD + payloadBytes);

@@ -12,8 +12,8 @@ import { assertOracleAgrees } from './oracle.js';
 import { checkState } from './schema.js';
 import { temporaryDirectory } from './temporary-directory.js';
 
-const LINES_OF_LIVES = 4;
-const KILLS_PER_LINE = 8;
+const LINES_OF_LIVES = 3;
+const KILLS_PER_LINE = 11;
 const SITE = fileURLToPath(new URL('recovery-site.js', import.meta.url));
 
 /** xorshift32; replay a run with WEFT_SEED. */

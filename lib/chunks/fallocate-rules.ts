@@ -49,7 +49,7 @@ export function checkFallocate(
 }
 
 /** Whether a mode may move the end of the file outwards to the end of the range. */
-export function growsSize(mode: number): boolean {
+function growsSize(mode: number): boolean {
   return mode === 0 || mode === FALLOC_ZERO_RANGE;
 }
 

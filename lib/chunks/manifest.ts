@@ -21,7 +21,7 @@ export const MAX_CHUNK_BYTES = 1 << 20;
 export const MIN_HOLE_BYTES = 65_536;
 /** No manifest is longer, in bytes: enough for 500 GB in chunks of the average length. */
 export const MAX_MANIFEST_BYTES = 64 << 20;
-/** A file is at most this long, in bytes: safe integers, and room for the 2^63-1 of the kernel to be refused. */
+/** A file is at most this long, in bytes: offsets are safe integers. */
 export const MAX_FILE_BYTES = Number.MAX_SAFE_INTEGER;
 
 const MAGIC_0 = 0x57; // W
@@ -49,8 +49,6 @@ export interface Manifest {
   /** All bytes of a file below INLINE_LIMIT, else null. Not to be changed. */
   readonly inline: Buffer | null;
 }
-
-export const EMPTY_MANIFEST: Manifest = { size: 0, extents: [], inline: Buffer.alloc(0) };
 
 /** The manifest of a file below INLINE_LIMIT. Keeps `bytes`, does not copy them. */
 export function inlineManifest(bytes: Buffer): Manifest {

@@ -14,14 +14,8 @@ export interface MissingObject {
   readonly kind: ObjectKind;
 }
 
-const ID = /^[0-9a-f]{64}$/;
-
 export function isObjectKind(kind: number): kind is ObjectKind {
   return kind === ObjectKind.manifest || kind === ObjectKind.chunk;
-}
-
-export function isObjectId(text: string): text is ObjectId {
-  return ID.test(text);
 }
 
 /** SHA-256 of the bytes, in lower-case hex. */

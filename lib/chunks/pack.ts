@@ -42,7 +42,7 @@ export interface PackedObject {
 }
 
 /** A pack takes no further record past this, in bytes. */
-export const PACK_LIMIT_BYTES = 256 << 20;
+const PACK_LIMIT_BYTES = 256 << 20;
 /** The file is made longer this much at a time: appending inside a file's length is twice as fast as moving its end. */
 const GROW_BYTES = 8 << 20;
 /** The kernel is told to write this much at a time, long before a sync waits for it. */

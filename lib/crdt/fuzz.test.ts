@@ -157,12 +157,9 @@ class Workload {
         const suffixed = Object.keys(site.tree()).filter((path) => path.includes('.~') && path.length < 60);
         const name = this.pick(suffixed);
         if (name === undefined) return 'nothing';
-        const target = `${name.slice(0, name.lastIndexOf('/') + 1)}${name.slice(name.lastIndexOf('/') + 1)}`;
         if (this.random(2) === 0) return this.move(site, name, this.place(directories, FILE_NAMES));
-        site.unlink(
-          isDirectoryAt(site, name) && site.store.hasEntries(site.find(name)!.ino) ? this.pick(files)! : target,
-        );
-        return `unlink ${name}`;
+        site.remove(name);
+        return `rm -r ${name}`;
       }
       default:
         if (file === undefined) return 'nothing';
@@ -219,6 +216,8 @@ function round(seed: number): void {
     { length: count },
     (_, i) => new SimulatedSite(['oslo', 'paris', 'rome', 'lima'][i]!, i + 1),
   );
+  if (random(2) === 0) for (const path of ['a', 'b', 'a/c']) sites[0]!.mkdir(path);
+  if (random(2) === 0) for (const path of ['x', 'y']) sites[0]!.write(path, `first ${path}`);
   for (const site of sites) site.receive(sites[0]!.changes);
   const workload = new Workload(random);
   try {
@@ -231,7 +230,7 @@ function round(seed: number): void {
         log.push(`${site.name}: …`);
         log[log.length - 1] = `${site.name}: ${workload.step(site)}`;
       } else {
-        const from = sites[random(count)]!;
+        const from = sites[(sites.indexOf(site) + 1 + random(count - 1)) % count]!;
         const order = shuffledFor(site, from.changes, random);
         const some = order.slice(0, 1 + random(order.length + 1));
         log.push(`${site.name} <- ${from.name}: ${some.length} of ${order.length}`);

@@ -23,6 +23,7 @@ import type { Value } from './change.js';
 import { FIRST_LINK, ROOT_INO } from './ids.js';
 import type { ActorTable, Ino, LinkId, Name, OpId } from './ids.js';
 import type { Inode, Timestamp } from './inode.js';
+import { directoryPlacement } from './placement.js';
 import type { Claimant } from './placement.js';
 import { sameOp } from './register.js';
 import type { Claim, TreeStore } from './tree-store.js';
@@ -100,15 +101,20 @@ export function removeLink(tree: LocalTree, inode: Inode, link: LinkId, reserve:
     for (const member of mergedByName(tree, inode.ino)) {
       drafts.push({ ino: member, field: linkField(FIRST_LINK), value: formatTombstone(parent, name, []) });
     }
-  } else if (claims.every((other) => isSameName(tree, claim, other))) {
-    drafts.push(...copyBirths(tree, inode, reserve));
+    drafts.push(...settleDeferred(tree, inode.ino));
+  } else if (isSameName(tree, claim, claims[0]!)) {
+    // The copies are shown beside this link. After the last link the tombstone, which cites every version, drops them.
+    const versions = losingVersions(inode, tree.store);
+    const isLast = claims.every((other) => isSameName(tree, claim, other));
+    for (const version of versions) drafts.push(...copyBirth(tree, inode, version, reserve));
+    if (versions.length > 0 && !isLast) drafts.push(dropVersions(inode, versions));
   }
   return drafts;
 }
 
 /**
- * rename(2) of a link; remove the victim first, if there is one. What is shown beside it keeps its suffixed name, equal files
- * hidden behind it are removed, and merges into a directory become permanent, so that they outlive the rename.
+ * rename(2) of a link; remove the victim first, if there is one. Conflict copies move with it, rivals beside it keep their
+ * suffixed names, equal files hidden behind it are removed, and merges into a directory become permanent, to outlive the rename.
  */
 export function moveLink(
   tree: LocalTree,
@@ -146,13 +152,8 @@ export function settleRevived(tree: LocalTree, ino: Ino): WriteDraft[] {
   for (let at = tree.store.inode(homeOf(tree, ino)); at && at.ino !== ROOT_INO;) {
     const claim: Claimant | undefined = claimsOf(tree, at)[0];
     if (!claim) break;
-    const { parent, name } = placeOf(tree, claim);
-    if (claim.revived) {
-      const shown = rivalsOf(tree, claim).find((rival) => rival.ino === claim.ino)?.shown ?? name;
-      const value = formatMovedPlace(parent, shown, { parent, name });
-      drafts.push({ ino: at.ino, field: linkField(claim.link), value });
-    }
-    at = tree.store.inode(parent);
+    if (claim.revived) drafts.push(placeForGood(tree, claim));
+    at = tree.store.inode(placeOf(tree, claim).parent);
   }
   return drafts;
 }
@@ -232,13 +233,42 @@ function leaveName(tree: LocalTree, claim: Claimant, reserve: () => Ino): WriteD
     const loser = tree.store.inode(ino)!;
     const value = formatMovedPlace(parent, shown, { parent, name });
     drafts.push({ ino, field: linkField(link), value });
-    if (isDirectory(loser)) continue;
+    if (isDirectory(loser)) {
+      drafts.push(...settleAlias(tree, ino));
+      continue;
+    }
     const versions = losingVersions(loser, tree.store).filter((version) => isShownHere(rivals, version));
     if (versions.length === 0) continue;
     for (const version of versions) drafts.push(...copyBirth(tree, loser, version, reserve));
     drafts.push(dropVersions(loser, versions));
   }
   return drafts;
+}
+
+/**
+ * Before a directory is removed: deferred moves into it are given up, for with it goes what blocks them, and by taking effect they
+ * would bring it back.
+ */
+function settleDeferred(tree: LocalTree, removed: Ino): WriteDraft[] {
+  const drafts: WriteDraft[] = [];
+  const directories = new DirectoryTree(tree.store, tree.actors);
+  for (const [ino, cursor] of tree.store.deferred()) {
+    const inode = tree.store.inode(ino)!;
+    const [claim] = directories.claims(inode);
+    if (!claim || ino === removed) continue;
+    const refused = directoryPlacement(inode).candidates.slice(0, cursor);
+    if (!refused.some((candidate) => directories.mayDescendFrom(candidate.parent, removed))) continue;
+    drafts.push(placeForGood(tree, claim));
+  }
+  return drafts;
+}
+
+/** Places a link by an ordinary write where it is shown. */
+function placeForGood(tree: LocalTree, claim: Claimant): WriteDraft {
+  const { ino, link } = claim;
+  const place = placeOf(tree, claim);
+  const shown = rivalsOf(tree, claim).find((rival) => rival.ino === ino && rival.link === link)?.shown ?? place.name;
+  return { ino, field: linkField(link), value: formatMovedPlace(place.parent, shown, place) };
 }
 
 function isShownHere(rivals: readonly Claim[], version: HeadVersion): boolean {
@@ -263,11 +293,6 @@ function copyAt(tree: LocalTree, copyIno: Ino): { source: Inode; version: HeadVe
   const source = copy && tree.store.inode(copy.source);
   const version = source && attributesOf(source).heads.find((head) => sameOp(head, copy));
   return version && { source, version };
-}
-
-/** Every copy of a file becomes a file of its own. */
-function copyBirths(tree: LocalTree, source: Inode, reserve: () => Ino): WriteDraft[] {
-  return losingVersions(source, tree.store).flatMap((version) => copyBirth(tree, source, version, reserve));
 }
 
 /** A copy becomes a file under the name that it is shown with, looking as it did. */

@@ -102,13 +102,20 @@ export class MergedDirectories {
     }
   }
 
-  /** Moves claims out of directories that no longer show them. */
+  /**
+   * Moves claims out of directories that no longer show them: all of those that the store has in a directory whose merge changed, and
+   * of the affected inodes those that came in while the merges were not settled.
+   */
   #moveClaims(): boolean {
-    const stale = new Set<Ino>();
-    for (const [ino, at] of this.#located) if (this.#canonical(ino) !== at) stale.add(at);
-    if (stale.size === 0) return false;
-    for (const directory of stale) {
-      this.#slots.loadAll(directory);
+    if (this.#located.size === 0) return false;
+    for (const [ino, at] of this.#located) {
+      const canonical = this.#canonical(ino);
+      if (canonical === at) continue;
+      this.#slots.loadAll(at);
+      this.#located.set(ino, canonical);
+    }
+    let moved = false;
+    for (const directory of this.#slots.parents()) {
       for (const slot of this.#slots.loadedIn(directory)) {
         const stay = slot.members.filter((member) => this.#canonical(member.parent) === directory);
         if (stay.length === slot.members.length) continue;
@@ -118,9 +125,9 @@ export class MergedDirectories {
         }
         slot.members = stay;
         this.#toDecide.add(slot);
+        moved = true;
       }
     }
-    for (const [ino, at] of this.#located) if (stale.has(at)) this.#located.set(ino, this.#canonical(ino));
-    return true;
+    return moved;
   }
 }

@@ -179,10 +179,11 @@ export class SimulatedSite {
     this.unlink(path);
   }
 
-  /** rm -r */
+  /** rm -rf: what is gone already is no error, for a loser that lost its other link may now be equal to the winner. */
   remove(path: string): void {
-    const { ino } = this.#existing(path);
-    if (isDirectory(this.#inodeOf(ino))) for (const name of this.list(path)) this.remove(`${path}/${name}`);
+    const dirent = this.find(path);
+    if (!dirent) return;
+    if (isDirectory(this.#inodeOf(dirent.ino))) for (const name of this.list(path)) this.remove(`${path}/${name}`);
     this.unlink(path);
   }
 

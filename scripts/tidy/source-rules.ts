@@ -68,7 +68,7 @@ type Report = (line: number, message: string) => void;
 function checkName(path: string, report: Report): void {
   const name = basename(path);
   if (VAGUE_NAME.test(name)) report(1, `${name} says nothing: name the file for its one concept`);
-  if (!/^[a-z0-9]+(-[a-z0-9]+)*(\.test|\.test-support)?\.ts$/.test(name)) {
+  if (!/^[a-z0-9]+(-[a-z0-9]+)*(\.test|\.test-support|\.d)?\.ts$/.test(name)) {
     report(1, `${name}: name files in kebab-case, tests x.test.ts beside x.ts, what only tests use x.test-support.ts`);
   }
   if (name === 'index.ts') report(1, 'no barrels: import from the file that defines the thing');

@@ -88,6 +88,7 @@ export class Connection {
   }
 
   step(input: SessionInput): void {
+    if (this.over) return;
     this.inputs.push(input);
     if (this.stepping) return;
     this.stepping = true;
@@ -140,6 +141,9 @@ export class Connection {
         return;
       case 'barrierDone':
         return owner.changed();
+      case 'goOn':
+        this.inputs.push({ on: 'goOn' });
+        return;
       case 'close':
         this.transport.close();
         return this.end({ by: effect.by, code: effect.code, reason: effect.reason });

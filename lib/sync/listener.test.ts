@@ -10,7 +10,7 @@ import { connect as connectTls } from 'node:tls';
 import { WebSocket } from 'ws';
 import { encodeFrames } from './frame.js';
 import { parseInvite } from './invite.js';
-import { MemorySite, volumeKey } from './memory-site.js';
+import { MemorySite, volumeKey } from './memory-site.test-support.js';
 import { systemClock } from './system-clock.js';
 import { formatIdentity, PSK_TLS_OPTIONS } from './tls-psk.js';
 import type { Identity } from './tls-psk.js';

@@ -377,6 +377,11 @@ function putText(out: ByteWriter, text: string, maxBytes: number): void {
 // eslint-disable-next-line no-control-regex -- control characters are what it looks for
 const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f]/;
 
+/** Whether a name can be told to peers. */
+export function isWireName(name: string): boolean {
+  return name !== '' && Buffer.byteLength(name) <= MAX_NAME_BYTES && !CONTROL_CHARACTERS.test(name);
+}
+
 /** Text ends up on a user's terminal: control characters are refused. */
 function readText(reader: ByteReader, what: string, maxBytes: number): string {
   const bytes = reader.bytes(what, maxBytes);

@@ -1,6 +1,6 @@
 // object-server.ts — one connection's queue of objects that the peer asked for. Pure.
-// Invariant: at most MAX_QUEUED ids wait, READ_AHEAD objects are being read, and BATCH_BYTES or BATCH_COUNT of them (or one large
-// one) wait to be sent. An object that is not held is reported absent at once, and announced when it arrives.
+// Invariant: at most MAX_QUEUED ids wait, READ_AHEAD objects are being read, and none is read while READ_AHEAD_BYTES wait to be sent.
+// An object that is not held is reported absent at once, and announced when it arrives.
 
 import { MAX_IDS, MAX_PAYLOAD_BYTES } from './message.js';
 import { ProtocolError } from './protocol-error.js';
@@ -9,16 +9,17 @@ import type { ShippedObject } from './ports.js';
 
 /** Ids that a peer may have asked for and not got yet. */
 export const MAX_QUEUED = 4 * MAX_IDS;
-const READ_AHEAD = 8;
+const READ_AHEAD = 16;
+const READ_AHEAD_BYTES = 2 * 1024 * 1024;
 const BATCH_BYTES = 64 * 1024;
-const BATCH_COUNT = 16;
+const BATCH_COUNT = 64;
 /** Absences remembered; of those beyond, the peer learns by asking again. */
 const MAX_REMEMBERED_ABSENT = 16_384;
 
 export class ObjectServer {
   private readonly queued = new Set<ObjectId>();
   private readonly reading = new Set<ObjectId>();
-  private outbox: ShippedObject[] = [];
+  private readonly outbox: ShippedObject[] = [];
   private outboxBytes = 0;
   private readonly absentBox = new Set<ObjectId>();
   /** Came to be held while the store was being asked: its answer may be out of date. */
@@ -39,7 +40,7 @@ export class ObjectServer {
   takeReads(): ObjectId[] {
     const ids: ObjectId[] = [];
     for (const id of this.queued) {
-      if (this.reading.size >= READ_AHEAD) break;
+      if (this.reading.size >= READ_AHEAD || this.outboxBytes >= READ_AHEAD_BYTES) break;
       this.queued.delete(id);
       this.reading.add(id);
       ids.push(id);
@@ -58,14 +59,22 @@ export class ObjectServer {
     this.outboxBytes += object.bytes.length;
   }
 
-  /** Objects to send now: a full batch, or all there is once nothing more is being read. */
+  /** The next batch to send: a full one, or all there is once nothing more is being read. */
   takeObjects(): ShippedObject[] {
     const full = this.outboxBytes >= BATCH_BYTES || this.outbox.length >= BATCH_COUNT;
     if (!full && this.reading.size > 0) return [];
-    const objects = this.outbox;
-    this.outbox = [];
-    this.outboxBytes = 0;
-    return objects;
+    let count = 0;
+    let bytes = 0;
+    while (count < Math.min(BATCH_COUNT, this.outbox.length) && bytes < BATCH_BYTES) {
+      bytes += this.outbox[count++]!.bytes.length;
+    }
+    this.outboxBytes -= bytes;
+    return this.outbox.splice(0, count);
+  }
+
+  /** Whether takeObjects or takeReads would give more now. */
+  get hasMore(): boolean {
+    return this.outbox.length > 0 || this.queued.size > 0;
   }
 
   takeAbsent(): ObjectId[] {

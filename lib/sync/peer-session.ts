@@ -50,6 +50,8 @@ export type SessionInput =
   | { readonly on: 'barrier' }
   /** Answer to `flush`. */
   | { readonly on: 'flushed' }
+  /** Answer to `goOn`. */
+  | { readonly on: 'goOn' }
   /** End it, telling the peer why. */
   | { readonly on: 'leave'; readonly code: GoodbyeCode; readonly reason: string };
 
@@ -67,6 +69,8 @@ export type SessionEffect =
   | { readonly do: 'noteAnnounced'; readonly ids: readonly ObjectId[] }
   | { readonly do: 'flush' }
   | { readonly do: 'barrierDone' }
+  /** There is more to send, unless the connection has enough for now: answer with `goOn` after what it had to say. */
+  | { readonly do: 'goOn' }
   /** The last effect: close the connection. `by` tells whose goodbye it was. */
   | { readonly do: 'close'; readonly code: GoodbyeCode; readonly reason: string; readonly by: 'us' | 'peer' };
 
@@ -209,6 +213,8 @@ export class PeerSession {
       case 'flushed':
         this.flush = 'done';
         this.drained = false;
+        return;
+      case 'goOn':
         return;
       case 'leave':
         return this.leave(input.code, input.reason);
@@ -354,6 +360,7 @@ export class PeerSession {
       if (objects.length > 0) {
         this.objectCredit.spend(costOf(objects));
         this.send({ type: 'objects', objects });
+        if (this.server.hasMore) this.emit({ do: 'goOn' });
       }
     }
     const absent = this.server.takeAbsent();

@@ -55,6 +55,11 @@ export class Roster {
     return target.siteId === null ? undefined : this.peers.get(target.siteId);
   }
 
+  siteListeningAt(address: string): SiteId | null {
+    for (const peer of this.peers.values()) if (peer.address === address) return peer.siteId;
+    return null;
+  }
+
   targetsOf(peer: Peer): DialTarget[] {
     return this.targets.filter((target) => target.siteId === peer.siteId);
   }

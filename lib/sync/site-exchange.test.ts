@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Connection, Ending } from './connection.js';
 import { encodeFrames, FrameAssembler } from './frame.js';
-import { MemorySyncStore } from './memory-sync-store.js';
+import { MemorySyncStore } from './memory-sync-store.test-support.js';
 import type { Hello, Message } from './message.js';
 import { SiteExchange } from './site-exchange.js';
 import { covers } from './version-vector.js';
@@ -402,6 +402,34 @@ test('sites that cannot be linked are told why, at both ends', () => {
     'slot',
     /both claim inode slot 1; .*join it again/,
   );
+});
+
+test('a site of another protocol version is told which one has to be upgraded', () => {
+  const simulation = new Simulation(13, [[0, 1]]);
+  simulation.connect([0, 1]);
+  const [near, far] = simulation.wires[0]!.ends;
+  near.connection!.receive({ type: 'foreign-hello', version: 7 });
+  assert.match(near.site.endings[0]!.reason, /"site-0" speaks 1, the other site 7; upgrade weft at site "site-0"/);
+  simulation.deliver(simulation.wires[0]!, near);
+  simulation.deliver(simulation.wires[0]!, near);
+  assert.deepEqual([far.site.endings[0]!.by, far.site.endings[0]!.code], ['peer', 'version']);
+});
+
+test('a peer that sends beyond its credit is cut off', async () => {
+  const simulation = new Simulation(14, [[0, 1]]);
+  simulation.connect([0, 1]);
+  const wire = simulation.wires[0]!;
+  simulation.deliver(wire, wire.ends[1]);
+  const { connection, site } = wire.ends[0];
+  // Nothing is made durable meanwhile, so nothing is granted.
+  for (let seq = 1; seq <= 6 && !connection!.ended; seq++) {
+    const bytes = Buffer.from(
+      JSON.stringify({ actor: 'cd'.repeat(16), seq, after: [], objects: [], filler: '.'.repeat(1e6) }),
+    );
+    connection!.receive({ type: 'changes', changes: [{ actor: 'cd'.repeat(16), seq, bytes }] });
+  }
+  assert.match(site.endings[0]!.reason, /without credit/);
+  assert.equal(site.endings[0]!.code, 'protocol');
 });
 
 test('nothing is accepted before the hello, and nothing unasked after it', () => {

@@ -5,7 +5,7 @@ import { after, afterEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseInvite, formatInvite } from './invite.js';
 import { redeemInvite } from './join.js';
-import { equal, MemorySite, volumeKey } from './memory-site.js';
+import { equal, MemorySite, volumeKey } from './memory-site.test-support.js';
 import { systemClock } from './system-clock.js';
 
 const sites: MemorySite[] = [];
@@ -170,6 +170,40 @@ test('a peer that restarts is linked again at once, whoever dials usually', asyn
   assert.equal(oslo.syncer.peers().length, 1);
   assert.ok(await again.syncer.waitSettled(3000));
   assert.equal(again.store.log.length, 1);
+});
+
+test('what is known of peers outlives a restart: names, what they hold, and pauses', async () => {
+  const paris = await site('paris');
+  const oslo = await site('oslo', { dial: [paris.address] });
+  await paris.linked('oslo');
+  await paris.write(1000);
+  assert.ok(await paris.syncer.waitSettled(3000));
+  oslo.syncer.pause(null);
+  await paris.until('told', () => paris.peer('oslo')?.state === 'paused');
+  const { store, syncer } = oslo;
+  const again = new MemorySite('oslo', { siteId: store.siteId, dial: syncer.dialled(), known: syncer.known() });
+  assert.equal(again.peer('paris')?.state, 'paused');
+  assert.deepEqual(
+    again.syncer.peers().map(({ address, behindCommits }) => [address, behindCommits]),
+    [[paris.address, 1]],
+  );
+  sites.push(again);
+  await again.syncer.start();
+  await sleep(100);
+  assert.equal(again.peer('paris')?.state, 'paused');
+  again.syncer.resume('paris');
+  await again.until('equal', () => equal(paris, again));
+});
+
+test('a peer that is linked already and added is dialled once it is lost', async () => {
+  const paris = await site('paris');
+  const oslo = await site('oslo', { dial: [paris.address] });
+  await paris.linked('oslo');
+  paris.syncer.add('oslo');
+  assert.deepEqual(paris.syncer.dialled(), [oslo.address]);
+  await oslo.syncer.stop();
+  await site('oslo', { siteId: oslo.store.siteId, listen: oslo.address });
+  await paris.until('linked anew', () => paris.log.lines.filter((line) => line.startsWith('linked')).length === 2);
 });
 
 test('a removed peer stops dialling, and either side can restore the link', async () => {

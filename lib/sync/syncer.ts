@@ -14,31 +14,14 @@ import { Listener } from './listener.js';
 import type { Hello } from './message.js';
 import { Peer } from './peer.js';
 import type { KnownPeer } from './peer.js';
-import type { InviteStore, SyncClock, SyncLog, SyncRandom, SyncStore } from './ports.js';
+import type { SyncClock, SyncStore } from './ports.js';
 import { Roster } from './roster.js';
 import type { PeerStatus } from './roster.js';
 import { SiteExchange } from './site-exchange.js';
+import { checkOptions } from './syncer-options.js';
+import type { SyncerOptions } from './syncer-options.js';
 import type { Identity } from './tls-psk.js';
 import type { SiteId } from '../crdt/ids.js';
-
-export interface SyncerOptions {
-  readonly store: SyncStore;
-  readonly clock: SyncClock;
-  readonly random: SyncRandom;
-  readonly log: SyncLog;
-  readonly invites: InviteStore;
-  /** 32 bytes shared by all sites of the volume. */
-  readonly volumeKey: Uint8Array;
-  readonly volumeName: string;
-  /** HOST:PORT; port 0: a free one. */
-  readonly listen: string;
-  /** HOST:PORT that others are told, when it is not the one listened on. */
-  readonly advertise?: string;
-  /** HOST:PORT of the peers to dial. */
-  readonly dial: readonly string[];
-  /** Peers met before, as known() gave them: shown again, kept paused, and dialled once, since usually it may be they who dial. */
-  readonly known?: readonly KnownPeer[];
-}
 
 /** What a connection runs over. */
 interface Route {
@@ -74,8 +57,7 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
   constructor(private readonly options: SyncerOptions) {
     super();
     const { store, clock, random, log } = options;
-    if (options.volumeKey.length !== 32)
-      throw new RangeError(`a volume key has 32 bytes, not ${options.volumeKey.length}`);
+    checkOptions(options);
     this.store = store;
     this.clock = clock;
     this.instance = Buffer.from(random.bytes(8)).toString('hex');
@@ -210,7 +192,7 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
 
   /** What SyncerOptions.known should be at the next start. */
   known(): KnownPeer[] {
-    return [...this.roster.peers.values()].map((peer) => peer.known());
+    return [...this.roster.peers.values()].map((peer) => ({ ...peer.known(), paused: this.roster.isPaused(peer) }));
   }
 
   /** A one-time invite, `weft://HOST:PORT/VOLUME#ID.SECRET`. */
@@ -363,6 +345,7 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
 
   private targetAt(address: string, lasting: boolean): DialTarget {
     const target = new DialTarget(address, lasting, this.clock, this.options.random, () => this.attempt(target));
+    target.siteId = this.roster.siteListeningAt(address);
     this.roster.targets.push(target);
     return target;
   }
@@ -386,9 +369,7 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
     if (!this.running || peer.address === null || peer.connection || this.roster.isPaused(peer)) return;
     const dialled = (target: DialTarget): boolean => target.siteId === peer.siteId || target.address === peer.address;
     if (this.roster.targets.some(dialled)) return;
-    const target = this.targetAt(peer.address, false);
-    target.siteId = peer.siteId;
-    this.pursue(target);
+    this.pursue(this.targetAt(peer.address, false));
   }
 
   private failed(target: DialTarget, reason: string, longestPauseMs?: number): void {

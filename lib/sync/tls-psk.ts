@@ -21,10 +21,12 @@ export function formatIdentity(identity: Identity): string {
   return identity.kind === 'volume' ? `volume:${identity.volumeId}:${identity.siteId}` : `invite:${identity.inviteId}`;
 }
 
+export const VOLUME_ID = /^[A-Za-z0-9_-]{1,64}$/;
+
 /** null: none that this program knows. */
 export function parseIdentity(text: string): Identity | null {
-  const volume = /^volume:([A-Za-z0-9_-]{1,64}):([0-9a-f]{32})$/.exec(text);
-  if (volume) return { kind: 'volume', volumeId: volume[1]!, siteId: volume[2]! };
+  const volume = /^volume:([^:]+):([0-9a-f]{32})$/.exec(text);
+  if (volume && VOLUME_ID.test(volume[1]!)) return { kind: 'volume', volumeId: volume[1]!, siteId: volume[2]! };
   const invite = /^invite:([0-9a-z]{8})$/.exec(text);
   return invite ? { kind: 'invite', inviteId: invite[1]! } : null;
 }

@@ -1,4 +1,4 @@
-// memory-sync-store.ts — a SyncStore in memory, for tests and simulations of links: changes are JSON that names its causal
+// memory-sync-store.test-support.ts — a SyncStore in memory, for tests and simulations of links: changes are JSON that names its causal
 // dependencies and its objects, and every rule that a real store relies on is checked as it is used.
 // Durability comes when the caller says so: each piece of work goes through `later`.
 

@@ -1,10 +1,10 @@
-// memory-site.ts — a whole site but for its tree, for tests of real links: a Syncer over a MemorySyncStore, on a free port.
+// memory-site.test-support.ts — a whole site but for its tree, for tests of real links: a Syncer over a MemorySyncStore, on a free port.
 
 import { randomBytes } from 'node:crypto';
-import { MemorySyncStore } from './memory-sync-store.js';
+import { MemorySyncStore } from './memory-sync-store.test-support.js';
 import type { InviteRecord, InviteStore, SyncLog } from './ports.js';
 import { Syncer } from './syncer.js';
-import type { SyncerOptions } from './syncer.js';
+import type { SyncerOptions } from './syncer-options.js';
 import { systemClock, systemRandom } from './system-clock.js';
 
 export const volumeKey = Buffer.alloc(32, 7);

@@ -96,10 +96,33 @@ export class DirectoryTree {
     return cursors;
   }
 
-  #cycleAbove(start: Ino, cursors: ReadonlyMap<Ino, number>): Ino[] {
+  /**
+   * What placing these directories now, later than all other writes, would do to the moves that are deferred.
+   * @param moves directory → the directory that it is about to be placed in
+   * @returns 'none': they stay deferred; 'some': a deferred move would take effect; 'refused': one would, and these in turn would not
+   */
+  effectOnDeferred(moves: ReadonlyMap<Ino, Ino>): 'none' | 'some' | 'refused' {
+    const deferred = this.#store.deferred();
+    if (deferred.size === 0) return 'none';
+    const cursors = new Map<Ino, number>([...deferred.keys()].map((ino) => [ino, 0]));
+    const toWalk = [...deferred.keys(), ...moves.keys()];
+    for (let start = toWalk.pop(); start !== undefined; start = toWalk.pop()) {
+      const cycle = this.#cycleAbove(start, cursors, moves);
+      if (cycle.length === 0) continue;
+      if (cycle.some((ino) => moves.has(ino))) return 'refused';
+      const latest = cycle.reduce((a, b) => (this.#isLater(b, a, cursors) ? b : a));
+      cursors.set(latest, (cursors.get(latest) ?? 0) + 1);
+      toWalk.push(start, latest);
+    }
+    for (const [ino, cursor] of cursors) if (!moves.has(ino) && (deferred.get(ino) ?? 0) !== cursor) return 'some';
+    return 'none';
+  }
+
+  #cycleAbove(start: Ino, cursors: ReadonlyMap<Ino, number>, moves?: ReadonlyMap<Ino, Ino>): Ino[] {
     const depths = new Map<Ino, number>();
     const path: Ino[] = [];
-    for (let at: Ino | undefined = start; at !== undefined; at = this.edge(at, cursors.get(at) ?? 0)?.parent) {
+    const parentOf = (ino: Ino): Ino | undefined => moves?.get(ino) ?? this.edge(ino, cursors.get(ino) ?? 0)?.parent;
+    for (let at: Ino | undefined = start; at !== undefined; at = parentOf(at)) {
       const depth = depths.get(at);
       if (depth !== undefined) return path.slice(depth);
       depths.set(at, path.length);

@@ -16,14 +16,21 @@ import {
   formatInto,
   formatMode,
 } from './fields.js';
-import { formatMovedPlace, formatTombstone, formatXattr, isDirectory, linkField } from './fields.js';
+import {
+  formatMovedPlace,
+  formatTombstone,
+  formatXattr,
+  isDirectory,
+  linkField,
+  parseInto,
+  parseLink,
+} from './fields.js';
 import { xattrField, xattrNames, xattrOf } from './fields.js';
 import type { FileType, HeadVersion } from './fields.js';
 import type { Value } from './change.js';
 import { FIRST_LINK, ROOT_INO } from './ids.js';
 import type { ActorTable, Ino, LinkId, Name, OpId } from './ids.js';
 import type { Inode, Timestamp } from './inode.js';
-import { directoryPlacement } from './placement.js';
 import type { Claimant } from './placement.js';
 import { sameOp } from './register.js';
 import type { Claim, TreeStore } from './tree-store.js';
@@ -101,7 +108,6 @@ export function removeLink(tree: LocalTree, inode: Inode, link: LinkId, reserve:
     for (const member of mergedByName(tree, inode.ino)) {
       drafts.push({ ino: member, field: linkField(FIRST_LINK), value: formatTombstone(parent, name, []) });
     }
-    drafts.push(...settleDeferred(tree, inode.ino));
   } else if (isSameName(tree, claim, claims[0]!)) {
     // The copies are shown beside this link. After the last link the tombstone, which cites every version, drops them.
     const versions = losingVersions(inode, tree.store);
@@ -109,7 +115,7 @@ export function removeLink(tree: LocalTree, inode: Inode, link: LinkId, reserve:
     for (const version of versions) drafts.push(...copyBirth(tree, inode, version, reserve));
     if (versions.length > 0 && !isLast) drafts.push(dropVersions(inode, versions));
   }
-  return drafts;
+  return settleDeferred(tree, drafts, true);
 }
 
 /**
@@ -130,7 +136,7 @@ export function moveLink(
   if (isDirectory(inode)) drafts.push(...settleAlias(tree, inode.ino));
   const value = formatMovedPlace(homeOf(tree, parent), name, placeOf(tree, claim));
   drafts.push({ ino: inode.ino, field: linkField(link), value });
-  return drafts;
+  return settleDeferred(tree, drafts, false);
 }
 
 /** Before a write to a file (content or attributes): removes the equal files that are hidden behind it. */
@@ -155,7 +161,7 @@ export function settleRevived(tree: LocalTree, ino: Ino): WriteDraft[] {
     if (claim.revived) drafts.push(placeForGood(tree, claim));
     at = tree.store.inode(placeOf(tree, claim).parent);
   }
-  return drafts;
+  return settleDeferred(tree, drafts, true);
 }
 
 /** Makes the merges into this directory permanent. moveLink does it itself. */
@@ -246,19 +252,30 @@ function leaveName(tree: LocalTree, claim: Claimant, reserve: () => Ino): WriteD
 }
 
 /**
- * Before a directory is removed: deferred moves into it are given up, for with it goes what blocks them, and by taking effect they
- * would bring it back.
+ * Adds what keeps directories where these drafts put them: moves that are deferred, and that would now be possible at their cost, are
+ * given up. A rename lets those take effect whose obstacle it moves away; anything else (`strict`) leaves all others where they are.
  */
-function settleDeferred(tree: LocalTree, removed: Ino): WriteDraft[] {
-  const drafts: WriteDraft[] = [];
+function settleDeferred(tree: LocalTree, drafts: WriteDraft[], strict: boolean): WriteDraft[] {
+  const deferred = tree.store.deferred();
+  if (deferred.size === 0) return drafts;
   const directories = new DirectoryTree(tree.store, tree.actors);
-  for (const [ino, cursor] of tree.store.deferred()) {
+  const moves = new Map<Ino, Ino>();
+  for (const { ino, field, value } of drafts) {
+    const inode = tree.store.inode(ino);
+    if (!inode || !isDirectory(inode)) continue;
+    if (field === linkField(FIRST_LINK)) moves.set(ino, parseLink(value).parent);
+    else if (field === 'into') moves.set(ino, parseInto(value));
+  }
+  if (moves.size === 0) return drafts;
+  const effect = directories.effectOnDeferred(moves);
+  if (effect === 'none' || (effect === 'some' && !strict)) return drafts;
+  for (const ino of deferred.keys()) {
+    if (moves.has(ino)) continue;
     const inode = tree.store.inode(ino)!;
     const [claim] = directories.claims(inode);
-    if (!claim || ino === removed) continue;
-    const refused = directoryPlacement(inode).candidates.slice(0, cursor);
-    if (!refused.some((candidate) => directories.mayDescendFrom(candidate.parent, removed))) continue;
+    if (!claim) continue;
     drafts.push(placeForGood(tree, claim));
+    if (inode.registers.has('into')) drafts.push({ ino, field: 'into', value: formatInto(ino) });
   }
   return drafts;
 }

@@ -31,7 +31,7 @@ export interface Claimant {
 export interface Candidate {
   readonly parent: Ino;
   readonly name: Name;
-  /** `parent` is the directory that it is merged into, and `name` means nothing. */
+  /** `parent` is the directory that it is merged into, and `name` means nothing. Into itself is into none. */
   readonly into: boolean;
   readonly entry: Entry;
   /** The place of birth as a fallback: earlier than any move. */
@@ -120,28 +120,27 @@ export function isPlacedFile(inode: Inode, actors: ActorTable): boolean {
 
 function readDirectory(inode: Inode): DirectoryPlacement {
   const candidates: Candidate[] = [];
-  const into = inode.registers.get('into')?.[0];
-  if (into) {
-    const entry = into;
-    candidates.push({ parent: parseInto(into.value), name: '', into: true, entry, lowest: false, birth: false });
+  const entry = inode.registers.get('into')?.[0];
+  const into = entry && parseInto(entry.value);
+  if (into !== undefined && into !== inode.ino) {
+    candidates.push({ parent: into, name: '', into: true, entry: entry!, lowest: false, birth: false });
   }
   const entries = inode.registers.get('link:0') ?? [];
-  const values = entries.map((entry) => ({ entry, value: parseLink(entry.value) }));
+  const values = entries.map((write) => ({ entry: write, value: parseLink(write.value) }));
   const fallback = { into: false, lowest: false, birth: false };
   let placed = inode.ino === ROOT_INO;
-  for (const { entry, value } of values) {
+  for (const { entry: write, value } of values) {
     if (value.kind !== 'place') continue;
     const { parent, name } = value;
-    candidates.push({ ...fallback, parent, name, entry, birth: !placed && !value.moved });
+    candidates.push({ ...fallback, parent, name, entry: write, birth: !placed && !value.moved });
     placed = true;
   }
-  for (const { entry, value } of values) {
-    if (value.kind === 'tombstone') candidates.push({ ...fallback, parent: value.parent, name: value.name, entry });
+  for (const { entry: write, value } of values) {
+    const { kind, parent, name } = value;
+    if (kind === 'tombstone') candidates.push({ ...fallback, parent, name, entry: write });
   }
-  for (const { entry, value } of values) {
-    if (value.kind === 'place' && value.prev) {
-      candidates.push({ ...fallback, parent: value.prev.parent, name: value.prev.name, entry });
-    }
+  for (const { entry: write, value } of values) {
+    if (value.kind === 'place' && value.prev) candidates.push({ ...fallback, ...value.prev, entry: write });
   }
   const bornEntry = inode.registers.get('born')?.[0];
   const born = bornEntry && parseBorn(bornEntry.value);

@@ -103,6 +103,7 @@ export class SimulatedSite {
       ...createWrites({ ino, type, parent, name, btime: this.now(), mode, uid: 1000, gid: 1000, ...more }),
       this.#touch(parent),
     ]);
+    this.#expect(path, ino);
     return ino;
   }
 
@@ -171,6 +172,7 @@ export class SimulatedSite {
     const dirent = this.#existing(path);
     this.#commit(() => settleRevived(this, dirent.parent));
     this.#commit(() => this.#removal(dirent));
+    this.#expect(path, undefined);
   }
 
   rmdir(path: string): void {
@@ -202,6 +204,8 @@ export class SimulatedSite {
       this.#touch(dirent.parent),
       ...(parent === dirent.parent ? [] : [this.#touch(parent)]),
     ]);
+    this.#expect(path, undefined);
+    this.#expect(newPath, dirent.ino);
   }
 
   /** renameat2(2) with RENAME_EXCHANGE. */
@@ -210,7 +214,7 @@ export class SimulatedSite {
       this.#commit(() => settleRevived(this, this.#split(at).parent));
       this.#commit(() => settleCopy(this, this.#existing(at).ino, this.reserve));
     }
-    const between = `${other}.exchange`;
+    const between = `exchange-${this.reserve()}`;
     this.rename(other, between);
     this.rename(path, other);
     this.rename(between, path);
@@ -353,6 +357,12 @@ export class SimulatedSite {
     return [...drafts, this.#touch(dirent.parent)];
   }
 
+  /** What POSIX says of the path after the call. A path whose directory moved because a deferred move took effect is not looked at. */
+  #expect(path: string, ino: Ino | undefined): void {
+    const is = this.#canReach(path) ? this.find(path)?.ino : ino;
+    if (is !== ino) throw new Error(`${this.name}: ${path} is inode ${is}, should be ${ino}`);
+  }
+
   #touch(directory: Ino): WriteDraft {
     return { ino: directory, field: 'times', value: formatTimestamp(this.now()) };
   }
@@ -377,6 +387,13 @@ export class SimulatedSite {
     const at = this.#split(path);
     this.#commit(() => settleRevived(this, at.parent));
     return at;
+  }
+
+  #canReach(path: string): boolean {
+    const slash = path.lastIndexOf('/');
+    if (slash < 0) return true;
+    const directory = path.slice(0, slash);
+    return this.#canReach(directory) && this.find(directory) !== undefined;
   }
 
   #split(path: string): { parent: Ino; name: Name } {

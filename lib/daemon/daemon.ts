@@ -10,6 +10,7 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { AbsentObjects } from '../chunks/absent-objects.js';
 import { IngestPool } from '../chunks/ingest.js';
 import type { ObjectId } from '../crdt/ids.js';
 import { unmountKernel } from '../fuse/mount.js';
@@ -154,7 +155,8 @@ class RunningSite implements Daemon {
       this.site.send({ type: 'ingested', result });
     } catch (error) {
       this.log.warn({ err: error, path: job.path }, 'a written file could not be packed yet; it is tried again');
-      this.site.send({ type: 'ingestFailed', jobId: job.jobId });
+      const absent = error instanceof AbsentObjects ? error.ids : [];
+      this.site.send({ type: 'ingestFailed', jobId: job.jobId, absent });
     }
   }
 

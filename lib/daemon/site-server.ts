@@ -112,7 +112,7 @@ export class SiteServer {
         this.volume.ingested(message.result);
         break;
       case 'ingestFailed':
-        this.volume.ingestFailed(message.jobId);
+        this.volume.ingestFailed(message.jobId, message.absent);
         break;
       case 'unavailable':
         this.server.fail(message.ids);

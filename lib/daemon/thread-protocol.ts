@@ -47,7 +47,7 @@ export type ToSite =
   /** Commits up to this position are durable. */
   | { readonly type: 'durable'; readonly commit: number }
   | { readonly type: 'ingested'; readonly result: IngestResult }
-  | { readonly type: 'ingestFailed'; readonly jobId: number }
+  | { readonly type: 'ingestFailed'; readonly jobId: number; readonly absent: readonly ObjectId[] }
   /** These objects cannot be had now: reads that wait for them fail. */
   | { readonly type: 'unavailable'; readonly ids: readonly ObjectId[] };
 

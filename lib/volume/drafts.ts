@@ -11,11 +11,13 @@ import type { Ino, OpId } from '../crdt/ids.js';
 import type { Timestamp } from '../crdt/inode.js';
 import type { IntentLog } from '../journal/intent-log.js';
 import type { Journal } from '../journal/journal.js';
+import { sizeAfter } from '../chunks/fallocate-rules.js';
 import { decodeManifest, type Manifest } from '../chunks/manifest.js';
 import type { ObjectStore } from '../chunks/object-store.js';
 import { readManifest } from '../chunks/manifest-reader.js';
 import { SMALL_CONTENT_MAX, SmallContent } from '../chunks/small-content.js';
 import { WorkingCopy } from '../chunks/working-copy.js';
+import { FALLOC_COLLAPSE_RANGE, FALLOC_INSERT_RANGE } from '../chunks/writable-content.js';
 import { Draft } from './draft.js';
 import { type DraftBegun, type DraftChanged, encodeDraftBegun, encodeDraftChanged, RECORD } from './intent-records.js';
 
@@ -119,16 +121,26 @@ export class Drafts {
     draft.changed(time, this.monotonicMs());
   }
 
+  /** The effect comes before its record: recovery finds either both or, by the file's length, the effect alone. */
   truncate(draft: Draft, size: number, time: Timestamp): void {
     if (draft.content instanceof SmallContent && size > SMALL_CONTENT_MAX) this.spill(draft, time);
-    this.record(RECORD.resize, draft.ino, time, 0, size, 0, NOTHING);
     draft.content.truncate(size);
+    this.record(RECORD.resize, draft.ino, time, 0, size, 0, NOTHING);
     draft.changed(time, this.monotonicMs());
   }
 
   allocate(draft: Draft, mode: number, offset: number, length: number, time: Timestamp): void {
-    if (draft.content instanceof SmallContent && offset + length > SMALL_CONTENT_MAX) this.spill(draft, time);
-    draft.content.fallocate(mode, offset, length);
+    if (draft.content instanceof SmallContent && sizeAfter(mode, offset, length, draft.content.size) > SMALL_CONTENT_MAX) {
+      this.spill(draft, time);
+    }
+    const { content } = draft;
+    if (content instanceof WorkingCopy && mode & (FALLOC_COLLAPSE_RANGE | FALLOC_INSERT_RANGE)) {
+      // What moves must be local first, and the log must say so: a crash in between then finds the bytes where it looks for them.
+      const tail = Math.max(0, content.size - offset);
+      content.localise(offset, tail);
+      this.record(RECORD.extent, draft.ino, time, 0, offset, tail, NOTHING);
+    }
+    content.fallocate(mode, offset, length);
     this.record(RECORD.allocate, draft.ino, time, mode, offset, length, NOTHING);
     draft.changed(time, this.monotonicMs());
   }
@@ -177,12 +189,20 @@ export class Drafts {
     }
   }
 
-  /** Recovery: brings back what persist() wrote, and returns the log position that each row includes. */
-  restore(): Map<Ino, number> {
+  /**
+   * Recovery: brings back what persist() wrote, and returns the log position that each row includes.
+   * @param lost told of a draft whose local file is gone: power failed before any fsync(2) covered it
+   */
+  restore(lost: (ino: Ino, error: CorruptionError) => void): Map<Ino, number> {
     const upTo = new Map<Ino, number>();
     const rows = this.journal.db.prepare('select ino, lsn, state from draft').all() as DraftRow[];
     for (const { ino, lsn, state } of rows) {
-      this.decodeState(ino, lsn, state);
+      try {
+        this.decodeState(ino, lsn, state);
+      } catch (error) {
+        if (!(error instanceof CorruptionError)) throw error;
+        lost(ino, error);
+      }
       upTo.set(ino, lsn);
     }
     return upTo;
@@ -213,10 +233,9 @@ export class Drafts {
     this.add(ino, lsn, content, bases, mtime);
   }
 
-  /** Recovery: a draft changed. The bytes of a working copy are in its file already. */
+  /** Recovery: a draft that is there changed. The bytes of a working copy are in its file already. */
   replayChanged(change: DraftChanged): void {
-    const draft = this.byIno.get(change.ino);
-    if (!draft) throw new CorruptionError(`intent log: a change of a draft that never began, inode ${change.ino}`);
+    const draft = this.byIno.get(change.ino)!;
     const { content } = draft;
     switch (change.kind) {
       case RECORD.data:

@@ -2,7 +2,7 @@
 // Invariant: the records are replayed in order on exactly the state that they were written on; the log gives a prefix, so the
 // result is the state after that prefix. Replaying twice gives the same.
 
-import { ByteReader } from '../codec/bytes.js';
+import { ByteReader, CorruptionError } from '../codec/bytes.js';
 import type { Ino } from '../crdt/ids.js';
 import { parseHead } from '../crdt/fields.js';
 import type { IntentLog, IntentRecord } from '../journal/intent-log.js';
@@ -21,8 +21,9 @@ export class Recovery {
     private readonly drafts: Drafts,
     private readonly objects: ObjectStore,
     private readonly foldedLsn: number,
+    private readonly lost: (ino: Ino, error: CorruptionError) => void,
   ) {
-    this.draftsFrom = drafts.restore();
+    this.draftsFrom = drafts.restore(lost);
   }
 
   run(log: IntentLog): void {
@@ -31,8 +32,16 @@ export class Recovery {
   }
 
   private replay(record: IntentRecord): void {
-    if (record.kind === RECORD.writes) this.replayWrites(record);
-    else this.replayDraft(record);
+    if (record.kind === RECORD.writes) {
+      this.replayWrites(record);
+      return;
+    }
+    try {
+      this.replayDraft(record);
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+      this.abandonDraft(record, error);
+    }
   }
 
   private replayWrites({ lsn, payload }: IntentRecord): void {
@@ -52,6 +61,15 @@ export class Recovery {
 
   private holdsVersion(record: WritesRecord): boolean {
     return record.writes.every((write) => write.field !== 'head' || this.objects.has(parseHead(write.value).manifest));
+  }
+
+  /** What was written since the last version is gone with its local file; the last version is still there. */
+  private abandonDraft({ kind, payload }: IntentRecord, error: CorruptionError): void {
+    const input = new ByteReader(payload);
+    const { ino } = kind === RECORD.draftBegun ? decodeDraftBegun(input) : decodeDraftChanged(kind, payload);
+    const draft = this.drafts.get(ino);
+    if (draft) this.drafts.end(draft);
+    this.lost(ino, error);
   }
 
   private replayDraft({ lsn, kind, payload }: IntentRecord): void {

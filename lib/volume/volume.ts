@@ -107,7 +107,9 @@ export class Volume implements FileSystem {
     this.names = new Namespace(this.core, this.changes);
     this.xattrs = new ExtendedAttributes(this.core, this.changes);
     this.remote = new RemoteChanges(this.core);
-    const recovery = new Recovery(this.commits, this.drafts, this.objects, this.journal.foldedLsn);
+    const recovery = new Recovery(this.commits, this.drafts, this.objects, this.journal.foldedLsn, (ino, error) =>
+      options.onCorrupt(`what was last written to inode ${ino} and not synced: ${error.message}`),
+    );
     recovery.run(this.log);
     this.replayedRecords = recovery.replayed;
     this.contents.closeAll();
@@ -296,8 +298,13 @@ export class Volume implements FileSystem {
     this.fold();
   }
 
-  ingestFailed(jobId: number): void {
+  /** `absent`: chunks of the base that the worker could not read. */
+  ingestFailed(jobId: number, absent: readonly ObjectId[]): void {
     this.contents.ingestFailed(jobId);
+    for (const id of absent) {
+      this.verify(id);
+      this.objects.want(id, ObjectKind.chunk); // nothing when it is held, or wanted already
+    }
   }
 
   close(): void {

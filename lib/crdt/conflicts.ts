@@ -122,10 +122,10 @@ class ConflictList {
   #addDeferred(ino: Ino): void {
     const inode = this.#store.inode(ino);
     if (!inode || !isDirectory(inode) || (inode.nlink === 0 && this.#store.alias(ino) === undefined)) return;
-    const [first] = directoryPlacement(inode).candidates;
+    const { first } = directoryPlacement(inode);
     const held = this.#tree.edge(ino)!;
-    const wanted = first!.into ? this.#path(first!.parent) : this.#pathTo(first!);
-    this.#add('move-deferred', ino, this.#path(ino), held.entry, first!.entry, wanted);
+    const wanted = first.into ? this.#path(first.parent) : this.#pathTo(first);
+    this.#add('move-deferred', ino, this.#path(ino), held.entry, first.entry, wanted);
   }
 
   #add(

@@ -7,7 +7,7 @@ import { isDirectory } from './fields.js';
 import { ROOT_INO } from './ids.js';
 import type { ActorTable, Ino } from './ids.js';
 import type { Inode } from './inode.js';
-import { directoryClaim, directoryPlacement, fileClaims } from './placement.js';
+import { candidateAt, directoryClaim, fileClaims } from './placement.js';
 import type { Candidate, Claimant } from './placement.js';
 import { compareEntries } from './register.js';
 import type { TreeStore } from './tree-store.js';
@@ -30,7 +30,7 @@ export class DirectoryTree {
     if (ino === ROOT_INO) return undefined;
     const inode = this.#store.inode(ino);
     if (!inode || !isDirectory(inode)) return undefined;
-    return directoryPlacement(inode).candidates[cursor];
+    return candidateAt(inode, cursor);
   }
 
   /** The directory that a directory is placed in, or merged into. */

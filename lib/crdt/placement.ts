@@ -2,7 +2,7 @@
 // Invariant: a pure reading of one inode, memoized; which candidate holds (directory-tree.ts), whether a removed directory is
 // alive (liveness.ts) and which name a claim gets (names.ts) depend on others. MERGE.md "Order of projection" (1) and (2).
 
-import { LINK_PREFIX, linkOfField, memoOf, parseBorn, parseInto, parseLink, typeOf } from './fields.js';
+import { LINK_PREFIX, isTombstone, linkOfField, memoOf, parseBorn, parseInto, parseLink, typeOf } from './fields.js';
 import type { LinkValue, Tombstone } from './fields.js';
 import { FIRST_LINK, ROOT_INO } from './ids.js';
 import type { ActorTable, Ino, LinkId, Name } from './ids.js';
@@ -44,8 +44,8 @@ export interface DirectoryPlacement {
   /** Some value of its link is a place, or it is the root. */
   readonly placed: boolean;
   readonly contended: boolean;
-  /** Best first. The last is in the root and can be on no cycle. */
-  readonly candidates: readonly Candidate[];
+  /** The best candidate. */
+  readonly first: Candidate;
 }
 
 interface FilePlacement {
@@ -119,37 +119,19 @@ export function isPlacedFile(inode: Inode, actors: ActorTable): boolean {
 }
 
 function readDirectory(inode: Inode): DirectoryPlacement {
-  const candidates: Candidate[] = [];
-  const entry = inode.registers.get('into')?.[0];
-  const into = entry && parseInto(entry.value);
-  if (into !== undefined && into !== inode.ino) {
-    candidates.push({ parent: into, name: '', into: true, entry: entry!, lowest: false, birth: false });
-  }
-  const entries = inode.registers.get('link:0') ?? [];
-  const values = entries.map((write) => ({ entry: write, value: parseLink(write.value) }));
-  const fallback = { into: false, lowest: false, birth: false };
-  let placed = inode.ino === ROOT_INO;
-  for (const { entry: write, value } of values) {
-    if (value.kind !== 'place') continue;
+  const entries = inode.registers.get('link:0');
+  const [entry] = entries ?? [];
+  if (entries?.length === 1 && !inode.registers.has('into')) {
+    // Nearly every directory: one value, whose place it holds.
+    const value = parseLink(entry!.value);
     const { parent, name } = value;
-    candidates.push({ ...fallback, parent, name, entry: write, birth: !placed && !value.moved });
-    placed = true;
+    const birth = value.kind === 'place' && !value.moved;
+    const first: Candidate = { parent, name, into: false, entry: entry!, lowest: false, birth };
+    return { placed: value.kind === 'place' || inode.ino === ROOT_INO, contended: false, first };
   }
-  for (const { entry: write, value } of values) {
-    const { kind, parent, name } = value;
-    if (kind === 'tombstone') candidates.push({ ...fallback, parent, name, entry: write });
-  }
-  for (const { entry: write, value } of values) {
-    if (value.kind === 'place' && value.prev) candidates.push({ ...fallback, ...value.prev, entry: write });
-  }
-  const bornEntry = inode.registers.get('born')?.[0];
-  const born = bornEntry && parseBorn(bornEntry.value);
-  const last = { ...fallback, entry: bornEntry ?? NO_WRITE, lowest: true };
-  if (born && born.name !== '') candidates.push({ ...last, parent: born.parent, name: born.name });
-  // Honest births form no cycle, for a parent is born before its children; this one holds whatever a change may say.
-  const name = candidates.find((candidate) => !candidate.into)?.name ?? String(inode.ino);
-  candidates.push({ ...last, parent: ROOT_INO, name });
-  return { placed, contended: entries.length > 1, candidates };
+  const placed = entries?.some(({ value }) => !isTombstone(value)) ?? false;
+  const contended = (entries?.length ?? 0) > 1;
+  return { placed: placed || inode.ino === ROOT_INO, contended, first: directoryCandidates(inode)[0]! };
 }
 
 export function directoryPlacement(inode: Inode): DirectoryPlacement {
@@ -157,10 +139,52 @@ export function directoryPlacement(inode: Inode): DirectoryPlacement {
   return (memo.placement ??= readDirectory(inode)) as DirectoryPlacement;
 }
 
+/** Every place where a directory may be, best first. The last is in the root and can be on no cycle. */
+export function directoryCandidates(inode: Inode): Candidate[] {
+  const candidates: Candidate[] = [];
+  const plain = { into: false, lowest: false, birth: false };
+  const entry = inode.registers.get('into')?.[0];
+  const into = entry && parseInto(entry.value);
+  if (into !== undefined && into !== inode.ino) {
+    candidates.push({ ...plain, parent: into, name: '', into: true, entry: entry! });
+  }
+  const values = (inode.registers.get('link:0') ?? []).map((write) => ({
+    entry: write,
+    value: parseLink(write.value),
+  }));
+  let placed = false;
+  for (const { entry: write, value } of values) {
+    if (value.kind !== 'place') continue;
+    const { parent, name } = value;
+    candidates.push({ ...plain, parent, name, entry: write, birth: !placed && !value.moved });
+    placed = true;
+  }
+  for (const { entry: write, value } of values) {
+    const { kind, parent, name } = value;
+    if (kind === 'tombstone') candidates.push({ ...plain, parent, name, entry: write });
+  }
+  for (const { entry: write, value } of values) {
+    if (value.kind === 'place' && value.prev) candidates.push({ ...plain, ...value.prev, entry: write });
+  }
+  const bornEntry = inode.registers.get('born')?.[0];
+  const born = bornEntry && parseBorn(bornEntry.value);
+  const last = { ...plain, entry: bornEntry ?? NO_WRITE, lowest: true };
+  if (born && born.name !== '') candidates.push({ ...last, parent: born.parent, name: born.name });
+  // Honest births form no cycle, for a parent is born before its children; this one holds whatever a change may say.
+  const name = candidates.find((candidate) => !candidate.into)?.name ?? String(inode.ino);
+  candidates.push({ ...last, parent: ROOT_INO, name });
+  return candidates;
+}
+
+/** The candidate at `cursor`, 0 being the best. */
+export function candidateAt(inode: Inode, cursor: number): Candidate {
+  return cursor === 0 ? directoryPlacement(inode).first : directoryCandidates(inode)[cursor]!;
+}
+
 /** The claim of a directory that holds its `cursor`-th candidate, if it is no merge. */
 export function directoryClaim(inode: Inode, cursor: number): Claimant | undefined {
-  const { placed, contended, candidates } = directoryPlacement(inode);
-  const { parent, name, entry, into, birth } = candidates[cursor]!;
+  const { placed, contended } = directoryPlacement(inode);
+  const { parent, name, entry, into, birth } = candidateAt(inode, cursor);
   if (into) return undefined;
   const isBirth = birth && cursor === 0 && placed;
   return {

@@ -4,9 +4,9 @@
 // projector.ts, once per batch. Total: conflicts are data, not errors.
 
 import type { DirectoryTree } from './directory-tree.js';
-import { DIRECTORY_DIRENT_TYPE, LINK_PREFIX, direntType, isDirectory, memoOf } from './fields.js';
+import { LINK_PREFIX, direntType, isDirectory, memoOf } from './fields.js';
 import { parseBorn, timeOfStamp, typeOf } from './fields.js';
-import { FIRST_LINK, ROOT_INO, VOLUME_INO } from './ids.js';
+import { ROOT_INO, VOLUME_INO } from './ids.js';
 import type { ActorTable, Ino, Name, OpId } from './ids.js';
 import { Inode } from './inode.js';
 import type { Entry } from './inode.js';
@@ -17,7 +17,7 @@ import type { Claimant } from './placement.js';
 import { Projector } from './projector.js';
 import { writeRegister } from './register.js';
 import { TreeEditor } from './tree-editor.js';
-import type { TreeStore } from './tree-store.js';
+import type { Dirent, TreeStore } from './tree-store.js';
 
 /** One register write, identified. Local writes carry the stamp of the commit that is open. */
 export interface RegisterWrite {
@@ -76,7 +76,7 @@ export class Replica {
   #write(write: RegisterWrite): void {
     const { ino, field } = write;
     const known = this.#store.inode(ino);
-    const inode = known ?? new Inode(ino, new Map(), 0, timeOfStamp(write.stamp), timeOfStamp(write.stamp));
+    const inode = known ?? newInode(ino, write.stamp);
     const before = inode.registers.get(field);
     const after = writeRegister(before, write, this.#actors);
     if (after === before) return;
@@ -96,7 +96,7 @@ export class Replica {
       this.#writeHead(inode, before, after);
     } else {
       inode.registers.set(field, after);
-      memoOf(inode).attributes = undefined;
+      forgetAttributes(inode);
       this.#editor.noteInode(ino, false);
       if (!isDirectory(inode)) this.#recheckContests(inode);
     }
@@ -105,6 +105,12 @@ export class Replica {
   #writePlacement(inode: Inode, field: string, after: readonly Entry[]): void {
     const { ino } = inode;
     const { affected } = this.#projector;
+    if (inode.registers.size === 0 && field === 'born') {
+      // Nothing of it can be placed yet.
+      inode.registers.set(field, after);
+      this.#bear(inode);
+      return;
+    }
     const isAffected = ino === ROOT_INO || affected.has(ino);
     const claims = isAffected ? NO_CLAIMS : this.#tree.claims(inode);
     const parent = isAffected ? undefined : this.#tree.parent(inode);
@@ -116,7 +122,8 @@ export class Replica {
   }
 
   #bear(inode: Inode): void {
-    memoOf(inode).attributes = undefined;
+    forgetAttributes(inode);
+    this.#editor.noteInode(inode.ino, false);
     inode.atime = parseBorn(inode.registers.get('born')![0]!.value).btime;
     if (inode.ino === ROOT_INO) inode.nlink = Math.max(inode.nlink, 2);
     // A conflict copy became a file of its own: its source shows that version no more.
@@ -166,31 +173,35 @@ export class Replica {
    * @returns false, with the tree untouched, when the projector must decide
    */
   #place(inode: Inode, before: readonly Claimant[], parent: Ino | undefined): boolean {
+    // A copy that becomes a file: the store's tree still shows it as a copy.
+    if (this.#store.copy(inode.ino)) return false;
     if (isDirectory(inode)) return this.#placeDirectory(inode, before[0], parent);
     const after = this.#tree.claims(inode);
     if ((inode.registers.get('head')?.length ?? 0) > 1) return before.length === 0 && after.length === 0;
     for (const claim of before) {
-      const kept = after.find((other) => isSamePlace(claim, other));
+      const kept = placeIn(after, claim);
       if (kept ? !this.#isUncontested(claim) || !isPlain(kept) : !this.#isRemovable(claim)) return false;
     }
-    for (const claim of after) {
-      if (!before.some((other) => isSamePlace(claim, other)) && !this.#isFree(claim)) return false;
-    }
+    for (const claim of after) if (!placeIn(before, claim) && !this.#isFree(claim)) return false;
+
     let links = 0;
     for (const claim of before) {
-      if (after.some((other) => isSamePlace(claim, other))) continue;
-      this.#editor.deleteDirent(this.#store.lookup(this.#tree.home(claim.parent), claim.name)!);
+      if (placeIn(after, claim)) continue;
+      this.#editor.deleteDirent(this.#direntOf(claim, inode));
       links--;
     }
-    const type = typeOf(inode);
-    for (const { ino, link, parent: directory, name } of after) {
-      if (before.some((other) => other.link === link && other.parent === directory && other.name === name)) continue;
-      const dirent = { parent: this.#tree.home(directory), name, ino, link, type: direntType(type!) };
-      this.#editor.setDirent(dirent, undefined);
+    for (const claim of after) {
+      if (placeIn(before, claim)) continue;
+      this.#editor.setDirent(this.#direntOf(claim, inode), undefined);
       links++;
     }
     if (links !== 0) this.#editor.addLinks(inode, links);
     return true;
+  }
+
+  /** What an uncontested claim is shown as. */
+  #direntOf({ parent, name, ino, link }: Claimant, inode: Inode): Dirent {
+    return { parent: this.#tree.home(parent), name, ino, link, type: direntType(typeOf(inode)!) };
   }
 
   #placeDirectory(inode: Inode, before: Claimant | undefined, oldParent: Ino | undefined): boolean {
@@ -198,19 +209,17 @@ export class Replica {
     const store = this.#store;
     if (store.deferred().size > 0 || registers.has('into') || (before && !isPlain(before))) return false;
     if (store.alias(ino) !== undefined || store.aliasesOf(ino).length > 0) return false;
-    const placement = directoryPlacement(inode);
-    const { parent, name } = placement.candidates[0]!;
-    if (placement.contended || (parent !== oldParent && this.#tree.mayDescendFrom(parent, ino))) return false;
-    const after = placement.placed ? this.#tree.claim(inode)! : undefined;
-    if (!before && !after) return true;
+    const { first, placed, contended } = directoryPlacement(inode);
+    if (contended) return false;
+    // What is not shown is above nothing that is shown, and isFree() asks for a parent that is.
+    if (before && first.parent !== oldParent && this.#tree.mayDescendFrom(first.parent, ino)) return false;
+    const after = placed ? this.#tree.claim(inode)! : undefined;
+    if (!before && !after) return first.parent === oldParent;
     if (before && after && isSamePlace(before, after)) return this.#isUncontested(before);
     if (before && !this.#isRemovable(before)) return false;
     if (after ? !this.#isFree(after) : store.hasEntries(ino)) return false;
-    if (before) this.#editor.deleteDirent(store.lookup(this.#tree.home(before.parent), before.name)!);
-    if (after) {
-      const dirent = { parent: this.#tree.home(parent), name, ino, link: FIRST_LINK, type: DIRECTORY_DIRENT_TYPE };
-      this.#editor.setDirent(dirent, undefined);
-    }
+    if (before) this.#editor.deleteDirent(this.#direntOf(before, inode));
+    if (after) this.#editor.setDirent(this.#direntOf(after, inode), undefined);
     this.#editor.settleDirectories();
     return true;
   }
@@ -251,6 +260,21 @@ function manifestIn(head: Entry | undefined): string | undefined {
 
 function isPlain(claim: Claimant): boolean {
   return !claim.revived && !claim.contended;
+}
+
+/** The claim of the same link to the same name. */
+function placeIn(claims: readonly Claimant[], claim: Claimant): Claimant | undefined {
+  for (const other of claims) if (isSamePlace(other, claim)) return other;
+  return undefined;
+}
+
+function newInode(ino: Ino, stamp: number): Inode {
+  const time = timeOfStamp(stamp);
+  return new Inode(ino, new Map(), 0, time, time);
+}
+
+function forgetAttributes(inode: Inode): void {
+  if (inode.memo !== undefined) memoOf(inode).attributes = undefined;
 }
 
 function isSamePlace(a: Claimant, b: Claimant): boolean {

@@ -5,6 +5,7 @@
 import { posixError } from '../errno.js';
 import type { Ino, Name } from '../crdt/ids.js';
 import { FIRST_LINK, ROOT_INO } from '../crdt/ids.js';
+import { DirectoryTree } from '../crdt/directory-tree.js';
 import { attributesOf, DIRECTORY_DIRENT_TYPE, type FileType, linkField, typeBits, xattrOf } from '../crdt/fields.js';
 import {
   createWrites,
@@ -17,7 +18,6 @@ import {
   settleBeforeWrite,
   settleRevived,
 } from '../crdt/local-writes.js';
-import { directoryPlacement } from '../crdt/placement.js';
 import type { Dirent } from '../crdt/tree-store.js';
 import type { Attributes, Caller, DirectoryEntry } from './file-system.js';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from './file-system.js';
@@ -36,10 +36,14 @@ const TARGET_MAX = 4095;
 const LIST_BATCH = 256;
 
 export class Namespace {
+  private readonly tree: DirectoryTree;
+
   constructor(
     private readonly core: Core,
     private readonly changes: InodeChanges,
-  ) {}
+  ) {
+    this.tree = new DirectoryTree(core.store, core.actors);
+  }
 
   lookup(parent: Ino, name: Name): Attributes | undefined {
     this.core.checkName(name);
@@ -53,9 +57,7 @@ export class Namespace {
   /** The directory that holds a directory; the root holds itself. */
   parentOf(directory: Ino): Ino {
     if (directory === ROOT_INO) return ROOT_INO;
-    const { store } = this.core;
-    const candidate = directoryPlacement(this.core.inode(directory)).candidates[store.deferred().get(directory) ?? 0];
-    return this.core.directory(candidate?.parent ?? ROOT_INO);
+    return this.tree.home(this.tree.parent(this.core.inode(directory)) ?? ROOT_INO);
   }
 
   readlink(ino: Ino): string {

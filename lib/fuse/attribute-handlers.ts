@@ -1,0 +1,59 @@
+// attribute-handlers.ts — GETATTR, STATX, SETATTR, STATFS.
+// What the kernel keeps of attributes: it takes what a reply carries for as long as replies.ts says, and marks as stale by itself
+// what an operation changed besides (directory times, ctime of an unlinked file, size and times after a write).
+
+import type { AttributeChanges, Timestamp } from '../volume/file-system.js';
+import { type Call, callerOf, checkRange } from './call.js';
+import { putAttr, putStatfs, putStatx, REPLY_HEADER_LENGTH } from './replies.js';
+import { decodeSetattr, FATTR, type SetattrRequest } from './requests.js';
+
+export function getattr({ request, reply, fileSystem }: Call): number {
+  return putAttr(reply, fileSystem.getattr(request.node), REPLY_HEADER_LENGTH);
+}
+
+/** Sent instead of GETATTR when somebody asks for the time of birth. */
+export function statx({ request, reply, fileSystem }: Call): number {
+  return putStatx(reply, fileSystem.getattr(request.node), REPLY_HEADER_LENGTH);
+}
+
+/** A time that `set` says to change: to now, or to `time`. */
+function timeChange(valid: number, set: number, now: number, time: Timestamp): Timestamp | 'now' | undefined {
+  if ((valid & set) === 0) return undefined;
+  return (valid & now) === 0 ? time : 'now';
+}
+
+/**
+ * Under HANDLE_KILLPRIV_V2 the kernel leaves the dropping of set-user-id and set-group-id to us. It asks for it by FATTR_KILL_SUIDGID; by
+ * FATTR_UID or FATTR_GID, since chown(2) drops them whoever calls; or by no bit at all, for chown(-1, -1) and before write(2),
+ * fallocate(2) and copy_file_range(2) by a plain user.
+ */
+const CHOWN = FATTR.UID | FATTR.GID;
+const ANY_CHANGE = CHOWN | FATTR.MODE | FATTR.SIZE | FATTR.ATIME | FATTR.MTIME | FATTR.CTIME;
+
+export function attributeChanges(asked: SetattrRequest): AttributeChanges {
+  const { valid } = asked;
+  const changes: AttributeChanges = {};
+  if ((valid & FATTR.MODE) !== 0) changes.mode = asked.mode & 0o7777;
+  if ((valid & FATTR.UID) !== 0) changes.uid = asked.uid;
+  if ((valid & FATTR.GID) !== 0) changes.gid = asked.gid;
+  if ((valid & FATTR.SIZE) !== 0) changes.size = asked.size;
+  const atime = timeChange(valid, FATTR.ATIME, FATTR.ATIME_NOW, asked.atime);
+  if (atime !== undefined) changes.atime = atime;
+  const mtime = timeChange(valid, FATTR.MTIME, FATTR.MTIME_NOW, asked.mtime);
+  if (mtime !== undefined) changes.mtime = mtime;
+  if ((valid & FATTR.CTIME) !== 0) changes.ctime = asked.ctime;
+  if ((valid & (FATTR.KILL_SUIDGID | CHOWN)) !== 0 || (valid & ANY_CHANGE) === 0) changes.killSuidGid = true;
+  return changes;
+}
+
+export function setattr({ request, reply, fileSystem }: Call): number {
+  const asked = decodeSetattr(request.body);
+  const changes = attributeChanges(asked);
+  if (changes.size !== undefined) checkRange(changes.size, 0);
+  const handle = (asked.valid & FATTR.FH) === 0 ? undefined : asked.handle;
+  return putAttr(reply, fileSystem.setattr(request.node, changes, callerOf(request), handle), REPLY_HEADER_LENGTH);
+}
+
+export function statfs({ reply, fileSystem }: Call): number {
+  return putStatfs(reply, fileSystem.statfs(), REPLY_HEADER_LENGTH);
+}

@@ -1,0 +1,80 @@
+// dispatcher.ts — one request in, one reply out: calls the handler and turns what it throws into an errno. The only place that does.
+// Invariant: every request that waits for an answer gets exactly one, now or (AbsentObjects) later, whatever the filesystem throws.
+// A PosixError is an answer; a CorruptionError and anything else is logged and answered EIO, and the session goes on.
+
+import { AbsentObjects } from '../chunks/absent-objects.js';
+import { CorruptionError } from '../codec/bytes.js';
+import { ERRNO, PosixError } from '../errno.js';
+import type { FileSystem } from '../volume/file-system.js';
+import type { KernelCache } from '../volume/ports.js';
+import type { Call } from './call.js';
+import { HANDLERS } from './handlers.js';
+import { type Agreement, MAX_TRANSFER_BYTES } from './init.js';
+import { OPCODE_LIMIT, opcodeName } from './opcodes.js';
+import { putHeader, REPLY_HEADER_LENGTH } from './replies.js';
+import type { Request } from './requests.js';
+
+/** What the driver logs to; pino's shape. */
+export interface DriverLog {
+  debug(details: object, message: string): void;
+  info(details: object, message: string): void;
+  warn(details: object, message: string): void;
+  error(details: object, message: string): void;
+}
+
+export class Dispatcher {
+  /** Where replies are made. */
+  readonly reply: Buffer = Buffer.allocUnsafeSlow(MAX_TRANSFER_BYTES + 4096);
+  /** Requests handled, by opcode. */
+  readonly counts: Float64Array = new Float64Array(OPCODE_LIMIT);
+  private readonly fileSystem: FileSystem;
+  private readonly agreement: Agreement;
+  private readonly cache: KernelCache;
+  private readonly log: DriverLog;
+
+  constructor(fileSystem: FileSystem, agreement: Agreement, cache: KernelCache, log: DriverLog) {
+    this.fileSystem = fileSystem;
+    this.agreement = agreement;
+    this.cache = cache;
+    this.log = log;
+  }
+
+  /**
+   * Handles a request. Returns the length of the reply, which stands in {@link reply} then; 0 when none is due; or the AbsentObjects
+   * that the filesystem threw, and the request is to be handled again when they came.
+   */
+  handle(request: Request): number | AbsentObjects {
+    const handler = HANDLERS[request.opcode];
+    if (handler === undefined) return this.fail(request, ERRNO.ENOSYS);
+    this.counts[request.opcode]!++;
+    try {
+      const call: Call = {
+        request,
+        reply: this.reply,
+        fileSystem: this.fileSystem,
+        agreement: this.agreement,
+        cache: this.cache,
+      };
+      const length = handler(call);
+      if (length > 0) putHeader(this.reply, length, 0, request.unique);
+      return length;
+    } catch (error) {
+      if (error instanceof PosixError) return this.fail(request, error.errno);
+      if (error instanceof AbsentObjects) return error;
+      this.report(request, error);
+      return this.fail(request, ERRNO.EIO);
+    }
+  }
+
+  /** Makes an error reply. */
+  fail(request: Request, errno: number): number {
+    putHeader(this.reply, REPLY_HEADER_LENGTH, errno, request.unique);
+    return REPLY_HEADER_LENGTH;
+  }
+
+  private report(request: Request, error: unknown): void {
+    const { opcode, node } = request;
+    const what = error instanceof CorruptionError ? 'bad bytes' : 'a bug';
+    this.log.error({ err: error, node }, `${opcodeName(opcode)} answered EIO because of ${what}`);
+  }
+}

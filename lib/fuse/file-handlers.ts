@@ -1,0 +1,111 @@
+// file-handlers.ts — requests on open files.
+// Offsets up to 2^63 - 1 reach us: a read past 2^53 - 1 is past the end of any file, and what would grow one beyond that is EFBIG.
+
+import { posixError } from '../errno.js';
+import type { Attributes, Opened } from '../volume/file-system.js';
+import { type Call, callerOf, checkName, checkRange, EMPTY, MAX_FILE_BYTES } from './call.js';
+import { put64, putEntry, putOpened, putWritten, REPLY_HEADER_LENGTH } from './replies.js';
+import {
+  type CopyFileRangeRequest,
+  decodeCopyFileRange,
+  decodeCreate,
+  decodeFallocate,
+  decodeFsync,
+  decodeLseek,
+  decodeOpen,
+  decodeRead,
+  decodeRelease,
+  decodeWrite,
+} from './requests.js';
+
+const SUID_SGID = 0o6000;
+
+/**
+ * Under HANDLE_KILLPRIV_V2 an opening that truncates drops set-user-id and set-group-id here, and the kernel goes on to trust the mode
+ * that it has cached when somebody executes the file. So it is told. (Before a write it asks by SETATTR, whose reply tells it.)
+ */
+function openWithoutPrivileges({ request, fileSystem, cache }: Call, flags: number): Opened {
+  const privileged = (fileSystem.getattr(request.node).mode & SUID_SGID) !== 0;
+  const opened = fileSystem.open(request.node, flags, true, callerOf(request));
+  if (privileged) cache.invalidateInode(request.node, false);
+  return opened;
+}
+
+export function open(call: Call): number {
+  const { request, reply, fileSystem } = call;
+  const { flags, killSuidGid } = decodeOpen(request.body);
+  const opened = killSuidGid
+    ? openWithoutPrivileges(call, flags)
+    : fileSystem.open(request.node, flags, false, callerOf(request));
+  return putOpened(reply, opened, REPLY_HEADER_LENGTH);
+}
+
+function created(reply: Buffer, made: { attributes: Attributes; opened: Opened }): number {
+  return putOpened(reply, made.opened, putEntry(reply, made.attributes, REPLY_HEADER_LENGTH));
+}
+
+export function create({ request, reply, fileSystem }: Call): number {
+  const { name, mode, flags, umask } = decodeCreate(request.body);
+  return created(reply, fileSystem.create(request.node, checkName(name), mode, flags, umask, callerOf(request)));
+}
+
+export function tmpfile({ request, reply, fileSystem }: Call): number {
+  const { mode, flags, umask } = decodeCreate(request.body);
+  return created(reply, fileSystem.tmpfile(request.node, mode, flags, umask, callerOf(request)));
+}
+
+export function read({ request, reply, fileSystem }: Call): number {
+  const { handle, offset, size } = decodeRead(request.body);
+  if (size > reply.length - REPLY_HEADER_LENGTH) throw posixError('EINVAL');
+  if (offset > MAX_FILE_BYTES) return EMPTY;
+  return REPLY_HEADER_LENGTH + fileSystem.read(handle, offset, size, reply, REPLY_HEADER_LENGTH);
+}
+
+export function write({ request, reply, fileSystem }: Call): number {
+  const { handle, offset, killSuidGid, data } = decodeWrite(request.body);
+  checkRange(offset, data.length);
+  return putWritten(reply, fileSystem.write(handle, offset, data, killSuidGid), REPLY_HEADER_LENGTH);
+}
+
+export function release({ request, fileSystem }: Call): number {
+  fileSystem.release(decodeRelease(request.body).handle);
+  return EMPTY;
+}
+
+export function fsync({ request, fileSystem }: Call): number {
+  const { handle, dataOnly } = decodeFsync(request.body);
+  fileSystem.fsync(handle, dataOnly);
+  return EMPTY;
+}
+
+export function fallocate({ request, fileSystem }: Call): number {
+  const { handle, mode, offset, length } = decodeFallocate(request.body);
+  checkRange(offset, length);
+  fileSystem.fallocate(handle, mode, offset, length);
+  return EMPTY;
+}
+
+export function lseek({ request, reply, fileSystem }: Call): number {
+  const { handle, offset, whence } = decodeLseek(request.body);
+  if (offset > MAX_FILE_BYTES) throw posixError('ENXIO');
+  return put64(reply, fileSystem.lseek(handle, offset, whence), REPLY_HEADER_LENGTH);
+}
+
+/** How much of a source may be asked for in one go: the copy itself decides how much it takes. */
+const MAX_COPY_BYTES = 1 << 30;
+
+function copyRange({ fileSystem }: Call, copy: CopyFileRangeRequest): number {
+  if (copy.sourceOffset > MAX_FILE_BYTES) return 0;
+  const length = Math.min(copy.length, MAX_COPY_BYTES, MAX_FILE_BYTES - copy.sourceOffset);
+  checkRange(copy.targetOffset, length);
+  return fileSystem.copyFileRange(copy.source, copy.sourceOffset, copy.target, copy.targetOffset, length);
+}
+
+export function copyFileRange(call: Call): number {
+  return putWritten(call.reply, copyRange(call, decodeCopyFileRange(call.request.body)), REPLY_HEADER_LENGTH);
+}
+
+/** The same with a 64-bit answer, since 7.45. */
+export function copyFileRange64(call: Call): number {
+  return put64(call.reply, copyRange(call, decodeCopyFileRange(call.request.body)), REPLY_HEADER_LENGTH);
+}

@@ -1,0 +1,91 @@
+// namespace-handlers.ts — requests that look up, make, move and remove names.
+// The kernel has checked permissions (default_permissions), types and directory loops, and holds the directories' locks. It calls on the
+// names that it knows: a name that changed at another site meanwhile gets the filesystem's own answer.
+
+import { PosixError, posixError } from '../errno.js';
+import type { Attributes } from '../volume/file-system.js';
+import { type Call, callerOf, checkName, EMPTY } from './call.js';
+import { putEntry, putNegativeEntry, REPLY_HEADER_LENGTH } from './replies.js';
+import { decodeLink, decodeMkdir, decodeMknod, decodeRename, decodeString, decodeSymlink } from './requests.js';
+
+function entryReply(reply: Buffer, attributes: Attributes): number {
+  return putEntry(reply, attributes, REPLY_HEADER_LENGTH);
+}
+
+/** `.` by a node id from a file handle (EXPORT_SUPPORT: open_by_handle_at(2), NFS): an inode that ended is ESTALE. */
+function lookupSelf({ request, fileSystem }: Call): Attributes {
+  try {
+    return fileSystem.getattr(request.node);
+  } catch (error) {
+    if (error instanceof PosixError && error.code === 'ENOENT') throw posixError('ESTALE');
+    throw error;
+  }
+}
+
+/** `..` likewise. */
+function lookupParent({ request, fileSystem }: Call): Attributes {
+  let parent: number | undefined;
+  fileSystem.readdir(request.node, 0, (entry) => {
+    if (entry.name === '..') parent = entry.ino;
+    return parent === undefined;
+  });
+  if (parent === undefined) throw posixError('ESTALE');
+  return fileSystem.getattr(parent);
+}
+
+export function lookup(call: Call): number {
+  const { request, reply, fileSystem } = call;
+  const name = checkName(decodeString(request.body));
+  if (name === '.') return entryReply(reply, lookupSelf(call));
+  if (name === '..') return entryReply(reply, lookupParent(call));
+  const found = fileSystem.lookup(request.node, name);
+  return found === undefined ? putNegativeEntry(reply, REPLY_HEADER_LENGTH) : entryReply(reply, found);
+}
+
+export function readlink({ request, reply, fileSystem }: Call): number {
+  return REPLY_HEADER_LENGTH + reply.write(fileSystem.readlink(request.node), REPLY_HEADER_LENGTH, 'latin1');
+}
+
+export function mknod({ request, reply, fileSystem }: Call): number {
+  const { mode, rdev, umask, name } = decodeMknod(request.body);
+  return entryReply(reply, fileSystem.mknod(request.node, checkName(name), mode, rdev, umask, callerOf(request)));
+}
+
+export function mkdir({ request, reply, fileSystem }: Call): number {
+  const { mode, umask, name } = decodeMkdir(request.body);
+  return entryReply(reply, fileSystem.mkdir(request.node, checkName(name), mode, umask, callerOf(request)));
+}
+
+export function symlink({ request, reply, fileSystem }: Call): number {
+  const { name, target } = decodeSymlink(request.body);
+  return entryReply(reply, fileSystem.symlink(request.node, checkName(name), target, callerOf(request)));
+}
+
+export function link({ request, reply, fileSystem }: Call): number {
+  const { ino, name } = decodeLink(request.body);
+  return entryReply(reply, fileSystem.link(ino, request.node, checkName(name), callerOf(request)));
+}
+
+export function unlink({ request, fileSystem }: Call): number {
+  fileSystem.unlink(request.node, checkName(decodeString(request.body)), callerOf(request));
+  return EMPTY;
+}
+
+export function rmdir({ request, fileSystem }: Call): number {
+  fileSystem.rmdir(request.node, checkName(decodeString(request.body)), callerOf(request));
+  return EMPTY;
+}
+
+function renameCall({ request, fileSystem }: Call, withFlags: boolean): number {
+  const { newParent, flags, name, newName } = decodeRename(request.body, withFlags);
+  fileSystem.rename(request.node, checkName(name), newParent, checkName(newName), flags, callerOf(request));
+  return EMPTY;
+}
+
+export function rename(call: Call): number {
+  return renameCall(call, false);
+}
+
+export function rename2(call: Call): number {
+  return renameCall(call, true);
+}

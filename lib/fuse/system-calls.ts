@@ -1,0 +1,176 @@
+// system-calls.ts — the few system calls that Node lacks and the driver needs, through koffi (libc by its symbols).
+// Each either returns a plain value or throws a SystemCallError with the errno; hot calls (device read and write) return the negated
+// errno instead, because EAGAIN is their normal answer. Linux only. Sources: the man pages of section 2.
+
+import { constants } from 'node:os';
+
+import koffi from 'koffi';
+
+const ERRNO_NAMES = new Map(Object.entries(constants.errno).map(([name, errno]) => [errno, name]));
+
+/** A system call failed; `code` is the errno's name as in Node's own errors, e.g. 'EBUSY'. */
+export class SystemCallError extends Error {
+  readonly code: string;
+  readonly errno: number;
+  constructor(call: string, errno: number) {
+    const code = ERRNO_NAMES.get(errno) ?? `errno ${errno}`;
+    super(`${call}: ${code}`);
+    this.name = 'SystemCallError';
+    this.code = code;
+    this.errno = errno;
+  }
+}
+
+const libc = koffi.load(null);
+const cOpen = libc.func('int open(const char *, int)');
+const cClose = libc.func('int close(int)');
+const cRead = libc.func('long read(int, void *, size_t)');
+const cWrite = libc.func('long write(int, const void *, size_t)');
+const cPoll = libc.func('int poll(void *, unsigned long, int)');
+const cEventfd = libc.func('int eventfd(unsigned int, int)');
+const cSchedYield = libc.func('int sched_yield()');
+const cMount = libc.func('int mount(const char *, const char *, const char *, unsigned long, const char *)');
+const cUmount2 = libc.func('int umount2(const char *, int)');
+const cSocketpair = libc.func('int socketpair(int, int, int, _Out_ int *)');
+const cRecvmsg = libc.func('long recvmsg(int, void *, int)');
+const cFcntl = libc.func('int fcntl(int, int, ...)');
+
+function checked(call: string, result: number): number {
+  if (result < 0) throw new SystemCallError(call, koffi.errno());
+  return result;
+}
+
+const O_RDWR = 2;
+const O_NONBLOCK = 0o4000;
+const O_CLOEXEC = 0o2000000;
+
+/** open(2) for reading and writing, non-blocking, closed on exec. Not Node's: a worker thread would close its own at its end. */
+export function openNonBlocking(path: string): number {
+  return checked('open', cOpen(path, O_RDWR | O_NONBLOCK | O_CLOEXEC) as number);
+}
+
+/** close(2). */
+export function close(fd: number): void {
+  checked('close', cClose(fd) as number);
+}
+
+/** read(2): bytes read, or the negated errno. */
+export function read(fd: number, buffer: Buffer): number {
+  const result = cRead(fd, buffer, buffer.length) as number;
+  return result < 0 ? -koffi.errno() : result;
+}
+
+/** write(2) of the first `length` bytes: bytes written, or the negated errno. */
+export function write(fd: number, buffer: Buffer, length: number): number {
+  const result = cWrite(fd, buffer, length) as number;
+  return result < 0 ? -koffi.errno() : result;
+}
+
+/** sched_yield(2). */
+export function yieldProcessor(): void {
+  cSchedYield();
+}
+
+const POLLIN = 1;
+const POLLFD_LENGTH = 8;
+
+/** poll(2) for readability of a fixed set of descriptors. */
+export class Poll {
+  private readonly set: Buffer;
+  private readonly count: number;
+
+  constructor(descriptors: readonly number[]) {
+    this.count = descriptors.length;
+    this.set = Buffer.alloc(this.count * POLLFD_LENGTH);
+    for (const [i, fd] of descriptors.entries()) {
+      this.set.writeInt32LE(fd, i * POLLFD_LENGTH);
+      this.set.writeInt16LE(POLLIN, i * POLLFD_LENGTH + 4);
+    }
+  }
+
+  /** Waits up to `timeoutMs` (-1: for ever) and returns how many are ready; a signal ends the wait with 0. */
+  wait(timeoutMs: number): number {
+    const ready = cPoll(this.set, this.count, Math.min(Math.ceil(timeoutMs), 0x7fff_ffff)) as number;
+    if (ready >= 0) return ready;
+    if (koffi.errno() !== constants.errno.EINTR) throw new SystemCallError('poll', koffi.errno());
+    this.set.fill(0, 6, 8);
+    for (let i = 0; i < this.count; i++) this.set.writeInt16LE(0, i * POLLFD_LENGTH + 6);
+    return 0;
+  }
+
+  /** Whether the last wait found the descriptor at `index` readable, at its end, or in error. */
+  ready(index: number): boolean {
+    return this.set.readInt16LE(index * POLLFD_LENGTH + 6) !== 0;
+  }
+}
+
+const EFD_CLOEXEC = 0o2000000;
+const EFD_NONBLOCK = 0o4000;
+
+/** eventfd(2), non-blocking, closed on exec. */
+export function eventDescriptor(): number {
+  return checked('eventfd', cEventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) as number);
+}
+
+/** mount(2). `flags`: MS_*. */
+export function mount(source: string, target: string, type: string, flags: number, data: string): void {
+  checked('mount', cMount(source, target, type, flags, data) as number);
+}
+
+/** For {@link unmountNow}: detach from the tree at once, end when the last user is gone. */
+export const MNT_DETACH = 2;
+
+/** umount2(2), in the calling thread: not for the thread that serves the mount. */
+export function unmountNow(target: string, flags: number): void {
+  checked('umount2', cUmount2(target, flags) as number);
+}
+
+/** umount2(2) in another thread. Resolves to false when it failed; why is not known then. */
+export function unmountInBackground(target: string, flags: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    cUmount2.async(target, flags, (error: Error | null, result: number) => {
+      if (error) reject(error);
+      else resolve(result === 0);
+    });
+  });
+}
+
+const AF_UNIX = 1;
+const SOCK_STREAM = 1;
+const SOCK_CLOEXEC = 0o2000000;
+
+/** socketpair(2): two connected stream sockets, closed on exec. */
+export function socketPair(): [number, number] {
+  const pair: [number, number] = [-1, -1];
+  checked('socketpair', cSocketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) as number);
+  return pair;
+}
+
+const SOL_SOCKET = 1;
+const SCM_RIGHTS = 1;
+const MSG_DONTWAIT = 0x40;
+const MSG_CMSG_CLOEXEC = 0x4000_0000;
+const F_SETFL = 4;
+
+/** Receives one descriptor by SCM_RIGHTS (recvmsg(2), cmsg(3)) without waiting; undefined when the message carries none. */
+export function receiveDescriptor(socket: number): number | undefined {
+  const data = Buffer.alloc(8);
+  const control = Buffer.alloc(32);
+  const vector = Buffer.alloc(16);
+  vector.writeBigUInt64LE(koffi.address(data), 0);
+  vector.writeBigUInt64LE(BigInt(data.length), 8);
+  const message = Buffer.alloc(56); // struct msghdr of 64-bit Linux
+  message.writeBigUInt64LE(koffi.address(vector), 16);
+  message.writeBigUInt64LE(1n, 24);
+  message.writeBigUInt64LE(koffi.address(control), 32);
+  message.writeBigUInt64LE(BigInt(control.length), 40);
+  checked('recvmsg', cRecvmsg(socket, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) as number);
+  if (Number(message.readBigUInt64LE(40)) < 20) return undefined;
+  if (control.readInt32LE(8) !== SOL_SOCKET || control.readInt32LE(12) !== SCM_RIGHTS) return undefined;
+  return control.readInt32LE(16);
+}
+
+/** fcntl(2): makes the reads of a device descriptor non-blocking. */
+export function setNonBlocking(fd: number): void {
+  checked('fcntl', cFcntl(fd, F_SETFL, 'long', O_RDWR | O_NONBLOCK) as number);
+}

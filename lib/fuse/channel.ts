@@ -1,0 +1,93 @@
+// channel.ts — reads requests from /dev/fuse and writes replies to it, without an event loop.
+// One thread reads. Notices are written by another thread on the same descriptor (notifier.ts); the kernel takes each write(2) whole.
+// What the error numbers of the device mean: fs/fuse/dev.c, fuse_dev_do_read and fuse_dev_do_write.
+
+import { constants } from 'node:os';
+
+import { MAX_TRANSFER_BYTES } from './init.js';
+import { SpinBudget } from './spin-budget.js';
+import { Poll, read, SystemCallError, write, yieldProcessor } from './system-calls.js';
+import type { Wake } from './wake.js';
+
+const { EAGAIN, EINTR, ENODEV, ENOENT } = constants.errno;
+
+/** The kernel wants room for a WRITE of the largest size with its headers; a page more keeps the data of that WRITE from the end. */
+export const REQUEST_BUFFER_BYTES = MAX_TRANSFER_BYTES + 8192;
+
+/** No request waits. */
+export const NOTHING = 0;
+/** The mount is gone: there will be no further request. */
+export const ENDED = -1;
+
+export class Channel {
+  /** Where {@link receive} puts requests. */
+  readonly request: Buffer = Buffer.allocUnsafeSlow(REQUEST_BUFFER_BYTES);
+  private readonly fd: number;
+  private readonly wake: Wake;
+  private readonly poll: Poll;
+  private readonly spin = new SpinBudget();
+  private lastReplyMs = performance.now();
+
+  constructor(fd: number, wake: Wake) {
+    this.fd = fd;
+    this.wake = wake;
+    this.poll = new Poll([fd, wake.fd]);
+  }
+
+  /** Reads one request without waiting: its length, {@link NOTHING} or {@link ENDED}. */
+  receive(): number {
+    for (;;) {
+      const length = read(this.fd, this.request);
+      if (length > 0) return length;
+      if (length === -EAGAIN) return NOTHING;
+      if (length === -ENODEV || length === 0) return ENDED;
+      // ENOENT: the caller was killed while its request was being handed over
+      if (length !== -EINTR && length !== -ENOENT) throw new SystemCallError('read of /dev/fuse', -length);
+    }
+  }
+
+  /**
+   * Polls for a request as long as that is likely to be quicker than sleeping: its length, {@link NOTHING} or {@link ENDED}.
+   * Call it when {@link receive} found nothing after a reply.
+   */
+  receiveSoon(): number {
+    let now = performance.now();
+    const endMs = now + this.spin.budgetMs(now);
+    while (now < endMs) {
+      yieldProcessor();
+      const length = this.receive();
+      const before = now;
+      now = performance.now();
+      if (length !== NOTHING) return length;
+      this.spin.yielded(now - before, now);
+      if (now - before > 0.5) return NOTHING;
+    }
+    return NOTHING;
+  }
+
+  /** Learns from when a request came: call it once per request, before handling it. */
+  noteArrival(nowMs: number): void {
+    this.spin.arrived(nowMs - this.lastReplyMs);
+  }
+
+  /** Sleeps until a request waits, the wake descriptor is signalled, or `timeoutMs` passed (-1: no limit). */
+  sleep(timeoutMs: number): void {
+    this.poll.wait(timeoutMs);
+  }
+
+  /** True when the wake descriptor was signalled since the last call. */
+  takeWake(): boolean {
+    return this.wake.take();
+  }
+
+  /** Writes a reply. False when the kernel no longer wants it: the mount is gone, or its caller was aborted. */
+  send(reply: Buffer, length: number): boolean {
+    for (;;) {
+      const result = write(this.fd, reply, length);
+      this.lastReplyMs = performance.now();
+      if (result === length) return true;
+      if (result === -ENOENT || result === -ENODEV) return false;
+      if (result !== -EINTR) throw new SystemCallError(`write of ${length} bytes to /dev/fuse`, -result);
+    }
+  }
+}

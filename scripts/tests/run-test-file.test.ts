@@ -6,6 +6,9 @@ import { after, before, test } from 'node:test';
 import { isRunning } from '../sites/processes.js';
 import { runTestFile } from './run-test-file.js';
 
+/** mount(2) needs it. */
+const notRoot = process.getuid?.() === 0 && process.platform === 'linux' ? false : 'needs root on Linux';
+
 let scratch: string;
 before(() => (scratch = mkdtempSync(join(tmpdir(), 'weft-run-tests-'))));
 after(() => rmSync(scratch, { recursive: true }));
@@ -51,6 +54,24 @@ test('a file that hangs is killed with what it started', async () => {
   const result = await runTestFile(path, 1000);
   assert.deepEqual(result.troubles, ['not done after 1 s, killed']);
   assert.equal(isRunning(Number(readFileSync(pidPath, 'utf8'))), false);
+});
+
+test('a file that waits for a mount which it serves itself is ended all the same', { skip: notRoot }, async () => {
+  const path = testFile(
+    'deadlock',
+    `import { spawnSync } from 'node:child_process';
+     import { tmpdir } from 'node:os';
+     test('waits for itself', async () => {
+       const fd = fs.openSync('/dev/fuse', 'r+');
+       const options = 'fd=3,rootmode=40000,user_id=0,group_id=0';
+       const args = ['-i', '-t', 'fuse', '-o', options, 'deadlock', tmpdir()];
+       spawnSync('mount', args, { stdio: ['ignore', 'inherit', 'inherit', fd] });
+       await fs.promises.readdir(tmpdir());
+     });`,
+  );
+  const { troubles, seconds } = await runTestFile(path, 1000);
+  assert.deepEqual(troubles, ['not done after 1 s, killed']);
+  assert.ok(seconds < 10, `${seconds} s`);
 });
 
 test('a daemon left behind is a failure, and is ended', async () => {

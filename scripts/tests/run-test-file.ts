@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { run } from '../sites/command.js';
 import { detachBelow, mountsBelow } from '../sites/mounts.js';
 import { processesWithEnvironment, signalProcess } from '../sites/processes.js';
 import type { TestOutcome } from './outcome-reporter.js';
@@ -89,7 +90,10 @@ async function runProcess(path: string, options: ProcessOptions): Promise<{ outp
     stream.setEncoding('utf8').on('data', (text: string) => (output += text));
   }
   let timedOut = false;
-  const killGroup = (): void => signalProcess(-child.pid!, 'SIGKILL');
+  const killGroup = (): void => {
+    signalProcess(-child.pid!, 'SIGKILL');
+    void abortMounts(directory);
+  };
   const timer = setTimeout(() => {
     timedOut = true;
     killGroup();
@@ -107,6 +111,15 @@ async function runProcess(path: string, options: ProcessOptions): Promise<{ outp
   if (timedOut) return { output, ended: `not done after ${timeoutMs / 1000} s, killed` };
   if (code === 0) return { output, ended: null };
   return { output, ended: deathSignal === null ? `exit code ${code}` : `died by ${deathSignal}` };
+}
+
+/**
+ * Fails all calls that wait for FUSE daemons below `directory`. A process that waits for a mount which it serves itself
+ * cannot be killed before that: the waiting thread does not die, and so the descriptor that would end the wait stays open.
+ */
+async function abortMounts(directory: string): Promise<void> {
+  const mounts = process.platform === 'linux' ? mountsBelow(directory) : [];
+  for (const { mountpoint } of mounts) await run('umount', ['--force', '--lazy', mountpoint]);
 }
 
 async function endLeftovers(directory: string, mark: string): Promise<string[]> {

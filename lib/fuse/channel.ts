@@ -59,8 +59,7 @@ export class Channel {
       const before = now;
       now = performance.now();
       if (length !== NOTHING) return length;
-      this.spin.yielded(now - before, now);
-      if (now - before > 0.5) return NOTHING;
+      if (!this.spin.yielded(now - before, now)) return NOTHING;
     }
     return NOTHING;
   }
@@ -80,14 +79,13 @@ export class Channel {
     return this.wake.take();
   }
 
-  /** Writes a reply. False when the kernel no longer wants it: the mount is gone, or its caller was aborted. */
-  send(reply: Buffer, length: number): boolean {
+  /** Writes a reply: 0, or the errno with which the kernel refused it. */
+  send(reply: Buffer, length: number): number {
     for (;;) {
       const result = write(this.fd, reply, length);
       this.lastReplyMs = performance.now();
-      if (result === length) return true;
-      if (result === -ENOENT || result === -ENODEV) return false;
-      if (result !== -EINTR) throw new SystemCallError(`write of ${length} bytes to /dev/fuse`, -result);
+      if (result >= 0) return 0;
+      if (result !== -EINTR) return -result;
     }
   }
 }

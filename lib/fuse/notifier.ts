@@ -37,6 +37,9 @@ export class Notifier implements KernelCache {
     this.log = log;
     const start: NotifierStart = { fd, shared: this.shared };
     this.worker = new Worker(new URL('notifier-thread.js', import.meta.url), { workerData: start });
+    this.worker.on('error', (error) =>
+      log.error({ err: error }, 'the thread that writes notices to the kernel failed'),
+    );
     this.worker.unref();
   }
 

@@ -3,6 +3,8 @@
 // nothing waits or when it was put off for LONGEST_WAIT_MS. The session starts no timers and needs no event loop.
 // The thread that runs it must not touch the mount, nor unmount it: the kernel would wait for the answer of the one who asks.
 
+import { constants } from 'node:os';
+
 import type { Ino, ObjectId } from '../crdt/ids.js';
 import { ERRNO, type ErrnoCode } from '../errno.js';
 import { CorruptionError } from '../codec/bytes.js';
@@ -20,6 +22,8 @@ import { putHeader, REPLY_HEADER_LENGTH } from './replies.js';
 import { decodeInterrupt, decodeRequest, type Request } from './requests.js';
 import { close } from './system-calls.js';
 import { Wake } from './wake.js';
+
+const { ENOENT, ENODEV } = constants.errno;
 
 /** Longest slice of background work, ms. */
 const SLICE_MS = 2;
@@ -203,8 +207,16 @@ export class Session {
   }
 
   private send(request: Request, length: number): void {
-    if (length === 0 || this.channel.send(this.dispatcher.reply, length)) return;
-    this.log.debug({ opcode: opcodeName(request.opcode) }, 'nobody waits for this reply any more');
+    if (length === 0) return;
+    const errno = this.channel.send(this.dispatcher.reply, length);
+    if (errno === 0) return;
+    const opcode = opcodeName(request.opcode);
+    if (errno === ENOENT || errno === ENODEV) {
+      this.log.debug({ opcode }, 'nobody waits for this reply any more');
+      return;
+    }
+    this.log.error({ opcode, node: request.node, length, errno }, 'the kernel refused a reply: its caller gets EIO');
+    this.channel.send(this.dispatcher.reply, this.dispatcher.fail(request, ERRNO.EIO));
   }
 
   /** The caller got a signal. What is not parked has been answered already. */

@@ -31,11 +31,12 @@ export class SpinBudget {
     this.hits += WEIGHT * ((gapMs <= MAX_MS ? 1 : 0) - this.hits);
   }
 
-  /** One yield while polling took `tookMs`, and no request had come by then. */
-  yielded(tookMs: number, nowMs: number): void {
-    if (tookMs < CONTENDED_MS) return;
-    this.pauseMs =
-      nowMs - this.pausedUntilMs < 4 * this.pauseMs ? Math.min(this.pauseMs * 2, LONGEST_PAUSE_MS) : SHORTEST_PAUSE_MS;
+  /** One yield while polling took `tookMs`, and no request had come by then. False: stop polling now. */
+  yielded(tookMs: number, nowMs: number): boolean {
+    if (tookMs < CONTENDED_MS) return true;
+    const again = nowMs - this.pausedUntilMs < 4 * this.pauseMs;
+    this.pauseMs = again ? Math.min(this.pauseMs * 2, LONGEST_PAUSE_MS) : SHORTEST_PAUSE_MS;
     this.pausedUntilMs = nowMs + this.pauseMs;
+    return false;
   }
 }

@@ -93,14 +93,7 @@ export class Poll {
     const ready = cPoll(this.set, this.count, Math.min(Math.ceil(timeoutMs), 0x7fff_ffff)) as number;
     if (ready >= 0) return ready;
     if (koffi.errno() !== constants.errno.EINTR) throw new SystemCallError('poll', koffi.errno());
-    this.set.fill(0, 6, 8);
-    for (let i = 0; i < this.count; i++) this.set.writeInt16LE(0, i * POLLFD_LENGTH + 6);
     return 0;
-  }
-
-  /** Whether the last wait found the descriptor at `index` readable, at its end, or in error. */
-  ready(index: number): boolean {
-    return this.set.readInt16LE(index * POLLFD_LENGTH + 6) !== 0;
   }
 }
 

@@ -101,8 +101,8 @@ async function play(scenario: Scenario, keep: boolean): Promise<Result> {
   }
   if (failures.length > 0) {
     for (const site of cluster.sites.values()) {
-      const log = site.logTail();
-      if (log) failures.push(`last lines of the log at ${site.name}:\n    ${log.replaceAll('\n', '\n    ')}`);
+      const troubles = site.logTroubles();
+      if (troubles.length > 0) failures.push([`log of ${site.name}:`, ...troubles].join('\n    '));
     }
     if (keep) failures.push(`kept in ${cluster.directory}`);
   }

@@ -80,7 +80,7 @@ export async function performAction(at: Workplace, action: Action): Promise<void
       return fill(at, action.path, action.count, action.killAfter);
     case 'open': {
       if (at.handles.has(action.handle)) throw new Error(`${at.site} has a handle ${action.handle} already`);
-      const file = await fs.open(bytes(action.path), constants.O_RDWR);
+      const file = await fs.open(bytes(action.path), constants.O_RDWR | constants.O_APPEND);
       at.handles.set(action.handle, { file, path: action.path });
       return;
     }

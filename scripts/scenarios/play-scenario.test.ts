@@ -104,7 +104,7 @@ paris: fill many 20
 expect names d = f g
 expect exists many/00020 **/g
 expect absent many/00021 d/e
-expect copies d/? = "gee" "TH"
+expect copies d/? = "gee" "thTH"
 expect conflicts = 0
 expect same
 kill oslo

@@ -149,11 +149,14 @@ export class Site {
     this.forgetDaemon();
   }
 
-  /** The last lines of the daemon's log, for failure reports. */
-  logTail(lines = 15): string {
+  /** The last warnings and errors in the daemon's log (pino's JSON lines, level 40 and up), and lines that are no JSON. */
+  logTroubles(lines = 10): string[] {
     const log = join(this.state, 'daemon.log');
-    if (!existsSync(log)) return '';
-    return readFileSync(log, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+    if (!existsSync(log)) return [];
+    return readFileSync(log, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '' && !/^\{"level":[1-3]0,/.test(line))
+      .slice(-lines);
   }
 
   private weftChecked(args: readonly string[], options: CommandOptions = {}): Promise<string> {

@@ -1,45 +1,18 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { digestOf } from './digest.js';
+import { check, checkConverged, exchangeAll, randomFrom, shuffledFor } from './convergence.test-support.js';
+import type { Random } from './convergence.test-support.js';
 import { isDirectory } from './fields.js';
 import { listConflicts } from './conflicts.js';
 import { ROOT_INO, VOLUME_INO } from './ids.js';
-import { checkInvariants } from './invariants.js';
-import { compareWithStore, projectAll } from './projection.js';
 import { validateOp, formatKey } from './register-schema.js';
-import { SimulatedSite } from './simulated-site.js';
-import type { SimulatedChange } from './simulated-site.js';
+import { SimulatedSite } from './simulated-site.test-support.js';
 
 // Sites do random things that clash, exchange changes in random causal order, and must show one tree. SEED=n replays one round,
 // FUZZ_ROUNDS=n does more of them.
 
 const ROUNDS = Number(process.env['FUZZ_ROUNDS'] ?? 250);
 const FIRST_SEED = process.env['SEED'] === undefined ? undefined : Number(process.env['SEED']);
-
-type Random = (below: number) => number;
-
-/** mulberry32 */
-function randomFrom(seed: number): Random {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
-
-function sha256(bytes: Uint8Array): Uint8Array {
-  return createHash('sha256').update(bytes).digest();
-}
-
-function check(site: SimulatedSite): void {
-  const wrong = compareWithStore(projectAll(site.store, site.actors), site.store);
-  assert.deepEqual(wrong, [], `${site.name}: the incremental view is the view from nothing`);
-  assert.deepEqual(checkInvariants(site.store, site.actors), [], `${site.name}: invariants`);
-}
 
 const DIRECTORY_NAMES = ['a', 'b', 'c'];
 const FILE_NAMES = ['x', 'y', 'a'];
@@ -188,26 +161,6 @@ function isDirectoryAt(site: SimulatedSite, path: string): boolean {
   return inode !== undefined && isDirectory(inode);
 }
 
-/** What of `from` the site does not hold yet, in a random causal order. */
-function shuffledFor(site: SimulatedSite, from: readonly SimulatedChange[], random: Random): SimulatedChange[] {
-  const held = new Map(site.held);
-  const left = from.filter((change) => (held.get(change.actor) ?? 0) < change.seq);
-  const order: SimulatedChange[] = [];
-  while (left.length > 0) {
-    const ready = left.filter(
-      (change) =>
-        (held.get(change.actor) ?? 0) === change.seq - 1 &&
-        [...change.deps].every(([actor, seq]) => (held.get(actor) ?? 0) >= seq),
-    );
-    const next = ready[random(ready.length)];
-    if (!next) break;
-    order.push(next);
-    held.set(next.actor, next.seq);
-    left.splice(left.indexOf(next), 1);
-  }
-  return order;
-}
-
 function round(seed: number): void {
   const random = randomFrom(seed);
   const log: string[] = [];
@@ -242,24 +195,10 @@ function round(seed: number): void {
       }
       check(site);
     }
-    for (let pass = 0; pass < 2; pass++) {
-      for (const site of sites) {
-        for (const from of sites) site.receive(shuffledFor(site, from.changes, random), 1 + random(10));
-        log.push(`${site.name}: all`);
-        check(site);
-      }
-    }
-    const digests = sites.map((site) => digestOf(site.store, sha256));
-    for (const digest of digests) assert.equal(digest, digests[0], 'all sites show one tree');
-    const conflicts = JSON.stringify(listConflicts(sites[0]!.store, sites[0]!.actors));
-    for (const site of sites) assert.equal(JSON.stringify(listConflicts(site.store, site.actors)), conflicts);
+    log.push('all to all');
+    exchangeAll(sites, random);
     log.push('permutations');
-    for (let i = 0; i < 3; i++) {
-      const fresh = new SimulatedSite('fresh', 5 + i);
-      fresh.receive(shuffledFor(fresh, sites[0]!.changes, random), i === 0 ? undefined : 1 + random(5));
-      check(fresh);
-      assert.equal(digestOf(fresh.store, sha256), digests[0], 'any order and batching shows the same tree');
-    }
+    checkConverged(sites, random);
     checkNothingLost(sites[0]!);
     for (const { writes } of sites[0]!.changes) {
       for (const { ino, field, value } of writes) validateOp(formatKey(ino, field), value);

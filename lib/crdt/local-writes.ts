@@ -33,7 +33,7 @@ import type { ActorTable, Ino, LinkId, Name, OpId } from './ids.js';
 import type { Inode, Timestamp } from './inode.js';
 import type { Claimant } from './placement.js';
 import { sameOp } from './register.js';
-import type { Claim, TreeStore } from './tree-store.js';
+import type { Claim, Dirent, TreeStore } from './tree-store.js';
 
 /** A register write to which the volume gives an op id, a stamp and, unless `bases` says which, all current entries as pred. */
 export interface WriteDraft {
@@ -139,6 +139,24 @@ export function moveLink(
   return settleDeferred(tree, drafts, false);
 }
 
+/** RENAME_EXCHANGE of two entries, neither of them a conflict copy: each link is placed where the other is shown. */
+export function exchangeLinks(tree: LocalTree, a: Dirent, b: Dirent, reserve: () => Ino): WriteDraft[] {
+  const drafts: WriteDraft[] = [];
+  for (const [from, to] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    const inode = tree.store.inode(from.ino)!;
+    const claim = claimsOf(tree, inode).find((other) => other.link === from.link);
+    if (!claim) return [];
+    drafts.push(...leaveName(tree, claim, reserve, to.ino));
+    if (isDirectory(inode)) drafts.push(...settleAlias(tree, inode.ino));
+    const value = formatMovedPlace(to.parent, to.name, placeOf(tree, claim));
+    drafts.push({ ino: from.ino, field: linkField(from.link), value });
+  }
+  return settleDeferred(tree, drafts, false);
+}
+
 /** Before a write to a file (content or attributes): removes the equal files that are hidden behind it. */
 export function settleBeforeWrite(tree: LocalTree, ino: Ino): WriteDraft[] {
   const inode = tree.store.inode(ino);
@@ -219,8 +237,11 @@ function mergedByName(tree: LocalTree, canonical: Ino): Ino[] {
   return tree.store.aliasesOf(canonical).filter((ino) => directories.into(ino) === undefined);
 }
 
-/** What must be settled before a claim leaves its name: the inode's other links there, and, if it has the name, its rivals. */
-function leaveName(tree: LocalTree, claim: Claimant, reserve: () => Ino): WriteDraft[] {
+/**
+ * What must be settled before a claim leaves its name: the inode's other links there, and, if it has the name, its rivals.
+ * @param except a rival that the caller places itself
+ */
+function leaveName(tree: LocalTree, claim: Claimant, reserve: () => Ino, except?: Ino): WriteDraft[] {
   const rivals = rivalsOf(tree, claim);
   const { parent, name } = placeOf(tree, claim);
   const hasName = rivals[0]?.ino === claim.ino;
@@ -235,7 +256,7 @@ function leaveName(tree: LocalTree, claim: Claimant, reserve: () => Ino): WriteD
   }
   if (!hasName) return drafts;
   for (const { ino, link, shown } of rivals) {
-    if (ino === claim.ino || shown === null || tree.store.copy(ino)) continue;
+    if (ino === claim.ino || ino === except || shown === null || tree.store.copy(ino)) continue;
     const loser = tree.store.inode(ino)!;
     const value = formatMovedPlace(parent, shown, { parent, name });
     drafts.push({ ino, field: linkField(link), value });

@@ -40,12 +40,26 @@ export interface Candidate {
   readonly birth: boolean;
 }
 
-export interface DirectoryPlacement {
+/** Where a directory may be. All but the best candidate are read only when they are asked for, which is rare. */
+export class DirectoryPlacement {
   /** Some value of its link is a place, or it is the root. */
   readonly placed: boolean;
   readonly contended: boolean;
   /** The best candidate. */
   readonly first: Candidate;
+  readonly #inode: Inode;
+
+  constructor(inode: Inode, placed: boolean, contended: boolean, first: Candidate) {
+    this.#inode = inode;
+    this.placed = placed;
+    this.contended = contended;
+    this.first = first;
+  }
+
+  /** Best first. The last is in the root and can be on no cycle. */
+  get candidates(): readonly Candidate[] {
+    return readCandidates(this.#inode);
+  }
 }
 
 interface FilePlacement {
@@ -127,11 +141,11 @@ function readDirectory(inode: Inode): DirectoryPlacement {
     const { parent, name } = value;
     const birth = value.kind === 'place' && !value.moved;
     const first: Candidate = { parent, name, into: false, entry: entry!, lowest: false, birth };
-    return { placed: value.kind === 'place' || inode.ino === ROOT_INO, contended: false, first };
+    return new DirectoryPlacement(inode, value.kind === 'place' || inode.ino === ROOT_INO, false, first);
   }
   const placed = entries?.some(({ value }) => !isTombstone(value)) ?? false;
   const contended = (entries?.length ?? 0) > 1;
-  return { placed: placed || inode.ino === ROOT_INO, contended, first: directoryCandidates(inode)[0]! };
+  return new DirectoryPlacement(inode, placed || inode.ino === ROOT_INO, contended, readCandidates(inode)[0]!);
 }
 
 export function directoryPlacement(inode: Inode): DirectoryPlacement {
@@ -139,8 +153,7 @@ export function directoryPlacement(inode: Inode): DirectoryPlacement {
   return (memo.placement ??= readDirectory(inode)) as DirectoryPlacement;
 }
 
-/** Every place where a directory may be, best first. The last is in the root and can be on no cycle. */
-export function directoryCandidates(inode: Inode): Candidate[] {
+function readCandidates(inode: Inode): Candidate[] {
   const candidates: Candidate[] = [];
   const plain = { into: false, lowest: false, birth: false };
   const entry = inode.registers.get('into')?.[0];
@@ -178,7 +191,8 @@ export function directoryCandidates(inode: Inode): Candidate[] {
 
 /** The candidate at `cursor`, 0 being the best. */
 export function candidateAt(inode: Inode, cursor: number): Candidate {
-  return cursor === 0 ? directoryPlacement(inode).first : directoryCandidates(inode)[cursor]!;
+  const placement = directoryPlacement(inode);
+  return cursor === 0 ? placement.first : placement.candidates[cursor]!;
 }
 
 /** The claim of a directory that holds its `cursor`-th candidate, if it is no merge. */

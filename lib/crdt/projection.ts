@@ -8,7 +8,7 @@ import { FIRST_LINK, ROOT_INO, VOLUME_INO } from './ids.js';
 import type { ActorTable, Ino, LinkId, Name } from './ids.js';
 import type { Entry } from './inode.js';
 import { SiteNames, contest, nameLosers } from './names.js';
-import { directoryCandidates, directoryClaim, directoryPlacement, fileClaims } from './placement.js';
+import { directoryClaim, directoryPlacement, fileClaims } from './placement.js';
 import type { Candidate, Claimant } from './placement.js';
 import { compareEntries, sameOp } from './register.js';
 import type { Claim, CopyOf, Dirent, TreeStore } from './tree-store.js';
@@ -77,7 +77,7 @@ class Projection {
 
   #candidate(ino: Ino): Candidate | undefined {
     if (ino === ROOT_INO || !this.#directories.has(ino)) return undefined;
-    return directoryCandidates(this.#store.inode(ino)!)[this.view.deferred.get(ino) ?? 0];
+    return directoryPlacement(this.#store.inode(ino)!).candidates[this.view.deferred.get(ino) ?? 0];
   }
 
   #breakCycles(): void {

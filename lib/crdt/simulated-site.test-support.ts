@@ -1,4 +1,4 @@
-// simulated-site.ts — a site without disk, kernel or network: paths in, changes out. For tests and simulations of merging.
+// simulated-site.test-support.ts — a site without disk, kernel or network: paths in, changes out. For tests and simulations of merging.
 // Invariant: it does with local-writes.ts and Replica what a volume does, one commit per call, and hands changes on only in causal
 // order, each once. It is no volume: no permissions, no open files, and errors only where an operation makes no sense.
 
@@ -16,7 +16,7 @@ import type { FileType } from './fields.js';
 import { FIRST_LINK, ROOT_INO, VOLUME_INO, ActorTable, inoOf } from './ids.js';
 import type { ActorId, Ino, Name, ObjectId } from './ids.js';
 import type { Inode } from './inode.js';
-import { createWrites, moveLink, placeLink, removeCopy, removeLink } from './local-writes.js';
+import { createWrites, exchangeLinks, moveLink, placeLink, removeCopy, removeLink } from './local-writes.js';
 import { settleBeforeWrite, settleCopy, settleRevived, shownHeads } from './local-writes.js';
 import type { WriteDraft } from './local-writes.js';
 import { MemoryTreeStore } from './memory-tree-store.js';
@@ -214,10 +214,10 @@ export class SimulatedSite {
       this.#commit(() => settleRevived(this, this.#split(at).parent));
       this.#commit(() => settleCopy(this, this.#existing(at).ino, this.reserve));
     }
-    const between = `exchange-${this.reserve()}`;
-    this.rename(other, between);
-    this.rename(path, other);
-    this.rename(between, path);
+    const [a, b] = [this.#existing(path), this.#existing(other)];
+    this.#commit(() => exchangeLinks(this, a, b, this.reserve));
+    this.#expect(path, b.ino);
+    this.#expect(other, a.ino);
   }
 
   find(path: string): Dirent | undefined {

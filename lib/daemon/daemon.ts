@@ -19,15 +19,7 @@ import { statePath } from '../journal/schema.js';
 import { redeemInvite } from '../sync/join.js';
 import type { SyncClock, SyncRandom } from '../sync/ports.js';
 import { Syncer } from '../sync/syncer.js';
-import type {
-  ConflictRow,
-  Daemon,
-  Log,
-  Progress,
-  SiteConfig,
-  SiteState,
-  SiteStatus,
-} from './daemon-interface.js';
+import type { ConflictRow, Daemon, Log, Progress, SiteConfig, SiteState, SiteStatus } from './daemon-interface.js';
 import { DurableCommits } from './durable-commits.js';
 import { InviteFile } from './invite-file.js';
 import { KnownPeersFile } from './known-peers-file.js';
@@ -169,7 +161,10 @@ class RunningSite implements Daemon {
     const reachable = this.syncer?.peers().some((peer) => peer.state === 'connected') ?? false;
     const timeoutMs = reachable ? ABSENT_TIMEOUT_MS : 0;
     setTimeout(() => {
-      this.log.warn({ objects: ids.length, first: ids[0], reachable }, 'a read failed: no reachable site has its bytes');
+      this.log.warn(
+        { objects: ids.length, first: ids[0], reachable },
+        'a read failed: no reachable site has its bytes',
+      );
       this.site.send({ type: 'unavailable', ids });
     }, timeoutMs).unref();
   }
@@ -206,16 +201,18 @@ class RunningSite implements Daemon {
       mountpoint: config.mountpoint,
       listen: this.listen,
       digest,
-      peers: this.syncer.peers().map(({ site, siteId, address, state, behindCommits, aheadCommits, aheadBytes, lastError }) => ({
-        site,
-        siteId,
-        address,
-        state,
-        behindCommits,
-        aheadCommits,
-        aheadBytes,
-        lastError,
-      })),
+      peers: this.syncer
+        .peers()
+        .map(({ site, siteId, address, state, behindCommits, aheadCommits, aheadBytes, lastError }) => ({
+          site,
+          siteId,
+          address,
+          state,
+          behindCommits,
+          aheadCommits,
+          aheadBytes,
+          lastError,
+        })),
       pid: process.pid,
       driver: config.driver,
       conflicts,
@@ -312,7 +309,9 @@ class RunningSite implements Daemon {
       held = have;
       if (performance.now() - stalledSince > JOIN_STALL_MS) {
         const reason = peers.find((peer) => peer.lastError)?.lastError ?? 'the inviting site sends nothing';
-        throw new Error(`the tree could not be fetched: ${reason}; check that the inviting site runs, and join with a new invite`);
+        throw new Error(
+          `the tree could not be fetched: ${reason}; check that the inviting site runs, and join with a new invite`,
+        );
       }
       await new Promise((resolve) => setTimeout(resolve, JOIN_POLL_MS));
     }

@@ -55,12 +55,15 @@ export class SiteClient {
   /** Resolves when the thread has recovered the state and, if asked to, mounted it. Rejects with the reason why it could not. */
   static async start(data: SiteThreadData, listener: SiteListener, log: Log): Promise<SiteClient> {
     return new Promise((resolve, reject) => {
-      const client: SiteClient = new SiteClient(data, listener, log, (error) => (error ? reject(error) : resolve(client)));
+      const client: SiteClient = new SiteClient(data, listener, log, (error) =>
+        error ? reject(error) : resolve(client),
+      );
     });
   }
 
   request<N extends RequestName>(name: N, args: Requests[N]['args']): Promise<Requests[N]['reply']> {
-    if (this.endedWith !== undefined) return Promise.reject(new Error(this.endedWith ?? 'the site is no longer mounted'));
+    if (this.endedWith !== undefined)
+      return Promise.reject(new Error(this.endedWith ?? 'the site is no longer mounted'));
     const id = this.nextId++;
     const answer = new Promise<unknown>((resolve, reject) => this.pending.set(id, { resolve, reject }));
     this.send({ type: 'request', id, name, args } as ToSite);
@@ -76,7 +79,8 @@ export class SiteClient {
     switch (message.type) {
       case 'ready':
         this.wakeFd = message.wakeFd;
-        if (message.replayed > 0) this.log.info({ records: message.replayed }, 'recovered what was acknowledged before the last stop');
+        if (message.replayed > 0)
+          this.log.info({ records: message.replayed }, 'recovered what was acknowledged before the last stop');
         ready(null);
         break;
       case 'reply':

@@ -79,7 +79,8 @@ export class SiteServer {
       },
       ingester: { ingest: (job) => this.post({ type: 'ingest', job }) },
       onCommit: () => this.reportCommit(),
-      onCorrupt: (what) => this.log.error({ object: what }, 'a stored object is damaged; it is fetched again from a peer'),
+      onCorrupt: (what) =>
+        this.log.error({ object: what }, 'a stored object is damaged; it is fetched again from a peer'),
     });
   }
 

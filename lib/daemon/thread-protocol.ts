@@ -29,7 +29,17 @@ export interface Requests {
   /** Handle what the kernel queued, publish closed files, commit. The reply is the commit's position. */
   flush: { args: null; reply: { commit: number } };
   digest: { args: null; reply: { digest: string } };
-  status: { args: null; reply: { inodes: number; conflicts: number; journalBytes: number; chunkBytes: number; requests: Record<string, number>; missing: number } };
+  status: {
+    args: null;
+    reply: {
+      inodes: number;
+      conflicts: number;
+      journalBytes: number;
+      chunkBytes: number;
+      requests: Record<string, number>;
+      missing: number;
+    };
+  };
   conflicts: { args: { path: string | null }; reply: ConflictRow[] };
   /** Claim a free inode slot for this site; refused while the root is unknown. */
   claimSlot: { args: null; reply: { slot: number } };
@@ -43,7 +53,14 @@ export type RequestName = keyof Requests;
 
 /** main → site */
 export type ToSite =
-  | { [N in RequestName]: { readonly type: 'request'; readonly id: number; readonly name: N; readonly args: Requests[N]['args'] } }[RequestName]
+  | {
+      [N in RequestName]: {
+        readonly type: 'request';
+        readonly id: number;
+        readonly name: N;
+        readonly args: Requests[N]['args'];
+      };
+    }[RequestName]
   /** Commits up to this position are durable. */
   | { readonly type: 'durable'; readonly commit: number }
   | { readonly type: 'ingested'; readonly result: IngestResult }
@@ -58,12 +75,23 @@ export type FromSite =
   | { readonly type: 'reply'; readonly id: number; readonly value: unknown }
   | { readonly type: 'refused'; readonly id: number; readonly error: string }
   /** A commit is in SQLite, not durable yet: what is new in the version vector, how many objects are missing, and the packs to be synced before it. */
-  | { readonly type: 'committed'; readonly commit: number; readonly vector: readonly (readonly [ActorId, number])[]; readonly missing: number; readonly unsynced: readonly string[] }
+  | {
+      readonly type: 'committed';
+      readonly commit: number;
+      readonly vector: readonly (readonly [ActorId, number])[];
+      readonly missing: number;
+      readonly unsynced: readonly string[];
+    }
   | { readonly type: 'ingest'; readonly job: IngestJob }
   /** Local files that nothing needs any more. */
   | { readonly type: 'unused'; readonly files: readonly string[] }
   /** A reader waits for these. */
   | { readonly type: 'needed'; readonly ids: readonly ObjectId[] }
-  | { readonly type: 'log'; readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly details: object; readonly message: string }
+  | {
+      readonly type: 'log';
+      readonly level: 'debug' | 'info' | 'warn' | 'error';
+      readonly details: object;
+      readonly message: string;
+    }
   /** The loop ended: unmounted from outside, or a fatal error. */
   | { readonly type: 'ended'; readonly error: string | null };

@@ -52,7 +52,9 @@ export class Drafts {
   ) {
     this.directory = join(stateDirectory, 'work');
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-    journal.db.exec('create table if not exists draft(ino integer primary key, lsn integer not null, state blob not null)');
+    journal.db.exec(
+      'create table if not exists draft(ino integer primary key, lsn integer not null, state blob not null)',
+    );
     this.putRow = journal.db.prepare('replace into draft(ino, lsn, state) values (?, ?, ?)');
     this.deleteRow = journal.db.prepare('delete from draft where ino = ?');
   }
@@ -130,7 +132,10 @@ export class Drafts {
   }
 
   allocate(draft: Draft, mode: number, offset: number, length: number, time: Timestamp): void {
-    if (draft.content instanceof SmallContent && sizeAfter(mode, offset, length, draft.content.size) > SMALL_CONTENT_MAX) {
+    if (
+      draft.content instanceof SmallContent &&
+      sizeAfter(mode, offset, length, draft.content.size) > SMALL_CONTENT_MAX
+    ) {
       this.spill(draft, time);
     }
     const { content } = draft;
@@ -155,7 +160,15 @@ export class Drafts {
     this.record(RECORD.spill, draft.ino, time, 0, 0, draft.content.size, NOTHING);
   }
 
-  private record(kind: number, ino: Ino, time: Timestamp, mode: number, offset: number, length: number, data: Buffer): void {
+  private record(
+    kind: number,
+    ino: Ino,
+    time: Timestamp,
+    mode: number,
+    offset: number,
+    length: number,
+    data: Buffer,
+  ): void {
     encodeDraftChanged(this.scratch.reset(), ino, time, mode, offset, length);
     this.log.append(kind, this.scratch.view(), data);
   }

@@ -61,7 +61,11 @@ export class ExtendedAttributes {
     // A list that says no more than the mode needs no xattr, and an empty one removes it.
     const removes = acl === null || (name === ACCESS_ACL && acl !== undefined && isEquivalentToMode(acl));
     if (!removes || exists) {
-      writes.push({ ino: target, field: xattrField(name), value: formatXattr(removes ? undefined : value.toString('latin1')) });
+      writes.push({
+        ino: target,
+        field: xattrField(name),
+        value: formatXattr(removes ? undefined : value.toString('latin1')),
+      });
     }
     this.changes.change(target, writes, this.core.clock.now());
   }
@@ -70,7 +74,11 @@ export class ExtendedAttributes {
     const target = this.core.directory(ino);
     if (xattrOf(this.carrier(ino), checkedName(name)) === undefined) throw posixError('ENODATA');
     this.changes.settle(target);
-    this.changes.change(target, [{ ino: target, field: xattrField(name), value: formatXattr(undefined) }], this.core.clock.now());
+    this.changes.change(
+      target,
+      [{ ino: target, field: xattrField(name), value: formatXattr(undefined) }],
+      this.core.clock.now(),
+    );
   }
 }
 
@@ -78,6 +86,7 @@ export class ExtendedAttributes {
 function checkedName(name: string): string {
   if (name.length > XATTR_NAME_MAX) throw posixError('ERANGE');
   if (name === ACCESS_ACL || name === DEFAULT_ACL) return name;
-  if (!NAMESPACES.some((prefix) => name.startsWith(prefix) && name.length > prefix.length)) throw posixError('EOPNOTSUPP');
+  if (!NAMESPACES.some((prefix) => name.startsWith(prefix) && name.length > prefix.length))
+    throw posixError('EOPNOTSUPP');
   return name;
 }

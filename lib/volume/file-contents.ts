@@ -180,7 +180,8 @@ export class FileContents {
     const from = this.core.openFiles.get(source);
     const to = this.core.openFiles.writable(target);
     if (!from.readable) throw posixError('EBADF');
-    if (from.ino === to.ino && sourceOffset < targetOffset + length && targetOffset < sourceOffset + length) throw posixError('EINVAL');
+    if (from.ino === to.ino && sourceOffset < targetOffset + length && targetOffset < sourceOffset + length)
+      throw posixError('EINVAL');
     const block = Buffer.allocUnsafe(Math.min(length, 1 << 20));
     let copied = 0;
     while (copied < length) {
@@ -245,10 +246,14 @@ export class FileContents {
   private publishClosed(draft: Draft): void {
     if (draft.ingesting !== 0) return;
     if (draft.dirty && this.isReachable(draft.ino)) this.publishDraft(draft);
-    else {
-      this.closed.delete(draft);
-      this.core.drafts.end(draft);
-    }
+    else this.abandon(draft);
+  }
+
+  /** Drops a draft that holds nothing new, or that nothing can reach. The log must say so: recovery would look for its bytes. */
+  private abandon(draft: Draft): void {
+    this.core.perform([], this.core.clock.now(), [], [], { entries: [], inodes: [] }, draft.ino);
+    this.closed.delete(draft);
+    this.core.drafts.end(draft);
   }
 
   /** What this site itself removed is written by nobody else's wish; what another site removed meanwhile comes back with its bytes. */
@@ -323,7 +328,10 @@ export class FileContents {
   }
 
   private ownHead(ino: Ino, value: string): readonly OpId[] {
-    const entry = this.core.inode(ino).registers.get('head')?.find((head) => head.value === value);
+    const entry = this.core
+      .inode(ino)
+      .registers.get('head')
+      ?.find((head) => head.value === value);
     return entry ? [{ counter: entry.counter, actor: entry.actor }] : [];
   }
 

@@ -2,8 +2,9 @@
 // Permissions were checked by the kernel. What POSIX couples is coupled here: chown and writes drop privileges, the mode and the
 // access list follow each other, ctime moves with every change. A change of a conflict copy makes it an ordinary file first.
 
+import { LRUCache } from 'lru-cache';
 import { posixError } from '../errno.js';
-import type { Ino, SiteId } from '../crdt/ids.js';
+import type { Ino, ObjectId, SiteId } from '../crdt/ids.js';
 import { VOLUME_INO } from '../crdt/ids.js';
 import {
   attributesOf,
@@ -20,6 +21,7 @@ import {
 } from '../crdt/fields.js';
 import type { Inode, Timestamp } from '../crdt/inode.js';
 import { settleCopy, settleBeforeWrite, type WriteDraft } from '../crdt/local-writes.js';
+import { blocksOf, INLINE_LIMIT } from '../chunks/manifest.js';
 import type { AttributeChanges, Attributes, Caller } from './file-system.js';
 import type { Core } from './core.js';
 import { ACCESS_ACL, aclAfterChmod } from './posix-acl.js';
@@ -29,6 +31,8 @@ const S_ISGID = 0o2000;
 const S_IXGRP = 0o010;
 const BLOCK_BYTES = 4096;
 const SECTORS_PER_BLOCK = 8;
+/** Large files whose st_blocks are kept in memory. */
+const MANIFESTS_REMEMBERED = 10_000;
 
 const CAPABILITY = 'security.capability';
 
@@ -39,6 +43,8 @@ export interface Truncator {
 }
 
 export class InodeChanges {
+  private readonly manifestBlocks = new LRUCache<ObjectId, number>({ max: MANIFESTS_REMEMBERED });
+
   constructor(
     private readonly core: Core,
     private readonly siteId: SiteId,
@@ -62,7 +68,7 @@ export class InodeChanges {
       gid: facts.gid,
       rdev: facts.rdev,
       size,
-      blocks: draft ? draft.content.blocks() : blocksOf(facts, size),
+      blocks: draft ? draft.content.blocks() : this.blocksOf(facts.type, size, facts.head?.manifest),
       atime: inode.atime,
       mtime: draft ? draft.mtime : (this.core.commits.directoryTime(canonical) ?? facts.mtime),
       ctime: inode.ctime,
@@ -70,7 +76,12 @@ export class InodeChanges {
     };
   }
 
-  private copyAttributes(ino: Ino, source: Inode, facts: InodeAttributes, copy: { counter: number; actor: number }): Attributes {
+  private copyAttributes(
+    ino: Ino,
+    source: Inode,
+    facts: InodeAttributes,
+    copy: { counter: number; actor: number },
+  ): Attributes {
     const head = facts.heads.find((h) => h.counter === copy.counter && h.actor === copy.actor);
     if (!head) throw posixError('ESTALE');
     return {
@@ -81,7 +92,7 @@ export class InodeChanges {
       gid: facts.gid,
       rdev: 0,
       size: head.size,
-      blocks: blocksOf(facts, head.size),
+      blocks: this.blocksOf('f', head.size, head.manifest),
       atime: source.atime,
       mtime: head.mtime,
       ctime: source.ctime,
@@ -89,23 +100,52 @@ export class InodeChanges {
     };
   }
 
+  /** st_blocks: of a large file what its manifest says, holes left out, once the manifest is held here. */
+  private blocksOf(type: string, size: number, manifest: ObjectId | undefined): number {
+    if (type === 'd') return SECTORS_PER_BLOCK;
+    if (type !== 'f') return 0;
+    const whole = Math.ceil(size / BLOCK_BYTES) * SECTORS_PER_BLOCK;
+    if (size < INLINE_LIMIT || manifest === undefined) return whole;
+    let blocks = this.manifestBlocks.get(manifest);
+    if (blocks === undefined && this.core.objects.has(manifest)) {
+      blocks = blocksOf(this.core.drafts.manifest(manifest));
+      this.manifestBlocks.set(manifest, blocks);
+    }
+    return blocks ?? whole;
+  }
+
   // ── setattr ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  setattr(ino: Ino, changes: AttributeChanges, caller: Caller, handle: number | undefined, contents: Truncator): Attributes {
+  setattr(
+    ino: Ino,
+    changes: AttributeChanges,
+    caller: Caller,
+    handle: number | undefined,
+    contents: Truncator,
+  ): Attributes {
     const target = this.core.directory(ino);
     if (changes.size !== undefined) {
       if (changes.size > 0) this.core.space.check();
       contents.truncate(target, changes.size, changes.killSuidGid ?? false, caller, handle);
     }
     const now = this.core.clock.now();
-    const replicated = changes.mode !== undefined || changes.uid !== undefined || changes.gid !== undefined || changes.mtime !== undefined;
+    const killsByItself =
+      changes.killSuidGid && changes.size === undefined && changes.uid === undefined && changes.gid === undefined;
+    // chown(-1, -1), and what a plain user does to the content by fallocate(2) or copy_file_range(2).
+    if (killsByItself && attributesOf(this.core.inode(target)).type !== 'd') this.dropPrivileges(target, true, now);
+    const replicated =
+      changes.mode !== undefined ||
+      changes.uid !== undefined ||
+      changes.gid !== undefined ||
+      changes.mtime !== undefined;
     if (replicated) this.settle(target);
     const writes: WriteDraft[] = [];
     if (changes.mode !== undefined) this.chmodWrites(writes, target, changes.mode & 0o7777);
     if (changes.uid !== undefined || changes.gid !== undefined) this.chownWrites(writes, target, changes);
     if (changes.mtime !== undefined) {
       const mtime = changes.mtime === 'now' ? now : changes.mtime;
-      if (!contents.touchDraft(target, mtime)) writes.push({ ino: target, field: 'times', value: formatTimestamp(mtime) });
+      if (!contents.touchDraft(target, mtime))
+        writes.push({ ino: target, field: 'times', value: formatTimestamp(mtime) });
     }
     if (writes.length > 0) this.change(target, writes, now);
     else this.core.setCtime(target, now);
@@ -142,12 +182,16 @@ export class InodeChanges {
   }
 
   private dropCapability(writes: WriteDraft[], inode: Inode): void {
-    if (xattrOf(inode, CAPABILITY) !== undefined) writes.push({ ino: inode.ino, field: xattrField(CAPABILITY), value: formatXattr(undefined) });
+    if (xattrOf(inode, CAPABILITY) !== undefined)
+      writes.push({ ino: inode.ino, field: xattrField(CAPABILITY), value: formatXattr(undefined) });
   }
 
   /** Writes registers of one inode as one operation. */
   change(ino: Ino, writes: readonly WriteDraft[], now: Timestamp): void {
-    this.core.perform([() => settleBeforeWrite(this.core.tree, ino), writes], now, [], [ino], { entries: [], inodes: [ino] });
+    this.core.perform([() => settleBeforeWrite(this.core.tree, ino), writes], now, [], [ino], {
+      entries: [],
+      inodes: [ino],
+    });
   }
 
   /** A change of content takes capabilities, and from a caller without CAP_FSETID the set-id bits. */
@@ -157,7 +201,8 @@ export class InodeChanges {
     const writes: WriteDraft[] = [];
     if (killSuidGid) {
       const { mode } = attributesOf(inode);
-      if (mode & S_ISUID || (mode & S_ISGID && mode & S_IXGRP)) writes.push({ ino, field: 'mode', value: modeWithoutPrivileges(mode) });
+      if (mode & S_ISUID || (mode & S_ISGID && mode & S_IXGRP))
+        writes.push({ ino, field: 'mode', value: modeWithoutPrivileges(mode) });
     }
     this.dropCapability(writes, inode);
     if (writes.length > 0) this.change(ino, writes, now);
@@ -192,11 +237,6 @@ function sizeOf(facts: InodeAttributes): number {
   if (facts.type === 'd') return BLOCK_BYTES;
   if (facts.type === 'l') return facts.target.length;
   return facts.size;
-}
-
-function blocksOf(facts: InodeAttributes, size: number): number {
-  if (facts.type === 'd') return SECTORS_PER_BLOCK;
-  return facts.type === 'f' ? Math.ceil(size / BLOCK_BYTES) * SECTORS_PER_BLOCK : 0;
 }
 
 /** The mode register's value without set-user-id, and without set-group-id unless it marks mandatory locking (inode(7)). */

@@ -116,7 +116,12 @@ export function encodeDraftBegun(out: ByteWriter, record: DraftBegun): void {
 }
 
 export function decodeDraftBegun(input: ByteReader): DraftBegun {
-  return { ino: input.varint('ino'), base: input.latin1('base', 64), bases: readOps(input), mtime: readTimestamp(input) };
+  return {
+    ino: input.varint('ino'),
+    base: input.latin1('base', 64),
+    bases: readOps(input),
+    mtime: readTimestamp(input),
+  };
 }
 
 /** What happened to a draft's content: ino, time, then the numbers that the kind needs; `data` closes the record. */
@@ -134,7 +139,14 @@ export interface DraftChanged {
 }
 
 /** ino, time, mode, offset, length; the caller appends the data of `data` after it. */
-export function encodeDraftChanged(out: ByteWriter, ino: Ino, time: Timestamp, mode: number, offset: number, length: number): void {
+export function encodeDraftChanged(
+  out: ByteWriter,
+  ino: Ino,
+  time: Timestamp,
+  mode: number,
+  offset: number,
+  length: number,
+): void {
   out.varint(ino);
   writeTimestamp(out, time);
   out.varint(mode).varint(offset).varint(length);

@@ -254,7 +254,8 @@ export class Namespace {
   private checkVictim(source: Dirent, victim: Dirent): void {
     if (source.type === DIRECTORY_DIRENT_TYPE && victim.type !== DIRECTORY_DIRENT_TYPE) throw posixError('ENOTDIR');
     if (source.type !== DIRECTORY_DIRENT_TYPE && victim.type === DIRECTORY_DIRENT_TYPE) throw posixError('EISDIR');
-    if (victim.type === DIRECTORY_DIRENT_TYPE && victim.ino !== source.ino && this.core.store.hasEntries(victim.ino)) throw posixError('ENOTEMPTY');
+    if (victim.type === DIRECTORY_DIRENT_TYPE && victim.ino !== source.ino && this.core.store.hasEntries(victim.ino))
+      throw posixError('ENOTEMPTY');
   }
 
   private exchange(a: Dirent, b: Dirent | undefined): void {
@@ -263,13 +264,19 @@ export class Namespace {
     if (a.type === DIRECTORY_DIRENT_TYPE && this.isWithin(b.parent, a.ino)) throw posixError('EINVAL');
     if (b.type === DIRECTORY_DIRENT_TYPE && this.isWithin(a.parent, b.ino)) throw posixError('EINVAL');
     const steps = [...this.move(a, b.parent, b.name), ...this.move(b, a.parent, a.name)];
-    this.core.perform(steps, this.core.clock.now(), a.parent === b.parent ? [a.parent] : [a.parent, b.parent], [a.ino, b.ino], {
-      entries: [
-        [a.parent, a.name],
-        [b.parent, b.name],
-      ],
-      inodes: [a.parent, b.parent, a.ino, b.ino],
-    });
+    this.core.perform(
+      steps,
+      this.core.clock.now(),
+      a.parent === b.parent ? [a.parent] : [a.parent, b.parent],
+      [a.ino, b.ino],
+      {
+        entries: [
+          [a.parent, a.name],
+          [b.parent, b.name],
+        ],
+        inodes: [a.parent, b.parent, a.ino, b.ino],
+      },
+    );
   }
 
   private isWithin(directory: Ino, ancestor: Ino): boolean {
@@ -287,7 +294,8 @@ export class Namespace {
     const inode = this.core.inode(directory);
     if (inode.nlink === 0) return; // removed: POSIX lets it read as empty, without dot and dot-dot
     if (cookie < 1 && !emit({ name: '.', ino: directory, type: DIRECTORY_DIRENT_TYPE, cookie: 1 })) return;
-    if (cookie < 2 && !emit({ name: '..', ino: this.parentOf(directory), type: DIRECTORY_DIRENT_TYPE, cookie: 2 })) return;
+    if (cookie < 2 && !emit({ name: '..', ino: this.parentOf(directory), type: DIRECTORY_DIRENT_TYPE, cookie: 2 }))
+      return;
     let after = Math.max(0, cookie - 2);
     for (;;) {
       const entries = this.core.store.list(directory, after, LIST_BATCH);
@@ -298,5 +306,4 @@ export class Namespace {
       if (entries.length < LIST_BATCH) return;
     }
   }
-
 }

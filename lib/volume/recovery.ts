@@ -14,6 +14,8 @@ import { decodeDraftBegun, decodeDraftChanged, decodeWrites, RECORD, type Writes
 export class Recovery {
   /** Operations and draft changes that were replayed. */
   replayed = 0;
+  /** By inode: the log position up to which its drafts are over and done with, in the state as it was folded. */
+  private readonly draftsEnded = new Map<Ino, number>();
   private readonly draftsFrom: Map<Ino, number>;
 
   constructor(
@@ -27,6 +29,11 @@ export class Recovery {
   }
 
   run(log: IntentLog): void {
+    for (const { lsn, kind, payload } of log.recover(0)) {
+      if (kind !== RECORD.writes || lsn > this.foldedLsn) continue;
+      const { endsDraft } = decodeWrites(payload);
+      if (endsDraft !== 0) this.draftsEnded.set(endsDraft, lsn);
+    }
     for (const record of log.recover(0)) this.replay(record);
     this.drafts.removeStrays();
   }
@@ -55,8 +62,13 @@ export class Recovery {
       this.commits.replay(record.writes, record.time, record.touched);
       this.replayed++;
     }
-    const ended = record.endsDraft === 0 ? undefined : this.drafts.get(record.endsDraft);
-    if (ended && lsn > (this.draftsFrom.get(record.endsDraft) ?? 0)) this.drafts.end(ended);
+    const ended = this.drafts.get(record.endsDraft);
+    if (ended && !this.isIncluded(record.endsDraft, lsn)) this.drafts.end(ended);
+  }
+
+  /** Whether what the record says of an inode's draft is in the draft that was restored, or in a version. */
+  private isIncluded(ino: Ino, lsn: number): boolean {
+    return lsn <= Math.max(this.draftsFrom.get(ino) ?? 0, this.draftsEnded.get(ino) ?? 0);
   }
 
   private holdsVersion(record: WritesRecord): boolean {
@@ -75,15 +87,14 @@ export class Recovery {
   private replayDraft({ lsn, kind, payload }: IntentRecord): void {
     if (kind === RECORD.draftBegun) {
       const begun = decodeDraftBegun(new ByteReader(payload));
-      if (lsn <= (this.draftsFrom.get(begun.ino) ?? 0)) return;
+      if (this.isIncluded(begun.ino, lsn)) return;
       this.drafts.replayBegun(begun, lsn);
       this.replayed++;
       return;
     }
     const change = decodeDraftChanged(kind, payload);
-    if (lsn <= (this.draftsFrom.get(change.ino) ?? 0)) return;
-    // Without a draft it began before the log does, and its version was committed: only then may its records be released.
-    if (!this.drafts.get(change.ino)) return;
+    // Without a draft it was lost, or skipped with the operation that it followed.
+    if (this.isIncluded(change.ino, lsn) || !this.drafts.get(change.ino)) return;
     this.drafts.replayChanged(change);
     this.replayed++;
   }

@@ -52,7 +52,12 @@ export class VolumeFixture {
 
   /** A further site, which has what this one has. */
   async join(): Promise<VolumeFixture> {
-    const other = new VolumeFixture(temporaryDirectory(), randomBytes(16).toString('hex'), null, this.startMs + 5_000_000);
+    const other = new VolumeFixture(
+      temporaryDirectory(),
+      randomBytes(16).toString('hex'),
+      null,
+      this.startMs + 5_000_000,
+    );
     await this.sendTo(other);
     other.slot = other.volume.claimSlot((n) => n - 1);
     await other.sendTo(this);
@@ -107,7 +112,11 @@ export class VolumeFixture {
     while (other.volume.background(() => false));
     if (refused) throw refused;
     const received = new ReceivedObjects(join(other.directory, 'packs'));
-    for (let missing = other.volume.objects.missing(100); missing.length > 0; missing = other.volume.objects.missing(100)) {
+    for (
+      let missing = other.volume.objects.missing(100);
+      missing.length > 0;
+      missing = other.volume.objects.missing(100)
+    ) {
       const held = missing.filter(({ id }) => this.volume.objects.has(id));
       if (held.length === 0) break;
       const objects = held.map(({ id, kind }) => ({ id, kind, bytes: this.volume.objects.get(id) }));
@@ -157,7 +166,8 @@ export class VolumeFixture {
       : (({ attributes, opened }) => ({ ino: attributes.ino, handle: opened.handle }))(
           this.volume.create(parent, name, 0o644, O_RDWR, 0o022, USER),
         );
-    for (let at = 0; at < data.length; at += 1 << 20) this.volume.write(handle, at, data.subarray(at, at + (1 << 20)), false);
+    for (let at = 0; at < data.length; at += 1 << 20)
+      this.volume.write(handle, at, data.subarray(at, at + (1 << 20)), false);
     this.volume.release(handle);
     return ino;
   }

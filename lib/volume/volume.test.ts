@@ -202,7 +202,10 @@ test('a handle keeps its version when another site writes, and a write through i
   a.volume.release(reader.handle);
   await a.mergeWith(b);
   assert.equal(a.digest, b.digest);
-  const texts = a.list('').map((name) => a.text(name)).toSorted();
+  const texts = a
+    .list('')
+    .map((name) => a.text(name))
+    .toSorted();
   assert.deepEqual(texts, ['OLD', 'newer']);
 });
 

@@ -22,7 +22,15 @@ import { Core } from './core.js';
 import { Drafts } from './drafts.js';
 import { ExtendedAttributes } from './extended-attributes.js';
 import { FileContents } from './file-contents.js';
-import type { AttributeChanges, Attributes, Caller, DirectoryEntry, FileSystem, Opened, StatFs } from './file-system.js';
+import type {
+  AttributeChanges,
+  Attributes,
+  Caller,
+  DirectoryEntry,
+  FileSystem,
+  Opened,
+  StatFs,
+} from './file-system.js';
 import { InodeChanges } from './inode-changes.js';
 import { Namespace } from './namespace.js';
 import { OpenFiles } from './open-files.js';
@@ -139,7 +147,16 @@ export class Volume implements FileSystem {
   /** First commit of a new volume: its root directory, owned by `owner`. */
   createRoot(owner: Caller): void {
     const btime = this.clock.now();
-    const root = { ino: ROOT_INO, type: 'd' as const, parent: VOLUME_INO, name: undefined, btime, mode: 0o755, uid: owner.uid, gid: owner.gid };
+    const root = {
+      ino: ROOT_INO,
+      type: 'd' as const,
+      parent: VOLUME_INO,
+      name: undefined,
+      btime,
+      mode: 0o755,
+      uid: owner.uid,
+      gid: owner.gid,
+    };
     this.commits.write([createWrites(root)], btime, []);
     this.core.setCtime(ROOT_INO, btime);
     this.fold();
@@ -223,7 +240,10 @@ export class Volume implements FileSystem {
     if (changed || this.uncommitted) {
       this.uncommitted = false;
       this.commitNumber++;
-      this.foldedAt.set(this.commitNumber, { lsn: Math.min(this.journal.foldedLsn, this.drafts.logFloor - 1), ended: this.drafts.takeEnded() });
+      this.foldedAt.set(this.commitNumber, {
+        lsn: Math.min(this.journal.foldedLsn, this.drafts.logFloor - 1),
+        ended: this.drafts.takeEnded(),
+      });
       this.options.onCommit();
       this.remote.committed();
       this.journal.relax();
@@ -362,12 +382,25 @@ export class Volume implements FileSystem {
     this.names.rename(parent, name, newParent, newName, flags, caller);
   }
 
-  create(parent: Ino, name: Name, mode: number, flags: number, umask: number, caller: Caller): { attributes: Attributes; opened: Opened } {
+  create(
+    parent: Ino,
+    name: Name,
+    mode: number,
+    flags: number,
+    umask: number,
+    caller: Caller,
+  ): { attributes: Attributes; opened: Opened } {
     const attributes = this.names.make(parent, name, S_IFREG | (mode & 0o7777), 0, umask, caller);
     return { attributes, opened: this.contents.openNew(attributes.ino, flags) };
   }
 
-  tmpfile(parent: Ino, mode: number, flags: number, umask: number, caller: Caller): { attributes: Attributes; opened: Opened } {
+  tmpfile(
+    parent: Ino,
+    mode: number,
+    flags: number,
+    umask: number,
+    caller: Caller,
+  ): { attributes: Attributes; opened: Opened } {
     const attributes = this.names.makeUnnamed(parent, mode, umask, caller);
     return { attributes, opened: this.contents.openNew(attributes.ino, flags) };
   }
@@ -414,7 +447,15 @@ export class Volume implements FileSystem {
 
   statfs(): StatFs {
     const { bsize, blocks, bfree, bavail, files, ffree } = statfsSync(this.options.stateDirectory);
-    return { blockSize: bsize, blocks, blocksFree: bfree, blocksAvailable: bavail, files, filesFree: ffree, nameLength: 255 };
+    return {
+      blockSize: bsize,
+      blocks,
+      blocksFree: bfree,
+      blocksAvailable: bavail,
+      files,
+      filesFree: ffree,
+      nameLength: 255,
+    };
   }
 
   getxattr(ino: Ino, name: string): Buffer {

@@ -26,6 +26,7 @@ import { KnownPeersFile } from './known-peers-file.js';
 import { SiteClient } from './site-client.js';
 import { SiteSyncStore } from './site-sync-store.js';
 import type { FromSite } from './thread-protocol.js';
+import { type Survey, TreeSurvey } from './tree-survey.js';
 
 /** A read of bytes that no connected peer supplies fails after this. */
 const ABSENT_TIMEOUT_MS = 15_000;
@@ -59,6 +60,7 @@ class RunningSite implements Daemon {
   private readonly durable: DurableCommits;
   private readonly ingest: IngestPool;
   private readonly knownPeers: KnownPeersFile;
+  private readonly survey: TreeSurvey;
   private listen = '';
   private finish!: () => void;
   private fail!: (error: Error) => void;
@@ -75,6 +77,7 @@ class RunningSite implements Daemon {
     );
     this.ingest = new IngestPool(statePath(directory), join(directory, 'packs'));
     this.knownPeers = new KnownPeersFile(directory, log);
+    this.survey = new TreeSurvey(directory);
     this.ended = new Promise((resolve, reject) => {
       this.finish = resolve;
       this.fail = reject;
@@ -191,8 +194,8 @@ class RunningSite implements Daemon {
   // ── Daemon ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async status(): Promise<SiteStatus> {
-    const { digest } = await this.site.request('digest', null);
-    const { inodes, conflicts, journalBytes, chunkBytes, missing } = await this.site.request('status', null);
+    const { digest, inodes, conflicts } = await this.takeSurvey();
+    const { journalBytes, chunkBytes, missing } = await this.site.request('status', null);
     const config = this.config();
     return {
       volume: config.volume,
@@ -215,13 +218,18 @@ class RunningSite implements Daemon {
         })),
       pid: process.pid,
       driver: config.driver,
-      conflicts,
+      conflicts: conflicts.length,
       inodes,
       journalBytes,
       chunkBytes,
       missingObjects: missing,
       rssBytes: process.memoryUsage.rss(),
     };
+  }
+
+  private async takeSurvey(): Promise<Survey> {
+    const { commit } = await this.site.request('fold', null);
+    return this.survey.at(commit);
   }
 
   async syncWait(timeoutMs: number): Promise<boolean> {
@@ -253,7 +261,9 @@ class RunningSite implements Daemon {
   }
 
   async conflicts(pathPrefix: string | null): Promise<ConflictRow[]> {
-    return this.site.request('conflicts', { path: pathPrefix });
+    const { conflicts } = await this.takeSurvey();
+    if (pathPrefix === null) return [...conflicts];
+    return conflicts.filter(({ path }) => path === pathPrefix || path.startsWith(`${pathPrefix}/`));
   }
 
   async stop(force: boolean): Promise<void> {

@@ -3,14 +3,11 @@
 // kernel session's loop, or by an event loop when nothing is mounted.
 
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import { createHash, randomInt } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import type { ActorId, ObjectId } from '../crdt/ids.js';
-import { listConflicts } from '../crdt/conflicts.js';
-import { digestOf } from '../crdt/digest.js';
 import { Volume } from '../volume/volume.js';
 import type { KernelCache } from '../volume/ports.js';
-import type { ConflictRow, Log } from './daemon-interface.js';
-import { describeConflict } from './conflict-rows.js';
+import type { Log } from './daemon-interface.js';
 import { SystemClock } from './system-clock.js';
 import type { FromSite, RequestName, Requests, SiteThreadData, ToSite } from './thread-protocol.js';
 
@@ -53,7 +50,6 @@ export class SiteServer {
   private readonly reported = new Map<ActorId, number>();
   private readonly flushes: PendingFlush[] = [];
   private readonly clock = new SystemClock();
-  private lastDigest: { commit: number; digest: string } | null = null;
 
   constructor(
     data: SiteThreadData,
@@ -193,14 +189,11 @@ export class SiteServer {
         this.flushes.push({ id });
         this.answerFlushes();
         break;
-      case 'digest':
-        this.reply(id, name, { digest: this.digest() });
+      case 'fold':
+        this.reply(id, name, { commit: volume.fold() });
         break;
       case 'status':
         this.reply(id, name, this.status());
-        break;
-      case 'conflicts':
-        this.reply(id, name, this.conflicts(message.args.path));
         break;
       case 'claimSlot':
         this.reply(id, name, { slot: volume.claimSlot((n) => randomInt(n)) });
@@ -224,34 +217,13 @@ export class SiteServer {
     for (const { id } of this.flushes.splice(0)) this.reply(id, 'flush', { commit });
   }
 
-  /** Reads the whole tree; once per commit at most. */
-  private digest(): string {
-    const commit = this.volume.fold();
-    if (this.lastDigest?.commit !== commit) {
-      this.lastDigest = { commit, digest: digestOf(this.volume.journal.store, sha256) };
-    }
-    return this.lastDigest.digest;
-  }
-
   private status(): Requests['status']['reply'] {
     const { journal, objects } = this.volume;
     return {
-      inodes: this.volume.inodeCount(),
-      conflicts: listConflicts(journal.store, journal.actors).length,
       journalBytes: journal.journalBytes,
       chunkBytes: objects.bytes(),
       missing: objects.missingCount(),
       requests: Object.fromEntries(this.server.requestCounts()),
     };
   }
-
-  private conflicts(path: string | null): ConflictRow[] {
-    const { store, actors } = this.volume.journal;
-    const rows = listConflicts(store, actors).map((conflict) => describeConflict(conflict));
-    return path === null ? rows : rows.filter((row) => row.path === path || row.path.startsWith(`${path}/`));
-  }
-}
-
-function sha256(bytes: Uint8Array): Uint8Array {
-  return createHash('sha256').update(bytes).digest();
 }

@@ -4,7 +4,7 @@
 import type { ActorId, ObjectId, SiteId } from '../crdt/ids.js';
 import type { PackedObject } from '../chunks/pack.js';
 import type { IngestJob, IngestResult } from '../chunks/ingest.js';
-import type { ConflictRow, SiteConfig } from './daemon-interface.js';
+import type { SiteConfig } from './daemon-interface.js';
 
 /** What the site thread is started with. */
 export interface SiteThreadData {
@@ -28,19 +28,17 @@ export interface Requests {
   verify: { args: { ids: ObjectId[] }; reply: null };
   /** Handle what the kernel queued, publish closed files, commit. The reply is the commit's position. */
   flush: { args: null; reply: { commit: number } };
-  digest: { args: null; reply: { digest: string } };
+  /** Commit what was acknowledged. */
+  fold: { args: null; reply: { commit: number } };
   status: {
     args: null;
     reply: {
-      inodes: number;
-      conflicts: number;
       journalBytes: number;
       chunkBytes: number;
       requests: Record<string, number>;
       missing: number;
     };
   };
-  conflicts: { args: { path: string | null }; reply: ConflictRow[] };
   /** Claim a free inode slot for this site; refused while the root is unknown. */
   claimSlot: { args: null; reply: { slot: number } };
   /** First commit of a new volume: root directory, owned by the given user. */

@@ -15,7 +15,7 @@ import { encodeChange } from './change-codec.js';
 import type { EncodedChange } from './change-codec.js';
 import { syncPath } from './file-sync.js';
 import type { Lsn } from './intent-log.js';
-import { NAME_HASH_KEY_BYTES, nameHash } from './name-hash.js';
+import { NAME_HASH_KEY, NAME_HASH_KEY_BYTES, nameHash } from './name-hash.js';
 import { ParkedChanges } from './parked-changes.js';
 import type { Connection, Statement } from './schema.js';
 import { explain, openState, statePath, walPath } from './schema.js';
@@ -36,7 +36,6 @@ const MAX_RELAX_BYTES = 2 * 2 ** 20;
 const WAL_LIMIT_FACTOR = 4;
 const CHECKPOINT_RETRY_MS = 1;
 const CHECKPOINT_WAIT_MS = 2_000;
-const NAME_HASH_KEY = 'name hash key';
 const HASH_BYTES = 32;
 
 interface ProgressRow {

@@ -8,6 +8,8 @@
 export const COOKIES_PER_HASH = 32;
 /** Cookies below are free for `.` and `..`. */
 export const FIRST_COOKIE = COOKIES_PER_HASH;
+/** Where the journal's meta table keeps the key. */
+export const NAME_HASH_KEY = 'name hash key';
 /** Bytes of the key. */
 export const NAME_HASH_KEY_BYTES = 8;
 

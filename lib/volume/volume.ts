@@ -305,13 +305,6 @@ export class Volume implements FileSystem {
     this.fold();
   }
 
-  /** Inodes in the tree, the root included. */
-  inodeCount(): number {
-    let count = 0;
-    for (const ino of this.journal.store.inodes()) if (this.journal.store.inode(ino)!.nlink > 0) count++;
-    return count + this.journal.store.copies().size;
-  }
-
   ingested(result: IngestResult): void {
     this.contents.ingested(result);
     this.uncommitted = true;

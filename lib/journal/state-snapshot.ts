@@ -1,0 +1,51 @@
+// state-snapshot.ts — the state as one commit left it, for reading on other threads while the site goes on.
+// Invariant: everything read through it belongs to one commit; nothing can be written. It holds a read transaction, which keeps
+// SQLite's log from starting over: close it soon.
+
+import type { ActorId } from '../crdt/ids.js';
+import { ActorTable } from '../crdt/ids.js';
+import type { TreeStore } from '../crdt/tree-store.js';
+import { NAME_HASH_KEY, nameHash } from './name-hash.js';
+import type { Connection } from './schema.js';
+import { openStateReader, statePath } from './schema.js';
+import { SqliteTreeStore } from './sqlite-tree-store.js';
+
+/** Everything is read about once: no more than what neighbours share. */
+const CACHED_INODES = 2_000;
+const CACHED_DIRENTS = 2_000;
+
+export class StateSnapshot {
+  readonly store: TreeStore;
+  readonly actors = new ActorTable();
+
+  private constructor(private readonly db: Connection) {
+    db.exec('begin');
+    for (const name of db.prepare('select name from actor order by id').pluck().all() as ActorId[])
+      this.actors.intern(name);
+    const key = db.prepare('select value from meta where key = ?').pluck().get(NAME_HASH_KEY) as string;
+    const options = { cachedInodes: CACHED_INODES, cachedDirents: CACHED_DIRENTS };
+    this.store = new SqliteTreeStore(db, nameHash(Buffer.from(key, 'hex')), options);
+  }
+
+  /** The last commit of the state in a directory where a Journal was opened before. */
+  static open(directory: string): StateSnapshot {
+    const db = openStateReader(statePath(directory));
+    try {
+      return new StateSnapshot(db);
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  }
+
+  /** Inodes in the tree, the root and conflict copies included. */
+  inodeCount(): number {
+    let count = this.store.copies().size;
+    for (const ino of this.store.inodes()) if (this.store.inode(ino)!.nlink > 0) count++;
+    return count;
+  }
+
+  close(): void {
+    this.db.close();
+  }
+}

@@ -6,12 +6,15 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
   closeSync,
+  cpSync,
   fstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
   readSync,
+  renameSync,
+  rmSync,
   statSync,
   writeFileSync,
   writeSync,
@@ -41,6 +44,35 @@ function damage(path: string, everyBytes: number): void {
     writeSync(file, byte, 0, 1, at);
   }
   closeSync(file);
+}
+
+/** 'right', 'wrong', or the code of the error. */
+function outcomeOf(isRight: () => boolean): string {
+  try {
+    return isRight() ? 'right' : 'wrong';
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? String(error);
+  }
+}
+
+/** What a person can do about a damaged database. */
+const REMEDY = /backup.*weft join/;
+
+/** SQLite's page size, as the database was made. */
+const PAGE_BYTES = 4096;
+
+function writeAt(path: string, offset: number, bytes: Buffer): void {
+  const file = openSync(path, 'r+');
+  writeSync(file, bytes, 0, bytes.length, offset);
+  closeSync(file);
+}
+
+function databaseOf(state: string): string {
+  const databases = filesBelow(state).filter(
+    (path) => readFileSync(path).subarray(0, 15).toString() === 'SQLite format 3',
+  );
+  assert.equal(databases.length, 1, `databases in the state directory: ${databases.join(', ')}`);
+  return databases[0]!;
 }
 
 function filesBelow(directory: string): string[] {
@@ -122,10 +154,9 @@ describe('bad input', () => {
       const socket = connect(port, '127.0.0.1');
       await once(socket, 'connect');
       socket.on('error', () => {}); // being cut off is what it deserves
-      const closed = once(socket, 'close');
-      socket.end(bytes);
       socket.resume();
-      await closed;
+      socket.end(bytes);
+      await new Promise((resolve) => socket.on('close', resolve));
     }
     assert.equal((await paris.status()).pid, pid);
     writeFileSync(join(paris.mountpoint, 'after-garbage'), 'fine');
@@ -141,34 +172,58 @@ describe('bad input', () => {
     assert.ok(packs.length > 0, 'no pack file in the state directory');
     for (const pack of packs) damage(pack, 1 << 20);
     await paris.mount();
-    let outcome: string;
-    try {
-      outcome = readFileSync(join(paris.mountpoint, 'large')).equals(bytes) ? 'right bytes' : 'wrong bytes';
-    } catch (error) {
-      outcome = (error as NodeJS.ErrnoException).code ?? 'no code';
-    }
-    assert.equal(outcome, 'EIO');
+    assert.equal(
+      outcomeOf(() => readFileSync(join(paris.mountpoint, 'large')).equals(bytes)),
+      'EIO',
+    );
     assert.equal(readFileSync(join(paris.mountpoint, 'small'), 'utf8'), 'small');
     assert.match(paris.logTroubles(50).join('\n'), /corrupt|damaged|hash|checksum/i);
     writeFileSync(join(paris.mountpoint, 'large'), 'a new version\n');
     assert.equal(readFileSync(join(paris.mountpoint, 'large'), 'utf8'), 'a new version\n');
   });
 
-  test('a corrupt page of the database is named, and the daemon does not start on it', async () => {
-    mkdirSync(join(paris.mountpoint, 'many'));
-    for (let i = 0; i < 500; i++) writeFileSync(join(paris.mountpoint, `many/${i}`), `file ${i}`);
+  test('a database of garbage is named, and the daemon does not start on it', async () => {
     await paris.umount();
-    const databases = filesBelow(paris.state).filter(
-      (path) => readFileSync(path).subarray(0, 15).toString() === 'SQLite format 3',
-    );
-    assert.ok(databases.length > 0, 'no SQLite database in the state directory');
-    for (const database of databases) damage(database, 1024);
-    assertRefused(
-      await paris.weft(['mount', paris.mountpoint]),
-      1,
-      /database|\.db|sqlite/i,
-      /damaged|corrupt|malformed/i,
-    );
-    assert.deepEqual(readdirSync(paris.mountpoint), []);
+    await withDamage(async (database) => {
+      const bytes = readFileSync(database);
+      writeFileSync(database, Buffer.concat([bytes.subarray(0, PAGE_BYTES), randomBytes(bytes.length - PAGE_BYTES)]));
+      assertRefused(await paris.weft(['mount', paris.mountpoint]), 1, /state\.db/, REMEDY);
+      assert.deepEqual(readdirSync(paris.mountpoint), []);
+    });
+    await paris.mount();
   });
+
+  test('a corrupt page of the database never yields wrong bytes', async () => {
+    const files = Array.from({ length: 500 }, (_, index) => join(paris.mountpoint, 'many', `${index}`));
+    mkdirSync(join(paris.mountpoint, 'many'));
+    for (const file of files) writeFileSync(file, file);
+    await paris.umount();
+    for (let sixth = 0; sixth < 6; sixth++) {
+      await withDamage(async (database) => {
+        const pages = statSync(database).size / PAGE_BYTES;
+        const page = 5 + Math.floor(((pages - 5) * sixth) / 6);
+        writeAt(database, page * PAGE_BYTES, randomBytes(PAGE_BYTES));
+        const mounted = await paris.weft(['mount', paris.mountpoint]);
+        if (mounted.code !== 0) return assertRefused(mounted, 1, /state\.db/, REMEDY);
+        const outcomes = files.map((file) => outcomeOf(() => readFileSync(file, 'utf8') === file));
+        const wrong = outcomes.filter((outcome) => outcome !== 'right' && outcome !== 'EIO');
+        assert.deepEqual(wrong, [], `page ${page} of ${pages}`);
+        assert.equal((await paris.weft(['umount', paris.mountpoint])).code, 0);
+      });
+    }
+    await paris.mount();
+    for (const file of files) assert.equal(readFileSync(file, 'utf8'), file);
+  });
+
+  /** Runs `work` on the database of the unmounted site, and restores the whole state afterwards. */
+  async function withDamage(work: (database: string) => Promise<void>): Promise<void> {
+    const sound = `${paris.state}.sound`;
+    cpSync(paris.state, sound, { recursive: true, preserveTimestamps: true });
+    try {
+      await work(databaseOf(paris.state));
+    } finally {
+      rmSync(paris.state, { recursive: true });
+      renameSync(sound, paris.state);
+    }
+  }
 });

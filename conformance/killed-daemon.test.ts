@@ -57,7 +57,7 @@ describe('a daemon killed in the middle of cp -a', () => {
   });
   after(() => cluster.close());
 
-  for (const [round, afterFiles] of [60, 200, 350].entries()) {
+  for (const [round, afterFiles] of [60, 400, 900].entries()) {
     test(`what was copied before is there after mounting again: killed after ${afterFiles} names`, async () => {
       const target = `copy${round}`;
       const complete = await copyUntilKilled(source, paris, target, afterFiles);

@@ -82,3 +82,26 @@ export function checkConverged(sites: readonly SimulatedSite[], random: Random, 
     assert.equal(digestOf(fresh.store, sha256), digest, 'any order and batching shows the same tree');
   }
 }
+
+/** Sites that share what `start` makes at the first of them, and nothing that they do from then on. */
+export function partitioned(
+  start: (site: SimulatedSite) => unknown = () => {},
+  count = 2,
+): [SimulatedSite, SimulatedSite, SimulatedSite] {
+  const sites = ['oslo', 'paris', 'rome'].slice(0, count).map((name, i) => new SimulatedSite(name, i + 1));
+  start(sites[0]!);
+  for (const site of sites) {
+    site.nowUs += 1000;
+    site.receive(sites[0]!.changes);
+  }
+  return sites as [SimulatedSite, SimulatedSite, SimulatedSite];
+}
+
+/** Heals the partition, checks all that must hold, and gives the tree that all show. */
+export function converge(...sites: SimulatedSite[]): Record<string, string> {
+  const random = randomFrom(1);
+  exchangeAll(sites, random);
+  checkConverged(sites, random, 6);
+  for (const site of sites) site.nowUs = Math.max(...sites.map((other) => other.nowUs)) + 1;
+  return sites[0]!.tree();
+}

@@ -3,6 +3,7 @@
 // order, each once. It is no volume: no permissions, no open files, and errors only where an operation makes no sense.
 
 import type { Value } from './change.js';
+import { listConflicts } from './conflicts.js';
 import {
   formatHead,
   formatMode,
@@ -253,7 +254,20 @@ export class SimulatedSite {
     return all;
   }
 
+  mode(path: string): number {
+    return attributesOf(this.#inodeOf(this.#existing(path).ino)).mode;
+  }
+
+  /** What is in conflict, one line each. */
+  conflicts(): string[] {
+    return listConflicts(this.store, this.actors).map(({ kind, path, wanted }) => {
+      const isElsewhere = wanted && kind !== 'name';
+      return `${kind} ${path.join('/')}${isElsewhere ? `, not ${wanted.join('/')}` : ''}`;
+    });
+  }
+
   nlink(path: string): number {
+    if (path === '') return this.store.inode(ROOT_INO)!.nlink;
     const { ino } = this.#existing(path);
     return this.store.copy(ino) ? 1 : this.store.inode(ino)!.nlink;
   }
@@ -418,6 +432,7 @@ function manifestOf(content: string): ObjectId {
   return Buffer.from(content, 'latin1').toString('hex').padEnd(64, '0');
 }
 
-function contentOf(manifest: ObjectId): string {
+/** What a simulated manifest holds. */
+export function contentOf(manifest: ObjectId): string {
   return Buffer.from(manifest.replace(/(?:00)+$/, ''), 'hex').toString('latin1');
 }

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { ByteWriter, CorruptionError } from '../codec/bytes.js';
+import { decodeInode, encodeInode } from './inode-codec.js';
+import type { Entry } from './inode.js';
+import { Inode } from './inode.js';
+
+const time = fc.record({
+  s: fc.integer({ min: -(2 ** 43), max: 2 ** 43 }),
+  ns: fc.integer({ min: 0, max: 999_999_999 }),
+});
+const latin1 = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes).toString('latin1'));
+const entry: fc.Arbitrary<Entry> = fc.record(
+  {
+    counter: fc.nat(),
+    actor: fc.nat(1000),
+    stamp: fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+    value: fc.oneof(latin1, fc.string({ unit: 'grapheme' }), fc.integer({ min: -(2 ** 50), max: 2 ** 50 })),
+  },
+  { noNullPrototype: true },
+);
+const inode = fc
+  .record({
+    registers: fc.dictionary(
+      fc.oneof(latin1, fc.constantFrom('born', 'link:0')),
+      fc.array(entry, { minLength: 1, maxLength: 3 }),
+    ),
+    nlink: fc.nat(),
+    atime: time,
+    ctime: time,
+  })
+  .map(({ registers, nlink, atime, ctime }) => new Inode(77, new Map(Object.entries(registers)), nlink, atime, ctime));
+
+function encode(value: Inode): Buffer {
+  const writer = new ByteWriter();
+  encodeInode(writer, value);
+  return writer.copy();
+}
+
+test('an inode survives its encoding', () => {
+  fc.assert(fc.property(inode, (value) => assert.deepEqual(decodeInode(77, encode(value)), value)));
+});
+
+test('truncated or changed bytes are a CorruptionError or another inode, never anything else', () => {
+  fc.assert(
+    fc.property(inode, fc.nat(), fc.nat(255), (value, at, byte) => {
+      const bytes = encode(value);
+      assert.throws(() => decodeInode(77, bytes.subarray(0, at % bytes.length)), CorruptionError);
+      bytes[at % bytes.length] = byte;
+      try {
+        decodeInode(77, bytes);
+      } catch (error) {
+        assert.ok(error instanceof CorruptionError);
+      }
+    }),
+  );
+});

@@ -94,11 +94,14 @@ export class Listener {
       socket.destroy();
     });
     this.strangers.set(from, { socket, cancel });
-    socket.once('close', () => this.forget(from));
+    socket.once('close', () => this.forget(from, socket));
   }
 
-  private forget(from: string): void {
-    this.strangers.get(from)?.cancel();
+  /** With `socket`: unless the address belongs to another connection by now. */
+  private forget(from: string, socket?: Socket): void {
+    const stranger = this.strangers.get(from);
+    if (stranger === undefined || (socket !== undefined && stranger.socket !== socket)) return;
+    stranger.cancel();
     this.strangers.delete(from);
   }
 

@@ -6,10 +6,9 @@ import { decodeInode, encodeInode } from './inode-codec.js';
 import type { Entry } from './inode.js';
 import { Inode } from './inode.js';
 
-const time = fc.record({
-  s: fc.integer({ min: -(2 ** 43), max: 2 ** 43 }),
-  ns: fc.integer({ min: 0, max: 999_999_999 }),
-});
+const time = fc
+  .tuple(fc.integer({ min: -(2 ** 43), max: 2 ** 43 }), fc.integer({ min: 0, max: 999_999_999 }))
+  .map(([s, ns]) => ({ s, ns }));
 const latin1 = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes).toString('latin1'));
 const entry: fc.Arbitrary<Entry> = fc.record(
   {

@@ -22,10 +22,9 @@ const name = fc
   .uint8Array({ minLength: 1, maxLength: 255 })
   .map((bytes) => Buffer.from(bytes).toString('latin1'))
   .filter((text) => nameError(text) === undefined);
-const time = fc.record({
-  s: fc.integer({ min: -(2 ** 43), max: 2 ** 43 }),
-  ns: fc.integer({ min: 0, max: 999_999_999 }),
-});
+const time = fc
+  .tuple(fc.integer({ min: -(2 ** 43), max: 2 ** 43 }), fc.integer({ min: 0, max: 999_999_999 }))
+  .map(([s, ns]) => ({ s, ns }));
 const cites = fc.array(
   nat.map((counter) => `${counter}@${ID}`),
   { maxLength: 3 },

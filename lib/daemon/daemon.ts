@@ -33,6 +33,7 @@ const ABSENT_TIMEOUT_MS = 15_000;
 /** A first join waits so long without any progress before it gives up. */
 const JOIN_STALL_MS = 60_000;
 const JOIN_POLL_MS = 100;
+const KEEP_PEERS_MS = 500;
 /** setTimeout takes 31 bits; more would fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -61,6 +62,8 @@ class RunningSite implements Daemon {
   private readonly ingest: IngestPool;
   private readonly knownPeers: KnownPeersFile;
   private readonly survey: TreeSurvey;
+  private keepingPeers: NodeJS.Timeout | null = null;
+  private closing: Promise<void> | null = null;
   private listen = '';
   private finish!: () => void;
   private fail!: (error: Error) => void;
@@ -122,7 +125,7 @@ class RunningSite implements Daemon {
         dial: config.peers,
         known: this.knownPeers.load(),
       });
-      this.syncer.on('changed', () => this.keepPeers());
+      this.syncer.on('changed', () => this.keepPeersSoon());
       this.listen = await this.syncer.start();
     } catch (error) {
       await this.abandon(mount);
@@ -184,6 +187,14 @@ class RunningSite implements Daemon {
     });
   }
 
+  /** Links say 'changed' with every commit; who is known, paused or dialled is kept a moment later, once for many of them. */
+  private keepPeersSoon(): void {
+    this.keepingPeers ??= setTimeout(() => {
+      this.keepingPeers = null;
+      this.keepPeers();
+    }, KEEP_PEERS_MS).unref();
+  }
+
   private keepPeers(): void {
     this.knownPeers.save(this.syncer.known());
     const dialled = this.syncer.dialled();
@@ -233,7 +244,6 @@ class RunningSite implements Daemon {
   }
 
   async syncWait(timeoutMs: number): Promise<boolean> {
-    await this.store.flush();
     const settled = await this.syncer.waitSettled(timeoutMs);
     // What came meanwhile is in the kernel's view only once its caches forgot the old.
     await this.store.flush();
@@ -242,18 +252,22 @@ class RunningSite implements Daemon {
 
   async pause(peer: string | null): Promise<void> {
     this.syncer.pause(peer);
+    this.keepPeers();
   }
 
   async resume(peer: string | null): Promise<void> {
     this.syncer.resume(peer);
+    this.keepPeers();
   }
 
   async addPeer(address: string): Promise<void> {
     this.syncer.add(address);
+    this.keepPeers();
   }
 
   async removePeer(peer: string): Promise<void> {
     this.syncer.remove(peer);
+    this.keepPeers();
   }
 
   async invite(ttlMs: number): Promise<string> {
@@ -281,13 +295,12 @@ class RunningSite implements Daemon {
     await this.site.ended;
   }
 
-  private closing: Promise<void> | null = null;
-
   private closeLinks(): Promise<void> {
     return (this.closing ??= this.closeAll());
   }
 
   private async closeAll(): Promise<void> {
+    if (this.syncer) this.keepPeers();
     await this.syncer?.stop();
     await this.ingest.close();
     await this.checkpoints?.stop();

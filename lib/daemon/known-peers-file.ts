@@ -20,13 +20,9 @@ const stored = z.array(
   }),
 );
 
-/** Vectors change with every commit; they are written at most this often, in milliseconds. */
-const WRITE_EVERY_MS = 5_000;
-
 export class KnownPeersFile {
   private readonly path: string;
   private written = '';
-  private writtenAtMs = -Infinity;
 
   constructor(
     stateDirectory: string,
@@ -51,14 +47,10 @@ export class KnownPeersFile {
     }
   }
 
-  /** Cheap when called often: only who is known and who is paused is written at once. */
   save(peers: readonly KnownPeer[]): void {
-    const rows = peers.map((peer) => ({ ...peer, vector: [...peer.vector] }));
-    const identity = JSON.stringify(rows.map(({ siteId, site, address, paused }) => [siteId, site, address, paused]));
-    const now = performance.now();
-    if (identity === this.written && now - this.writtenAtMs < WRITE_EVERY_MS) return;
-    this.written = identity;
-    this.writtenAtMs = now;
-    replaceFile(this.path, `${JSON.stringify(rows)}\n`, 0o600);
+    const text = `${JSON.stringify(peers.map((peer) => ({ ...peer, vector: [...peer.vector] })))}\n`;
+    if (text === this.written) return;
+    this.written = text;
+    replaceFile(this.path, text, 0o600);
   }
 }

@@ -51,6 +51,11 @@ export interface Opened {
   readonly keepCache: boolean;
   /** O_DIRECT-like: bypass the page cache. */
   readonly directIo: boolean;
+  /**
+   * Descriptor of a local file that holds all of this file's bytes: reads, writes and mmap go to it without a round trip (FUSE
+   * passthrough). Given only after passthrough was agreed. Every open of an inode that is open with a backing must give the same file.
+   */
+  readonly backing?: number;
 }
 
 export interface StatFs {

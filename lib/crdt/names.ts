@@ -94,6 +94,11 @@ export function suffixedName(base: Name, entry: Entry, round: number, sites: Sit
   return cutBytes(base, NAME_MAX - suffix.length) + suffix;
 }
 
+/** Whether a suffixed name is one of the first round. */
+export function isFirstChoice(name: Name): boolean {
+  return /-[a-z2-7]{4}$/.test(name);
+}
+
 /** A file's content and attributes, one name and no other version: what may be hidden behind its equal. */
 function isSimple(inode: Inode, actors: ActorTable): boolean {
   const { heads } = attributesOf(inode);

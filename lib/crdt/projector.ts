@@ -11,7 +11,7 @@ import type { ActorTable, Ino, LinkId, Name } from './ids.js';
 import type { Entry } from './inode.js';
 import { Liveness } from './liveness.js';
 import { MergedDirectories } from './merged-directories.js';
-import { SUFFIX_MARK, SiteNames, contest, nameLosers } from './names.js';
+import { SUFFIX_MARK, SiteNames, contest, isFirstChoice, nameLosers, suffixedName } from './names.js';
 import { fileClaims } from './placement.js';
 import type { Claimant } from './placement.js';
 import { sameOp } from './register.js';
@@ -48,6 +48,8 @@ export class Projector {
   readonly #actors: ActorTable;
   readonly #editor: TreeEditor;
   readonly #sites: SiteNames;
+  /** Of directories with losers: whether one of them had to take a longer name. */
+  readonly #crowded = new Map<Ino, boolean>();
 
   constructor(store: TreeStore, actors: ActorTable, editor: TreeEditor) {
     this.#store = store;
@@ -84,24 +86,60 @@ export class Projector {
     }
     if (changed.length === 0) return;
     for (const [ino, cursor] of this.tree.breakCycles(changed)) {
-      const claims = this.tree.claims(this.#store.inode(ino)!);
-      this.affected.add(ino, { claims, parent: this.tree.edge(ino)?.parent });
+      // Of one that changed itself the cursor is stale, but what it claimed before is known.
+      if (!this.affected.has(ino)) {
+        const claims = this.tree.claims(this.#store.inode(ino)!);
+        this.affected.add(ino, { claims, parent: this.tree.edge(ino)?.parent });
+      }
       this.#store.setDeferred(ino, cursor);
     }
   }
 
   #showDirectory(parent: Ino, slots: Slots, tally: Tally): void {
-    // A suffixed name depends on every other of its directory, and on the claims to what looks like one.
-    if (slots.loadedIn(parent).some((slot) => slot.base.includes(SUFFIX_MARK) || slot.stored.length > 0)) {
-      slots.loadContested(parent);
-    }
     let outcomes = this.#decideAll(parent, slots);
-    if ([...outcomes.values()].some((outcome) => outcome.some(({ name }) => name === undefined))) {
+    if (!this.#nameAlone(parent, outcomes)) {
       slots.loadContested(parent);
       outcomes = this.#decideAll(parent, slots);
-      this.#nameLosers(parent, slots, outcomes);
+      this.#nameTogether(parent, slots, outcomes);
     }
     this.#edit(parent, outcomes, tally);
+  }
+
+  /**
+   * Names the losers of the touched slots alone, which suffices as long as every loser of the directory has its first choice of a
+   * name: so that thousands of conflicts in one directory do not cost each other.
+   */
+  #nameAlone(parent: Ino, outcomes: ReadonlyMap<Slot, readonly Outcome[]>): boolean {
+    const losers = [...outcomes.values()].flat().filter(({ name }) => name === undefined);
+    if (losers.length === 0 && ![...outcomes.keys()].some(isMarked)) return true;
+    if (this.#isCrowded(parent)) return false;
+    const freed = new Set([...outcomes.keys()].flatMap(({ shown }) => shown.map(({ name }) => name)));
+    const taken = new Set<Name>();
+    for (const [{ base }, outcome] of outcomes) {
+      if (outcome.length === 0) continue;
+      taken.add(base);
+      if (base.includes(SUFFIX_MARK) && !freed.has(base) && this.#store.lookup(parent, base)) return false;
+    }
+    for (const loser of losers) {
+      const name = suffixedName(loser.base, loser.entry, 1, this.#sites, this.#actors);
+      if (taken.has(name) || (!freed.has(name) && this.#store.lookup(parent, name))) return false;
+      taken.add(name);
+      loser.name = name;
+    }
+    return true;
+  }
+
+  /** Whether some loser of a directory could not have its first choice of a name. Looked up once, then known. */
+  #isCrowded(parent: Ino): boolean {
+    let crowded = this.#crowded.get(parent);
+    if (crowded === undefined) {
+      const bases = this.#store.contestedNames(parent);
+      crowded = bases.some((base) =>
+        this.#store.claims(parent, base).some(({ shown }) => shown !== null && shown !== base && !isFirstChoice(shown)),
+      );
+      this.#crowded.set(parent, crowded);
+    }
+    return crowded;
   }
 
   #decideAll(parent: Ino, slots: Slots): Map<Slot, Outcome[]> {
@@ -143,7 +181,8 @@ export class Projector {
     }));
   }
 
-  #nameLosers(parent: Ino, slots: Slots, outcomes: ReadonlyMap<Slot, readonly Outcome[]>): void {
+  /** Names all losers of a directory, whose contested slots are all loaded. */
+  #nameTogether(parent: Ino, slots: Slots, outcomes: ReadonlyMap<Slot, readonly Outcome[]>): void {
     const losers = [...outcomes.values()].flat().filter(({ name }) => name === undefined);
     const isClaimed = (name: Name): boolean => {
       const slot = slots.loaded(parent, name);
@@ -151,7 +190,12 @@ export class Projector {
       const dirent = this.#store.lookup(parent, name);
       return dirent !== undefined && slots.isGenuine(dirent);
     };
-    for (const [name, loser] of nameLosers(losers, isClaimed, this.#sites, this.#actors)) loser.name = name;
+    let crowded = false;
+    for (const [name, loser] of nameLosers(losers, isClaimed, this.#sites, this.#actors)) {
+      loser.name = name;
+      crowded ||= !isFirstChoice(name);
+    }
+    this.#crowded.set(parent, crowded);
   }
 
   #edit(parent: Ino, outcomes: ReadonlyMap<Slot, readonly Outcome[]>, tally: Tally): void {
@@ -200,6 +244,11 @@ export class Projector {
     }
     for (const [ino, by] of links) if (by !== 0) this.#editor.addLinks(this.#store.inode(ino)!, by);
   }
+}
+
+/** Whether suffixed names may depend on this slot. */
+function isMarked({ base, shown }: Slot): boolean {
+  return base.includes(SUFFIX_MARK) || shown.some(({ name }) => name !== base);
 }
 
 function isSameDirent(a: Dirent, b: Dirent): boolean {

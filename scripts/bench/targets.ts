@@ -19,19 +19,22 @@ export async function openTargets(cluster: Cluster, wanted: ReadonlySet<Place>):
   const localType = filesystemType(cluster.directory);
   const targets: Target[] = [];
   if (wanted.has('local')) {
-    targets.push({ place: 'local', directory: cluster.scratch('local'), description: localType });
+    const directory = cluster.scratch('local');
+    targets.push({ place: 'local', directory: await workplace(directory, directory), description: localType });
   }
   if (wanted.has('bindfs') && (await isInstalled('bindfs'))) {
     const [below, mountpoint] = [cluster.scratch('below-bindfs'), cluster.scratch('bindfs')];
     await runChecked('bindfs', [below, mountpoint]);
-    targets.push({ place: 'bindfs', directory: mountpoint, description: `bindfs over ${localType}` });
+    const directory = await workplace(mountpoint, below);
+    targets.push({ place: 'bindfs', directory, description: `bindfs over ${localType}` });
   }
   if (wanted.has('weft')) {
     const site = cluster.addSite('weft');
     await site.create('bench');
-    targets.push({ place: 'weft', directory: site.mountpoint, description: `weft, state on ${localType}` });
+    const directory = await workplace(site.mountpoint, null);
+    targets.push({ place: 'weft', directory, description: `weft, state on ${localType}` });
   }
-  return targets.map((target) => ({ ...target, directory: made(join(target.directory, 'bench')) }));
+  return targets;
 }
 
 async function isInstalled(program: string): Promise<boolean> {
@@ -39,7 +42,21 @@ async function isInstalled(program: string): Promise<boolean> {
   return result?.code === 0;
 }
 
-function made(directory: string): string {
-  mkdirSync(directory);
-  return directory;
+/**
+ * A directory for the runs in `directory`, which shows the local directory `local` if any. ext4 does not use an inode again for a minute
+ * after its removal, and steps over all such inodes of a block group one by one: after a round of removals, creating there takes ten
+ * times as long. With the top-level attribute (chattr(1)) every directory of a new name (see {@link freshName}) comes to another group.
+ */
+async function workplace(directory: string, local: string | null): Promise<string> {
+  const path = join(directory, 'bench');
+  mkdirSync(path);
+  if (local !== null) await run('chattr', ['+T', join(local, 'bench')]).catch(() => null);
+  return path;
+}
+
+let names = 0;
+
+/** A name that no run had before. */
+export function freshName(): string {
+  return `run-${process.pid}-${names++}`;
 }

@@ -14,6 +14,7 @@ function isSameContent(a: HeadVersion, b: HeadVersion): boolean {
 
 /** The versions to show as copies, best first: one for each content that differs from the winner's. */
 export function losingVersions(inode: Inode, store: TreeStore): HeadVersion[] {
+  if ((inode.registers.get('head')?.length ?? 0) < 2) return [];
   const { heads } = attributesOf(inode);
   const shown: HeadVersion[] = [];
   for (const [i, head] of heads.entries()) {

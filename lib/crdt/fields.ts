@@ -77,7 +77,6 @@ export interface Head {
   readonly copyIno: Ino;
 }
 
-const INTEGER = /^(?:0|[1-9]\d{0,15})$/;
 const TIME = /^(-?)(0|[1-9]\d{0,15})\.(\d{9})$/;
 const OBJECT_ID = /^[0-9a-f]{64}$/;
 const CITATION = /^(?:0|[1-9]\d{0,15})@[0-9a-f]{32}$/;
@@ -86,10 +85,23 @@ function malformed(what: string, text: Value): CorruptionError {
   return new CorruptionError(`${what}: malformed value ${JSON.stringify(text).slice(0, 200)}`);
 }
 
+/** The canonical non-negative safe integer between two offsets; NaN when there is none. Places are parsed on every operation. */
+function digitsBetween(text: string, start: number, end: number): number {
+  const length = end - start;
+  if (length < 1 || length > 16 || (length > 1 && text.charCodeAt(start) === 0x30)) return NaN;
+  let value = 0;
+  for (let i = start; i < end; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9) return NaN;
+    value = value * 10 + digit;
+  }
+  return Number.isSafeInteger(value) ? value : NaN;
+}
+
 /** A canonical non-negative safe integer. */
 export function parseInteger(text: string, what: string): number {
-  const value = Number(text);
-  if (!INTEGER.test(text) || !Number.isSafeInteger(value)) throw malformed(what, text);
+  const value = digitsBetween(text, 0, text.length);
+  if (Number.isNaN(value)) throw malformed(what, text);
   return value;
 }
 
@@ -116,10 +128,12 @@ export function timeOfStamp(stamp: number): Timestamp {
   return { s, ns: (stamp - s * 1e6) * 1000 };
 }
 
-function parsePlace(text: string, what: string): Place {
-  const slash = text.indexOf('/');
-  if (slash < 0) throw malformed(what, text);
-  return { parent: parseInteger(text.slice(0, slash), what), name: text.slice(slash + 1) };
+/** The place spelled between two offsets of a value. */
+function parsePlace(text: string, start: number, end: number, what: string): Place {
+  const slash = text.indexOf('/', start);
+  const parent = digitsBetween(text, start, slash);
+  if (slash >= end || Number.isNaN(parent)) throw malformed(what, text);
+  return { parent, name: text.slice(slash + 1, end) };
 }
 
 export function formatBorn(type: FileType, parent: Ino, name: Name, btime: Timestamp): string {
@@ -131,7 +145,7 @@ export function parseBorn(value: Value): Born {
   const type = value.charAt(0);
   const last = value.lastIndexOf(' ');
   if (!(type in TYPE_BITS) || value.charAt(1) !== ' ' || last < 2) throw malformed('born', value);
-  const { parent, name } = parsePlace(value.slice(2, last), 'born');
+  const { parent, name } = parsePlace(value, 2, last, 'born');
   return { type: type as FileType, parent, name, btime: parseTimestamp(value.slice(last + 1), 'born') };
 }
 
@@ -160,17 +174,17 @@ export function parseLink(value: Value): LinkValue {
   const nul = value.indexOf('\0');
   if (isTombstone(value)) {
     if (nul < 0) throw malformed('link', value);
-    const { parent, name } = parsePlace(value.slice(1, nul), 'link');
+    const { parent, name } = parsePlace(value, 1, nul, 'link');
     const cites = nul + 1 === value.length ? [] : value.slice(nul + 1).split(',');
     for (const cite of cites) if (!CITATION.test(cite)) throw malformed('link', value);
     return { kind: 'tombstone', parent, name, cites };
   }
   if (nul < 0) {
-    const { parent, name } = parsePlace(value, 'link');
+    const { parent, name } = parsePlace(value, 0, value.length, 'link');
     return { kind: 'place', parent, name, moved: false, prev: undefined };
   }
-  const { parent, name } = parsePlace(value.slice(0, nul), 'link');
-  const prev = nul + 1 === value.length ? undefined : parsePlace(value.slice(nul + 1), 'link');
+  const { parent, name } = parsePlace(value, 0, nul, 'link');
+  const prev = nul + 1 === value.length ? undefined : parsePlace(value, nul + 1, value.length, 'link');
   return { kind: 'place', parent, name, moved: true, prev };
 }
 

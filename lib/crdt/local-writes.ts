@@ -205,8 +205,9 @@ export function removeCopy(tree: LocalTree, copyIno: Ino): WriteDraft[] {
 
 /** What a new version of a file overwrites: the version that it shows, not those shown as copies. */
 export function shownHeads(inode: Inode): OpId[] {
-  const { head } = attributesOf(inode);
-  return head ? headsLike(inode, head).map(({ counter, actor }) => ({ counter, actor })) : [];
+  const heads = inode.registers.get('head') ?? [];
+  const shown = heads.length < 2 ? heads : headsLike(inode, attributesOf(inode).head!);
+  return shown.map(({ counter, actor }) => ({ counter, actor }));
 }
 
 function homeOf(tree: LocalTree, parent: Ino): Ino {

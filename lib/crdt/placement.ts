@@ -2,8 +2,18 @@
 // Invariant: a pure reading of one inode, memoized; which candidate holds (directory-tree.ts), whether a removed directory is
 // alive (liveness.ts) and which name a claim gets (names.ts) depend on others. MERGE.md "Order of projection" (1) and (2).
 
-import { LINK_PREFIX, isTombstone, linkOfField, memoOf, parseBorn, parseInto, parseLink, typeOf } from './fields.js';
-import type { LinkValue, Tombstone } from './fields.js';
+import {
+  LINK_PREFIX,
+  formatOp,
+  isTombstone,
+  linkOfField,
+  memoOf,
+  parseBorn,
+  parseInto,
+  parseLink,
+  typeOf,
+} from './fields.js';
+import type { LinkValue } from './fields.js';
 import { FIRST_LINK, ROOT_INO } from './ids.js';
 import type { ActorTable, Ino, LinkId, Name } from './ids.js';
 import type { Entry, Inode } from './inode.js';
@@ -70,43 +80,41 @@ interface FilePlacement {
 const NOWHERE: readonly Claimant[] = [];
 const NO_WRITE: Entry = { counter: 0, actor: 0, stamp: 0, value: '' };
 
-/** Whether a head entry is among those that tombstones cite. */
-function isCited(head: Entry, cites: ReadonlySet<string>, actors: ActorTable): boolean {
-  return cites.has(`${head.counter}@${actors.id(head.actor)}`);
-}
-
 function readFile(inode: Inode, actors: ActorTable): FilePlacement {
   const claims: Claimant[] = [];
-  let removed: Entry | undefined;
-  let removedLink: LinkId = FIRST_LINK;
-  const tombstones: Tombstone[] = [];
+  let wasRemoved = false;
   for (const [field, entries] of inode.registers) {
     if (!field.startsWith(LINK_PREFIX)) continue;
-    const link = linkOfField(field);
-    let placed = false;
-    for (const entry of entries) {
+    const entry = entries.find(({ value }) => !isTombstone(value));
+    if (entry) {
       const value = parseLink(entry.value);
-      if (value.kind === 'tombstone') {
-        tombstones.push(value);
-        if (removed === undefined || compareEntries(entry, removed, actors) > 0) {
-          removed = entry;
-          removedLink = link;
-        }
-      } else if (!placed) {
-        placed = true;
-        claims.push(claimOf(inode.ino, link, value, entry, false, entries.length > 1));
-      }
+      claims.push(claimOf(inode.ino, linkOfField(field), value, entry, false, entries.length > 1));
+    } else {
+      wasRemoved = true;
     }
   }
-  if (claims.length > 0) {
-    if (claims.length > 1) claims.sort((a, b) => a.link - b.link);
-    return { placed: true, claims };
-  }
+  if (claims.length > 1) claims.sort((a, b) => a.link - b.link);
+  if (claims.length > 0) return { placed: true, claims };
+  const revived = wasRemoved ? revivedClaim(inode, actors) : undefined;
+  return { placed: false, claims: revived ? [revived] : NOWHERE };
+}
+
+/** Of a file that was removed everywhere: its last place, when it has content that those who removed it had not seen. */
+function revivedClaim(inode: Inode, actors: ActorTable): Claimant | undefined {
   const heads = inode.registers.get('head');
-  if (removed === undefined || heads === undefined || typeOf(inode) !== 'f') return { placed: false, claims: NOWHERE };
-  const cites = new Set(tombstones.flatMap((tombstone) => tombstone.cites));
-  if (heads.every((head) => isCited(head, cites, actors))) return { placed: false, claims: NOWHERE };
-  return { placed: false, claims: [claimOf(inode.ino, removedLink, parseLink(removed.value), removed, true, false)] };
+  if (heads === undefined || typeOf(inode) !== 'f') return undefined;
+  const cites = new Set<string>();
+  let last: { readonly link: LinkId; readonly entry: Entry; readonly value: LinkValue } | undefined;
+  for (const [field, entries] of inode.registers) {
+    if (!field.startsWith(LINK_PREFIX)) continue;
+    for (const entry of entries) {
+      const value = parseLink(entry.value);
+      if (value.kind === 'tombstone') for (const cite of value.cites) cites.add(cite);
+      if (!last || compareEntries(entry, last.entry, actors) > 0) last = { link: linkOfField(field), entry, value };
+    }
+  }
+  if (heads.every((head) => cites.has(formatOp(head.counter, actors.id(head.actor))))) return undefined;
+  return claimOf(inode.ino, last!.link, last!.value, last!.entry, true, false);
 }
 
 function claimOf(

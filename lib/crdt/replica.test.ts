@@ -155,6 +155,38 @@ test('directories merged into each other, into themselves or into nothing do no 
   assert.equal(store.lookup(1, 'c')?.ino, 7);
 });
 
+test('a deferred directory whose places give way to fewer is placed among those', () => {
+  const store = new MemoryTreeStore();
+  const actors = new ActorTable();
+  actors.intern('a'.repeat(32));
+  const replica = new Replica(store, actors);
+  const move = (ino: number, counter: number, place: string, pred: readonly number[]): RegisterWrite[] => [
+    {
+      ino,
+      field: 'link:0',
+      value: place,
+      counter,
+      actor: ACTOR,
+      stamp: 1000 + counter,
+      pred: pred.map((op) => ({ counter: op, actor: ACTOR })),
+    },
+  ];
+  replica.apply(
+    writesOf([
+      [1, 'born', 'd 1/ 0.000000000'],
+      [5, 'born', 'd 1/a 0.000000000'],
+      [5, 'link:0', '1/a'],
+      [6, 'born', 'd 1/b 0.000000000'],
+      [6, 'link:0', '1/b'],
+    ]),
+  );
+  replica.apply(move(6, 10, '5/b\u00001/b', [5]));
+  for (const [i, name] of ['x', 'y', 'z'].entries()) replica.apply(move(5, 11 + i, `6/${name}\u00001/a`, [3]));
+  assert.deepEqual([...store.deferred()], [[5, 3]]);
+  replica.apply(move(5, 20, '-1/a\0', [11, 12, 13]));
+  assert.deepEqual(compareWithStore(projectAll(store, actors), store), []);
+});
+
 test('an inode that was never born is in no tree, whatever else is said of it', () => {
   const store = apply([5, 'link:0', '1/a'], [5, 'mode', 0o644], [5, 'head', `${'0'.repeat(64)} 0 0.000000000 9`]);
   assert.equal(store.lookup(1, 'a'), undefined);

@@ -53,7 +53,7 @@ class Workload {
     const directory = this.pick(directories.slice(1));
     const newFile = this.place(directories, FILE_NAMES);
     const newDirectory = this.place(directories, DIRECTORY_NAMES);
-    switch (this.random(24)) {
+    switch (this.random(26)) {
       case 0:
       case 1:
         if (site.find(newFile)) return 'nothing';
@@ -134,6 +134,16 @@ class Workload {
         site.remove(name);
         return `rm -r ${name}`;
       }
+      case 23: {
+        if (this.random(4) > 0) return 'nothing';
+        const name = `s${this.random(3)}/`;
+        site.renameSite(name);
+        return `site ${name}`;
+      }
+      case 24:
+        if (file === undefined) return 'nothing';
+        site.utimens(file, this.random(3));
+        return `utimens ${file}`;
       default:
         if (file === undefined) return 'nothing';
         site.setxattr(file, 'user.k', this.random(3) === 0 ? undefined : `v${this.random(2)}`);

@@ -269,3 +269,15 @@ test('clocks that agree to the microsecond still give one winner', () => {
   paris.write('x', '2');
   converge(oslo, paris);
 });
+
+test('a site that takes another name has it in every suffix, everywhere', () => {
+  const [oslo, paris] = partitioned();
+  oslo.write('x', '1');
+  paris.nowUs += 10;
+  paris.write('x', '2');
+  converge(oslo, paris);
+  paris.receive(oslo.changes);
+  oslo.renameSite('Tromsø/nord');
+  const suffixed = Object.keys(converge(oslo, paris)).find((name) => name.includes('.~'))!;
+  assert.match(suffixed, /^x\.~Troms\xc3\xb8_nord-....$/);
+});

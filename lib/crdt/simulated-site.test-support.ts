@@ -85,6 +85,11 @@ export class SimulatedSite {
   /** A fresh inode number. */
   readonly reserve = (): Ino => inoOf(this.#index, ++this.#sequence);
 
+  /** Gives the site another name, which all suffixes then bear. */
+  renameSite(name: string): void {
+    this.#commit(() => [{ ino: VOLUME_INO, field: `site:${hexId(this.#index)}`, value: name }]);
+  }
+
   create(path: string, mode = 0o644): Ino {
     return this.#make('f', path, mode, {});
   }

@@ -32,10 +32,20 @@ export const MAX_LOCAL_BYTES = 2 ** 44 - 4096;
 const PUNCH = FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE;
 const COPY_BYTES = 1 << 20;
 
+/** Tells whether a file was written to by others. */
+export interface FileStamp {
+  /** Bytes. */
+  readonly size: number;
+  /** Nanoseconds since 1970. */
+  readonly mtimeNs: bigint;
+}
+
 export class LocalFile {
   readonly path: string;
-  private readonly fd: number;
+  readonly fd: number;
   private bytes: number;
+  /** Others write to it too: its length is what the system says. */
+  private shared = false;
   private directoryUnsynced = true;
 
   private constructor(path: string, fd: number) {
@@ -72,7 +82,19 @@ export class LocalFile {
   }
 
   get length(): number {
+    if (this.shared) this.bytes = fstatSync(this.fd).size;
     return this.bytes;
+  }
+
+  /** From now on the kernel, too, writes to it. */
+  share(): void {
+    this.shared = true;
+  }
+
+  /** Size and time of the last change, nanoseconds since 1970. */
+  stamp(): FileStamp {
+    const { size, mtimeNs } = fstatSync(this.fd, { bigint: true });
+    return { size: Number(size), mtimeNs };
   }
 
   /** Fills `into` from `at` with [from, to). What lies past the end (another thread may have truncated) reads as zeros. */

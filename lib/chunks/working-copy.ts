@@ -13,7 +13,7 @@ import { posixError } from '../errno.js';
 import { AbsentObjects } from './absent-objects.js';
 import { checkFallocate, fallocateVerb } from './fallocate-rules.js';
 import type { IngestJob } from './ingest.js';
-import { LocalFile, MAX_LOCAL_BYTES } from './local-file.js';
+import { type FileStamp, LocalFile, MAX_LOCAL_BYTES } from './local-file.js';
 import { absentChunks, readManifest } from './manifest-reader.js';
 import { decodeManifest, encodeManifest, nextData, nextHole } from './manifest.js';
 import type { Manifest } from './manifest.js';
@@ -290,6 +290,32 @@ export class WorkingCopy implements WritableContent {
   unpublished(): void {
     if (this.inFlight) this.changed.insertAll(this.inFlight);
     this.inFlight = null;
+  }
+
+  // ---- Passthrough: the kernel reads and writes the local file itself
+
+  /** Whether every byte is in the local file. */
+  get isComplete(): boolean {
+    return this.local.runEnd(0) === Infinity && this.local.has(0);
+  }
+
+  /** The local file's descriptor. Only for a complete one. */
+  get fd(): number {
+    return this.file.fd;
+  }
+
+  /** From now on the kernel may write to the local file; {@link stamp} tells whether it did. */
+  share(): void {
+    this.file.share();
+  }
+
+  stamp(): FileStamp {
+    return this.file.stamp();
+  }
+
+  /** The kernel wrote somewhere. */
+  noteForeignWrites(): void {
+    this.adopt(0, Infinity);
   }
 
   /** fdatasync of the local file. */

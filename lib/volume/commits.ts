@@ -29,10 +29,18 @@ export interface VolumeClock {
 /** The writes of a part of an operation, or how to find them once the parts before it were applied. */
 export type Step = readonly WriteDraft[] | (() => readonly WriteDraft[]);
 
+/** The draft that an operation makes a version of, or gives up; and whether it ends with that. */
+export interface DraftFate {
+  readonly ino: Ino;
+  readonly ends: boolean;
+}
+
+const NO_DRAFT: DraftFate = { ino: 0, ends: false };
+
 export class Commits {
   private readonly ops: ChangeOp[] = [];
   private stamp = 0;
-  private openedMs = 0;
+  private wroteMs = 0;
   private counter: number;
   private actor = -1;
   private actorSuffix = '';
@@ -57,9 +65,9 @@ export class Commits {
     return this.ops.length > 0 || this.directoryTimes.size > 0;
   }
 
-  /** Monotonic milliseconds at which the open commit began. */
-  get openedAtMs(): number {
-    return this.openedMs;
+  /** Monotonic milliseconds of the last operation. */
+  get lastWriteMs(): number {
+    return this.wroteMs;
   }
 
   /** The modification time that the open commit gives a directory. */
@@ -71,9 +79,9 @@ export class Commits {
    * Applies and logs one operation. Its steps are applied one after the other, because each builds on what the one before left;
    * they are one record in the log and part of one commit, so the operation is atomic here and everywhere.
    * @param touched directories whose modification time becomes `time`
-   * @param endsDraft the inode whose draft became a version by this operation; 0: none
+   * @param draft what the operation means for a draft
    */
-  write(steps: readonly Step[], time: Timestamp, touched: readonly Ino[], endsDraft: Ino = 0): ViewChange[] {
+  write(steps: readonly Step[], time: Timestamp, touched: readonly Ino[], draft: DraftFate = NO_DRAFT): ViewChange[] {
     const changes: ViewChange[] = [];
     const writes: WriteDraft[] = [];
     this.openCommit();
@@ -84,7 +92,7 @@ export class Commits {
       for (const draft of drafts) writes.push(draft);
     }
     this.touch(touched, writes, time);
-    encodeWrites(this.scratch.reset(), { time, touched, endsDraft, writes });
+    encodeWrites(this.scratch.reset(), { time, touched, draft: draft.ino, ends: draft.ends, writes });
     this.log.append(RECORD.writes, this.scratch.view());
     return changes;
   }
@@ -96,6 +104,14 @@ export class Commits {
     this.touch(touched, writes, time);
   }
 
+  /** The op of the head that these writes gave an inode; none when it was overwritten since, or they gave it none. */
+  headOf(ino: Ino, writes: readonly WriteDraft[]): OpId[] {
+    const written = writes.find((write) => write.ino === ino && write.field === 'head');
+    const entries = this.journal.store.inode(ino)?.registers.get('head') ?? [];
+    const entry = written && entries.find(({ value }) => value === written.value);
+    return entry ? [{ counter: entry.counter, actor: entry.actor }] : [];
+  }
+
   private touch(touched: readonly Ino[], writes: readonly WriteDraft[], time: Timestamp): void {
     for (const ino of touched) this.directoryTimes.set(ino, time);
     for (const write of writes) {
@@ -105,8 +121,8 @@ export class Commits {
   }
 
   private openCommit(): void {
+    this.wroteMs = this.clock.monotonicMs();
     if (this.open) return;
-    this.openedMs = this.clock.monotonicMs();
     this.stamp = this.hybridClock.next(this.clock.nowUs());
     this.counter = this.journal.maxOp;
     if (this.actor >= 0) return;

@@ -11,7 +11,7 @@ import type { Dirent } from '../crdt/tree-store.js';
 import type { Journal } from '../journal/journal.js';
 import type { SqliteTreeStore } from '../journal/sqlite-tree-store.js';
 import type { ObjectStore } from '../chunks/object-store.js';
-import type { Commits, Step, VolumeClock } from './commits.js';
+import type { Commits, DraftFate, Step, VolumeClock } from './commits.js';
 import type { Drafts } from './drafts.js';
 import type { OpenFiles } from './open-files.js';
 import type { KernelCache } from './ports.js';
@@ -82,9 +82,9 @@ export class Core {
     touched: readonly Ino[],
     changed: readonly Ino[],
     asked: Asked,
-    endsDraft: Ino = 0,
+    draft?: DraftFate,
   ): void {
-    const changes = this.commits.write(steps, now, touched, endsDraft);
+    const changes = this.commits.write(steps, now, touched, draft);
     for (const ino of touched) this.setCtime(ino, now);
     for (const ino of changed) this.setCtime(ino, now);
     for (const change of changes) this.tellUnasked(change, asked);

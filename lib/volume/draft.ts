@@ -5,6 +5,7 @@
 import type { Ino, OpId } from '../crdt/ids.js';
 import type { Timestamp } from '../crdt/inode.js';
 import type { SmallContent } from '../chunks/small-content.js';
+import type { FileStamp } from '../chunks/local-file.js';
 import type { WorkingCopy } from '../chunks/working-copy.js';
 
 export class Draft {
@@ -28,6 +29,11 @@ export class Draft {
   lastChangeMs: number;
   /** Intent log position from which it can be rebuilt. */
   logStart: number;
+
+  /** What the local file looked like when it was last seen; set once the kernel may write to it by itself. */
+  seen: FileStamp | null = null;
+  /** Wall clock when that began, nanoseconds since 1970. */
+  sharedAtNs = 0n;
 
   constructor(
     ino: Ino,

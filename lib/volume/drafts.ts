@@ -3,7 +3,7 @@
 // whose log records would hold back too much of the log is written to the database with its position instead.
 
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Statement } from 'better-sqlite3';
 import { posixError } from '../errno.js';
 import { ByteReader, ByteWriter, CorruptionError } from '../codec/bytes.js';
@@ -12,6 +12,7 @@ import type { Timestamp } from '../crdt/inode.js';
 import type { IntentLog } from '../journal/intent-log.js';
 import type { Journal } from '../journal/journal.js';
 import { sizeAfter } from '../chunks/fallocate-rules.js';
+import type { FileStamp } from '../chunks/local-file.js';
 import { decodeManifest, type Manifest } from '../chunks/manifest.js';
 import type { ObjectStore } from '../chunks/object-store.js';
 import { readManifest } from '../chunks/manifest-reader.js';
@@ -22,6 +23,10 @@ import { Draft } from './draft.js';
 import { type DraftBegun, type DraftChanged, encodeDraftBegun, encodeDraftChanged, RECORD } from './intent-records.js';
 
 const NOTHING = Buffer.alloc(0);
+const NS_PER_S = 1_000_000_000n;
+const NS_PER_MS = 1_000_000n;
+/** Longest tick of file times. */
+const COARSE_TIME_NS = 20n * NS_PER_MS;
 const FORM_SMALL = 0;
 const FORM_WORKING_COPY = 1;
 
@@ -29,6 +34,10 @@ interface DraftRow {
   readonly ino: Ino;
   readonly lsn: number;
   readonly state: Buffer;
+}
+
+function timeOf({ mtimeNs }: FileStamp): Timestamp {
+  return { s: Number(mtimeNs / NS_PER_S), ns: Number(mtimeNs % NS_PER_S) };
 }
 
 function fileName(ino: Ino, key: number): string {
@@ -85,9 +94,18 @@ export class Drafts {
     const content = this.startFrom(base, (manifest) =>
       WorkingCopy.create(this.path(ino, key), base, manifest, this.objects),
     );
-    encodeDraftBegun(this.scratch.reset(), { ino, base, bases, mtime });
+    return this.logBegun(ino, key, content, { ino, base, bases, mtime, file: '' });
+  }
+
+  /** Like {@link begin}, from a local file that holds all of the base's bytes. */
+  beginFrom(ino: Ino, content: WorkingCopy, base: string, bases: readonly OpId[], mtime: Timestamp): Draft {
+    return this.logBegun(ino, this.log.lastLsn + 1, content, { ino, base, bases, mtime, file: basename(content.path) });
+  }
+
+  private logBegun(ino: Ino, key: number, content: Draft['content'], begun: DraftBegun): Draft {
+    encodeDraftBegun(this.scratch.reset(), begun);
     this.log.append(RECORD.draftBegun, this.scratch.view());
-    return this.add(ino, key, content, bases, mtime);
+    return this.add(ino, key, content, begun.bases, begun.mtime);
   }
 
   private add(ino: Ino, key: number, content: Draft['content'], bases: readonly OpId[], mtime: Timestamp): Draft {
@@ -151,8 +169,42 @@ export class Drafts {
   }
 
   touch(draft: Draft, mtime: Timestamp): void {
+    this.refresh(draft); // what was written before has had its time
     this.record(RECORD.touch, draft.ino, mtime, 0, 0, 0, NOTHING);
     draft.changed(mtime, this.monotonicMs());
+  }
+
+  /** The kernel may write to the draft's local file from now on: recovery has to look whether it did. */
+  share(draft: Draft): void {
+    if (draft.seen) return;
+    const content = draft.content as WorkingCopy;
+    content.share();
+    draft.seen = content.stamp();
+    draft.sharedAtNs = BigInt(Date.now()) * NS_PER_MS;
+    this.record(RECORD.share, draft.ino, timeOf(draft.seen), 0, draft.seen.size, 0, NOTHING);
+  }
+
+  /** Takes note of what the kernel wrote by itself. */
+  refresh(draft: Draft): void {
+    if (!draft.seen) return;
+    const content = draft.content as WorkingCopy;
+    const stamp = content.stamp();
+    if (stamp.size === draft.seen.size && stamp.mtimeNs === draft.seen.mtimeNs) return;
+    draft.seen = stamp;
+    content.noteForeignWrites();
+    draft.changed(timeOf(stamp), this.monotonicMs());
+  }
+
+  /**
+   * Like {@link refresh}, when nobody can write any more. Where file times are coarse, a write soon after a look leaves no trace:
+   * what was written to since it was shared counts as changed once more, and its chunks tell whether it was.
+   */
+  refreshAtClose(draft: Draft): void {
+    this.refresh(draft);
+    const { seen } = draft;
+    if (!seen || draft.dirty || seen.mtimeNs < draft.sharedAtNs - COARSE_TIME_NS) return;
+    (draft.content as WorkingCopy).noteForeignWrites();
+    draft.changed(timeOf(seen), this.monotonicMs());
   }
 
   private spill(draft: Draft, time: Timestamp): void {
@@ -177,8 +229,19 @@ export class Drafts {
   end(draft: Draft): void {
     this.byIno.delete(draft.ino);
     draft.content.close();
-    if (draft.content instanceof WorkingCopy) this.ended.push(this.path(draft.ino, draft.key));
+    if (draft.content instanceof WorkingCopy) this.ended.push(draft.content.path);
     this.deleteRow.run(draft.ino);
+  }
+
+  /** Forgets a draft whose content goes on as a kept copy. */
+  release(draft: Draft): void {
+    this.byIno.delete(draft.ino);
+    this.deleteRow.run(draft.ino);
+  }
+
+  /** A local file that nothing reads any more. Recovery may need it until the commits up to now are durable. */
+  discard(path: string): void {
+    this.ended.push(path);
   }
 
   /** The local files of the drafts that ended; to be removed once the commits up to now are durable. */
@@ -225,6 +288,8 @@ export class Drafts {
     const input = new ByteReader(state);
     const small = input.u8('draft form') === FORM_SMALL;
     const key = input.varint('draft key');
+    const file = input.latin1('local file', 255);
+    const shared = input.u8('shared') === 1;
     const mtime = { s: input.signed('seconds'), ns: input.varint('nanoseconds') };
     const bases: OpId[] = [];
     for (let n = input.varint('bases'); n > 0; n--) bases.push({ counter: input.varint(), actor: input.varint() });
@@ -232,17 +297,21 @@ export class Drafts {
     input.finish('draft state');
     const content = small
       ? new SmallContent(Buffer.from(body))
-      : WorkingCopy.restore(this.path(ino, key), body, this.objects);
+      : WorkingCopy.restore(join(this.directory, basename(file)), body, this.objects);
     const draft = this.add(ino, key, content, bases, mtime);
     draft.logStart = lsn + 1;
     draft.generation++;
+    if (!shared) return;
+    // Written to by the kernel until the crash: all of it may be new.
+    (draft.content as WorkingCopy).noteForeignWrites();
+    this.share(draft);
   }
 
   /** Recovery: a draft began with the record `lsn`. */
-  replayBegun({ ino, base, bases, mtime }: DraftBegun, lsn: number): void {
-    const content = this.startFrom(base, (manifest) =>
-      WorkingCopy.reopen(this.path(ino, lsn), base, manifest, this.objects),
-    );
+  replayBegun({ ino, base, bases, mtime, file }: DraftBegun, lsn: number): void {
+    const path = file === '' ? this.path(ino, lsn) : join(this.directory, basename(file));
+    const content = this.startFrom(base, (manifest) => WorkingCopy.reopen(path, base, manifest, this.objects));
+    if (file !== '') (content as WorkingCopy).noteForeignWrites();
     this.add(ino, lsn, content, bases, mtime);
   }
 
@@ -270,15 +339,27 @@ export class Drafts {
         break;
       case RECORD.touch:
         break;
+      case RECORD.share:
+        this.replayShare(draft, change);
+        return;
       default:
         throw new CorruptionError(`intent log: unknown record kind ${change.kind}`);
     }
     draft.changed(change.time, this.monotonicMs());
   }
 
+  private replayShare(draft: Draft, { time, offset: size }: DraftChanged): void {
+    const content = draft.content as WorkingCopy;
+    content.share();
+    draft.seen = { size, mtimeNs: BigInt(time.s) * NS_PER_S + BigInt(time.ns) };
+    this.refresh(draft);
+  }
+
   /** Removes working copies that no draft owns: left by a crash between their creation and their record. */
   removeStrays(): void {
-    const owned = new Set([...this.byIno.values()].map((draft) => fileName(draft.ino, draft.key)));
+    const owned = new Set<string>();
+    for (const { content } of this.byIno.values())
+      if (content instanceof WorkingCopy) owned.add(basename(content.path));
     for (const name of readdirSync(this.directory)) {
       if (!owned.has(name)) rmSync(join(this.directory, name), { force: true });
     }
@@ -294,11 +375,13 @@ export class Drafts {
   }
 }
 
-/** form u8 (0 small, 1 working copy), key, mtime, bases, then the bytes or the working copy's state */
+/** form u8 (0 small, 1 working copy), key, local file, whether the kernel writes to it, mtime, bases, then the bytes or the working copy's state */
 function encodeState(draft: Draft): Buffer {
   const out = new ByteWriter(1024);
   const { content } = draft;
-  out.u8(content instanceof SmallContent ? FORM_SMALL : FORM_WORKING_COPY).varint(draft.key);
+  const isSmall = content instanceof SmallContent;
+  out.u8(isSmall ? FORM_SMALL : FORM_WORKING_COPY).varint(draft.key);
+  out.latin1(isSmall ? '' : basename(content.path)).u8(draft.seen ? 1 : 0);
   out.signed(draft.mtime.s).varint(draft.mtime.ns).varint(draft.bases.length);
   for (const op of draft.bases) out.varint(op.counter).varint(op.actor);
   out.bytes(content instanceof SmallContent ? content.bytes() : content.state());

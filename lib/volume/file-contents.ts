@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { posixError } from '../errno.js';
 import type { Ino, ObjectId, OpId } from '../crdt/ids.js';
-import { attributesOf, formatHead } from '../crdt/fields.js';
+import { attributesOf, compareTimes, formatHead } from '../crdt/fields.js';
 import { settleBeforeWrite, shownHeads } from '../crdt/local-writes.js';
 import type { Timestamp } from '../crdt/inode.js';
 import type { IntentLog } from '../journal/intent-log.js';
@@ -19,10 +19,12 @@ import type { Caller, Opened } from './file-system.js';
 import type { Core } from './core.js';
 import type { Draft } from './draft.js';
 import { Drafts } from './drafts.js';
+import { KeptCopies } from './kept-copies.js';
 import type { OpenFile, OpenVersion } from './open-files.js';
 import type { InodeChanges } from './inode-changes.js';
 import type { Ingester } from './ports.js';
 
+const O_ACCMODE = 3;
 const O_TRUNC = 0o1000;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
@@ -35,30 +37,68 @@ export class FileContents {
   private readonly closed = new Set<Draft>();
   private readonly jobs = new Map<number, Draft>();
   private nextJob = 1;
+  private readonly kept: KeptCopies;
+  /** Inodes that were written to behind the back of the kernel's page cache, which may hold older pages of them. */
+  private readonly stalePages = new Set<Ino>();
+  /** Whether the kernel can be given local files to read and write by itself. */
+  passthrough = false;
 
   constructor(
     private readonly core: Core,
     private readonly log: IntentLog,
     private readonly changes: InodeChanges,
     private readonly ingester: Ingester,
-  ) {}
+    stateDirectory: string,
+  ) {
+    this.kept = new KeptCopies(
+      stateDirectory,
+      (ino) => core.openFiles.isOpen(ino),
+      (path) => core.drafts.discard(path),
+    );
+  }
 
   // ── open files ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   open(ino: Ino, flags: number, killSuidGid: boolean, caller: Caller): Opened {
-    const version = this.shownVersion(ino);
+    const sibling = this.core.openFiles.any(ino);
+    // A local file shows one version: who opens it while others have it open sees what they see.
+    const version = sibling?.backed ? sibling.version : this.shownVersion(ino);
     if (flags & O_TRUNC) {
       this.core.space.check();
       this.truncate(ino, 0, killSuidGid, caller);
     }
+    const backing = sibling && !sibling.backed ? undefined : this.backingOf(ino, flags, version);
+    if (backing) {
+      const { handle } = this.core.openFiles.open(ino, flags, version, true);
+      return { handle, keepCache: true, directIo: false, backing: backing.fd };
+    }
     const directIo = !this.core.drafts.get(ino) && this.core.openFiles.showsOther(ino, version.manifestId);
-    const file = this.core.openFiles.open(ino, flags, version);
-    return { handle: file.handle, keepCache: !directIo, directIo };
+    const { handle } = this.core.openFiles.open(ino, flags, version, false);
+    return { handle, keepCache: !this.stalePages.delete(ino) && !directIo, directIo };
+  }
+
+  /** The local file that holds all bytes of what an open shows, if there is one and the kernel may use it. */
+  private backingOf(ino: Ino, flags: number, version: OpenVersion): WorkingCopy | undefined {
+    if (!this.passthrough) return undefined;
+    const writes = (flags & O_ACCMODE) !== 0;
+    let draft = this.core.drafts.get(ino);
+    if (!draft) {
+      const kept = this.kept.get(ino, version.manifestId);
+      if (!kept || !writes) return kept?.content;
+      draft = this.draftFor(ino, version);
+    }
+    const { content } = draft;
+    if (!(content instanceof WorkingCopy && content.isComplete)) return undefined;
+    if (writes) {
+      this.core.drafts.share(draft);
+      this.stalePages.add(ino);
+    }
+    return content;
   }
 
   /** Opens an inode that this site just made. */
   openNew(ino: Ino, flags: number): Opened {
-    const file = this.core.openFiles.open(ino, flags, { manifestId: '', size: 0, bases: [] });
+    const file = this.core.openFiles.open(ino, flags, { manifestId: '', size: 0, bases: [] }, false);
     return { handle: file.handle, keepCache: true, directIo: false };
   }
 
@@ -82,7 +122,10 @@ export class FileContents {
     const { ino } = file;
     if (!this.core.openFiles.close(file)) return;
     const draft = this.core.drafts.get(ino);
-    if (draft) this.closed.add(draft);
+    if (draft) {
+      this.core.drafts.refreshAtClose(draft);
+      this.closed.add(draft);
+    }
     // While it was open the kernel kept the pages of the version that this handle showed.
     else if (file.version.manifestId !== this.shownManifest(ino)) this.core.kernel.invalidateInode(ino, true);
   }
@@ -133,6 +176,8 @@ export class FileContents {
       this.core.openFiles.adopt(ino, version);
     }
     const { mtime } = attributesOf(this.core.inode(ino));
+    const kept = this.kept.take(ino, version.manifestId);
+    if (kept) return this.core.drafts.beginFrom(ino, kept, version.manifestId, version.bases, mtime);
     return this.core.drafts.begin(ino, version.manifestId, version.bases, mtime);
   }
 
@@ -218,10 +263,16 @@ export class FileContents {
     }
   }
 
+  /** Another site's version is shown, or the inode is gone: what is kept of it is of no use. */
+  forget(ino: Ino): void {
+    if (!this.core.openFiles.isOpen(ino)) this.kept.drop(ino);
+  }
+
   /** Publishes files that stay open: idle ones, and those whose oldest change is old. */
   publishIdle(): void {
     const now = this.core.clock.monotonicMs();
     for (const draft of this.core.drafts.all()) {
+      this.core.drafts.refresh(draft);
       if (!draft.dirty || draft.ingesting !== 0 || this.closed.has(draft)) continue;
       const idle = now - draft.lastChangeMs >= IDLE_PUBLISH_MS;
       if (idle || now - draft.dirtySinceMs >= LATEST_PUBLISH_MS) this.publishDraft(draft);
@@ -230,7 +281,10 @@ export class FileContents {
 
   /** Publishes everything that was written, open or not. */
   publishAll(): void {
-    for (const draft of this.core.drafts.all()) if (draft.dirty && draft.ingesting === 0) this.publishDraft(draft);
+    for (const draft of this.core.drafts.all()) {
+      this.core.drafts.refresh(draft);
+      if (draft.dirty && draft.ingesting === 0) this.publishDraft(draft);
+    }
   }
 
   get ingesting(): number {
@@ -251,9 +305,21 @@ export class FileContents {
 
   /** Drops a draft that holds nothing new, or that nothing can reach. The log must say so: recovery would look for its bytes. */
   private abandon(draft: Draft): void {
-    this.core.perform([], this.core.clock.now(), [], [], { entries: [], inodes: [] }, draft.ino);
+    const fate = { ino: draft.ino, ends: true };
+    this.core.perform([], this.core.clock.now(), [], [], { entries: [], inodes: [] }, fate);
+    const { content } = draft;
+    const unchanged = !draft.dirty && content instanceof WorkingCopy && this.isReachable(draft.ino);
+    this.finish(draft, unchanged ? (content.baseId ?? '') : '');
+  }
+
+  /** Ends a draft. Its local file is kept under the version that it holds all bytes of, if it does ('': none). */
+  private finish(draft: Draft, manifestId: string): void {
     this.closed.delete(draft);
-    this.core.drafts.end(draft);
+    const { content, ino } = draft;
+    if (this.passthrough && manifestId !== '' && content instanceof WorkingCopy && content.isComplete) {
+      this.core.drafts.release(draft);
+      this.kept.keep(ino, manifestId, content);
+    } else this.core.drafts.end(draft);
   }
 
   /** What this site itself removed is written by nobody else's wish; what another site removed meanwhile comes back with its bytes. */
@@ -313,18 +379,29 @@ export class FileContents {
   private commitVersion(draft: Draft, generation: number, manifestId: ObjectId, size: number): void {
     const { ino } = draft;
     const ends = !this.core.openFiles.isOpen(ino);
+    if (this.isOwnHead(draft, manifestId)) {
+      // Nothing new after all: e.g. a recovered draft whose version was committed before the crash.
+      draft.published = generation;
+      if (ends) this.abandon(draft);
+      return;
+    }
     const value = formatHead({ manifest: manifestId, size, mtime: draft.mtime, copyIno: this.core.allocate() });
     const steps = [() => settleBeforeWrite(this.core.tree, ino), [{ ino, field: 'head', value, bases: draft.bases }]];
-    this.core.perform(steps, this.core.clock.now(), [], [], { entries: [], inodes: [ino] }, ends ? ino : 0);
+    this.core.perform(steps, this.core.clock.now(), [], [], { entries: [], inodes: [ino] }, { ino, ends });
     const bases = this.ownHead(ino, value);
     draft.published = generation;
     draft.synced = false;
     draft.bases = bases;
     this.core.openFiles.adopt(ino, { manifestId, size, bases });
-    if (ends) {
-      this.closed.delete(draft);
-      this.core.drafts.end(draft);
-    }
+    if (ends) this.finish(draft, manifestId);
+  }
+
+  /** Whether the only head is the one that the draft is based on, with the same bytes and time. */
+  private isOwnHead(draft: Draft, manifestId: ObjectId): boolean {
+    const { head, heads } = attributesOf(this.core.inode(draft.ino));
+    const [base] = draft.bases;
+    if (!head || heads.length !== 1 || base?.counter !== head.counter || base.actor !== head.actor) return false;
+    return head.manifest === manifestId && compareTimes(head.mtime, draft.mtime) === 0;
   }
 
   private ownHead(ino: Ino, value: string): readonly OpId[] {
@@ -333,6 +410,10 @@ export class FileContents {
       .registers.get('head')
       ?.find((head) => head.value === value);
     return entry ? [{ counter: entry.counter, actor: entry.actor }] : [];
+  }
+
+  close(): void {
+    this.kept.close();
   }
 
   /** Recovery: nobody has anything open. */

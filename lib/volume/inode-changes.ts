@@ -59,6 +59,7 @@ export class InodeChanges {
     const facts = attributesOf(inode);
     if (copy) return this.copyAttributes(canonical, inode, facts, copy);
     const draft = this.core.drafts.get(canonical);
+    if (draft) this.core.drafts.refresh(draft);
     const size = draft ? draft.content.size : sizeOf(facts);
     return {
       ino: canonical,

@@ -25,6 +25,8 @@ export const RECORD = {
   spill: 7,
   /** A draft's modification time was set explicitly. */
   touch: 8,
+  /** The kernel may write to a draft's local file by itself from here on; it was last changed at the record's time. */
+  share: 9,
 } as const;
 
 /** One operation on the registers. */
@@ -32,8 +34,10 @@ export interface WritesRecord {
   readonly time: Timestamp;
   /** Directories whose modification time becomes `time`. */
   readonly touched: readonly Ino[];
-  /** The draft that ends with this operation, because its bytes are now a version; 0: none. */
-  readonly endsDraft: Ino;
+  /** The draft whose bytes are a version by this operation, or that is given up by it; 0: none. */
+  readonly draft: Ino;
+  /** Whether that draft ends with it; else it goes on from that version. */
+  readonly ends: boolean;
   readonly writes: readonly WriteDraft[];
 }
 
@@ -64,12 +68,15 @@ const INT = 0;
 const TEXT = 1;
 const BASED = 2;
 
-/** time, touched (count, inos), draft ended, then per write: ino, field, flags u8 (1 text, 2 has bases), value, bases. */
+/** time, touched (count, inos), draft, whether it ends, then per write: ino, field, flags u8 (1 text, 2 has bases), value, bases. */
 export function encodeWrites(out: ByteWriter, record: WritesRecord): void {
   writeTimestamp(out, record.time);
   out.varint(record.touched.length);
   for (const ino of record.touched) out.varint(ino);
-  out.varint(record.endsDraft).varint(record.writes.length);
+  out
+    .varint(record.draft)
+    .u8(record.ends ? 1 : 0)
+    .varint(record.writes.length);
   for (const write of record.writes) {
     const text = typeof write.value === 'string';
     out
@@ -87,7 +94,8 @@ export function decodeWrites(payload: Uint8Array): WritesRecord {
   const time = readTimestamp(input);
   const touched: Ino[] = [];
   for (let n = input.varint('touched count'); n > 0; n--) touched.push(input.varint('touched'));
-  const endsDraft = input.varint('ended draft');
+  const draft = input.varint('draft');
+  const ends = input.u8('draft ends') === 1;
   const writes: WriteDraft[] = [];
   for (let n = input.varint('write count'); n > 0; n--) {
     const ino = input.varint('ino');
@@ -97,7 +105,7 @@ export function decodeWrites(payload: Uint8Array): WritesRecord {
     writes.push(flags & BASED ? { ino, field, value, bases: readOps(input) } : { ino, field, value });
   }
   input.finish('writes record');
-  return { time, touched, endsDraft, writes };
+  return { time, touched, draft, ends, writes };
 }
 
 /** A draft that begins: which inode, the manifest its content starts from ('' when it starts empty), the head ops it is based on. */
@@ -106,11 +114,13 @@ export interface DraftBegun {
   readonly base: string;
   readonly bases: readonly OpId[];
   readonly mtime: Timestamp;
+  /** Name of a local file that holds all of the base's bytes; '' when the draft makes its own, if any. */
+  readonly file: string;
 }
 
-/** ino, base manifest hex, ops, mtime */
+/** ino, base manifest hex, local file, ops, mtime */
 export function encodeDraftBegun(out: ByteWriter, record: DraftBegun): void {
-  out.varint(record.ino).latin1(record.base);
+  out.varint(record.ino).latin1(record.base).latin1(record.file);
   writeOps(out, record.bases);
   writeTimestamp(out, record.mtime);
 }
@@ -119,6 +129,7 @@ export function decodeDraftBegun(input: ByteReader): DraftBegun {
   return {
     ino: input.varint('ino'),
     base: input.latin1('base', 64),
+    file: input.latin1('local file', 255),
     bases: readOps(input),
     mtime: readTimestamp(input),
   };

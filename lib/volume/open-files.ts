@@ -22,6 +22,8 @@ export interface OpenFile {
   readonly readable: boolean;
   readonly writable: boolean;
   readonly synchronous: boolean;
+  /** The kernel reads and writes the local file itself. */
+  readonly backed: boolean;
   version: OpenVersion;
   /** Decoded manifest of `version`, once it was read. */
   manifest: Manifest | null;
@@ -37,7 +39,7 @@ export class OpenFiles {
   private readonly byIno = new Map<Ino, Set<OpenFile>>();
   private next = 1;
 
-  open(ino: Ino, flags: number, version: OpenVersion): OpenFile {
+  open(ino: Ino, flags: number, version: OpenVersion, backed: boolean): OpenFile {
     const access = flags & O_ACCMODE;
     const file: OpenFile = {
       handle: this.next++,
@@ -45,6 +47,7 @@ export class OpenFiles {
       readable: access !== O_WRONLY,
       writable: access !== O_RDONLY,
       synchronous: (flags & O_DSYNC) !== 0,
+      backed,
       version,
       manifest: null,
     };
@@ -81,6 +84,12 @@ export class OpenFiles {
 
   of(ino: Ino): Iterable<OpenFile> {
     return this.byIno.get(ino) ?? [];
+  }
+
+  /** A handle on the inode, if there is one: they all go the same way, through the kernel's page cache or to a local file. */
+  any(ino: Ino): OpenFile | undefined {
+    for (const file of this.of(ino)) return file;
+    return undefined;
   }
 
   isOpen(ino: Ino): boolean {

@@ -31,8 +31,8 @@ export class Recovery {
   run(log: IntentLog): void {
     for (const { lsn, kind, payload } of log.recover(0)) {
       if (kind !== RECORD.writes || lsn > this.foldedLsn) continue;
-      const { endsDraft } = decodeWrites(payload);
-      if (endsDraft !== 0) this.draftsEnded.set(endsDraft, lsn);
+      const { draft, ends } = decodeWrites(payload);
+      if (ends) this.draftsEnded.set(draft, lsn);
     }
     for (const record of log.recover(0)) this.replay(record);
     this.drafts.removeStrays();
@@ -54,7 +54,7 @@ export class Recovery {
   private replayWrites({ lsn, payload }: IntentRecord): void {
     const record = decodeWrites(payload);
     const folded = lsn <= this.foldedLsn;
-    if (record.endsDraft !== 0 && !folded && !this.holdsVersion(record)) {
+    if (record.draft !== 0 && !folded && !this.holdsVersion(record)) {
       // Its objects were indexed in the transaction that the crash undid. The draft is still whole: it is published again.
       return;
     }
@@ -62,8 +62,11 @@ export class Recovery {
       this.commits.replay(record.writes, record.time, record.touched);
       this.replayed++;
     }
-    const ended = this.drafts.get(record.endsDraft);
-    if (ended && !this.isIncluded(record.endsDraft, lsn)) this.drafts.end(ended);
+    const draft = this.drafts.get(record.draft);
+    if (!draft || this.isIncluded(record.draft, lsn)) return;
+    if (record.ends) this.drafts.end(draft);
+    // It went on from the version that this operation made: the next one is based on that.
+    else draft.bases = this.commits.headOf(record.draft, record.writes);
   }
 
   /** Whether what the record says of an inode's draft is in the draft that was restored, or in a version. */

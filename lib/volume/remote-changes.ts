@@ -4,7 +4,7 @@
 
 import { CorruptionError } from '../codec/bytes.js';
 import type { Change } from '../crdt/change.js';
-import { VOLUME_INO } from '../crdt/ids.js';
+import { type Ino, VOLUME_INO } from '../crdt/ids.js';
 import { parseHead } from '../crdt/fields.js';
 import { timeOfStamp } from '../crdt/fields.js';
 import { validateOp } from '../crdt/register-schema.js';
@@ -25,7 +25,11 @@ export class RemoteChanges {
   private readonly queue: Delivery[] = [];
   private readonly awaitingCommit: Delivery[] = [];
 
-  constructor(private readonly core: Core) {}
+  constructor(
+    private readonly core: Core,
+    /** Told of a file that another site wrote a version of. */
+    private readonly changed: (ino: Ino) => void,
+  ) {}
 
   /** Queues changes; `done` is called after the commit that holds the last of them, or with what is wrong with one. */
   deliver(changes: readonly Uint8Array[], done: (error: Error | null) => void): void {
@@ -84,7 +88,11 @@ export class RemoteChanges {
     if (!this.core.journal.appendChange(bytes, change)) return;
     const viewChanges = this.core.commits.applyRemote(change);
     this.noteTimes(change);
-    for (const op of change.ops) if (op.key.endsWith('.head')) this.wantVersion(String(op.value));
+    for (const op of change.ops) {
+      if (!op.key.endsWith('.head')) continue;
+      this.wantVersion(String(op.value));
+      this.changed(Number(op.key.slice(0, -'.head'.length)));
+    }
     for (const viewChange of viewChanges) this.core.tell(viewChange);
   }
 

@@ -58,8 +58,10 @@ export interface VolumeOptions {
 /** Log records that may wait for drafts before these are written to the database instead, in bytes. */
 const LOG_LIMIT_BYTES = 64 * 2 ** 20;
 const IDLE_CHECK_MS = 250;
-/** A commit gathers operations for this long: what another site sees is that much later, and callers in a row share one commit. */
-const FOLD_AGE_MS = 2;
+/** A commit is folded when nothing was added to it for this long: a single change is at the peers soon after … */
+const FOLD_QUIET_MS = 1.5;
+/** … and when it is this old: callers in a row share one fold, whose cost is mostly that of the pages it touches. */
+const FOLD_AGE_MS = 15;
 const S_IFREG = 0o100000;
 
 export class Volume implements FileSystem {
@@ -111,10 +113,10 @@ export class Volume implements FileSystem {
       () => this.allocate(),
     );
     this.changes = new InodeChanges(this.core, options.siteId);
-    this.contents = new FileContents(this.core, this.log, this.changes, options.ingester);
+    this.contents = new FileContents(this.core, this.log, this.changes, options.ingester, stateDirectory);
     this.names = new Namespace(this.core, this.changes);
     this.xattrs = new ExtendedAttributes(this.core, this.changes);
-    this.remote = new RemoteChanges(this.core);
+    this.remote = new RemoteChanges(this.core, (ino) => this.contents.forget(ino));
     const recovery = new Recovery(this.commits, this.drafts, this.objects, this.journal.foldedLsn, (ino, error) =>
       options.onCorrupt(`what was last written to inode ${ino} and not synced: ${error.message}`),
     );
@@ -225,8 +227,8 @@ export class Volume implements FileSystem {
       return Infinity;
     }
     const now = this.clock.monotonicMs();
-    this.pendingSinceMs = Math.min(this.pendingSinceMs, this.commits.open ? this.commits.openedAtMs : now);
-    return this.pendingSinceMs + FOLD_AGE_MS - now;
+    this.pendingSinceMs = Math.min(this.pendingSinceMs, now);
+    return Math.min(this.commits.lastWriteMs + FOLD_QUIET_MS, this.pendingSinceMs + FOLD_AGE_MS) - now;
   }
 
   /** Publishes what was closed and commits everything up to now. Returns the commit's number. */
@@ -320,7 +322,13 @@ export class Volume implements FileSystem {
     }
   }
 
+  /** The kernel can be given local files to read and write by itself. */
+  allowPassthrough(): void {
+    this.contents.passthrough = true;
+  }
+
   close(): void {
+    this.contents.close();
     this.fold();
     this.drafts.persist();
     this.drafts.close();

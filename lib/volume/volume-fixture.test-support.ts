@@ -1,7 +1,7 @@
 // volume-fixture.test-support.ts — volumes in temporary state directories, without kernel or network, for tests.
 // Two fixtures of one volume exchange changes and objects directly: what the links do, without them.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { createHash, randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,9 +32,10 @@ export class VolumeFixture {
   volume: Volume;
   readonly notices: string[] = [];
   private readonly jobs: IngestJob[] = [];
+  private readonly abandoned: [Volume, string][] = [];
 
   constructor(
-    readonly directory: string,
+    public directory: string,
     readonly siteId: string,
     private slot: number | null,
     private readonly startMs = 1_700_000_000_000,
@@ -87,6 +88,16 @@ export class VolumeFixture {
   reopen(): void {
     this.volume.close();
     this.volume = this.open();
+  }
+
+  /** Goes on from a copy of the state as it stands, as after SIGKILL; the old volume is left alone. */
+  crash(): void {
+    const copy = temporaryDirectory();
+    cpSync(this.directory, copy, { recursive: true, filter: (path) => !path.endsWith('-shm') });
+    this.abandoned.push([this.volume, this.directory]);
+    this.directory = copy;
+    this.volume = this.open();
+    this.volume.allowPassthrough();
   }
 
   /** Publishes everything, large files through real ingest workers. */
@@ -205,8 +216,10 @@ export class VolumeFixture {
   }
 
   remove(): void {
-    this.volume.close();
-    rmSync(this.directory, { recursive: true, force: true });
+    for (const [volume, directory] of [...this.abandoned, [this.volume, this.directory] as const]) {
+      volume.close();
+      rmSync(directory, { recursive: true, force: true });
+    }
   }
 }
 

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { ftruncateSync, writeSync } from 'node:fs';
+import { test, type TestContext } from 'node:test';
+import { USER, VolumeFixture } from './volume-fixture.test-support.js';
+
+const O_RDONLY = 0;
+const O_RDWR = 2;
+const SIZE = 1_500_000;
+
+/** A volume whose "kernel" takes local files; the tests write to their descriptors as the kernel would. */
+function site(t: TestContext): VolumeFixture {
+  const fixture = VolumeFixture.create();
+  fixture.volume.allowPassthrough();
+  t.after(() => fixture.remove());
+  return fixture;
+}
+
+function backingOf(fixture: VolumeFixture, ino: number, flags: number): { handle: number; fd: number } {
+  const { handle, backing } = fixture.volume.open(ino, flags, false, USER);
+  assert.notEqual(backing, undefined, 'the open gives the local file');
+  return { handle, fd: backing! };
+}
+
+test('what the kernel writes to a local file is shown at once, and a version after the close', async (t) => {
+  const a = site(t);
+  const bytes = randomBytes(SIZE);
+  const ino = a.write('file', bytes);
+  await a.publish();
+  const { handle, fd } = backingOf(a, ino, O_RDWR);
+  writeSync(fd, 'patched', 1_000_000);
+  ftruncateSync(fd, SIZE + 5);
+  assert.equal(a.volume.getattr(ino).size, SIZE + 5);
+  a.volume.release(handle);
+  await a.publish();
+  const b = await a.join();
+  t.after(() => b.remove());
+  const expected = Buffer.concat([bytes, Buffer.alloc(5)]);
+  expected.write('patched', 1_000_000);
+  assert.deepEqual(b.read('file'), expected);
+  assert.equal(b.list('').length, 1);
+});
+
+test('opening for writing without writing makes no version', async (t) => {
+  const a = site(t);
+  const ino = a.write('file', randomBytes(SIZE));
+  await a.publish();
+  const before = a.digest;
+  const { handle } = backingOf(a, ino, O_RDWR);
+  a.volume.release(handle);
+  await a.publish();
+  assert.equal(a.digest, before);
+});
+
+test('all opens of a file go the same way: to its local file, or through the daemon', async (t) => {
+  const a = site(t);
+  const ino = a.write('file', randomBytes(SIZE));
+  const first = backingOf(a, ino, O_RDONLY);
+  const second = backingOf(a, ino, O_RDWR);
+  assert.equal(first.fd, second.fd);
+  a.volume.release(first.handle);
+  a.volume.release(second.handle);
+  const small = a.write('small', 'text');
+  const reader = a.volume.open(small, O_RDONLY, false, USER);
+  assert.equal(reader.backing, undefined);
+});
+
+test('after another site wrote the file its local file is not used any more', async (t) => {
+  const a = site(t);
+  const b = await a.join();
+  t.after(() => b.remove());
+  const ino = a.write('file', randomBytes(SIZE));
+  await a.mergeWith(b);
+  const newer = randomBytes(SIZE);
+  b.write('file', newer);
+  await b.sendTo(a);
+  assert.equal(a.volume.open(ino, O_RDONLY, false, USER).backing, undefined);
+  assert.deepEqual(a.read('file'), newer);
+});
+
+test('a file published while it stays open does not conflict with itself after a crash', async (t) => {
+  const a = site(t);
+  const ino = a.write('file', randomBytes(SIZE));
+  await a.publish();
+  const { fd } = backingOf(a, ino, O_RDWR);
+  writeSync(fd, 'first', 0);
+  await a.publish();
+  writeSync(fd, 'second', 700_000);
+  a.crash();
+  await a.publish();
+  assert.deepEqual(a.list(''), ['file']);
+  const bytes = a.read('file');
+  assert.equal(bytes.toString('latin1', 0, 5), 'first');
+  assert.equal(bytes.toString('latin1', 700_000, 700_006), 'second');
+});

@@ -53,7 +53,10 @@ export interface Opened {
   readonly directIo: boolean;
   /**
    * Descriptor of a local file that holds all of this file's bytes: reads, writes and mmap go to it without a round trip (FUSE
-   * passthrough). Given only after passthrough was agreed. Every open of an inode that is open with a backing must give the same file.
+   * passthrough). Given only after passthrough was agreed. Every open of an inode that is open with a backing must give the same
+   * descriptor, and none may be given while the inode is open without; open means: not released yet. The descriptor stays open until
+   * the last release, which comes when the file is neither open nor mapped any more; how that is seen (isOnlyOpener of lib/fuse) needs
+   * it to be open for reading and writing, and nobody else to keep the local file open.
    */
   readonly backing?: number;
 }

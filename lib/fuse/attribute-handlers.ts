@@ -2,18 +2,23 @@
 // What the kernel keeps of attributes: it takes what a reply carries for as long as replies.ts says, and marks as stale by itself
 // what an operation changed besides (directory times, ctime of an unlinked file, size and times after a write).
 
-import type { AttributeChanges, Timestamp } from '../volume/file-system.js';
-import { type Call, callerOf, checkRange } from './call.js';
+import type { AttributeChanges, Attributes, Timestamp } from '../volume/file-system.js';
+import { attributeSeconds, type Call, callerOf, checkRange } from './call.js';
 import { putAttr, putStatfs, putStatx, REPLY_HEADER_LENGTH } from './replies.js';
 import { decodeSetattr, FATTR, type SetattrRequest } from './requests.js';
 
-export function getattr({ request, reply, fileSystem }: Call): number {
-  return putAttr(reply, fileSystem.getattr(request.node), REPLY_HEADER_LENGTH);
+function attrReply(call: Call, attributes: Attributes): number {
+  return putAttr(call.reply, attributes, attributeSeconds(call, attributes.ino), REPLY_HEADER_LENGTH);
+}
+
+export function getattr(call: Call): number {
+  return attrReply(call, call.fileSystem.getattr(call.request.node));
 }
 
 /** Sent instead of GETATTR when somebody asks for the time of birth. */
-export function statx({ request, reply, fileSystem }: Call): number {
-  return putStatx(reply, fileSystem.getattr(request.node), REPLY_HEADER_LENGTH);
+export function statx(call: Call): number {
+  const { request, reply, fileSystem } = call;
+  return putStatx(reply, fileSystem.getattr(request.node), attributeSeconds(call, request.node), REPLY_HEADER_LENGTH);
 }
 
 /** A time that `set` says to change: to now, or to `time`. */
@@ -46,12 +51,13 @@ export function attributeChanges(asked: SetattrRequest): AttributeChanges {
   return changes;
 }
 
-export function setattr({ request, reply, fileSystem }: Call): number {
+export function setattr(call: Call): number {
+  const { request, fileSystem } = call;
   const asked = decodeSetattr(request.body);
   const changes = attributeChanges(asked);
   if (changes.size !== undefined) checkRange(changes.size, 0);
   const handle = (asked.valid & FATTR.FH) === 0 ? undefined : asked.handle;
-  return putAttr(reply, fileSystem.setattr(request.node, changes, callerOf(request), handle), REPLY_HEADER_LENGTH);
+  return attrReply(call, fileSystem.setattr(request.node, changes, callerOf(request), handle));
 }
 
 export function statfs({ reply, fileSystem }: Call): number {

@@ -3,10 +3,11 @@
 // and returns the offset behind it. It throws what the filesystem throws: dispatcher.ts is where errors become errno.
 
 import { posixError } from '../errno.js';
-import type { Caller, FileSystem } from '../volume/file-system.js';
+import type { Caller, FileSystem, Ino } from '../volume/file-system.js';
 import type { KernelCache } from '../volume/ports.js';
+import type { BackingFiles } from './backing-files.js';
 import type { Agreement } from './init.js';
-import { REPLY_HEADER_LENGTH } from './replies.js';
+import { CACHE_SECONDS, REPLY_HEADER_LENGTH } from './replies.js';
 import type { Request } from './requests.js';
 
 export interface Call {
@@ -15,6 +16,7 @@ export interface Call {
   readonly fileSystem: FileSystem;
   readonly agreement: Agreement;
   readonly cache: KernelCache;
+  readonly backings: BackingFiles;
 }
 
 /** Returns the length of the reply with its header, or {@link NO_REPLY}. */
@@ -31,6 +33,11 @@ const MAX_NAME_BYTES = 255;
 
 export function callerOf(request: Request): Caller {
   return { uid: request.uid, gid: request.gid, pid: request.pid };
+}
+
+/** How long the kernel may believe the attributes of an inode that we tell it now, seconds. */
+export function attributeSeconds({ backings }: Call, ino: Ino): number {
+  return backings.changesUnseen(ino) ? 0 : CACHE_SECONDS;
 }
 
 /** The kernel passes names of up to 4095 bytes on. */

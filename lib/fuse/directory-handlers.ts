@@ -4,7 +4,7 @@
 
 import { posixError } from '../errno.js';
 import type { DirectoryEntry } from '../volume/file-system.js';
-import { type Call, EMPTY } from './call.js';
+import { attributeSeconds, type Call, EMPTY } from './call.js';
 import { direntLength, direntPlusLength, putDirent, putDirentPlus } from './dirents.js';
 import { putOpenedDirectory, REPLY_HEADER_LENGTH } from './replies.js';
 import { decodeRead } from './requests.js';
@@ -42,7 +42,8 @@ export function readdirplus(call: Call): number {
   let at = REPLY_HEADER_LENGTH;
   for (const entry of entriesThatFit(call, direntPlusLength)) {
     const dots = entry.name === '.' || entry.name === '..';
-    at = putDirentPlus(reply, entry, dots ? undefined : fileSystem.getattr(entry.ino), at);
+    const attributes = dots ? undefined : fileSystem.getattr(entry.ino);
+    at = putDirentPlus(reply, entry, attributes, attributeSeconds(call, entry.ino), at);
   }
   return at;
 }

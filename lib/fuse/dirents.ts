@@ -38,10 +38,11 @@ export function putDirentPlus(
   buffer: Buffer,
   entry: DirectoryEntry,
   attributes: Attributes | undefined,
+  seconds: number,
   at: number,
 ): number {
   const dirent = at + ENTRY_OUT_LENGTH;
   if (attributes === undefined) buffer.fill(0, at, dirent);
-  else putEntry(buffer, attributes, at);
+  else putEntry(buffer, attributes, seconds, at);
   return putDirent(buffer, entry, dirent);
 }

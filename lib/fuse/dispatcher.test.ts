@@ -7,6 +7,7 @@ import { AbsentObjects } from '../chunks/absent-objects.js';
 import { CorruptionError } from '../codec/bytes.js';
 import { posixError } from '../errno.js';
 import type { KernelCache } from '../volume/ports.js';
+import { BackingFiles } from './backing-files.js';
 import { CAPTURED } from './captured-requests.test-support.js';
 import { Dispatcher, type DriverLog } from './dispatcher.js';
 import { agree, decodeInit } from './init.js';
@@ -17,6 +18,8 @@ const initBytes = Buffer.from(CAPTURED.INIT, 'hex');
 const agreement = agree(decodeInit(decodeRequest(initBytes, initBytes.length).body));
 const cache: KernelCache = { invalidateEntry: () => {}, entryDeleted: () => {}, invalidateInode: () => {} };
 const silent: DriverLog = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+const NO_DEVICE = -1;
+const backings = new BackingFiles(NO_DEVICE, silent);
 
 function dispatch(dispatcher: Dispatcher, bytes: Buffer): { result: number | AbsentObjects; errno: number } {
   const result = dispatcher.handle(decodeRequest(bytes, bytes.length));
@@ -38,7 +41,7 @@ test('whatever a filesystem throws has an errno, and what is not an answer is lo
       throw error;
     };
     const { result, errno } = dispatch(
-      new Dispatcher(fileSystem, agreement, cache, log),
+      new Dispatcher(fileSystem, agreement, cache, backings, log),
       Buffer.from(CAPTURED.LOOKUP, 'hex'),
     );
     assert.deepEqual([result, errno], [16, expected]);
@@ -47,17 +50,37 @@ test('whatever a filesystem throws has an errno, and what is not an answer is lo
   assert.match(logged[0]!, /LOOKUP answered EIO/);
 });
 
+test('what a reply opened that the kernel did not take is closed again', () => {
+  const fileSystem = new MemoryFileSystem();
+  const released: number[] = [];
+  fileSystem.release = (handle) => void released.push(handle);
+  const dispatcher = new Dispatcher(fileSystem, agreement, cache, backings, silent);
+  for (const kind of ['CREATE', 'TMPFILE', 'OPEN_READ_WRITE'] as const) {
+    const bytes = Buffer.from(CAPTURED[kind], 'hex');
+    const request = decodeRequest(bytes, bytes.length);
+    fileSystem.open = () => ({ handle: 2 ** 40 + 3, keepCache: true, directIo: false });
+    dispatcher.undo(request, dispatcher.handle(request) as number);
+  }
+  const getattr = Buffer.from(CAPTURED.GETATTR, 'hex');
+  const request = decodeRequest(getattr, getattr.length);
+  dispatcher.undo(request, dispatcher.handle(request) as number);
+  assert.deepEqual(released, [1, 2, 2 ** 40 + 3]);
+});
+
 test('absent objects come back to the caller, and no reply is made', () => {
   const fileSystem = new MemoryFileSystem();
   fileSystem.read = () => {
     throw new AbsentObjects(['abc']);
   };
-  const { result } = dispatch(new Dispatcher(fileSystem, agreement, cache, silent), Buffer.from(CAPTURED.READ, 'hex'));
+  const { result } = dispatch(
+    new Dispatcher(fileSystem, agreement, cache, backings, silent),
+    Buffer.from(CAPTURED.READ, 'hex'),
+  );
   assert.ok(result instanceof AbsentObjects);
 });
 
 test('unknown opcodes are ENOSYS; FORGET has no reply', () => {
-  const dispatcher = new Dispatcher(new MemoryFileSystem(), agreement, cache, silent);
+  const dispatcher = new Dispatcher(new MemoryFileSystem(), agreement, cache, backings, silent);
   const unknown = Buffer.from(CAPTURED.GETATTR, 'hex');
   for (const opcode of [7, 25, 34, 39, 40, 63, 64, 4096, 0xffff_ffff]) {
     unknown.writeUInt32LE(opcode, 4);
@@ -70,7 +93,7 @@ test('unknown opcodes are ENOSYS; FORGET has no reply', () => {
 test('a request with damaged bytes gets one reply and never an exception', () => {
   const kinds = Object.keys(CAPTURED) as (keyof typeof CAPTURED)[];
   const damage = fc.array(fc.tuple(fc.nat({ max: 200 }), fc.nat({ max: 255 })), { maxLength: 6 });
-  const dispatcher = new Dispatcher(new MemoryFileSystem(), agreement, cache, silent);
+  const dispatcher = new Dispatcher(new MemoryFileSystem(), agreement, cache, backings, silent);
   fc.assert(
     fc.property(fc.constantFrom(...kinds), damage, fc.nat({ max: 60 }), (kind, changes, cut) => {
       const whole = Buffer.from(CAPTURED[kind], 'hex');

@@ -7,12 +7,14 @@ import { CorruptionError } from '../codec/bytes.js';
 import { ERRNO, PosixError } from '../errno.js';
 import type { FileSystem } from '../volume/file-system.js';
 import type { KernelCache } from '../volume/ports.js';
+import type { BackingFiles } from './backing-files.js';
 import type { Call } from './call.js';
 import { HANDLERS } from './handlers.js';
 import { type Agreement, MAX_TRANSFER_BYTES } from './init.js';
-import { OPCODE_LIMIT, opcodeName } from './opcodes.js';
-import { putHeader, REPLY_HEADER_LENGTH } from './replies.js';
+import { OPCODE, OPCODE_LIMIT, opcodeName } from './opcodes.js';
+import { handleOpened, inodeEntered, putHeader, REPLY_HEADER_LENGTH } from './replies.js';
 import type { Request } from './requests.js';
+import { SystemCallError } from './system-calls.js';
 
 /** What the driver logs to; pino's shape. */
 export interface DriverLog {
@@ -20,6 +22,11 @@ export interface DriverLog {
   info(details: object, message: string): void;
   warn(details: object, message: string): void;
   error(details: object, message: string): void;
+}
+
+function causeOf(error: unknown): string {
+  if (error instanceof CorruptionError) return 'bad bytes';
+  return error instanceof SystemCallError ? 'a system call' : 'a bug';
 }
 
 export class Dispatcher {
@@ -30,12 +37,20 @@ export class Dispatcher {
   private readonly fileSystem: FileSystem;
   private readonly agreement: Agreement;
   private readonly cache: KernelCache;
+  private readonly backings: BackingFiles;
   private readonly log: DriverLog;
 
-  constructor(fileSystem: FileSystem, agreement: Agreement, cache: KernelCache, log: DriverLog) {
+  constructor(
+    fileSystem: FileSystem,
+    agreement: Agreement,
+    cache: KernelCache,
+    backings: BackingFiles,
+    log: DriverLog,
+  ) {
     this.fileSystem = fileSystem;
     this.agreement = agreement;
     this.cache = cache;
+    this.backings = backings;
     this.log = log;
   }
 
@@ -54,6 +69,7 @@ export class Dispatcher {
         fileSystem: this.fileSystem,
         agreement: this.agreement,
         cache: this.cache,
+        backings: this.backings,
       };
       const length = handler(call);
       if (length > 0) putHeader(this.reply, length, 0, request.unique);
@@ -72,9 +88,32 @@ export class Dispatcher {
     return REPLY_HEADER_LENGTH;
   }
 
+  /** The reply of `length` bytes was not taken: what it opened is closed again, since no RELEASE will come. */
+  undo(request: Request, length: number): void {
+    const { opcode } = request;
+    if (opcode !== OPCODE.OPEN && opcode !== OPCODE.CREATE && opcode !== OPCODE.TMPFILE) return;
+    if (length === REPLY_HEADER_LENGTH) return;
+    const ino = opcode === OPCODE.OPEN ? request.node : inodeEntered(this.reply, REPLY_HEADER_LENGTH);
+    const handle = handleOpened(this.reply, length);
+    if (this.backings.release(ino, handle)) this.release(handle);
+  }
+
+  /** Releases the handles that were kept for mappings which are gone. */
+  releaseUnmapped(): void {
+    for (const handle of this.backings.takeUnmapped()) this.release(handle);
+  }
+
+  private release(handle: number): void {
+    try {
+      this.fileSystem.release(handle);
+    } catch (error) {
+      this.log.error({ err: error, handle }, 'releasing a file failed');
+    }
+  }
+
   private report(request: Request, error: unknown): void {
     const { opcode, node } = request;
-    const what = error instanceof CorruptionError ? 'bad bytes' : 'a bug';
+    const what = causeOf(error);
     this.log.error({ err: error, node }, `${opcodeName(opcode)} answered EIO because of ${what}`);
   }
 }

@@ -2,9 +2,17 @@
 // Offsets up to 2^63 - 1 reach us: a read past 2^53 - 1 is past the end of any file, and what would grow one beyond that is EFBIG.
 
 import { posixError } from '../errno.js';
-import type { Attributes, Opened } from '../volume/file-system.js';
-import { type Call, callerOf, checkName, checkRange, EMPTY, MAX_FILE_BYTES } from './call.js';
-import { put64, putEntry, putOpened, putWritten, REPLY_HEADER_LENGTH } from './replies.js';
+import type { Attributes, Ino, Opened } from '../volume/file-system.js';
+import { attributeSeconds, type Call, callerOf, checkName, checkRange, EMPTY, MAX_FILE_BYTES } from './call.js';
+import {
+  ENTRY_OUT_LENGTH,
+  put64,
+  putEntry,
+  putOpened,
+  putOpenedPassthrough,
+  putWritten,
+  REPLY_HEADER_LENGTH,
+} from './replies.js';
 import {
   type CopyFileRangeRequest,
   decodeCopyFileRange,
@@ -19,6 +27,8 @@ import {
 } from './requests.js';
 
 const SUID_SGID = 0o6000;
+const O_ACCMODE = 3;
+const O_RDONLY = 0;
 
 /**
  * Under HANDLE_KILLPRIV_V2 an opening that truncates drops set-user-id and set-group-id here, and the kernel goes on to trust the mode
@@ -31,27 +41,57 @@ function openWithoutPrivileges({ request, fileSystem, cache }: Call, flags: numb
   return opened;
 }
 
+/** Backs the inode when the filesystem says so. */
+function openedReply(
+  { reply, fileSystem, backings }: Call,
+  ino: Ino,
+  flags: number,
+  opened: Opened,
+  at: number,
+): number {
+  const { handle, backing } = opened;
+  if (backing === undefined) return putOpened(reply, opened, at);
+  let id: number;
+  try {
+    id = backings.add(ino, handle, backing, (flags & O_ACCMODE) !== O_RDONLY);
+  } catch (error) {
+    fileSystem.release(handle);
+    throw error;
+  }
+  return putOpenedPassthrough(reply, handle, id, at);
+}
+
 export function open(call: Call): number {
-  const { request, reply, fileSystem } = call;
+  const { request, fileSystem, backings, cache } = call;
+  const ino = request.node;
   const { flags, killSuidGid } = decodeOpen(request.body);
   const opened = killSuidGid
     ? openWithoutPrivileges(call, flags)
-    : fileSystem.open(request.node, flags, false, callerOf(request));
-  return putOpened(reply, opened, REPLY_HEADER_LENGTH);
+    : fileSystem.open(ino, flags, false, callerOf(request));
+  const known = !backings.changesUnseen(ino);
+  const end = openedReply(call, ino, flags, opened, REPLY_HEADER_LENGTH);
+  if (known && backings.changesUnseen(ino)) cache.invalidateInode(ino, false);
+  return end;
 }
 
-function created(reply: Buffer, made: { attributes: Attributes; opened: Opened }): number {
-  return putOpened(reply, made.opened, putEntry(reply, made.attributes, REPLY_HEADER_LENGTH));
+function createdReply(call: Call, flags: number, made: { attributes: Attributes; opened: Opened }): number {
+  const { attributes, opened } = made;
+  const end = openedReply(call, attributes.ino, flags, opened, REPLY_HEADER_LENGTH + ENTRY_OUT_LENGTH);
+  putEntry(call.reply, attributes, attributeSeconds(call, attributes.ino), REPLY_HEADER_LENGTH);
+  return end;
 }
 
-export function create({ request, reply, fileSystem }: Call): number {
+export function create(call: Call): number {
+  const { request, fileSystem } = call;
   const { name, mode, flags, umask } = decodeCreate(request.body);
-  return created(reply, fileSystem.create(request.node, checkName(name), mode, flags, umask, callerOf(request)));
+  const made = fileSystem.create(request.node, checkName(name), mode, flags, umask, callerOf(request));
+  return createdReply(call, flags, made);
 }
 
-export function tmpfile({ request, reply, fileSystem }: Call): number {
+export function tmpfile(call: Call): number {
+  const { request, fileSystem } = call;
   const { mode, flags, umask } = decodeCreate(request.body);
-  return created(reply, fileSystem.tmpfile(request.node, mode, flags, umask, callerOf(request)));
+  return createdReply(call, flags, fileSystem.tmpfile(request.node, mode, flags, umask, callerOf(request)));
 }
 
 export function read({ request, reply, fileSystem }: Call): number {
@@ -67,8 +107,9 @@ export function write({ request, reply, fileSystem }: Call): number {
   return putWritten(reply, fileSystem.write(handle, offset, data, killSuidGid), REPLY_HEADER_LENGTH);
 }
 
-export function release({ request, fileSystem }: Call): number {
-  fileSystem.release(decodeRelease(request.body).handle);
+export function release({ request, fileSystem, backings }: Call): number {
+  const { handle } = decodeRelease(request.body);
+  if (backings.release(request.node, handle)) fileSystem.release(handle);
   return EMPTY;
 }
 

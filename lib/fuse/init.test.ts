@@ -30,6 +30,19 @@ test('nothing is asked for that the kernel does not offer', () => {
   assert.equal(agree({ ...init, low: 0 }).extendedSetxattr, false);
 });
 
+test('passthrough is agreed where it is offered, to files of filesystems that are not stacked', () => {
+  const PASSTHROUGH = 1 << 5;
+  const reply = Buffer.alloc(64, 0xee);
+  for (const offered of [true, false]) {
+    const high = offered ? init.high | PASSTHROUGH : init.high & ~PASSTHROUGH;
+    const agreement = agree({ ...init, high });
+    assert.equal(agreement.passthrough, offered);
+    putInit(reply, init, agreement, 0);
+    assert.equal(reply.readUInt32LE(32) & PASSTHROUGH, offered ? PASSTHROUGH : 0);
+    assert.equal(reply.readUInt32LE(36), offered ? 1 : 0, 'max_stack_depth');
+  }
+});
+
 test('a kernel that is too old is refused with the remedy', () => {
   assert.throws(() => agree({ ...init, minor: 30 }), /FUSE 7\.30, at least 7\.31 is needed: use Linux 5\.4/);
   assert.throws(() => agree({ ...init, major: 6 }), /FUSE 6/);

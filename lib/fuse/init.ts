@@ -40,8 +40,15 @@ const WANTED_LOW =
   EXTENDED_SETXATTR |
   INIT_EXT;
 
-/** Bits 32 … 63. */
-const WANTED_HIGH = 1 << (36 - 32); // DIRECT_IO_ALLOW_MMAP
+const PASSTHROUGH = 1 << (37 - 32);
+
+/** Bits 32 … 63. The kernel refuses PASSTHROUGH together with WRITEBACK_CACHE. */
+const WANTED_HIGH =
+  (1 << (36 - 32)) | // DIRECT_IO_ALLOW_MMAP
+  PASSTHROUGH;
+
+/** How deep filesystems may be stacked up to and including this one: backing files lie on one that is not stacked itself. */
+const MAX_STACK_DEPTH = 1;
 
 /** struct fuse_init_in. */
 export interface InitRequest {
@@ -69,6 +76,8 @@ export interface Agreement {
   readonly extendedSetxattr: boolean;
   /** OPENDIR may be answered ENOSYS once and for all. */
   readonly noOpendir: boolean;
+  /** Files may be given a backing (backing-files.ts), if the process has the right to. */
+  readonly passthrough: boolean;
   /** Bits 0 … 31 and 32 … 63 of the features in force. */
   readonly low: number;
   readonly high: number;
@@ -82,12 +91,14 @@ export function agree(init: InitRequest): Agreement {
     );
   }
   const low = (init.low & WANTED_LOW) >>> 0;
+  const high = (low & INIT_EXT) === 0 ? 0 : (init.high & WANTED_HIGH) >>> 0;
   return {
     minor: Math.min(init.minor, PROTOCOL_MINOR),
     extendedSetxattr: (low & EXTENDED_SETXATTR) !== 0,
     noOpendir: (low & NO_OPENDIR_SUPPORT) !== 0,
+    passthrough: (high & PASSTHROUGH) !== 0,
     low,
-    high: (low & INIT_EXT) === 0 ? 0 : (init.high & WANTED_HIGH) >>> 0,
+    high,
   };
 }
 
@@ -106,6 +117,7 @@ export function putInit(buffer: Buffer, init: InitRequest, agreement: Agreement,
   buffer.writeUInt32LE(1, at + 24); // time_gran: nanoseconds
   buffer.writeUInt16LE(MAX_PAGES, at + 28);
   buffer.writeUInt32LE(agreement.high, at + 32);
+  if (agreement.passthrough) buffer.writeUInt32LE(MAX_STACK_DEPTH, at + 36);
   return at + INIT_OUT_LENGTH;
 }
 

@@ -34,7 +34,8 @@ interface Dirent {
   cookie: number;
 }
 
-interface Node {
+/** An inode. */
+export interface Node {
   ino: Ino;
   mode: number;
   nlink: number;
@@ -61,7 +62,7 @@ function timeNow(): Timestamp {
 }
 
 export class MemoryFileSystem implements FileSystem {
-  private readonly nodes = new Map<Ino, Node>();
+  protected readonly nodes = new Map<Ino, Node>();
   private readonly handles = new Map<number, Node>();
   private readonly arrived = new Set<string>();
   private nextIno: number;
@@ -106,7 +107,7 @@ export class MemoryFileSystem implements FileSystem {
     return node;
   }
 
-  private node(ino: Ino): Node {
+  protected node(ino: Ino): Node {
     const node = this.nodes.get(ino);
     if (node === undefined) throw posixError('ENOENT');
     return node;
@@ -118,7 +119,7 @@ export class MemoryFileSystem implements FileSystem {
     return node;
   }
 
-  private opened(handle: number): Node {
+  protected opened(handle: number): Node {
     const node = this.handles.get(handle);
     if (node === undefined) throw posixError('EBADF');
     return node;
@@ -130,7 +131,7 @@ export class MemoryFileSystem implements FileSystem {
     return this.node(dirent.ino);
   }
 
-  private attributes(node: Node): Attributes {
+  protected attributes(node: Node): Attributes {
     return {
       ino: node.ino,
       mode: node.mode,
@@ -172,7 +173,7 @@ export class MemoryFileSystem implements FileSystem {
     this.reap(node);
   }
 
-  private reap(node: Node): void {
+  protected reap(node: Node): void {
     if (node.nlink === 0 && node.opens === 0) this.nodes.delete(node.ino);
   }
 
@@ -192,7 +193,7 @@ export class MemoryFileSystem implements FileSystem {
     return node;
   }
 
-  private openNode(node: Node): Opened {
+  protected openNode(node: Node): Opened {
     const handle = this.nextHandle++;
     node.opens++;
     this.handles.set(handle, node);
@@ -221,7 +222,7 @@ export class MemoryFileSystem implements FileSystem {
     return this.attributes(node);
   }
 
-  private resize(node: Node, size: number): void {
+  protected resize(node: Node, size: number): void {
     for (const index of node.blocks.keys()) if (index * BLOCK >= size) node.blocks.delete(index);
     if (size < node.size) node.blocks.get(Math.floor(size / BLOCK))?.fill(0, size % BLOCK);
     node.size = size;
@@ -363,7 +364,7 @@ export class MemoryFileSystem implements FileSystem {
     return data.length;
   }
 
-  private put(node: Node, offset: number, data: Buffer): void {
+  protected put(node: Node, offset: number, data: Buffer): void {
     const end = offset + data.length;
     for (let position = offset; position < end;) {
       const index = Math.floor(position / BLOCK);

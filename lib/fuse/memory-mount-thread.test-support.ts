@@ -1,13 +1,16 @@
 // memory-mount-thread.test-support.ts — the worker thread of memory-mount.test-support.ts: serves a MemoryFileSystem.
 
+import { closeSync, openSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 
+import { BackedFileSystem } from './backed-file-system.test-support.js';
 import type { DriverLog } from './dispatcher.js';
 import { MemoryFileSystem } from './memory-file-system.test-support.js';
 import type { Answer, Order, ThreadReady, ThreadStart } from './memory-mount.test-support.js';
 import { openSession, type Session, type SessionHooks } from './session.js';
 
-const { mountpoint, options, orders } = workerData as ThreadStart;
+const { mountpoint, options, backed, orders } = workerData as ThreadStart;
 const caller = { uid: 0, gid: 0, pid: 0 };
 
 function complain(details: object, message: string): void {
@@ -99,10 +102,22 @@ function serve(session: Session, fileSystem: MemoryFileSystem): void {
   session.close();
 }
 
-const fileSystem = new MemoryFileSystem();
+/** Tries with a file as the backings will be. */
+function passthroughTo(directory: string, session: Session): boolean {
+  const path = join(directory, 'probe');
+  const fd = openSync(path, 'w+');
+  const supported = session.supportsPassthrough(fd);
+  closeSync(fd);
+  rmSync(path);
+  return supported;
+}
+
+const fileSystem =
+  backed === undefined ? new MemoryFileSystem() : new BackedFileSystem(backed.directory, backed.leastBytes);
 let session: Session | undefined;
 try {
   session = openSession({ fileSystem, mountpoint, options, source: 'memory', log });
+  if (fileSystem instanceof BackedFileSystem) fileSystem.passthrough = passthroughTo(backed!.directory, session);
   orders.postMessage({ wakeFd: session.wakeFd } satisfies ThreadReady);
 } catch (error) {
   orders.postMessage({ wakeFd: -1, error: (error as Error).message } satisfies ThreadReady);

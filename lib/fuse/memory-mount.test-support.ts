@@ -24,9 +24,16 @@ export type Order =
   | { readonly kind: 'stop' }
   | { readonly kind: 'many'; readonly directory: string; readonly count: number };
 
+/** Files of at least `leastBytes` are to lie in local files in `directory`. */
+export interface Backed {
+  readonly directory: string;
+  readonly leastBytes: number;
+}
+
 export interface ThreadStart {
   readonly mountpoint: string;
   readonly options: readonly string[];
+  readonly backed: Backed | undefined;
   readonly orders: MessagePort;
 }
 
@@ -73,10 +80,10 @@ export class MemoryMount {
   }
 
   /** Mounts on a new directory, or on `mountpoint`. */
-  static async start(options: readonly string[] = [], mountpoint?: string): Promise<MemoryMount> {
+  static async start(options: readonly string[] = [], mountpoint?: string, backed?: Backed): Promise<MemoryMount> {
     const path = mountpoint ?? mkdtempSync(join(tmpdir(), 'weft-fuse-'));
     const { port1, port2 } = new MessageChannel();
-    const start: ThreadStart = { mountpoint: path, options, orders: port2 };
+    const start: ThreadStart = { mountpoint: path, options, backed, orders: port2 };
     const worker = new Worker(new URL('memory-mount-thread.test-support.js', import.meta.url), {
       workerData: start,
       transferList: [port2],

@@ -4,12 +4,12 @@
 
 import { PosixError, posixError } from '../errno.js';
 import type { Attributes } from '../volume/file-system.js';
-import { type Call, callerOf, checkName, EMPTY } from './call.js';
+import { attributeSeconds, type Call, callerOf, checkName, EMPTY } from './call.js';
 import { putEntry, putNegativeEntry, REPLY_HEADER_LENGTH } from './replies.js';
 import { decodeLink, decodeMkdir, decodeMknod, decodeRename, decodeString, decodeSymlink } from './requests.js';
 
-function entryReply(reply: Buffer, attributes: Attributes): number {
-  return putEntry(reply, attributes, REPLY_HEADER_LENGTH);
+function entryReply(call: Call, attributes: Attributes): number {
+  return putEntry(call.reply, attributes, attributeSeconds(call, attributes.ino), REPLY_HEADER_LENGTH);
 }
 
 /** `.` by a node id from a file handle (EXPORT_SUPPORT: open_by_handle_at(2), NFS): an inode that ended is ESTALE. */
@@ -36,34 +36,38 @@ function lookupParent({ request, fileSystem }: Call): Attributes {
 export function lookup(call: Call): number {
   const { request, reply, fileSystem } = call;
   const name = checkName(decodeString(request.body));
-  if (name === '.') return entryReply(reply, lookupSelf(call));
-  if (name === '..') return entryReply(reply, lookupParent(call));
+  if (name === '.') return entryReply(call, lookupSelf(call));
+  if (name === '..') return entryReply(call, lookupParent(call));
   const found = fileSystem.lookup(request.node, name);
-  return found === undefined ? putNegativeEntry(reply, REPLY_HEADER_LENGTH) : entryReply(reply, found);
+  return found === undefined ? putNegativeEntry(reply, REPLY_HEADER_LENGTH) : entryReply(call, found);
 }
 
 export function readlink({ request, reply, fileSystem }: Call): number {
   return REPLY_HEADER_LENGTH + reply.write(fileSystem.readlink(request.node), REPLY_HEADER_LENGTH, 'latin1');
 }
 
-export function mknod({ request, reply, fileSystem }: Call): number {
+export function mknod(call: Call): number {
+  const { request, fileSystem } = call;
   const { mode, rdev, umask, name } = decodeMknod(request.body);
-  return entryReply(reply, fileSystem.mknod(request.node, checkName(name), mode, rdev, umask, callerOf(request)));
+  return entryReply(call, fileSystem.mknod(request.node, checkName(name), mode, rdev, umask, callerOf(request)));
 }
 
-export function mkdir({ request, reply, fileSystem }: Call): number {
+export function mkdir(call: Call): number {
+  const { request, fileSystem } = call;
   const { mode, umask, name } = decodeMkdir(request.body);
-  return entryReply(reply, fileSystem.mkdir(request.node, checkName(name), mode, umask, callerOf(request)));
+  return entryReply(call, fileSystem.mkdir(request.node, checkName(name), mode, umask, callerOf(request)));
 }
 
-export function symlink({ request, reply, fileSystem }: Call): number {
+export function symlink(call: Call): number {
+  const { request, fileSystem } = call;
   const { name, target } = decodeSymlink(request.body);
-  return entryReply(reply, fileSystem.symlink(request.node, checkName(name), target, callerOf(request)));
+  return entryReply(call, fileSystem.symlink(request.node, checkName(name), target, callerOf(request)));
 }
 
-export function link({ request, reply, fileSystem }: Call): number {
+export function link(call: Call): number {
+  const { request, fileSystem } = call;
   const { ino, name } = decodeLink(request.body);
-  return entryReply(reply, fileSystem.link(ino, request.node, checkName(name), callerOf(request)));
+  return entryReply(call, fileSystem.link(ino, request.node, checkName(name), callerOf(request)));
 }
 
 export function unlink({ request, fileSystem }: Call): number {

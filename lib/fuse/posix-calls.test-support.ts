@@ -20,6 +20,9 @@ const cGetxattr = libc.func('int64_t getxattr(const char *, const char *, void *
 const cListxattr = libc.func('int64_t listxattr(const char *, void *, size_t)');
 const cRemovexattr = libc.func('int removexattr(const char *, const char *)');
 const cNameToHandle = libc.func('int name_to_handle_at(int, const char *, void *, void *, int)');
+const cMmap = libc.func('void *mmap(void *, size_t, int, int, int, int64_t)');
+const cMunmap = libc.func('int munmap(void *, size_t)');
+const cMsync = libc.func('int msync(void *, size_t, int)');
 const cOpenByHandle = libc.func('int open_by_handle_at(int, void *, int)');
 
 const AT_FDCWD = -100;
@@ -155,4 +158,26 @@ export function nameToHandle(path: string): Buffer {
 
 export function openByHandle(mountFd: number, handle: Buffer, flags: number): number {
   return checked('open_by_handle_at', cOpenByHandle(mountFd, handle, flags) as number);
+}
+
+const PROT_READ = 1;
+const PROT_WRITE = 2;
+const MAP_SHARED = 1;
+const MS_SYNC = 4;
+
+/** A shared mapping of the first `length` bytes of a file, for reading and writing. Do not touch `bytes` after `unmap`. */
+export interface Mapping {
+  readonly bytes: Uint8Array;
+  sync(): void;
+  unmap(): void;
+}
+
+export function mapShared(fd: number, length: number): Mapping {
+  const address: unknown = cMmap(null, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (koffi.address(address) === 2n ** 64n - 1n) throw new SystemCallError('mmap', koffi.errno());
+  return {
+    bytes: new Uint8Array(koffi.view(address, length)),
+    sync: () => void checked('msync', cMsync(address, length, MS_SYNC) as number),
+    unmap: () => void checked('munmap', cMunmap(address, length) as number),
+  };
 }

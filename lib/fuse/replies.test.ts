@@ -79,9 +79,9 @@ test('attributes of ATTR and ENTRY replies', () => {
   fc.assert(
     fc.property(attributes, (given) => {
       const { btime: _, ...expected } = given;
-      assert.equal(putAttr(buffer, given, 8), 8 + 104);
+      assert.equal(putAttr(buffer, given, 60, 8), 8 + 104);
       assert.deepEqual(readAttr(buffer, 24), expected);
-      assert.equal(putEntry(buffer, given, 8), 8 + ENTRY_OUT_LENGTH);
+      assert.equal(putEntry(buffer, given, 60, 8), 8 + ENTRY_OUT_LENGTH);
       assert.deepEqual(readAttr(buffer, 8 + 40), expected);
       assert.equal(buffer.readBigUInt64LE(8), BigInt(given.ino));
       assert.equal(buffer.readBigUInt64LE(16), 0n, 'generation');
@@ -103,7 +103,7 @@ test('STATX carries the time of birth, and device numbers apart', () => {
   const rdev = ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
   fc.assert(
     fc.property(attributes, (given) => {
-      assert.equal(putStatx(buffer, { ...given, rdev }, 0), 288);
+      assert.equal(putStatx(buffer, { ...given, rdev }, 60, 0), 288);
       const stat = 32;
       assert.equal(buffer.readUInt16LE(stat + 28), given.mode);
       assert.equal(buffer.readBigUInt64LE(stat + 40), BigInt(given.size));
@@ -145,9 +145,9 @@ test('directory records are padded to 8 bytes and hold the name as it is', () =>
       assert.equal(buffer.toString('latin1', 32, 32 + buffer.readUInt32LE(24)), text);
       assert.equal(buffer[8 + direntLength(text)], 0xee, 'nothing is written behind the record');
 
-      assert.equal(putDirentPlus(buffer, entry, given, 0), direntPlusLength(text));
+      assert.equal(putDirentPlus(buffer, entry, given, 60, 0), direntPlusLength(text));
       assert.equal(buffer.readBigUInt64LE(0), BigInt(given.ino));
-      putDirentPlus(buffer, entry, undefined, 0);
+      putDirentPlus(buffer, entry, undefined, 60, 0);
       assert.equal(buffer.readBigUInt64LE(0), 0n);
     }),
   );

@@ -7,7 +7,7 @@ import type { Attributes, Opened, StatFs, Timestamp } from '../volume/file-syste
 export const REPLY_HEADER_LENGTH = 16;
 
 /** How long the kernel may believe names and attributes, seconds: long, because changes from other sites invalidate them. */
-const CACHE_SECONDS = 24 * 3600;
+export const CACHE_SECONDS = 24 * 3600;
 
 const ENTRY_LENGTH = 40;
 const ATTR_LENGTH = 88;
@@ -20,6 +20,11 @@ const BLOCK_SIZE = 4096;
 export function put64(buffer: Buffer, value: number, at: number): number {
   buffer.writeUInt32LE(value % 2 ** 32, at);
   return buffer.writeUInt32LE(Math.floor(value / 2 ** 32), at + 4);
+}
+
+/** What {@link put64} wrote. */
+function get64(buffer: Buffer, at: number): number {
+  return buffer.readUInt32LE(at + 4) * 2 ** 32 + buffer.readUInt32LE(at);
 }
 
 /** A safe integer, maybe negative, as i64. */
@@ -56,14 +61,19 @@ function putAttributes(buffer: Buffer, attributes: Attributes, at: number): numb
   return buffer.writeUInt32LE(0, at + 84);
 }
 
-/** struct fuse_entry_out: inode number as node id, generation 0 (inode numbers are never reused). */
-export function putEntry(buffer: Buffer, attributes: Attributes, at: number): number {
+/** struct fuse_entry_out: inode number as node id, generation 0 (inode numbers are never reused). `seconds`: see {@link putAttr}. */
+export function putEntry(buffer: Buffer, attributes: Attributes, seconds: number, at: number): number {
   put64(buffer, attributes.ino, at);
   put64(buffer, 0, at + 8);
   put64(buffer, CACHE_SECONDS, at + 16);
-  put64(buffer, CACHE_SECONDS, at + 24);
+  put64(buffer, seconds, at + 24);
   put64(buffer, 0, at + 32);
   return putAttributes(buffer, attributes, at + ENTRY_LENGTH);
+}
+
+/** The node id in the struct fuse_entry_out at `at`. */
+export function inodeEntered(buffer: Buffer, at: number): number {
+  return get64(buffer, at);
 }
 
 /** struct fuse_entry_out with node id 0: there is no such name, and the kernel may remember that. */
@@ -73,9 +83,9 @@ export function putNegativeEntry(buffer: Buffer, at: number): number {
   return at + ENTRY_OUT_LENGTH;
 }
 
-/** struct fuse_attr_out. */
-export function putAttr(buffer: Buffer, attributes: Attributes, at: number): number {
-  put64(buffer, CACHE_SECONDS, at);
+/** struct fuse_attr_out. `seconds`: how long the kernel may believe the attributes. */
+export function putAttr(buffer: Buffer, attributes: Attributes, seconds: number, at: number): number {
+  put64(buffer, seconds, at);
   put64(buffer, 0, at + 8);
   return putAttributes(buffer, attributes, at + 16);
 }
@@ -83,22 +93,35 @@ export function putAttr(buffer: Buffer, attributes: Attributes, at: number): num
 const FOPEN_DIRECT_IO = 1 << 0;
 const FOPEN_KEEP_CACHE = 1 << 1;
 const FOPEN_CACHE_DIR = 1 << 3;
+const FOPEN_PASSTHROUGH = 1 << 7;
+const OPEN_OUT_LENGTH = 16;
 
-function putOpenFlags(buffer: Buffer, handle: number, flags: number, at: number): number {
+/** struct fuse_open_out. */
+function putOpenOut(buffer: Buffer, handle: number, flags: number, backingId: number, at: number): number {
   put64(buffer, handle, at);
   buffer.writeUInt32LE(flags, at + 8);
-  return buffer.writeUInt32LE(0, at + 12);
+  return buffer.writeInt32LE(backingId, at + 12);
 }
 
-/** struct fuse_open_out of a file. */
+/** struct fuse_open_out of a file whose bytes pass through us. */
 export function putOpened(buffer: Buffer, opened: Opened, at: number): number {
   const flags = (opened.directIo ? FOPEN_DIRECT_IO : 0) | (opened.keepCache ? FOPEN_KEEP_CACHE : 0);
-  return putOpenFlags(buffer, opened.handle, flags, at);
+  return putOpenOut(buffer, opened.handle, flags, 0, at);
+}
+
+/** struct fuse_open_out of a file with a backing. The kernel has no pages of its own then, and refuses FOPEN_KEEP_CACHE. */
+export function putOpenedPassthrough(buffer: Buffer, handle: number, backingId: number, at: number): number {
+  return putOpenOut(buffer, handle, FOPEN_PASSTHROUGH, backingId, at);
+}
+
+/** The handle in the struct fuse_open_out that ends at `end`. */
+export function handleOpened(buffer: Buffer, end: number): number {
+  return get64(buffer, end - OPEN_OUT_LENGTH);
 }
 
 /** struct fuse_open_out of a directory: no handle, and the kernel may keep its listing until it is invalidated. */
 export function putOpenedDirectory(buffer: Buffer, at: number): number {
-  return putOpenFlags(buffer, 0, FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR, at);
+  return putOpenOut(buffer, 0, FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR, 0, at);
 }
 
 /** struct fuse_write_out, also of COPY_FILE_RANGE. */
@@ -136,9 +159,9 @@ function putStatxTime(buffer: Buffer, time: Timestamp, at: number): number {
 }
 
 /** struct fuse_statx_out: the only reply that carries the time of birth. */
-export function putStatx(buffer: Buffer, attributes: Attributes, at: number): number {
+export function putStatx(buffer: Buffer, attributes: Attributes, seconds: number, at: number): number {
   buffer.fill(0, at, at + STATX_OUT_LENGTH);
-  put64(buffer, CACHE_SECONDS, at);
+  put64(buffer, seconds, at);
   const stat = at + 32;
   buffer.writeUInt32LE(STATX_MASK, stat);
   buffer.writeUInt32LE(BLOCK_SIZE, stat + 4);

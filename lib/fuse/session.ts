@@ -10,6 +10,7 @@ import { ERRNO, type ErrnoCode } from '../errno.js';
 import { CorruptionError } from '../codec/bytes.js';
 import type { FileSystem } from '../volume/file-system.js';
 import type { KernelCache } from '../volume/ports.js';
+import { BackingFiles } from './backing-files.js';
 import { Channel, ENDED, NOTHING } from './channel.js';
 import { Dispatcher, type DriverLog } from './dispatcher.js';
 import { type Agreement, agree, decodeInit, PROTOCOL_MAJOR, putInit, putVersion } from './init.js';
@@ -75,6 +76,7 @@ export class Session {
   private readonly channel: Channel;
   private readonly dispatcher: Dispatcher;
   private readonly notifier: Notifier;
+  private readonly backings: BackingFiles;
   private readonly log: DriverLog;
   private readonly parked = new ParkedRequests(MAX_PARKED, MAX_PARKED_BYTES);
   /** Inodes whose pages are to be dropped once no request on them waits for objects. */
@@ -96,7 +98,8 @@ export class Session {
       entryDeleted: (parent, name, child) => this.notifier.entryDeleted(parent, name, child),
       invalidateInode: (ino, content) => this.invalidateInode(ino, content),
     };
-    this.dispatcher = new Dispatcher(options.fileSystem, agreement, this.kernelCache, options.log);
+    this.backings = new BackingFiles(mounted.fd, options.log);
+    this.dispatcher = new Dispatcher(options.fileSystem, agreement, this.kernelCache, this.backings, options.log);
   }
 
   /** Pass it to other threads: signalWake(wakeFd) ends the sleep of run(). */
@@ -107,6 +110,11 @@ export class Session {
   /** True when the kernel has taken all invalidations given so far. */
   get cachesSettled(): boolean {
     return this.staleContents.size === 0 && this.notifier.settled;
+  }
+
+  /** Whether `Opened.backing` may be given from now on. `fd`: some file, open for reading and writing, where backings would be. */
+  supportsPassthrough(fd: number): boolean {
+    return this.agreement.passthrough && this.backings.probe(fd);
   }
 
   /** Requests handled so far, by name of the opcode. */
@@ -138,9 +146,10 @@ export class Session {
       }
       if (this.channel.takeWake()) hooks.onWake();
       more = hooks.background(performance.now() + SLICE_MS);
+      if (performance.now() >= this.backings.nextCheckMs) this.dispatcher.releaseUnmapped();
       this.notifier.flush();
       backgroundDue = performance.now() + LONGEST_WAIT_MS;
-      if (length === NOTHING && !more && !hooks.stop) this.channel.sleep(hooks.nextTimeoutMs());
+      if (length === NOTHING && !more && !hooks.stop) this.channel.sleep(this.sleepMs(hooks));
     }
     return 'stopped';
   }
@@ -150,6 +159,7 @@ export class Session {
     for (let length = this.channel.receive(); length > 0; length = this.channel.receive()) {
       this.serve(length, performance.now());
     }
+    this.dispatcher.releaseUnmapped();
   }
 
   /** These objects came: requests that waited for nothing else are handled again. */
@@ -169,6 +179,13 @@ export class Session {
     if (this.notifier.close(NOTIFIER_END_TIMEOUT_MS)) close(this.fd);
     else this.log.warn({ mountpoint: this.mountpoint }, 'a notice to the kernel is stuck: its descriptor stays open');
     this.wake.close();
+  }
+
+  private sleepMs(hooks: SessionHooks): number {
+    const asked = hooks.nextTimeoutMs();
+    if (this.backings.nextCheckMs === Infinity) return asked;
+    const check = Math.max(0, this.backings.nextCheckMs - performance.now());
+    return asked < 0 ? check : Math.min(asked, check);
   }
 
   private receive(): number {
@@ -210,6 +227,7 @@ export class Session {
     if (length === 0) return;
     const errno = this.channel.send(this.dispatcher.reply, length);
     if (errno === 0) return;
+    this.dispatcher.undo(request, length);
     const opcode = opcodeName(request.opcode);
     if (errno === ENOENT || errno === ENODEV) {
       this.log.debug({ opcode }, 'nobody waits for this reply any more');

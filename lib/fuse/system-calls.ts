@@ -34,6 +34,7 @@ const cUmount2 = libc.func('int umount2(const char *, int)');
 const cSocketpair = libc.func('int socketpair(int, int, int, _Out_ int *)');
 const cRecvmsg = libc.func('long recvmsg(int, void *, int)');
 const cFcntl = libc.func('int fcntl(int, int, ...)');
+const cIoctl = libc.func('int ioctl(int, unsigned long, ...)');
 
 function checked(call: string, result: number): number {
   if (result < 0) throw new SystemCallError(call, koffi.errno());
@@ -166,4 +167,30 @@ export function receiveDescriptor(socket: number): number | undefined {
 /** fcntl(2): makes the reads of a device descriptor non-blocking. */
 export function setNonBlocking(fd: number): void {
   checked('fcntl', cFcntl(fd, F_SETFL, 'long', O_RDWR | O_NONBLOCK) as number);
+}
+
+/** ioctl(2) with a struct: what it returns. */
+export function ioctl(fd: number, request: number, argument: Buffer): number {
+  return checked('ioctl', cIoctl(fd, request, 'void *', argument) as number);
+}
+
+const F_SETSIG = 10;
+const F_SETLEASE = 1024;
+const F_WRLCK = 1;
+const F_UNLCK = 2;
+
+/**
+ * Whether nothing else has the descriptor's file open or mapped, in any process: the kernel grants a write lease (fcntl(2), F_SETLEASE)
+ * to an only opener and to no other. The lease is given back at once. Duplicates of the descriptor do not count. Throws where the
+ * filesystem has no leases.
+ */
+export function isOnlyOpener(fd: number): boolean {
+  // Somebody who opens the file in between waits for those microseconds, and we get a signal: by default one that kills, SIGIO.
+  checked('fcntl', cFcntl(fd, F_SETSIG, 'long', constants.signals.SIGURG) as number);
+  if ((cFcntl(fd, F_SETLEASE, 'long', F_WRLCK) as number) < 0) {
+    if (koffi.errno() === constants.errno.EAGAIN) return false;
+    throw new SystemCallError('fcntl', koffi.errno());
+  }
+  checked('fcntl', cFcntl(fd, F_SETLEASE, 'long', F_UNLCK) as number);
+  return true;
 }

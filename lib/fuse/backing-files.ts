@@ -1,0 +1,130 @@
+// backing-files.ts — local files that the kernel reads, writes and maps by itself instead of asking us: FUSE passthrough, Linux 6.9.
+// Invariant: an inode has one backing id from its first open with a backing to its last release, and no id outlives that.
+// What the kernel insists on (fs/fuse/iomode.c): while an inode is open with a backing, an open without one, or with another id, is EIO
+// for its caller, and so is an open with a backing while the inode is open without. The kernel lets go of a file before it sends
+// RELEASE, so a filesystem that goes by the handles which it has not released yet gives answers that the kernel takes.
+// A mapping holds the local file and not the FUSE file: RELEASE comes at close(2), while the memory may be read and written for long.
+// So the last handle of an inode is not released before nothing maps its file. How that is known: system-calls.ts, isOnlyOpener.
+
+import type { Ino } from '../crdt/ids.js';
+import type { DriverLog } from './dispatcher.js';
+import { ioctl, isOnlyOpener, SystemCallError } from './system-calls.js';
+
+/** _IOW(FUSE_DEV_IOC_MAGIC, 1, struct fuse_backing_map) and _IOW(FUSE_DEV_IOC_MAGIC, 2, uint32_t) of linux/fuse.h. */
+const BACKING_OPEN = 0x4010_e501;
+const BACKING_CLOSE = 0x4004_e502;
+
+/** When to look again whether a file is still mapped, ms: soon, because a closing file lingers for a moment, then ever later. */
+const FIRST_CHECK_MS = 1;
+const LONGEST_CHECK_MS = 1_000;
+
+interface BackingFile {
+  readonly id: number;
+  readonly fd: number;
+  /** Not released yet; one of them may be kept for the sake of a mapping. */
+  readonly handles: Set<number>;
+  /** Some handle was opened for writing. */
+  writable: boolean;
+}
+
+export class BackingFiles {
+  private readonly device: number;
+  private readonly log: DriverLog;
+  private readonly files = new Map<Ino, BackingFile>();
+  /** Last handles of inodes that the kernel has released, and whose files are still mapped. */
+  private readonly kept = new Map<Ino, number>();
+  private checkIntervalMs = FIRST_CHECK_MS;
+  private checkDueMs = Infinity;
+
+  /** `device`: descriptor of /dev/fuse. */
+  constructor(device: number, log: DriverLog) {
+    this.device = device;
+    this.log = log;
+  }
+
+  /** Whether files like this one can back inodes: the kernel takes it (CAP_SYS_ADMIN), and its filesystem has leases. */
+  probe(fd: number): boolean {
+    try {
+      this.unregister(this.register(fd));
+      isOnlyOpener(fd);
+      return true;
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      this.log.info({ err: error }, 'no FUSE passthrough here: file contents go through the daemon');
+      return false;
+    }
+  }
+
+  /** Notes an open; returns the backing id for its reply. Throws a SystemCallError when the kernel does not take the file. */
+  add(ino: Ino, handle: number, fd: number, writable: boolean): number {
+    let file = this.files.get(ino);
+    if (file === undefined) {
+      file = { id: this.register(fd), fd, handles: new Set(), writable: false };
+      this.files.set(ino, file);
+    }
+    if (file.fd !== fd) throw new Error(`inode ${ino} is open with backing ${file.fd}, and opened again with ${fd}`);
+    file.handles.add(handle);
+    file.writable ||= writable;
+    return file.id;
+  }
+
+  /** The kernel let go of a handle. True: release it; false: its file is still mapped, and takeUnmapped will name it. */
+  release(ino: Ino, handle: number): boolean {
+    const file = this.files.get(ino);
+    if (file === undefined || !file.handles.has(handle)) return true;
+    if (file.handles.size === 1 && !isOnlyOpener(file.fd)) {
+      this.kept.set(ino, handle);
+      this.checkIntervalMs = FIRST_CHECK_MS;
+      this.checkDueMs = performance.now() + FIRST_CHECK_MS;
+      return false;
+    }
+    this.remove(ino, file, handle);
+    return true;
+  }
+
+  /** Whether the inode's size and times may change without the kernel's attribute cache noticing: a write to mapped memory is not seen. */
+  changesUnseen(ino: Ino): boolean {
+    return this.files.get(ino)?.writable === true;
+  }
+
+  /** When to call {@link takeUnmapped}, on the clock of performance.now(); Infinity: there is no need. */
+  get nextCheckMs(): number {
+    return this.checkDueMs;
+  }
+
+  /** Handles to be released now, because nothing maps their files any more. */
+  takeUnmapped(): number[] {
+    const ended: number[] = [];
+    for (const [ino, handle] of this.kept) {
+      const file = this.files.get(ino)!;
+      // Opened again: that handle is the last now, or will leave this one to be looked at.
+      if (file.handles.size > 1 || !isOnlyOpener(file.fd)) continue;
+      this.kept.delete(ino);
+      this.remove(ino, file, handle);
+      ended.push(handle);
+    }
+    this.checkIntervalMs = Math.min(2 * this.checkIntervalMs, LONGEST_CHECK_MS);
+    this.checkDueMs = this.kept.size === 0 ? Infinity : performance.now() + this.checkIntervalMs;
+    return ended;
+  }
+
+  private remove(ino: Ino, file: BackingFile, handle: number): void {
+    file.handles.delete(handle);
+    if (file.handles.size > 0) return;
+    this.files.delete(ino);
+    this.unregister(file.id);
+  }
+
+  /** struct fuse_backing_map in, the id out. */
+  private register(fd: number): number {
+    const map = Buffer.alloc(16);
+    map.writeInt32LE(fd, 0);
+    return ioctl(this.device, BACKING_OPEN, map);
+  }
+
+  private unregister(id: number): void {
+    const argument = Buffer.alloc(4);
+    argument.writeUInt32LE(id, 0);
+    ioctl(this.device, BACKING_CLOSE, argument);
+  }
+}

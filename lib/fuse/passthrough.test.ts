@@ -343,6 +343,7 @@ test('a backing that the kernel refuses fails the open, and nothing stays open',
   const { path } = largeFile();
   fs.closeSync(fs.openSync(path, 'r'));
   const file = localFile(path);
+  await untilFree(file);
   setxattr(path, 'user.unfit', Buffer.from('1'));
   for (let i = 0; i < 3; i++) assert.throws(() => fs.openSync(path, 'r+'), { code: 'EIO' });
   assert.equal(isFree(file), true);

@@ -78,6 +78,7 @@ export class SiteServer {
       onCorrupt: (what) =>
         this.log.error({ object: what }, 'a stored object is damaged; it is fetched again from a peer'),
     });
+    this.volume.fold();
   }
 
   post(message: FromSite): void {

@@ -2,6 +2,8 @@
 // With the kernel driver it runs one synchronous loop and never returns to its event loop; without a mount (while a join fetches
 // the tree) and with the fuse-native driver it lives on the event loop.
 
+import { closeSync, openSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { startFuseNative } from '../fuse/fuse-native-driver.js';
 import { openSession, type Session } from '../fuse/session.js';
@@ -30,11 +32,24 @@ function serveKernel(site: SiteServer): void {
       return session.cachesSettled;
     },
   });
+  if (canPassThrough(session)) site.volume.allowPassthrough();
   site.post({ type: 'ready', wakeFd: session.wakeFd, replayed: site.volume.replayedRecords });
   const how = runSession(site, session);
   site.close();
   session.close();
   site.post({ type: 'ended', error: how === 'unmounted' ? null : 'the session was stopped' });
+}
+
+/** Whether the kernel takes files of the state directory to read and write by itself. */
+function canPassThrough(session: Session): boolean {
+  const path = join(data.stateDirectory, 'passthrough.probe');
+  const fd = openSync(path, 'w+', 0o600);
+  try {
+    return session.supportsPassthrough(fd);
+  } finally {
+    closeSync(fd);
+    unlinkSync(path);
+  }
 }
 
 function runSession(site: SiteServer, session: Session): 'unmounted' | 'stopped' {

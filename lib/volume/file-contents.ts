@@ -184,7 +184,9 @@ export class FileContents {
   /** Sets the size by path or handle; publishes at the next fold when nobody has the file open. */
   truncate(ino: Ino, size: number, killSuidGid: boolean, _caller: Caller, handle?: number): void {
     const file = handle === undefined ? undefined : this.core.openFiles.writable(handle);
-    const draft = this.draftFor(ino, file?.version ?? this.shownVersion(ino));
+    const sibling = this.core.openFiles.any(ino);
+    const shown = sibling?.backed ? sibling.version : undefined;
+    const draft = this.draftFor(ino, file?.version ?? shown ?? this.shownVersion(ino));
     const now = this.core.clock.now();
     this.core.drafts.truncate(draft, size, now);
     this.wroteTo(ino, now, killSuidGid);

@@ -9,6 +9,8 @@ export interface Step {
   readonly name: string;
   carryOut(fixture: VolumeFixture): void;
   model(model: Model): void;
+  /** What a crash between the calls of the step leaves; none when it is a single call. */
+  partial?(model: Model): void;
 }
 
 /** A small seeded generator (mulberry32): [0, 1). */
@@ -84,6 +86,8 @@ function write(path: string, content: Buffer): Step {
     name: `write ${path} (${content.length})`,
     carryOut: (fixture) => void fixture.write(path, content),
     model: (model) => void model.set(path, { content, mode: model.get(path)?.mode ?? 0o644 }),
+    // Made or truncated by open(2), and not written to yet.
+    partial: (model) => void model.set(path, { content: Buffer.alloc(0), mode: model.get(path)?.mode ?? 0o644 }),
   };
 }
 

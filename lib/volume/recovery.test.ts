@@ -35,12 +35,15 @@ async function runAndKill(directory: string, seed: number, afterMs: number): Pro
   return Number(output.trimEnd().split('\n').at(-1) ?? 0);
 }
 
-/** How many steps of the history a state holds: it must be exactly a prefix. */
+/** How many steps of the history a state holds, the last of them perhaps half done: it must be exactly a prefix. */
 function prefixOf(shown: Model, seed: number, acknowledged: number): number {
   const model: Model = new Map();
   const steps = stepsOf(seed);
   for (let n = 0; n <= steps.length; n++) {
     if (n >= acknowledged && isEqual(shown, model)) return n;
+    const half = new Map(model);
+    steps[n]?.partial?.(half);
+    if (n >= acknowledged && isEqual(shown, half)) return n;
     steps[n]?.model(model);
   }
   return -1;

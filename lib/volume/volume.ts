@@ -123,11 +123,10 @@ export class Volume implements FileSystem {
     recovery.run(this.log);
     this.replayedRecords = recovery.replayed;
     this.contents.closeAll();
-    this.fold();
   }
 
   /**
-   * Opens the state of a site and recovers it.
+   * Opens the state of a site and recovers it. What recovery brought back is committed by the first fold.
    * @throws CorruptionError naming the file and the remedy
    */
   static open(options: VolumeOptions): Volume {

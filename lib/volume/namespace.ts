@@ -170,11 +170,13 @@ export class Namespace {
 
   // ── removing ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  unlink(parent: Ino, name: Name): void {
+  /** Returns what the name led to. */
+  unlink(parent: Ino, name: Name): Ino {
     const directory = this.core.directory(parent);
     const dirent = this.core.entry(directory, name);
     if (dirent.type === DIRECTORY_DIRENT_TYPE) throw posixError('EISDIR');
     this.remove(dirent);
+    return dirent.ino;
   }
 
   rmdir(parent: Ino, name: Name): void {
@@ -206,19 +208,20 @@ export class Namespace {
 
   // ── moving ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  rename(parent: Ino, name: Name, newParent: Ino, newName: Name, flags: number, caller: Caller): void {
+  /** Returns what the new name led to before, if it does not any more. */
+  rename(parent: Ino, name: Name, newParent: Ino, newName: Name, flags: number, caller: Caller): Ino | undefined {
     this.core.checkName(newName);
     const source = this.core.entry(this.core.directory(parent), name);
     const target = this.liveDirectory(newParent);
     const victim = this.core.store.lookup(target, newName);
     if (flags & RENAME_EXCHANGE) {
       this.exchange(source, victim);
-      return;
+      return undefined;
     }
     if (victim && flags & RENAME_NOREPLACE) throw posixError('EEXIST');
     if (victim) this.checkVictim(source, victim);
     // POSIX: two names of one file, and renaming to itself, change nothing.
-    if (victim && victim.ino === source.ino) return;
+    if (victim && victim.ino === source.ino) return undefined;
     if (source.type === DIRECTORY_DIRENT_TYPE && this.isWithin(target, source.ino)) throw posixError('EINVAL');
     const now = this.core.clock.now();
     const steps: Step[] = victim ? this.removal(victim) : [() => settleRevived(this.core.tree, target)];
@@ -238,6 +241,7 @@ export class Namespace {
       },
     );
     if (flags & RENAME_WHITEOUT) this.make(source.parent, name, typeBits('c'), 0, 0, caller);
+    return victim?.ino;
   }
 
   private move(source: Dirent, parent: Ino, name: Name): Step[] {

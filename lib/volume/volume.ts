@@ -371,7 +371,7 @@ export class Volume implements FileSystem {
   }
 
   unlink(parent: Ino, name: Name): void {
-    this.names.unlink(parent, name);
+    this.forgetGone(this.names.unlink(parent, name));
   }
 
   rmdir(parent: Ino, name: Name): void {
@@ -379,7 +379,12 @@ export class Volume implements FileSystem {
   }
 
   rename(parent: Ino, name: Name, newParent: Ino, newName: Name, flags: number, caller: Caller): void {
-    this.names.rename(parent, name, newParent, newName, flags, caller);
+    this.forgetGone(this.names.rename(parent, name, newParent, newName, flags, caller));
+  }
+
+  /** Local files of what has no name left are of no use. */
+  private forgetGone(ino: Ino | undefined): void {
+    if (ino !== undefined && this.journal.store.inode(ino)?.nlink === 0) this.contents.forget(ino);
   }
 
   create(

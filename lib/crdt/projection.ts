@@ -166,7 +166,12 @@ class Projection {
       this.view.aliases.set(ino, this.#end(ino));
     }
     const membersOf = (ino: Ino): Ino[] => [ino, ...(mergedForGood.get(ino) ?? []).flatMap(membersOf)];
-    const queue: { canonical: Ino; members: Ino[] }[] = [{ canonical: ROOT_INO, members: membersOf(ROOT_INO) }];
+    // Every way up ends at the root; where a malformed change placed something in what is no directory, there, out of sight.
+    const tops = new Set([ROOT_INO, ...this.#placedIn.keys(), ...mergedForGood.keys()]);
+    const queue: { canonical: Ino; members: Ino[] }[] = [];
+    for (const ino of tops) {
+      if (ino === ROOT_INO || !this.#directories.has(ino)) queue.push({ canonical: ino, members: membersOf(ino) });
+    }
     for (const { canonical, members } of queue) {
       const byName = new Map<Name, Claimant[]>();
       for (const claim of members.flatMap((member) => this.#placedIn.get(member) ?? [])) {
@@ -274,7 +279,7 @@ class Projection {
       else if (!copies.has(ino)) nlink.set(ino, (nlink.get(ino) ?? 0) + 1);
     }
     for (const { parent, type } of dirents.values()) {
-      if (type === DIRECTORY_DIRENT_TYPE && nlink.has(parent)) nlink.set(parent, nlink.get(parent)! + 1);
+      if (type === DIRECTORY_DIRENT_TYPE && this.#directories.has(parent)) nlink.set(parent, nlink.get(parent)! + 1);
     }
   }
 }

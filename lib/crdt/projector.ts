@@ -32,6 +32,8 @@ interface Outcome {
   name: Name | null | undefined;
   /** The version that a copy shows. */
   readonly copyOf: CopyOf | undefined;
+  /** In conflict though nobody else claims the name. */
+  readonly isNoteworthy: boolean;
 }
 
 /** Link counts and copies are settled after all directories: both may leave one and enter another. */
@@ -158,9 +160,10 @@ export class Projector {
     ];
   }
 
-  #outcome({ ino, link, entry, directory, name: base }: Claimant, name: Name | null | undefined): Outcome {
+  #outcome(claimant: Claimant, name: Name | null | undefined): Outcome {
+    const { ino, link, entry, directory, name: base, revived, contended } = claimant;
     const type = directory ? DIRECTORY_DIRENT_TYPE : direntType(typeOf(this.#store.inode(ino)!)!);
-    return { ino, link, type, base, entry, name, copyOf: undefined };
+    return { ino, link, type, base, entry, name, copyOf: undefined, isNoteworthy: revived || contended };
   }
 
   /** The copies of a file, shown where its first link is. */
@@ -178,6 +181,7 @@ export class Projector {
       entry: heads.find((head) => sameOp(head, version))!,
       name: undefined,
       copyOf: { source: ino, counter: version.counter, actor: version.actor },
+      isNoteworthy: true,
     }));
   }
 
@@ -228,7 +232,7 @@ export class Projector {
   }
 
   #setClaims(slot: Slot, outcome: readonly Outcome[]): void {
-    const isNoteworthy = outcome.length > 1 || slot.members.some((member) => member.revived || member.contended);
+    const isNoteworthy = outcome.length > 1 || outcome.some((one) => one.isNoteworthy);
     if (!isNoteworthy && slot.stored.length === 0) return;
     const claims = outcome.map(({ ino, link, name }): Claim => ({ ino, link, shown: name! }));
     this.#store.setClaims(slot.parent, slot.base, isNoteworthy ? claims : []);

@@ -1,7 +1,7 @@
 // tree-editor.ts — writes the derived tree: dirents, link counts, and the list of what changed for those who look at it.
 // Invariant: after finish() every link count agrees with the dirents. It decides nothing; replica.ts and projector.ts do.
 
-import { DIRECTORY_DIRENT_TYPE } from './fields.js';
+import { DIRECTORY_DIRENT_TYPE, isDirectory } from './fields.js';
 import { ROOT_INO } from './ids.js';
 import type { Ino, Name } from './ids.js';
 import type { Inode } from './inode.js';
@@ -81,7 +81,7 @@ export class TreeEditor {
     if (this.#directories.size === 0) return;
     for (const [ino, { subdirectories, shown }] of this.#directories) {
       const inode = this.#store.inode(ino);
-      if (!inode) continue; // a parent that no change brought: only a malformed one names it
+      if (!inode || !isDirectory(inode)) continue; // only a malformed change names it as a parent
       const isShown = ino === ROOT_INO || (inode.nlink > 0 ? 1 : 0) + shown > 0;
       const nlink = isShown ? Math.max(inode.nlink, 2) + subdirectories : 0;
       if (nlink === inode.nlink) continue;

@@ -2,11 +2,12 @@
 // Invariant: format(parse(x)) === x, so that equal values are equal strings; anything else is a CorruptionError. Bounds
 // (name lengths, ranges) are register-schema.ts's. Names, targets and attribute values are latin1 strings of their bytes.
 //
-//   born      <f|d|l|c|b|p|s> <parent>/<name> <btime>        name is empty for what was born without one (root, O_TMPFILE)
+//   born      <f|d|l|c|b|p|s> <parent>/<name> <btime> <mode> <uid> <gid> <rdev>      the name is empty for what was born
+//             without one (root, O_TMPFILE)
 //   link:<id> <parent>/<name>                                place of birth
 //             <parent>/<name>\0[<prevParent>/<prevName>]     moved or linked there
 //             -<parent>/<name>\0[<op>,<op>…]                 tombstone: removed from there, having seen those heads
-//   mode      base * 65536 + mode      uid gid rdev  int     target  bytes      into  <canonical ino>
+//   mode      base * 65536 + mode      uid gid  int          target  bytes      into  <canonical ino>
 //   times     <s.nnnnnnnnn>            head  <manifest id> <size> <mtime> <copy ino>      x:<name>  =<value> | -
 
 import { CorruptionError } from '../codec/bytes.js';
@@ -48,9 +49,16 @@ export interface Place {
   readonly name: Name;
 }
 
+/** What an inode was made as. It costs one register where most inodes are never changed in mode or owner. */
 export interface Born extends Place {
   readonly type: FileType;
   readonly btime: Timestamp;
+  /** The 12 permission bits, until `mode` is written; and so for the owners. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** In the kernel's new_encode_dev form; 0 for what is no device. */
+  readonly rdev: number;
 }
 
 export interface PlacedLink extends Place {
@@ -136,17 +144,31 @@ function parsePlace(text: string, start: number, end: number, what: string): Pla
   return { parent, name: text.slice(slash + 1, end) };
 }
 
-export function formatBorn(type: FileType, parent: Ino, name: Name, btime: Timestamp): string {
-  return `${type} ${parent}/${name} ${formatTimestamp(btime)}`;
+export function formatBorn({ type, parent, name, btime, mode, uid, gid, rdev }: Born): string {
+  return `${type} ${parent}/${name} ${formatTimestamp(btime)} ${mode} ${uid} ${gid} ${rdev}`;
 }
+
+/** The fields behind the name, which may hold spaces itself. */
+const BORN_TAIL = 5;
 
 export function parseBorn(value: Value): Born {
   if (typeof value !== 'string') throw malformed('born', value);
   const type = value.charAt(0);
-  const last = value.lastIndexOf(' ');
-  if (!(type in TYPE_BITS) || value.charAt(1) !== ' ' || last < 2) throw malformed('born', value);
-  const { parent, name } = parsePlace(value, 2, last, 'born');
-  return { type: type as FileType, parent, name, btime: parseTimestamp(value.slice(last + 1), 'born') };
+  let nameEnd = value.length;
+  for (let i = 0; i < BORN_TAIL && nameEnd > 0; i++) nameEnd = value.lastIndexOf(' ', nameEnd - 1);
+  if (!(type in TYPE_BITS) || value.charAt(1) !== ' ' || nameEnd < 2) throw malformed('born', value);
+  const { parent, name } = parsePlace(value, 2, nameEnd, 'born');
+  const [btime, mode, uid, gid, rdev] = value.slice(nameEnd + 1).split(' ') as [string, string, string, string, string];
+  return {
+    type: type as FileType,
+    parent,
+    name,
+    btime: parseTimestamp(btime, 'born'),
+    mode: parseInteger(mode, 'born'),
+    uid: parseInteger(uid, 'born'),
+    gid: parseInteger(gid, 'born'),
+    rdev: parseInteger(rdev, 'born'),
+  };
 }
 
 /** The value of a link at its place of birth. */
@@ -304,8 +326,8 @@ export function isDirectory(inode: Inode): boolean {
   return typeOf(inode) === 'd';
 }
 
-function numberOf(inode: Inode, field: string): number {
-  return (inode.registers.get(field)?.[0]?.value as number | undefined) ?? 0;
+function numberOf(inode: Inode, field: string): number | undefined {
+  return inode.registers.get(field)?.[0]?.value as number | undefined;
 }
 
 /**
@@ -351,6 +373,7 @@ function readAttributes(inode: Inode): InodeAttributes {
   const type = born?.type ?? 'f';
   const heads = type === 'f' ? (registers.get('head') ?? []).map(headVersion) : [];
   const head = heads[0];
+  const modes = registers.get('mode');
   const times = registers.get('times')?.[0];
   const btime = born?.btime ?? EPOCH;
   const target = type === 'l' ? ((registers.get('target')?.[0]?.value as string | undefined) ?? '') : '';
@@ -362,10 +385,10 @@ function readAttributes(inode: Inode): InodeAttributes {
       (times.actor === head.actor && times.stamp === head.stamp && times.counter > head.counter));
   return {
     type,
-    mode: mergeModes((registers.get('mode') ?? []).map((entry) => entry.value as number)),
-    uid: numberOf(inode, 'uid'),
-    gid: numberOf(inode, 'gid'),
-    rdev: numberOf(inode, 'rdev'),
+    mode: modes ? mergeModes(modes.map((entry) => entry.value as number)) : (born?.mode ?? 0),
+    uid: numberOf(inode, 'uid') ?? born?.uid ?? 0,
+    gid: numberOf(inode, 'gid') ?? born?.gid ?? 0,
+    rdev: born?.rdev ?? 0,
     target,
     heads,
     head,

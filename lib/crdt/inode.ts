@@ -23,7 +23,7 @@ export interface Timestamp {
 
 export class Inode {
   readonly ino: Ino;
-  /** field → entries. Fields: born, link:<id>, mode, uid, gid, rdev, target, head, times, into, x:<name>; see fields.ts. */
+  /** field → entries. Fields: born, link:<id>, mode, uid, gid, target, head, times, into, x:<name>; see fields.ts. */
   readonly registers: Map<string, readonly Entry[]>;
   /** Visible links; 2 + visible subdirectories for a directory that is shown; 0 for what is not in the tree. Derived. */
   nlink: number;

@@ -7,15 +7,7 @@
 
 import { headsLike, losingVersions } from './copies.js';
 import { DirectoryTree } from './directory-tree.js';
-import {
-  attributesOf,
-  citedHeads,
-  formatBirthPlace,
-  formatBorn,
-  formatHead,
-  formatInto,
-  formatMode,
-} from './fields.js';
+import { attributesOf, citedHeads, formatBirthPlace, formatBorn, formatHead, formatInto } from './fields.js';
 import {
   formatMovedPlace,
   formatTombstone,
@@ -72,12 +64,12 @@ export interface Creation {
 export function createWrites(creation: Creation): WriteDraft[] {
   const { ino, type, parent, name, btime, mode, uid, gid, rdev, target, xattrs } = creation;
   const drafts: WriteDraft[] = [
-    { ino, field: 'born', value: formatBorn(type, parent, name ?? '', btime) },
-    { ino, field: 'mode', value: formatMode(mode, mode) },
-    { ino, field: 'uid', value: uid },
-    { ino, field: 'gid', value: gid },
+    {
+      ino,
+      field: 'born',
+      value: formatBorn({ type, parent, name: name ?? '', btime, mode, uid, gid, rdev: rdev ?? 0 }),
+    },
   ];
-  if (rdev !== undefined) drafts.push({ ino, field: 'rdev', value: rdev });
   if (target !== undefined) drafts.push({ ino, field: 'target', value: target });
   for (const [key, value] of xattrs ?? []) drafts.push({ ino, field: xattrField(key), value: formatXattr(value) });
   if (name !== undefined) {

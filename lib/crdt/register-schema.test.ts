@@ -33,8 +33,8 @@ const cites = fc.array(
 test('what is formatted is accepted, and parsed to what it was', () => {
   fc.assert(
     fc.property(nat, nat, name, name, time, cites, (ino, parent, here, there, at, ops) => {
-      const born = formatBorn('f', parent, here, at);
-      assert.deepEqual(parseBorn(born), { type: 'f', parent, name: here, btime: at });
+      const born = { type: 'f', parent, name: here, btime: at, mode: 0o644, uid: 1000, gid: 7, rdev: 0 } as const;
+      assert.deepEqual(parseBorn(formatBorn(born)), born);
       const moved = formatMovedPlace(parent, here, { parent: ino, name: there });
       const prev = { parent: ino, name: there };
       assert.deepEqual(parseLink(moved), { kind: 'place', parent, name: here, moved: true, prev });
@@ -49,7 +49,7 @@ test('what is formatted is accepted, and parsed to what it was', () => {
       assert.deepEqual(parseTimestamp(formatTimestamp(at)), at);
       const key = Math.max(ino, 2);
       for (const value of [moved, linked, birth, tombstone]) validateOp(formatKey(key, 'link:7'), value);
-      validateOp(formatKey(key, 'born'), born);
+      validateOp(formatKey(key, 'born'), formatBorn(born));
       validateOp(formatKey(key, 'head'), formatHead(head));
     }),
   );
@@ -57,8 +57,8 @@ test('what is formatted is accepted, and parsed to what it was', () => {
 
 test('every kind of register is accepted', () => {
   const good: [string, Value][] = [
-    ['1.born', 'd 1/ 0.000000000'],
-    ['5.born', 'f 1/ -5.000000001'],
+    ['1.born', 'd 1/ 0.000000000 0 0 0 0'],
+    ['5.born', 'f 1/ -5.000000001 420 0 4294967295 0'],
     ['5.mode', 0o644 * 65536 + 0o7777],
     ['5.uid', 0xffff_ffff],
     ['5.target', 'a b/\xff'],
@@ -77,19 +77,19 @@ test('every kind of register is accepted', () => {
 
 test('a malformed key or value is refused, with its name', () => {
   const bad: [string, Value][] = [
-    ['born', 'd 1/a 0.000000000'],
-    ['x.born', 'd 1/a 0.000000000'],
-    ['01.born', 'd 1/a 0.000000000'],
+    ['born', 'd 1/a 0.000000000 0 0 0 0'],
+    ['x.born', 'd 1/a 0.000000000 0 0 0 0'],
+    ['01.born', 'd 1/a 0.000000000 0 0 0 0'],
     ['9007199254740993.mode', 0],
     ['5.', ''],
     ['5.colour', 'red'],
     ['5.born', 7],
-    ['5.born', 'q 1/a 0.000000000'],
+    ['5.born', 'q 1/a 0.000000000 0 0 0 0'],
     ['5.born', 'd 1/a 0.00'],
-    ['5.born', 'd 0/a 0.000000000'],
-    ['5.born', `d 1/${'a'.repeat(256)} 0.000000000`],
-    ['5.born', 'd 1/a/b 0.000000000'],
-    ['1.born', 'f 1/ 0.000000000'],
+    ['5.born', 'd 0/a 0.000000000 0 0 0 0'],
+    ['5.born', `d 1/${'a'.repeat(256)} 0.000000000 0 0 0 0`],
+    ['5.born', 'd 1/a/b 0.000000000 0 0 0 0'],
+    ['1.born', 'f 1/ 0.000000000 0 0 0 0'],
     ['1.link:0', '1/a'],
     ['1.into', '5'],
     ['5.link:0', ''],
@@ -133,7 +133,7 @@ test('a malformed key or value is refused, with its name', () => {
     [`0.actor:${ID}`, 'x'],
     ['0.slot:0', ID],
     ['0.slot:16384', ID],
-    ['0.born', 'd 1/ 0.000000000'],
+    ['0.born', 'd 1/ 0.000000000 0 0 0 0'],
   ];
   for (const [key, value] of bad) assert.throws(() => validateOp(key, value), CorruptionError, `${key} = ${value}`);
 });

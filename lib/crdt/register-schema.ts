@@ -112,6 +112,8 @@ function inodeFieldError({ ino, field }: RegisterKey, value: Value): string | un
     case 'born': {
       const born = parseBorn(value);
       if (ino === ROOT_INO && born.type !== 'd') return 'the root is a directory';
+      if (born.mode > MODE_MAX) return `mode ${born.mode} has more than 12 bits`;
+      if (Math.max(born.uid, born.gid, born.rdev) > UINT32_MAX) return 'an owner or device number above 32 bits';
       if (born.name === '') return timeError(born.btime.s); // the root, or O_TMPFILE
       return placeError(born) ?? timeError(born.btime.s);
     }
@@ -122,7 +124,6 @@ function inodeFieldError({ ino, field }: RegisterKey, value: Value): string | un
     }
     case 'uid':
     case 'gid':
-    case 'rdev':
       return integerError(value, UINT32_MAX);
     case 'target':
       if (typeof value !== 'string' || value.length === 0 || value.length > TARGET_MAX) {

@@ -122,18 +122,18 @@ function apply(...registers: readonly Register[]): MemoryTreeStore {
   const store = new MemoryTreeStore();
   const actors = new ActorTable();
   actors.intern('a'.repeat(32));
-  new Replica(store, actors).apply(writesOf([[1, 'born', 'd 1/ 0.000000000'], ...registers]));
+  new Replica(store, actors).apply(writesOf([[1, 'born', 'd 1/ 0.000000000 0 0 0 0'], ...registers]));
   assert.deepEqual(compareWithStore(projectAll(store, actors), store), []);
   return store;
 }
 
 test('directories said to be born inside each other are put under the root, not looped over', () => {
   const store = apply(
-    [5, 'born', 'd 6/a 0.000000000'],
+    [5, 'born', 'd 6/a 0.000000000 0 0 0 0'],
     [5, 'link:0', '6/a'],
-    [6, 'born', 'd 5/b 0.000000000'],
+    [6, 'born', 'd 5/b 0.000000000 0 0 0 0'],
     [6, 'link:0', '5/b'],
-    [7, 'born', 'd 7/c 0.000000000'],
+    [7, 'born', 'd 7/c 0.000000000 0 0 0 0'],
     [7, 'link:0', '7/c'],
   );
   assert.equal(store.lookup(1, 'c')?.ino, 7);
@@ -142,13 +142,13 @@ test('directories said to be born inside each other are put under the root, not 
 
 test('directories merged into each other, into themselves or into nothing do no harm', () => {
   const store = apply(
-    [5, 'born', 'd 1/a 0.000000000'],
+    [5, 'born', 'd 1/a 0.000000000 0 0 0 0'],
     [5, 'link:0', '1/a'],
-    [6, 'born', 'd 1/b 0.000000000'],
+    [6, 'born', 'd 1/b 0.000000000 0 0 0 0'],
     [6, 'link:0', '1/b'],
     [5, 'into', '6'],
     [6, 'into', '5'],
-    [7, 'born', 'd 1/c 0.000000000'],
+    [7, 'born', 'd 1/c 0.000000000 0 0 0 0'],
     [7, 'link:0', '1/c'],
     [7, 'into', '7'],
   );
@@ -173,10 +173,10 @@ test('a deferred directory whose places give way to fewer is placed among those'
   ];
   replica.apply(
     writesOf([
-      [1, 'born', 'd 1/ 0.000000000'],
-      [5, 'born', 'd 1/a 0.000000000'],
+      [1, 'born', 'd 1/ 0.000000000 0 0 0 0'],
+      [5, 'born', 'd 1/a 0.000000000 0 0 0 0'],
       [5, 'link:0', '1/a'],
-      [6, 'born', 'd 1/b 0.000000000'],
+      [6, 'born', 'd 1/b 0.000000000 0 0 0 0'],
       [6, 'link:0', '1/b'],
     ]),
   );
@@ -193,7 +193,7 @@ test('an inode that was never born is in no tree, whatever else is said of it', 
 });
 
 test('a birth that comes after the link is as good as one that comes before', () => {
-  const store = apply([5, 'link:0', '1/a'], [5, 'mode', 0o644], [5, 'born', 'f 1/a 0.000000000']);
+  const store = apply([5, 'link:0', '1/a'], [5, 'mode', 0o644], [5, 'born', 'f 1/a 0.000000000 0 0 0 0']);
   assert.equal(store.lookup(1, 'a')?.ino, 5);
   assert.equal(store.inode(5)?.nlink, 1);
 });

@@ -75,7 +75,7 @@ export class SimulatedSite {
     this.actor = hexId(1000 + ((index * 37) % 101));
     this.replica = new Replica(this.store, this.actors);
     if (index === 1)
-      this.#commit(() => [{ ino: ROOT_INO, field: 'born', value: `d 1/ ${formatTimestamp(this.now())}` }]);
+      this.#commit(() => [{ ino: ROOT_INO, field: 'born', value: `d 1/ ${formatTimestamp(this.now())} 493 0 0 0` }]);
   }
 
   now(): { s: number; ns: number } {

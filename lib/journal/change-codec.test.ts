@@ -41,7 +41,7 @@ const draftArbitrary = fc.record(
 );
 
 const exampleOps: ChangeOp[] = [
-  { key: '1.born', value: 'd 1/ 1700000000.000000000', pred: [] },
+  { key: '1.born', value: 'd 1/ 1700000000.000000000 493 0 0 0', pred: [] },
   { key: '1.mode', value: 493 * 65537, pred: [] },
   { key: '5.link:0', value: '1/caf\xe9\0\xff', pred: [`7@${'cd'.repeat(16)}`, `9@${'ab'.repeat(16)}`] },
 ];

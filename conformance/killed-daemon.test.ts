@@ -19,6 +19,7 @@ import { writeSourceTree } from './source-tree.js';
  * complete by then: cp says what it is about to copy, so all that it said but the last.
  */
 async function copyUntilKilled(source: string, site: Site, target: string, afterFiles: number): Promise<string[]> {
+  assert.ok(site.daemonPid !== null, `${site.name} is not mounted`);
   const copy = spawn('stdbuf', ['-oL', 'cp', '-av', source, join(site.mountpoint, target)], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });

@@ -99,31 +99,39 @@ export class ClusterStage implements Stage {
   private async regroup(groups: readonly (readonly string[])[]): Promise<void> {
     const before = this.groups;
     this.groups = groups;
-    for (const link of this.scenario.links) {
-      const could = before.some((group) => link.every((name) => group.includes(name)));
-      const can = this.canReach(...link);
-      if (could === can) continue;
-      // Both ends: neither may dial the other.
-      for (const [name, peer] of [link, link.toReversed() as [string, string]]) {
-        if (!this.isAlive(name)) continue;
-        if (can) await this.cluster.site(name).resume(peer);
-        else await this.cluster.site(name).pause(peer);
-      }
-    }
+    const changed = this.scenario.links.filter(
+      (link) => before.some((group) => link.every((name) => group.includes(name))) !== this.canReach(...link),
+    );
+    await Promise.all(
+      this.scenario.sites
+        .filter((name) => this.isAlive(name))
+        .map(async (name) => {
+          const site = this.cluster.site(name);
+          // Both ends of a link: neither may dial the other.
+          for (const link of changed.filter((each) => each.includes(name))) {
+            const peer = link[0] === name ? link[1] : link[0];
+            if (this.canReach(...link)) await site.resume(peer);
+            else await site.pause(peer);
+          }
+        }),
+    );
     await this.linksUp();
   }
 
   /** Waits until every link is in the state that it should be in. */
   private async linksUp(): Promise<void> {
-    for (const name of this.scenario.sites.filter((each) => this.isAlive(each))) {
-      const expected = this.neighbours(name)
-        .filter((peer) => this.isAlive(peer))
-        .map((peer) => ({ peer, state: this.canReach(name, peer) ? 'connected' : 'paused' }));
-      const shown = expected.map(({ peer, state }) => `${state} ${state === 'connected' ? 'to' : 'from'} ${peer}`);
-      const holds = (status: StatusReport): boolean =>
-        expected.every(({ peer, state }) => status.peers.some((each) => each.site === peer && each.state === state));
-      await this.cluster.site(name).statusUntil(shown.join(', '), holds);
-    }
+    const alive = this.scenario.sites.filter((name) => this.isAlive(name));
+    await Promise.all(
+      alive.map((name) => {
+        const expected = this.neighbours(name)
+          .filter((peer) => this.isAlive(peer))
+          .map((peer) => ({ peer, state: this.canReach(name, peer) ? 'connected' : 'paused' }));
+        const shown = expected.map(({ peer, state }) => `${state} ${state === 'connected' ? 'to' : 'from'} ${peer}`);
+        const holds = (status: StatusReport): boolean =>
+          expected.every(({ peer, state }) => status.peers.some((each) => each.site === peer && each.state === state));
+        return this.cluster.site(name).statusUntil(shown.join(', '), holds);
+      }),
+    );
   }
 
   private neighbours(name: string): string[] {

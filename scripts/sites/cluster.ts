@@ -51,7 +51,7 @@ export class Cluster {
   async settle(sites: readonly Site[] = [...this.sites.values()]): Promise<void> {
     // A change crosses one link per round at least; a chain of n sites has n - 1 links.
     for (let round = 1; round < Math.max(2, sites.length); round++) {
-      for (const site of sites) await site.sync();
+      await Promise.all(sites.map((site) => site.sync()));
     }
   }
 

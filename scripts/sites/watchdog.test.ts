@@ -10,7 +10,7 @@ import { Watchdog } from './watchdog.js';
 test('a blocked main thread ends the watched process, and only that', async (t) => {
   const watched = spawn('sleep', ['60'], { stdio: 'ignore' });
   const other = spawn('sleep', ['60'], { stdio: 'ignore' });
-  const watchdog = new Watchdog(400);
+  const watchdog = new Watchdog(1000);
   t.after(async () => {
     watched.kill('SIGKILL');
     other.kill('SIGKILL');
@@ -19,9 +19,9 @@ test('a blocked main thread ends the watched process, and only that', async (t) 
   watchdog.watch(watched.pid!);
   watchdog.watch(other.pid!);
   watchdog.unwatch(other.pid!);
-  await sleep(700); // waiting is not being stuck
+  await sleep(1600); // waiting is not being stuck
   assert.ok(isRunning(watched.pid!));
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500);
   await processEnd(watched.pid!, 2000);
   assert.ok(isRunning(other.pid!));
 });

@@ -1,4 +1,4 @@
-// watchdog-thread.ts — the thread behind watchdog.ts: looks at the clock, says where everyone hangs, kills what it was told to watch.
+// watchdog-thread.ts — the thread behind watchdog.ts: counts the beats, says where everyone hangs, kills what it was told to watch.
 
 import { readdirSync, readFileSync, writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';

@@ -6,6 +6,12 @@ import { signalWake } from '../fuse/wake.js';
 import type { Log } from './daemon-interface.js';
 import type { FromSite, RequestName, Requests, SiteThreadData, ToSite } from './thread-protocol.js';
 
+/**
+ * What the site thread holds in its heap is bounded by its caches, some 60 MB; without a limit the collector lets garbage grow to
+ * several times that before it works.
+ */
+const HEAP_LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 32 };
+
 interface Pending {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
@@ -34,7 +40,10 @@ export class SiteClient {
     private readonly log: Log,
     ready: (error: Error | null) => void,
   ) {
-    this.worker = new Worker(new URL('site-thread.js', import.meta.url), { workerData: data });
+    this.worker = new Worker(new URL('site-thread.js', import.meta.url), {
+      workerData: data,
+      resourceLimits: HEAP_LIMITS,
+    });
     this.worker.on('message', (message: FromSite) => this.take(message, ready));
     this.ended = new Promise((resolve) => {
       this.worker.on('error', (error) => {

@@ -79,9 +79,9 @@ export class Commits {
    * Applies and logs one operation. Its steps are applied one after the other, because each builds on what the one before left;
    * they are one record in the log and part of one commit, so the operation is atomic here and everywhere.
    * @param touched directories whose modification time becomes `time`
-   * @param draft what the operation means for a draft
+   * @param fate what the operation means for a draft
    */
-  write(steps: readonly Step[], time: Timestamp, touched: readonly Ino[], draft: DraftFate = NO_DRAFT): ViewChange[] {
+  write(steps: readonly Step[], time: Timestamp, touched: readonly Ino[], fate: DraftFate = NO_DRAFT): ViewChange[] {
     const changes: ViewChange[] = [];
     const writes: WriteDraft[] = [];
     this.openCommit();
@@ -92,7 +92,7 @@ export class Commits {
       for (const draft of drafts) writes.push(draft);
     }
     this.touch(touched, writes, time);
-    encodeWrites(this.scratch.reset(), { time, touched, draft: draft.ino, ends: draft.ends, writes });
+    encodeWrites(this.scratch.reset(), { time, touched, draft: fate.ino, ends: fate.ends, writes });
     this.log.append(RECORD.writes, this.scratch.view());
     return changes;
   }

@@ -77,6 +77,6 @@ export class KeptCopies {
   }
 
   close(): void {
-    for (const ino of [...this.byIno.keys()]) this.drop(ino);
+    for (const ino of this.byIno.keys()) this.drop(ino);
   }
 }

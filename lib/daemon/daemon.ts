@@ -54,7 +54,7 @@ const random: SyncRandom = {
 
 class RunningSite implements Daemon {
   readonly ended: Promise<void>;
-  private site!: SiteClient;
+  private site!: SiteClient; // set by start(), before anything but a first commit uses it
   private store!: SiteSyncStore;
   private syncer!: Syncer;
   private checkpoints: CheckpointThread | null = null;
@@ -143,7 +143,8 @@ class RunningSite implements Daemon {
   // ── from the site thread ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private advanced(commit: number): void {
-    this.site.send({ type: 'durable', commit });
+    // The first commit, of what was recovered, is reported before the thread says that it is ready.
+    this.site?.send({ type: 'durable', commit });
     this.syncer?.advanced();
   }
 

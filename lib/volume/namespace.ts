@@ -10,6 +10,7 @@ import { attributesOf, DIRECTORY_DIRENT_TYPE, type FileType, linkField, typeBits
 import {
   createWrites,
   type Creation,
+  exchangeLinks,
   moveLink,
   placeLink,
   removeCopy,
@@ -245,13 +246,20 @@ export class Namespace {
   }
 
   private move(source: Dirent, parent: Ino, name: Name): Step[] {
-    const { tree } = this.core;
     const { ino, link } = source;
     return [
-      () => settleRevived(tree, source.parent),
+      ...this.settling(source),
+      () => moveLink(this.core.tree, this.core.inode(ino), link, parent, name, this.core.allocate),
+    ];
+  }
+
+  /** Makes what an entry leads to an ordinary inode in an ordinary directory, before its link is written. */
+  private settling({ parent, ino }: Dirent): Step[] {
+    const { tree } = this.core;
+    return [
+      () => settleRevived(tree, parent),
       () => (this.core.store.copy(ino) ? settleCopy(tree, ino, this.core.allocate) : []),
       () => settleRevived(tree, ino),
-      () => moveLink(tree, this.core.inode(ino), link, parent, name, this.core.allocate),
     ];
   }
 
@@ -267,7 +275,18 @@ export class Namespace {
     if (a.ino === b.ino) return;
     if (a.type === DIRECTORY_DIRENT_TYPE && this.isWithin(b.parent, a.ino)) throw posixError('EINVAL');
     if (b.type === DIRECTORY_DIRENT_TYPE && this.isWithin(a.parent, b.ino)) throw posixError('EINVAL');
-    const steps = [...this.move(a, b.parent, b.name), ...this.move(b, a.parent, a.name)];
+    const steps: Step[] = [
+      ...this.settling(a),
+      ...this.settling(b),
+      // In one step: a file that met a directory under its name would give way to it.
+      () =>
+        exchangeLinks(
+          this.core.tree,
+          this.core.entry(a.parent, a.name),
+          this.core.entry(b.parent, b.name),
+          this.core.allocate,
+        ),
+    ];
     this.core.perform(
       steps,
       this.core.clock.now(),

@@ -11,6 +11,8 @@ export interface Step {
   model(model: Model): void;
   /** What a crash between the calls of the step leaves; none when it is a single call. */
   partial?(model: Model): void;
+  /** The file whose bytes it writes: a write(2) that was not acknowledged may have happened in part. */
+  readonly writes?: string;
 }
 
 /** A small seeded generator (mulberry32): [0, 1). */
@@ -84,6 +86,7 @@ function mkdir(path: string): Step {
 function write(path: string, content: Buffer): Step {
   return {
     name: `write ${path} (${content.length})`,
+    writes: path,
     carryOut: (fixture) => void fixture.write(path, content),
     model: (model) => void model.set(path, { content, mode: model.get(path)?.mode ?? 0o644 }),
     // Made or truncated by open(2), and not written to yet.
@@ -94,6 +97,7 @@ function write(path: string, content: Buffer): Step {
 function patch(path: string, offset: number, data: Buffer): Step {
   return {
     name: `patch ${path} at ${offset} (${data.length})`,
+    writes: path,
     carryOut: (fixture) => {
       const { handle } = fixture.volume.open(fixture.resolve(path), O_RDWR, false, USER);
       fixture.volume.write(handle, offset, data, false);

@@ -357,8 +357,13 @@ export class FileContents {
       content.unpublished();
       return;
     }
-    const manifest = decodeManifest(Buffer.from(result.manifest));
     this.core.objects.adopt(result.objects);
+    // Removed here meanwhile: a version that the removal did not see would bring it back.
+    if (!this.isReachable(draft.ino)) {
+      content.unpublished();
+      return;
+    }
+    const manifest = decodeManifest(Buffer.from(result.manifest));
     content.published(result.manifestId, manifest);
     this.commitVersion(draft, generation, result.manifestId, manifest.size);
   }

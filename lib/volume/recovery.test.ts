@@ -35,29 +35,44 @@ async function runAndKill(directory: string, seed: number, afterMs: number): Pro
   return Number(output.trimEnd().split('\n').at(-1) ?? 0);
 }
 
-/** How many steps of the history a state holds, the last of them perhaps half done: it must be exactly a prefix. */
+/** How many steps of the history a state holds: exactly a prefix, whose last step, not acknowledged, may be half done. */
 function prefixOf(shown: Model, seed: number, acknowledged: number): number {
   const model: Model = new Map();
   const steps = stepsOf(seed);
   for (let n = 0; n <= steps.length; n++) {
-    if (n >= acknowledged && isEqual(shown, model)) return n;
-    const half = new Map(model);
-    steps[n]?.partial?.(half);
-    if (n >= acknowledged && isEqual(shown, half, steps[n]?.writes)) return n;
+    const before = new Map(model);
+    steps[n]?.partial?.(before);
+    const isPrefix = n >= acknowledged && isEqual(shown, model);
     steps[n]?.model(model);
+    if (isPrefix || (n >= acknowledged && isHalfDone(shown, before, model, steps[n]?.writes))) return n;
   }
   return -1;
 }
 
-/** @param written a file whose bytes are not compared */
-function isEqual(a: Model, b: Model, written?: string): boolean {
+function isEqual(a: Model, b: Model): boolean {
   if (a.size !== b.size) return false;
   for (const [path, node] of a) {
     const other = b.get(path);
     if (!other || node.mode !== other.mode || (node.content === null) !== (other.content === null)) return false;
-    if (path !== written && node.content && !node.content.equals(other.content!)) return false;
+    if (node.content && !node.content.equals(other.content!)) return false;
   }
   return true;
+}
+
+/** Whether a state lies between two that differ by one write(2): only in the file written, byte by byte old or new. */
+function isHalfDone(shown: Model, before: Model, after: Model, written: string | undefined): boolean {
+  if (written === undefined) return false;
+  const node = shown.get(written);
+  const old = before.get(written)?.content;
+  const target = after.get(written)?.content;
+  if (!node?.content || !old || !target || !isBetween(node.content, old, target)) return false;
+  return isEqual(shown, new Map(before).set(written, { ...before.get(written)!, content: node.content }));
+}
+
+/** What a write has not reached yet past the old end reads as zeros. */
+function isBetween(shown: Buffer, old: Buffer, target: Buffer): boolean {
+  if (shown.length < Math.min(old.length, target.length) || shown.length > target.length) return false;
+  return shown.every((byte, i) => byte === target[i] || byte === (old[i] ?? 0));
 }
 
 test('SIGKILL at any moment loses nothing that was acknowledged, and leaves a prefix', async () => {

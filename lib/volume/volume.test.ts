@@ -66,6 +66,24 @@ test('an unlinked file stays readable and writable until its last close, and is 
   assert.deepEqual(a.list(''), []);
 });
 
+test('a large file removed while its version was being made does not come back', async (t) => {
+  const a = site(t);
+  a.write('closed', Buffer.alloc(300_000, 1));
+  a.volume.fold();
+  a.unlink('closed');
+  const { attributes, opened } = a.volume.create(ROOT_INO, 'open', 0o644, O_RDWR, 0o022, USER);
+  a.volume.write(opened.handle, 0, Buffer.alloc(300_000, 2), false);
+  a.volume.publishAll();
+  a.unlink('open');
+  await a.publish();
+  a.volume.fold();
+  assert.deepEqual(a.list(''), []);
+  assert.equal(a.volume.getattr(attributes.ino).nlink, 0);
+  a.volume.release(opened.handle);
+  a.reopen();
+  assert.deepEqual(a.list(''), []);
+});
+
 test('a directory counts its subdirectories, a file its names', (t) => {
   const a = site(t);
   a.mkdir('d');

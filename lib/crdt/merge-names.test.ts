@@ -137,7 +137,7 @@ test('a victim that both sites replaced is gone', () => {
   assert.deepEqual(Object.values(converge(oslo, paris)).toSorted(), ['A', 'B']);
 });
 
-test('rename over a file ∥ write to that file: the renamed one has the name, the written victim is beside it', () => {
+test('rename over a file ∥ write to that file: the renamed one has the name, the written victim is beside it, named after who wrote it', () => {
   const [oslo, paris] = partitioned((site) => {
     site.write('new', 'replacement');
     site.write('x', 'old');
@@ -147,7 +147,7 @@ test('rename over a file ∥ write to that file: the renamed one has the name, t
   paris.write('x', 'edited');
   const tree = converge(oslo, paris);
   assert.equal(tree['x'], 'replacement');
-  const suffixed = Object.keys(tree).find((path) => path.startsWith('x.~oslo-'));
+  const suffixed = Object.keys(tree).find((path) => path.startsWith('x.~paris-'));
   assert.equal(tree[suffixed!], 'edited');
 });
 

@@ -26,7 +26,7 @@ export interface Claimant {
   /** The directory that the register names; it may be merged into another. */
   readonly parent: Ino;
   readonly name: Name;
-  /** The write that put it there; of what is at its place of birth as a last resort, the birth. */
+  /** The write that put it there; of a revived file its content, of what is at its place of birth as a last resort the birth. */
   readonly entry: Entry;
   readonly directory: boolean;
   /** Removed, and given back because someone changed it meanwhile. */
@@ -99,7 +99,10 @@ function readFile(inode: Inode, actors: ActorTable): FilePlacement {
   return { placed: false, claims: revived ? [revived] : NOWHERE };
 }
 
-/** Of a file that was removed everywhere: its last place, when it has content that those who removed it had not seen. */
+/**
+ * Of a file that was removed everywhere: its last place, when it has content that those who removed it had not seen. The write of
+ * that content gives it back, so a suffix names who wrote it, not who removed the file.
+ */
 function revivedClaim(inode: Inode, actors: ActorTable): Claimant | undefined {
   const heads = inode.registers.get('head');
   if (heads === undefined || typeOf(inode) !== 'f') return undefined;
@@ -113,8 +116,8 @@ function revivedClaim(inode: Inode, actors: ActorTable): Claimant | undefined {
       if (!last || compareEntries(entry, last.entry, actors) > 0) last = { link: linkOfField(field), entry, value };
     }
   }
-  if (heads.every((head) => cites.has(formatOp(head.counter, actors.id(head.actor))))) return undefined;
-  return claimOf(inode.ino, last!.link, last!.value, last!.entry, true, false);
+  const unseen = heads.find((head) => !cites.has(formatOp(head.counter, actors.id(head.actor))));
+  return unseen && claimOf(inode.ino, last!.link, last!.value, unseen, true, false);
 }
 
 function claimOf(

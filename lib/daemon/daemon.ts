@@ -11,10 +11,13 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AbsentObjects } from '../chunks/absent-objects.js';
+import { fsyncPaths } from '../chunks/fsync-paths.js';
 import { IngestPool } from '../chunks/ingest.js';
+import { ReceivedObjects } from '../chunks/received-objects.js';
 import type { ObjectId } from '../crdt/ids.js';
 import { unmountKernel } from '../fuse/mount.js';
 import { type CheckpointThread, startCheckpointThread } from '../journal/checkpoint-thread.js';
+import { makeCommitsDurable } from '../journal/checkpointer.js';
 import { statePath } from '../journal/schema.js';
 import { redeemInvite } from '../sync/join.js';
 import type { SyncClock, SyncRandom } from '../sync/ports.js';
@@ -74,7 +77,10 @@ class RunningSite implements Daemon {
   ) {
     const { directory } = state;
     this.durable = new DurableCommits(
-      directory,
+      async (unsynced) => {
+        await fsyncPaths(unsynced);
+        await makeCommitsDurable(directory);
+      },
       (commit) => this.advanced(commit),
       (error) => this.diskFailed(error),
     );
@@ -111,7 +117,8 @@ class RunningSite implements Daemon {
       this.checkpoints = startCheckpointThread(directory, (error) => this.diskFailed(error));
       await this.site.request('report', null);
       await this.durable.reached(this.durable.lastReported);
-      this.store = new SiteSyncStore(this.site, this.durable, () => this.config(), directory);
+      const received = new ReceivedObjects(join(directory, 'packs'));
+      this.store = new SiteSyncStore(this.site, this.durable, received, () => this.config(), directory);
       const config = this.config();
       this.syncer = new Syncer({
         store: this.store,

@@ -2,9 +2,7 @@
 // Invariant: what the vector says is on stable storage, its objects first. The site thread commits without waiting for the disk;
 // a sync here covers every commit made before it began, so under load many commits share one.
 
-import { fsyncPaths } from '../chunks/fsync-paths.js';
 import type { ActorId } from '../crdt/ids.js';
-import { makeCommitsDurable } from '../journal/checkpointer.js';
 import type { FromSite } from './thread-protocol.js';
 
 type Committed = Extract<FromSite, { type: 'committed' }>;
@@ -22,7 +20,8 @@ export class DurableCommits {
   private failure: Error | null = null;
 
   constructor(
-    private readonly stateDirectory: string,
+    /** Puts these paths, then every commit made before the call, on stable storage. Rejects when the disk fails. */
+    private readonly sync: (unsynced: readonly string[]) => Promise<void>,
     /** Called after the vector or `missing` changed. */
     private readonly advanced: (commit: number) => void,
     private readonly failed: (error: Error) => void,
@@ -62,8 +61,7 @@ export class DurableCommits {
   private async makeDurable(batch: readonly Committed[]): Promise<void> {
     if (this.failure) return;
     this.beingSynced = batch.at(-1)!.commit;
-    await fsyncPaths([...new Set(batch.flatMap(({ unsynced }) => unsynced))]);
-    await makeCommitsDurable(this.stateDirectory);
+    await this.sync([...new Set(batch.flatMap(({ unsynced }) => unsynced))]);
     for (const { commit, vector, missing } of batch) {
       for (const [actor, seq] of vector) this.vector.set(actor, seq);
       this.missing = missing;

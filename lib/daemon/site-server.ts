@@ -2,10 +2,10 @@
 // Invariant: everything that touches replicated state runs here, on one thread. It is driven from outside (site-thread.ts): by the
 // kernel session's loop, or by an event loop when nothing is mounted.
 
-import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { randomInt } from 'node:crypto';
 import type { ActorId, ObjectId } from '../crdt/ids.js';
 import { Volume } from '../volume/volume.js';
+import type { VolumeClock } from '../volume/commits.js';
 import type { KernelCache } from '../volume/ports.js';
 import type { Log } from './daemon-interface.js';
 import { SystemClock } from './system-clock.js';
@@ -19,6 +19,20 @@ export interface Server {
   fail(ids: readonly ObjectId[]): void;
   requestCounts(): ReadonlyMap<string, number>;
   readonly cachesSettled: boolean;
+}
+
+/** Where messages go to and come from. */
+export interface SitePort {
+  postMessage(message: FromSite): void;
+  /** The next message that waits, if one does. */
+  next(): ToSite | undefined;
+}
+
+/** What a site has of the machine besides its disk. */
+export interface Machine {
+  readonly clock: VolumeClock;
+  /** 0 … n − 1, at random. */
+  readonly pick: (n: number) => number;
 }
 
 /** When nothing is mounted. */
@@ -49,11 +63,11 @@ export class SiteServer {
   private kernel: KernelCache = NO_KERNEL_CACHE;
   private readonly reported = new Map<ActorId, number>();
   private readonly flushes: PendingFlush[] = [];
-  private readonly clock = new SystemClock();
 
   constructor(
     data: SiteThreadData,
-    private readonly port: MessagePort,
+    private readonly port: SitePort,
+    private readonly machine: Machine = { clock: new SystemClock(), pick: (n) => randomInt(n) },
   ) {
     this.log = {
       debug: (details, message) => this.post({ type: 'log', level: 'debug', details, message }),
@@ -67,7 +81,7 @@ export class SiteServer {
       siteName: data.config.site,
       slot: data.config.slot,
       actorId: data.actorId,
-      clock: this.clock,
+      clock: machine.clock,
       kernel: {
         invalidateEntry: (parent, name) => this.kernel.invalidateEntry(parent, name),
         entryDeleted: (parent, name, child) => this.kernel.entryDeleted(parent, name, child),
@@ -93,9 +107,7 @@ export class SiteServer {
 
   /** Takes every message that waits. */
   takeMessages(): void {
-    for (let next = receiveMessageOnPort(this.port); next; next = receiveMessageOnPort(this.port)) {
-      this.take(next.message as ToSite);
-    }
+    for (let next = this.port.next(); next; next = this.port.next()) this.take(next);
   }
 
   take(message: ToSite): void {
@@ -120,7 +132,7 @@ export class SiteServer {
 
   /** A slice of background work; true while more waits. */
   background(deadlineMs: number): boolean {
-    const more = this.volume.background(() => performance.now() >= deadlineMs);
+    const more = this.volume.background(() => this.machine.clock.monotonicMs() >= deadlineMs);
     this.answerFlushes();
     return more;
   }
@@ -197,7 +209,7 @@ export class SiteServer {
         this.reply(id, name, this.status());
         break;
       case 'claimSlot':
-        this.reply(id, name, { slot: volume.claimSlot((n) => randomInt(n)) });
+        this.reply(id, name, { slot: volume.claimSlot(this.machine.pick) });
         break;
       case 'createRoot':
         volume.createRoot({ ...message.args, pid: 0 });

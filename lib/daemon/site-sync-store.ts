@@ -5,7 +5,8 @@
 import { AbsentObjects } from '../chunks/absent-objects.js';
 import { type MissingObject, isObjectKind } from '../chunks/object-kind.js';
 import { ObjectReader } from '../chunks/object-reader.js';
-import { ReceivedObjects } from '../chunks/received-objects.js';
+import type { PackedObject } from '../chunks/pack.js';
+import type { ReceivedObject } from '../chunks/received-objects.js';
 import { CorruptionError } from '../codec/bytes.js';
 import type { VersionVector } from '../crdt/change.js';
 import type { ObjectId, SiteId } from '../crdt/ids.js';
@@ -15,7 +16,18 @@ import { join } from 'node:path';
 import type { ShippedChange, ShippedObject, SyncStore } from '../sync/ports.js';
 import type { SiteConfig } from './daemon-interface.js';
 import type { DurableCommits } from './durable-commits.js';
-import type { SiteClient } from './site-client.js';
+import type { RequestName, Requests } from './thread-protocol.js';
+
+/** What the site thread answers; rejects with why it could not. */
+export interface SiteRequests {
+  request<N extends RequestName>(name: N, args: Requests[N]['args']): Promise<Requests[N]['reply']>;
+}
+
+/** Verifies objects of peers, packs them and makes them durable: lib/chunks/received-objects.ts. */
+export interface ObjectIntake {
+  store(objects: readonly ReceivedObject[]): Promise<PackedObject[]>;
+  close(): void;
+}
 
 export class SiteSyncStore implements SyncStore {
   readonly volumeId: string;
@@ -23,11 +35,11 @@ export class SiteSyncStore implements SyncStore {
   readonly siteName: string;
   private readonly journal: JournalReader;
   private readonly objects: ObjectReader;
-  private readonly received: ReceivedObjects;
 
   constructor(
-    private readonly site: SiteClient,
+    private readonly site: SiteRequests,
     private readonly durable: DurableCommits,
+    private readonly received: ObjectIntake,
     private readonly config: () => SiteConfig,
     stateDirectory: string,
   ) {
@@ -37,7 +49,6 @@ export class SiteSyncStore implements SyncStore {
     this.siteName = siteName;
     this.journal = JournalReader.open(stateDirectory);
     this.objects = new ObjectReader(statePath(stateDirectory), join(stateDirectory, 'packs'));
-    this.received = new ReceivedObjects(join(stateDirectory, 'packs'));
   }
 
   slot(): number | null {

@@ -4,14 +4,18 @@
 
 import { closeSync, openSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { startFuseNative } from '../fuse/fuse-native-driver.js';
 import { openSession, type Session } from '../fuse/session.js';
-import { SiteServer } from './site-server.js';
+import { type SitePort, SiteServer } from './site-server.js';
 import type { SiteThreadData, ToSite } from './thread-protocol.js';
 
 const data = workerData as SiteThreadData;
 const port = parentPort!;
+const sitePort: SitePort = {
+  postMessage: (message) => port.postMessage(message),
+  next: () => receiveMessageOnPort(port)?.message as ToSite | undefined,
+};
 const SLICE_MS = 2;
 
 function serveKernel(site: SiteServer): void {
@@ -85,7 +89,7 @@ function serveEventLoop(site: SiteServer): void {
 }
 
 async function start(): Promise<void> {
-  const site = new SiteServer(data, port);
+  const site = new SiteServer(data, sitePort);
   if (data.mount && data.config.driver === 'kernel') {
     serveKernel(site);
     return;

@@ -3,15 +3,8 @@
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import {
-  controlReply,
-  LineSplitter,
-  MAX_REPLY_BYTES,
-  parseLine,
-  type ControlRequest,
-  type ControlResults,
-  type ControlVerb,
-} from '../daemon/control-protocol.js';
+import { LineSplitter, MAX_REPLY_BYTES, parseReply, type ControlResults } from '../daemon/control-protocol.js';
+import type { ControlRequest, ControlVerb } from '../daemon/control-request.js';
 import { readSocketPath } from '../daemon/control-socket-path.js';
 import { logPathOf } from '../daemon/state-directory.js';
 import { StateLock } from '../daemon/state-lock.js';
@@ -62,7 +55,7 @@ export class ControlClient {
     for (;;) {
       const { value: line, done } = await this.nextLine();
       if (done) throw this.ended();
-      const reply = controlReply.parse(parseLine(line));
+      const reply = parseReply(line);
       if ('error' in reply) throw new Failure(reply.error);
       if ('progress' in reply) options.onProgress?.(reply.progress);
       else return reply.result as ControlResults[V];

@@ -3,6 +3,7 @@
 // 0: done. 1: it failed; one line on stderr names what is wrong and the remedy. 2: the command line is wrong.
 
 import { Failure, messageOf, oneLine, UsageError } from './failure.js';
+import { runPlainCall } from './plain-call.js';
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   // `weft status | head -1`: nobody reads on.
@@ -11,8 +12,12 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 try {
-  const { runCommandLine } = await import('./command-line.js');
-  await runCommandLine(process.argv.slice(2));
+  const args = process.argv.slice(2);
+  if (!(await runPlainCall(args))) {
+    // Loaded on demand: yargs takes longer to load than most verbs to run.
+    const { runCommandLine } = await import('./command-line.js');
+    await runCommandLine(args);
+  }
 } catch (error) {
   process.exitCode = error instanceof UsageError ? 2 : 1;
   const gone = (error as NodeJS.ErrnoException).syscall === 'uv_cwd';

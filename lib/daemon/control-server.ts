@@ -8,15 +8,15 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import type { Daemon, Log, SiteStatus } from './daemon-interface.js';
 import {
-  controlRequest,
+  isId,
   LineSplitter,
   LineTooLongError,
   MAX_REQUEST_BYTES,
   parseLine,
   type ControlReply,
-  type ControlRequest,
   type SyncProgress,
 } from './control-protocol.js';
+import { controlRequest, type ControlRequest } from './control-request.js';
 import { schemaIssues } from './schema-issues.js';
 
 const MAX_CONNECTIONS = 64;
@@ -191,7 +191,7 @@ function progressOf(status: SiteStatus): SyncProgress {
 
 function idOf(value: unknown): number | null {
   const id = (value as { id?: unknown } | null)?.id;
-  return Number.isSafeInteger(id) && (id as number) >= 0 ? (id as number) : null;
+  return isId(id) ? id : null;
 }
 
 function encode(reply: ControlReply): string {

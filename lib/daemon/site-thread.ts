@@ -60,6 +60,7 @@ function runSession(site: SiteServer, session: Session): 'unmounted' | 'stopped'
   return session.run({
     onWake: () => site.takeMessages(),
     background: (deadlineMs) => site.background(deadlineMs),
+    workMeanwhile: () => site.volume.workMeanwhile(),
     nextTimeoutMs: () => site.nextTimeoutMs,
     onAbsent: (ids) => site.post({ type: 'needed', ids }),
     stop: false,

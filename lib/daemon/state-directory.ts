@@ -11,25 +11,9 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import { z } from 'zod';
 import type { SiteConfig, SiteState } from './daemon-interface.js';
 import { replaceFile, syncDirectory } from './durable-file.js';
-import { schemaIssues } from './schema-issues.js';
-
-const ID = z.string().regex(/^[0-9a-f]{32}$/, 'must be 32 lower-case hex digits');
-
-const siteConfig = z.strictObject({
-  volumeId: ID,
-  volume: z.string().min(1),
-  siteId: ID,
-  site: z.string().min(1),
-  mountpoint: z.string().startsWith('/'),
-  listen: z.string().min(1),
-  driver: z.enum(['kernel', 'fuse-native']),
-  mountOptions: z.array(z.string()),
-  peers: z.array(z.string()),
-  slot: z.int().positive().nullable(),
-});
+import { checkSiteConfig } from './site-config.js';
 
 /** Left by an attempt that never became a site; {@link StateDirectory.create} may take a directory with these. */
 const REMNANTS = new Set(['lock', 'daemon.log', 'daemon.log.1', 'control.sock', 'control.path']);
@@ -95,7 +79,7 @@ export class StateDirectory implements SiteState {
   }
 
   saveConfig(config: SiteConfig): void {
-    const checked = siteConfig.parse(config);
+    const checked = checkSiteConfig(config);
     replaceFile(join(this.directory, 'site.json'), `${JSON.stringify(checked, null, 2)}\n`, 0o600);
     this.current = checked;
   }
@@ -133,16 +117,12 @@ export function dataHome(environment: NodeJS.ProcessEnv = process.env, uid = pro
 
 function readConfig(directory: string): SiteConfig {
   const path = join(directory, 'site.json');
-  let value: unknown;
+  const text = readOwnFile(path);
   try {
-    value = JSON.parse(readOwnFile(path));
+    return checkSiteConfig(JSON.parse(text));
   } catch (error) {
-    if (error instanceof SyntaxError) throw unusable(path, error.message);
-    throw error;
+    throw unusable(path, (error as Error).message);
   }
-  const parsed = siteConfig.safeParse(value);
-  if (!parsed.success) throw unusable(path, schemaIssues(parsed.error));
-  return parsed.data;
 }
 
 function unusable(path: string, reason: string): Error {

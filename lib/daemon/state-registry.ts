@@ -6,11 +6,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { z } from 'zod';
 import { replaceFile } from './durable-file.js';
 import { dataHome, StateDirectory } from './state-directory.js';
-
-const entrySchema = z.object({ mountpoint: z.string().startsWith('/'), directory: z.string().startsWith('/') });
 
 export interface RegistryEntry {
   /** Real absolute path. */
@@ -98,12 +95,22 @@ export class StateRegistry {
       throw error;
     }
     try {
-      return entrySchema.parse(JSON.parse(text));
+      return checkEntry(JSON.parse(text));
     } catch (error) {
       const remedy = 'remove it, then weft mount MOUNTPOINT --state DIR writes it anew';
       throw new Error(`${path} is damaged: ${remedy}`, { cause: error });
     }
   }
+}
+
+function checkEntry(value: unknown): RegistryEntry {
+  const { mountpoint, directory } = (value ?? {}) as Record<string, unknown>;
+  if (!isAbsolutePath(mountpoint) || !isAbsolutePath(directory)) throw new Error('not two absolute paths');
+  return { mountpoint, directory };
+}
+
+function isAbsolutePath(value: unknown): value is string {
+  return typeof value === 'string' && value.startsWith('/');
 }
 
 /**

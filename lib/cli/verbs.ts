@@ -1,0 +1,23 @@
+// verbs.ts — the verbs of `weft`, in the order in which --help lists them, each loaded only when it is needed.
+
+import type { CommandModule } from 'yargs';
+
+/** What a verb is declared by; the values of its options are its own affair. */
+export type Verb = CommandModule<object, object>;
+
+const as = (command: unknown): Verb => command as Verb;
+
+export const VERBS: ReadonlyMap<string, () => Promise<Verb>> = new Map([
+  ['create', async () => as((await import('./create.js')).createCommand)],
+  ['join', async () => as((await import('./join.js')).joinCommand)],
+  ['mount', async () => as((await import('./mount.js')).mountCommand)],
+  ['umount', async () => as((await import('./umount.js')).umountCommand)],
+  ['invite', async () => as((await import('./invite.js')).inviteCommand)],
+  ['status', async () => as((await import('./status.js')).statusCommand)],
+  ['sync', async () => as((await import('./sync.js')).syncCommand)],
+  ['link', async () => as((await import('./link.js')).linkCommand)],
+  ['conflicts', async () => as((await import('./conflicts.js')).conflictsCommand)],
+  ['doctor', async () => as((await import('./doctor.js')).doctorCommand)],
+  // Not for people, and not listed.
+  ['daemon', async () => as((await import('./daemon.js')).daemonCommand)],
+]);

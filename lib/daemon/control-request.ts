@@ -1,0 +1,28 @@
+// control-request.ts — what may be asked of a daemon on its control socket, and the check that a request is one of these.
+// For the daemon: the command line takes only the types from here, and so runs without zod.
+
+import { z } from 'zod';
+
+const id = z.int().nonnegative();
+const peer = z.string().min(1).max(255);
+const durationMs = z
+  .number()
+  .positive()
+  .max(10 * 365 * 86_400_000);
+
+export const controlRequest = z.discriminatedUnion('verb', [
+  z.strictObject({ id, verb: z.literal('status') }),
+  /** Reports {@link SyncProgress} while it waits, when asked to. */
+  z.strictObject({ id, verb: z.literal('sync'), timeoutMs: durationMs, progress: z.boolean() }),
+  z.strictObject({ id, verb: z.literal('pause'), peer: peer.nullable() }),
+  z.strictObject({ id, verb: z.literal('resume'), peer: peer.nullable() }),
+  z.strictObject({ id, verb: z.literal('addPeer'), address: peer }),
+  z.strictObject({ id, verb: z.literal('removePeer'), peer }),
+  z.strictObject({ id, verb: z.literal('invite'), ttlMs: durationMs }),
+  /** `path` is from the root of the volume and begins with '/': latin1 characters stand for bytes; null: everything. */
+  z.strictObject({ id, verb: z.literal('conflicts'), path: z.string().startsWith('/').nullable() }),
+  z.strictObject({ id, verb: z.literal('stop'), force: z.boolean() }),
+]);
+
+export type ControlRequest = z.infer<typeof controlRequest>;
+export type ControlVerb = ControlRequest['verb'];

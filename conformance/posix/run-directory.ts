@@ -1,0 +1,55 @@
+#!/usr/bin/env node
+// run-directory.ts — runs the suite in one directory, as a process of its own: it changes directory, umask and credentials, and hangs
+// if a mount hangs. Prints one JSON object. posix.ts is what a person calls.
+// usage: run-directory DIR [SYSCALL…]
+
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import { must } from './libc.js';
+import { PARTS } from './parts.js';
+import { chdir, mkdir } from './path-calls.js';
+import { type Assertion, type Part, Trial } from './trial.js';
+
+export interface DirectoryReport {
+  readonly assertions: readonly Assertion[];
+  readonly milliseconds: Readonly<Record<string, number>>;
+}
+
+function runPart(part: Part, name: string, trial: Trial): void {
+  must('mkdir', mkdir(name, 0o777));
+  must('chdir', chdir(name));
+  try {
+    part.run(trial);
+  } catch (error) {
+    trial.about(part.syscalls[0]!);
+    trial.holds(`the part ${name} comes to its end`, false, () => (error as Error).stack ?? String(error));
+  }
+  must('chdir', chdir('/'));
+}
+
+function main([directory, ...syscalls]: readonly string[]): void {
+  if (directory === undefined) throw new Error('usage: run-directory DIR [SYSCALL…]');
+  process.umask(0);
+  const work = mkdtempSync(join(realpathSync(directory), 'posix-'));
+  chmodSync(work, 0o777);
+  const watched = syscalls.length > 0 ? new Set(syscalls) : null;
+  const trial = new Trial(watched);
+  const milliseconds: Record<string, number> = {};
+  try {
+    for (const [name, part] of Object.entries(PARTS)) {
+      if (watched !== null && !part.syscalls.some((syscall) => watched.has(syscall))) continue;
+      const started = performance.now();
+      must('chdir', chdir(work));
+      runPart(part, name, trial);
+      milliseconds[name] = Math.round(performance.now() - started);
+    }
+  } finally {
+    // Not Node's own: names here are any bytes.
+    execFileSync('rm', ['-rf', work]);
+  }
+  const report: DirectoryReport = { assertions: trial.assertions, milliseconds };
+  process.stdout.write(JSON.stringify(report));
+}
+
+main(process.argv.slice(2));

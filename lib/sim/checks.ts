@@ -1,0 +1,106 @@
+// checks.ts — what must hold at one simulated site at any time, and of all of them once they have exchanged everything.
+
+import { decodeManifest } from '../chunks/manifest.js';
+import { readManifest } from '../chunks/manifest-reader.js';
+import { type Conflict, listConflicts } from '../crdt/conflicts.js';
+import { checkInvariants } from '../crdt/invariants.js';
+import { compareWithStore, projectAll } from '../crdt/projection.js';
+import { JournalReader } from '../journal/journal-reader.js';
+import { assertOracleAgrees } from '../journal/oracle.js';
+import type { AcknowledgedBytes } from './acknowledged-bytes.js';
+import { fingerprint } from './contents.js';
+import type { Process } from './process.js';
+import type { Site } from './site.js';
+
+/** What is wrong at a site that runs, whatever it has received so far. */
+export function checkSite(site: Site): string[] {
+  const { store, actors } = site.volume.journal;
+  return [
+    ...compareWithStore(projectAll(store, actors), store).map((what) => `view from nothing: ${what}`),
+    ...checkInvariants(store, actors).map((what) => `invariant: ${what}`),
+    ...site.life!.cache.stale().map((what) => `kernel's cache: ${what}`),
+  ].map((what) => withSite(what, site));
+}
+
+/** Automerge, given the same changes, has the same registers. */
+export function checkOracle(site: Site): string[] {
+  site.volume.fold();
+  const reader = JournalReader.open(site.directory);
+  try {
+    const changes = reader.changesAfter(new Map(), Infinity).map(({ bytes }) => bytes);
+    assertOracleAgrees(changes, site.volume.journal.store, site.volume.journal.actors);
+    return [];
+  } catch (error) {
+    return [withSite(`Automerge: ${(error as Error).message}`, site)];
+  } finally {
+    reader.close();
+  }
+}
+
+/** What programs see of a tree: a line per path. `files` gets the contents. */
+function shownBy(process: Process, files: Map<string, Buffer>): string[] {
+  return process.paths().map(([path, kind]) => {
+    const { ino, mode, nlink, uid, gid, size, mtime } = process.stat(path);
+    let content = '';
+    if (kind === 'f') {
+      const bytes = process.read(path);
+      if (bytes.length !== size) content = `${bytes.length} bytes of `;
+      content += fingerprint(bytes);
+      files.set(path, bytes);
+    } else if (kind === 'o' && (mode & 0o170000) === 0o120000) content = process.target(path);
+    const xattrs = JSON.stringify(process.xattrs(path));
+    // The size of a directory says nothing, and it is the same at all sites anyway.
+    return `${path} ${ino} ${mode.toString(8)} ${nlink} ${uid}:${gid} ${size} ${mtime.s}.${mtime.ns} ${content} ${xattrs}`;
+  });
+}
+
+/** Of sites that hold the same changes and objects, and have no drafts. */
+export function checkConverged(
+  sites: readonly Site[],
+  processes: readonly Process[],
+  bytes: AcknowledgedBytes,
+): { wrong: string[]; conflicts: Conflict[]; digest: string } {
+  const wrong: string[] = [];
+  const digests = sites.map((site) => site.digest);
+  const conflicts = sites.map((site) => listConflicts(site.volume.journal.store, site.volume.journal.actors));
+  let first: string[] | undefined;
+  for (const [i, site] of sites.entries()) {
+    if (digests[i] !== digests[0]) wrong.push(withSite(`divergence: another digest than ${sites[0]!.name}`, site));
+    if (JSON.stringify(conflicts[i]) !== JSON.stringify(conflicts[0]))
+      wrong.push(withSite(`divergence: other conflicts than ${sites[0]!.name}`, site));
+    const files = new Map<string, Buffer>();
+    const shown = shownBy(processes[i]!, files);
+    first ??= shown;
+    for (const line of shown)
+      if (!first.includes(line)) wrong.push(withSite(`divergence: only here is shown ${line}`, site));
+    for (const line of first)
+      if (!shown.includes(line)) wrong.push(withSite(`divergence: not shown here is ${line}`, site));
+    if (i > 0) continue;
+    for (const id of bytes.discardedVersions) {
+      const content = versionHeldBy(sites, id);
+      if (content) bytes.discarded(content);
+    }
+    wrong.push(...bytes.check(files).map((what) => withSite(what, site)));
+  }
+  return { wrong, conflicts: conflicts[0]!, digest: digests[0]! };
+}
+
+/** The bytes of a version, from whichever site has all of them. */
+function versionHeldBy(sites: readonly Site[], id: string): Buffer | undefined {
+  for (const site of sites) {
+    const { objects } = site.volume;
+    if (!objects.has(id)) continue;
+    const manifest = decodeManifest(objects.get(id));
+    if (manifest.extents.some(({ chunk }) => chunk !== null && !objects.has(chunk))) continue;
+    const into = Buffer.alloc(manifest.size);
+    readManifest(objects, manifest, 0, manifest.size, into, 0);
+    return into;
+  }
+  return undefined;
+}
+
+/** The kind of failure comes first: a shrunk history must fail in the same way. */
+function withSite(what: string, site: Site): string {
+  const colon = what.indexOf(':');
+  return `${what.slice(0, colon)}: at ${site.name}${what.slice(colon)}`;
+}

@@ -1,0 +1,83 @@
+// founding.ts — the state directories of a new volume whose sites have all met: where every simulation begins.
+// Made once per number of sites and process; a simulation gets copies.
+
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
+import { JournalReader } from '../journal/journal-reader.js';
+import { Volume } from '../volume/volume.js';
+import { Random } from './random.js';
+import { EPOCH_US } from './site-clock.js';
+import type { SiteIdentity } from './site.js';
+
+const NAMES = ['oslo', 'paris', 'rome', 'lima', 'kyiv', 'bonn', 'bern', 'cork'];
+export const MOST_SITES = NAMES.length;
+
+export interface Founding {
+  readonly sites: readonly (SiteIdentity & { readonly directory: string })[];
+}
+
+const made = new Map<number, Founding>();
+
+/** A volume of so many sites, 2 … {@link MOST_SITES}; its directories are below `root` and not to be changed. */
+export function founded(count: number, root: string): Founding {
+  let founding = made.get(count);
+  if (!founding) made.set(count, (founding = found(count, join(root, `founding-${count}`))));
+  return founding;
+}
+
+function found(count: number, root: string): Founding {
+  const random = new Random(`founding ${count}`);
+  let us = EPOCH_US - 3_600_000_000;
+  const clock = {
+    nowUs: () => (us += 1000),
+    now: () => ({ s: Math.floor((us += 1000) / 1e6), ns: (us % 1e6) * 1000 }),
+    monotonicMs: () => (us += 1000) / 1000,
+  };
+  const sites = NAMES.slice(0, count).map((name, index) => {
+    const directory = join(root, name);
+    const siteId = random.hex(16);
+    const volume = Volume.open({
+      stateDirectory: directory,
+      siteId,
+      siteName: name,
+      slot: null,
+      actorId: random.hex(16),
+      clock,
+      kernel: { invalidateEntry: () => {}, entryDeleted: () => {}, invalidateInode: () => {} },
+      ingester: { ingest: () => {} },
+      onCommit: () => {},
+      onCorrupt: (what) => {
+        throw new Error(what);
+      },
+    });
+    return { index, name, siteId, directory, volume };
+  });
+  const slots = sites.map(({ volume }, i) => {
+    if (i > 0) hand(sites[0]!, volume);
+    const slot = volume.claimSlot((n) => random.below(n));
+    if (i === 0) volume.createRoot({ uid: 0, gid: 0, pid: 0 });
+    else hand(sites[i]!, sites[0]!.volume);
+    return slot;
+  });
+  for (const { volume } of sites.slice(1)) hand(sites[0]!, volume);
+  for (const { volume } of sites) volume.close();
+  return {
+    sites: sites.map(({ index, name, siteId, directory }, i) => ({ index, name, siteId, directory, slot: slots[i]! })),
+  };
+}
+
+/** Gives a volume all changes that a site has. */
+function hand(from: { readonly directory: string }, to: Volume): void {
+  const reader = JournalReader.open(from.directory);
+  const changes = reader.changesAfter(to.journal.vector(), Infinity).map(({ bytes }) => bytes);
+  reader.close();
+  to.deliver(changes, (error) => {
+    if (error) throw error;
+  });
+  while (to.background(() => false));
+  to.fold();
+}
+
+export function copyState(from: string, to: string): void {
+  cpSync(from, to, { recursive: true, filter: (path) => !path.endsWith('-shm') });
+}

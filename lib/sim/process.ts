@@ -1,0 +1,435 @@
+// process.ts — programs at one simulated site: paths in, system calls on the volume out, as the kernel would make them.
+// What the kernel checks before it asks a filesystem is checked here. It keeps the account of acknowledged bytes (call by call: a
+// program may be killed between two).
+
+import { AbsentObjects } from '../chunks/absent-objects.js';
+import { posixError } from '../errno.js';
+import { attributesOf } from '../crdt/fields.js';
+import type { Ino, Name } from '../crdt/ids.js';
+import { ROOT_INO } from '../crdt/ids.js';
+import type { Attributes, Caller } from '../volume/file-system.js';
+import { RENAME_EXCHANGE } from '../volume/file-system.js';
+import type { Volume } from '../volume/volume.js';
+import type { AcknowledgedBytes } from './acknowledged-bytes.js';
+import type { Site } from './site.js';
+
+export const USER: Caller = { uid: 1000, gid: 1000, pid: 1 };
+const UMASK = 0o022;
+const O_RDWR = 2;
+const O_TRUNC = 0o1000;
+const S_IFMT = 0o170000;
+const S_IFDIR = 0o040000;
+const S_IFREG = 0o100000;
+const S_IFIFO = 0o010000;
+/** Largest file that is read whole, and what one write(2) takes. */
+const READ_BYTES = 2 << 20;
+const WRITE_BYTES = 128 << 10;
+
+const scratch = Buffer.alloc(READ_BYTES);
+
+/** The process of the site was killed meanwhile: nobody knows whether the call had its effect. */
+export class Killed extends Error {}
+
+export class Process {
+  private readonly handles = new Map<string, { readonly handle: number; readonly ino: Ino }>();
+  private life = -1;
+  /** Inodes whose last name was removed by this site: nobody asks for their bytes any more. */
+  private readonly removedHere = new Set<Ino>();
+  private step = '';
+
+  constructor(
+    private readonly site: Site,
+    private readonly bytes: AcknowledgedBytes,
+  ) {}
+
+  private get volume(): Volume {
+    return this.site.volume;
+  }
+
+  /** A step begins. Descriptors ended with the daemon that they came from. */
+  begin(step: string): void {
+    this.step = step;
+    if (this.life === this.site.kills) return;
+    this.life = this.site.kills;
+    this.handles.clear();
+    this.removedHere.clear();
+  }
+
+  /** A call returned: was it the daemon's last? */
+  private acknowledged(): void {
+    if (this.site.image !== null) throw new Killed();
+  }
+
+  // ── paths ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private resolve(path: string): Ino {
+    let ino = ROOT_INO;
+    for (const name of path.split('/').filter((part) => part !== '')) {
+      if (!this.isDirectory(ino)) throw posixError('ENOTDIR');
+      const found = this.site.life!.cache.lookup(ino, name);
+      if (found === undefined) throw posixError('ENOENT');
+      ino = found;
+    }
+    return ino;
+  }
+
+  private place(path: string): [Ino, Name] {
+    const slash = path.lastIndexOf('/');
+    const parent = this.resolve(path.slice(0, Math.max(slash, 0)));
+    if (!this.isDirectory(parent)) throw posixError('ENOTDIR');
+    return [parent, path.slice(slash + 1)];
+  }
+
+  private isDirectory(ino: Ino): boolean {
+    return (this.volume.getattr(ino).mode & S_IFMT) === S_IFDIR;
+  }
+
+  private isFile(ino: Ino): boolean {
+    return (this.volume.getattr(ino).mode & S_IFMT) === S_IFREG;
+  }
+
+  private find([parent, name]: readonly [Ino, Name]): Attributes | undefined {
+    return this.volume.lookup(parent, name);
+  }
+
+  private changed(...places: readonly (readonly [Ino, Name])[]): void {
+    for (const [parent, name] of places) this.site.life!.cache.changed(parent, name);
+  }
+
+  private isBelow(ino: Ino, ancestor: Ino): boolean {
+    for (let at = ino; ; at = this.volume.lookup(at, '..')!.ino) {
+      if (at === ancestor) return true;
+      if (at === ROOT_INO) return false;
+    }
+  }
+
+  /** Names in a directory, sorted: the order on disk is a local matter. */
+  list(path: string): Name[] {
+    const names: Name[] = [];
+    this.volume.readdir(this.resolve(path), 0, ({ name }) => names.push(name) > 0);
+    return names.filter((name) => name !== '.' && name !== '..').toSorted();
+  }
+
+  stat(path: string): Attributes {
+    return this.volume.getattr(this.resolve(path));
+  }
+
+  target(path: string): string {
+    return this.volume.readlink(this.resolve(path));
+  }
+
+  xattrs(path: string): [string, string][] {
+    const ino = this.resolve(path);
+    return this.volume.listxattr(ino).map((name) => [name, this.volume.getxattr(ino, name).toString('latin1')]);
+  }
+
+  /** Every path with its kind: 'd', 'f' or another. */
+  paths(path = ''): [path: string, kind: 'd' | 'f' | 'o'][] {
+    const all: [string, 'd' | 'f' | 'o'][] = [];
+    for (const name of this.list(path)) {
+      const at = path === '' ? name : `${path}/${name}`;
+      const type = this.stat(at).mode & S_IFMT;
+      all.push([at, type === S_IFDIR ? 'd' : type === S_IFREG ? 'f' : 'o']);
+      if (type === S_IFDIR) all.push(...this.paths(at));
+    }
+    return all;
+  }
+
+  // ── content ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** @throws AbsentObjects when the site does not hold the bytes */
+  read(path: string): Buffer {
+    return this.contentOf(this.resolve(path));
+  }
+
+  private contentOf(ino: Ino): Buffer {
+    const { handle } = this.volume.open(ino, 0, false, USER);
+    try {
+      return this.readAll(handle);
+    } finally {
+      this.volume.release(handle);
+    }
+  }
+
+  private readAll(handle: number): Buffer {
+    return Buffer.from(scratch.subarray(0, this.volume.read(handle, 0, READ_BYTES, scratch, 0)));
+  }
+
+  /** What somebody sees who opens the file; null when its bytes are not here. */
+  private seen(ino: Ino): Buffer | null {
+    try {
+      return this.contentOf(ino);
+    } catch (error) {
+      if (!(error instanceof AbsentObjects)) throw error;
+      return null;
+    }
+  }
+
+  /** The manifest of the version that an inode shows. */
+  private shown(ino: Ino): string | undefined {
+    const { store } = this.volume.journal;
+    const copy = store.copy(ino);
+    const inode = store.inode(copy ? copy.source : ino);
+    if (!inode) return undefined;
+    const { head, heads } = attributesOf(inode);
+    return copy ? heads.find((h) => h.counter === copy.counter && h.actor === copy.actor)?.manifest : head?.manifest;
+  }
+
+  /** The account of a call that changes content. Nobody asks for the bytes of a file that this site removed. */
+  private account(ino: Ino, before: Buffer | null, hidden: string | undefined, after: Buffer): void {
+    const wanted = !this.removedHere.has(ino);
+    if (before === null && hidden !== undefined) this.bytes.discardedVersions.add(hidden);
+    if (wanted && this.site.image === null) this.bytes.changed(ino, before ?? after.subarray(0, 0), after, this.step);
+    else {
+      // It may have had its effect, or not.
+      this.bytes.discarded(before ?? after.subarray(0, 0));
+      this.bytes.discarded(after);
+      this.bytes.saw(after);
+    }
+    this.acknowledged();
+  }
+
+  /** What a removal of a file's last name does away with: what its path shows, and what else this site has of it. */
+  private discard(ino: Ino): void {
+    if (!this.isFile(ino)) return;
+    if (this.volume.getattr(ino).nlink > 1) return this.bytes.unlinked(ino);
+    const content = this.seen(ino);
+    if (content) this.bytes.discarded(content);
+    const inode = this.volume.journal.store.inode(ino);
+    for (const { manifest } of inode ? attributesOf(inode).heads : []) this.bytes.discardedVersions.add(manifest);
+    const shown = this.shown(ino);
+    if (shown !== undefined) this.bytes.discardedVersions.add(shown);
+  }
+
+  private removed(ino: Ino): void {
+    const inode = this.volume.journal.store.inode(ino);
+    if (inode && inode.nlink === 0) this.removedHere.add(ino);
+  }
+
+  // ── calls ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  mkdir(path: string): void {
+    const at = this.place(path);
+    this.changed(at);
+    this.volume.mkdir(...at, 0o755, UMASK, USER);
+  }
+
+  rmdir(path: string): void {
+    const at = this.place(path);
+    const found = this.find(at);
+    if (found && !this.isDirectory(found.ino)) throw posixError('ENOTDIR');
+    this.changed(at);
+    this.volume.rmdir(...at);
+  }
+
+  mkfifo(path: string): void {
+    const at = this.place(path);
+    this.changed(at);
+    this.volume.mknod(...at, S_IFIFO | 0o644, 0, UMASK, USER);
+  }
+
+  symlink(target: string, path: string): void {
+    const at = this.place(path);
+    this.changed(at);
+    this.volume.symlink(...at, target, USER);
+  }
+
+  link(path: string, newPath: string): void {
+    const ino = this.resolve(path);
+    const at = this.place(newPath);
+    if (this.isDirectory(ino)) throw posixError('EPERM');
+    this.changed(at);
+    this.bytes.linked(ino);
+    this.volume.link(ino, ...at);
+  }
+
+  unlink(path: string): void {
+    const at = this.place(path);
+    const found = this.find(at);
+    if (!found) throw posixError('ENOENT');
+    if (this.isDirectory(found.ino)) throw posixError('EISDIR');
+    this.discard(found.ino);
+    this.changed(at);
+    this.volume.unlink(...at);
+    this.removed(found.ino);
+    this.acknowledged();
+  }
+
+  /** rm -r: what is gone already is no error. */
+  removeTree(path: string): void {
+    const at = this.place(path);
+    const found = this.find(at);
+    if (!found) return;
+    if (!this.isDirectory(found.ino)) return this.unlink(path);
+    for (const name of this.list(path)) this.removeTree(`${path}/${name}`);
+    this.rmdir(path);
+    this.acknowledged();
+  }
+
+  rename(path: string, newPath: string): void {
+    const [from, to] = [this.place(path), this.place(newPath)];
+    const source = this.find(from);
+    const victim = this.find(to);
+    if (!source) throw posixError('ENOENT');
+    if (victim?.ino === source.ino) return;
+    if (this.isDirectory(source.ino)) {
+      if (this.isBelow(to[0], source.ino)) throw posixError('EINVAL');
+      if (victim && !this.isDirectory(victim.ino)) throw posixError('ENOTDIR');
+    } else if (victim && this.isDirectory(victim.ino)) {
+      throw posixError(this.isBelow(from[0], victim.ino) ? 'ENOTEMPTY' : 'EISDIR');
+    }
+    if (victim) this.discard(victim.ino);
+    this.changed(from, to);
+    this.volume.rename(...from, ...to, 0, USER);
+    if (victim) this.removed(victim.ino);
+    this.acknowledged();
+  }
+
+  exchange(path: string, other: string): void {
+    const [a, b] = [this.place(path), this.place(other)];
+    const [first, second] = [this.find(a), this.find(b)];
+    if (!first || !second) throw posixError('ENOENT');
+    if (first.ino === second.ino) return;
+    if (this.isBelow(b[0], first.ino) || this.isBelow(a[0], second.ino)) throw posixError('EINVAL');
+    this.changed(a, b);
+    this.volume.rename(...a, ...b, RENAME_EXCHANGE, USER);
+  }
+
+  /** What cp, or a shell's `>`, does. */
+  write(path: string, data: Buffer): void {
+    const at = this.place(path);
+    const found = this.find(at);
+    if (found && !this.isFile(found.ino)) throw posixError('EISDIR');
+    if (!found) {
+      this.changed(at);
+      const { attributes, opened } = this.volume.create(...at, 0o644, O_RDWR, UMASK, USER);
+      this.acknowledged();
+      return this.fill(attributes.ino, opened.handle, 0, data);
+    }
+    const [before, hidden] = [this.seen(found.ino), this.shown(found.ino)];
+    const { handle } = this.volume.open(found.ino, O_RDWR | O_TRUNC, false, USER);
+    this.account(found.ino, before, hidden, Buffer.alloc(0));
+    this.fill(found.ino, handle, 0, data);
+  }
+
+  /** Writes and closes. */
+  private fill(ino: Ino, handle: number, offset: number, data: Buffer): void {
+    for (let at = 0; at < data.length; at += WRITE_BYTES)
+      this.pwrite(ino, handle, offset + at, data.subarray(at, at + WRITE_BYTES));
+    this.volume.release(handle);
+    this.acknowledged();
+  }
+
+  private pwrite(ino: Ino, handle: number, offset: number, data: Buffer): void {
+    const before = this.readAll(handle);
+    this.volume.write(handle, offset, data, false);
+    const after = this.readAll(handle);
+    if (!after.subarray(offset, offset + data.length).equals(data)) throw new Error('a write does not show');
+    this.account(ino, before, undefined, after);
+  }
+
+  /** Writes into an existing file at an offset, or (-1) at its end. */
+  patch(path: string, offset: number, data: Buffer): void {
+    const ino = this.resolve(path);
+    if (!this.isFile(ino)) throw posixError('EISDIR');
+    const { handle } = this.volume.open(ino, O_RDWR, false, USER);
+    try {
+      this.readAll(handle); // its bytes may not be here yet
+    } catch (error) {
+      this.volume.release(handle);
+      throw error;
+    }
+    const size = this.readAll(handle).length;
+    this.fill(ino, handle, offset < 0 ? size : Math.min(offset, size + 5_000), data);
+  }
+
+  truncate(path: string, size: number): void {
+    const ino = this.resolve(path);
+    if (!this.isFile(ino)) throw posixError('EISDIR');
+    const before = this.contentOf(ino);
+    this.volume.setattr(ino, { size }, USER, undefined);
+    this.account(ino, before, undefined, this.contentOf(ino));
+  }
+
+  /** As editors do. */
+  save(path: string, data: Buffer): void {
+    const beside = `${path}.new`;
+    this.write(beside, data);
+    this.rename(beside, path);
+  }
+
+  /** O_TMPFILE, written to, then linkat(2). */
+  unnamed(path: string, data: Buffer): void {
+    const at = this.place(path);
+    if (this.find(at)) throw posixError('EEXIST');
+    const { attributes, opened } = this.volume.tmpfile(at[0], 0o600, O_RDWR, UMASK, USER);
+    this.volume.write(opened.handle, 0, data, false);
+    this.changed(at);
+    this.volume.link(attributes.ino, ...at);
+    this.account(attributes.ino, Buffer.alloc(0), undefined, data);
+    this.volume.release(opened.handle);
+  }
+
+  chmod(path: string, mode: number): void {
+    this.volume.setattr(this.resolve(path), { mode }, USER, undefined);
+  }
+
+  chown(path: string, uid: number, gid: number): void {
+    this.volume.setattr(this.resolve(path), { uid, gid }, USER, undefined);
+  }
+
+  touch(path: string, s: number): void {
+    this.volume.setattr(this.resolve(path), { mtime: { s, ns: 0 } }, USER, undefined);
+  }
+
+  setxattr(path: string, name: string, value: string): void {
+    this.volume.setxattr(this.resolve(path), name, Buffer.from(value, 'latin1'), 0, false);
+  }
+
+  removexattr(path: string, name: string): void {
+    this.volume.removexattr(this.resolve(path), name);
+  }
+
+  // ── descriptors ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get openNames(): string[] {
+    return this.life === this.site.kills ? [...this.handles.keys()] : [];
+  }
+
+  open(name: string, path: string): void {
+    const ino = this.resolve(path);
+    if (!this.isFile(ino)) throw posixError('EISDIR');
+    if (this.handles.has(name)) throw posixError('EBUSY');
+    const { handle } = this.volume.open(ino, O_RDWR, false, USER);
+    this.handles.set(name, { handle, ino });
+  }
+
+  put(name: string, offset: number, data: Buffer): void {
+    const { handle, ino } = this.handle(name);
+    const size = this.readAll(handle).length;
+    this.pwrite(ino, handle, offset < 0 ? size : Math.min(offset, size + 5_000), data);
+  }
+
+  cut(name: string, size: number): void {
+    const { handle, ino } = this.handle(name);
+    const before = this.readAll(handle);
+    this.volume.setattr(ino, { size }, USER, handle);
+    this.account(ino, before, undefined, this.readAll(handle));
+  }
+
+  fsync(name: string): void {
+    this.volume.fsync(this.handle(name).handle);
+  }
+
+  close(name: string): void {
+    const { handle } = this.handle(name);
+    this.handles.delete(name);
+    this.volume.release(handle);
+  }
+
+  private handle(name: string): { readonly handle: number; readonly ino: Ino } {
+    const found = this.handles.get(name);
+    if (!found) throw posixError('EBADF');
+    return found;
+  }
+}

@@ -1,0 +1,417 @@
+// simulation.ts — one schedule: sites, clocks, network and callers, from a seed or from the steps of an earlier run.
+// Invariant: the same seed and steps give the same run, to the last byte of the trace. After every step the sites that it may have
+// touched are checked; `converge`, which ends every schedule, heals everything and checks all that must hold then.
+
+import { createHash } from 'node:crypto';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { AbsentObjects } from '../chunks/absent-objects.js';
+import { PosixError } from '../errno.js';
+import { AcknowledgedBytes } from './acknowledged-bytes.js';
+import { checkConverged, checkOracle, checkSite } from './checks.js';
+import { marked } from './contents.js';
+import { copyState, founded } from './founding.js';
+import { Network } from './network.js';
+import { Killed, Process } from './process.js';
+import { Random } from './random.js';
+import { Site } from './site.js';
+import './small-log-segments.js';
+import { formatStep, type Step } from './step.js';
+import { Timeline } from './timeline.js';
+import { Totals } from './totals.js';
+import { Workload } from './workload.js';
+
+export interface Plan {
+  readonly seed: number;
+  /** 2 … 8; as the seed says without it. */
+  readonly sites?: number | undefined;
+  /** How many steps the workload takes; as the seed says without it. */
+  readonly steps?: number | undefined;
+  /** Take these steps instead of the workload's. */
+  readonly history?: readonly Step[] | undefined;
+}
+
+export interface Outcome {
+  readonly plan: Plan;
+  readonly siteCount: number;
+  readonly steps: readonly Step[];
+  /** The steps as text, each with what came of it. */
+  readonly lines: readonly string[];
+  /** What went wrong, most telling first; empty: nothing. */
+  readonly wrong: readonly string[];
+  /** Equal in two runs exactly when these were the same. */
+  readonly trace: string;
+  readonly totals: Totals;
+}
+
+const SITE_COUNTS = [2, 2, 2, 3, 3, 3, 4, 4, 5, 6, 8];
+const STEP_MS = 1;
+const CONVERGE_WITHIN_MS = 180_000;
+const CONVERGE_SLICE_MS = 250;
+const TOPOLOGIES = { all: 5, line: 2, ring: 2, star: 2 };
+const ORACLE_SHARE = 0.1;
+
+/** Plays a schedule in directories below `root`. */
+export async function simulate(plan: Plan, root: string): Promise<Outcome> {
+  const simulation = new Simulation(plan, root);
+  try {
+    return await simulation.run();
+  } finally {
+    await simulation.dispose();
+  }
+}
+
+class Simulation {
+  private readonly timeline = new Timeline();
+  private readonly random: Random;
+  private readonly network: Network;
+  private readonly sites: Site[];
+  private readonly processes: Process[];
+  private readonly bytes = new AcknowledgedBytes();
+  private readonly totals = new Totals();
+  private readonly steps: Step[] = [];
+  private readonly lines: string[] = [];
+  private readonly wrong: string[] = [];
+  private readonly trace = createHash('sha256');
+  private readonly directory: string;
+  private readonly checkedCommits = new Map<Site, number>();
+  private directories = 0;
+
+  constructor(
+    private readonly plan: Plan,
+    root: string,
+  ) {
+    this.random = new Random(plan.seed);
+    // Drawn in any case: a replay with the same number of sites then draws the same of everything else.
+    const drawn = this.random.pick(SITE_COUNTS)!;
+    const count = plan.sites ?? drawn;
+    this.directory = join(root, `schedule-${plan.seed}`);
+    mkdirSync(this.directory, { recursive: true });
+    const topology = this.random.weighted(TOPOLOGIES);
+    this.network = new Network(this.timeline, this.random.fork('network'), linkedIn(topology, count));
+    const clocks = this.random.fork('clocks');
+    this.sites = founded(count, root).sites.map(({ directory, ...identity }) => {
+      const own = this.newDirectory();
+      copyState(directory, own);
+      const around = {
+        timeline: this.timeline,
+        network: this.network,
+        newDirectory: () => this.newDirectory(),
+        failed: (error: Error) => void this.wrong.push(`error: at ${identity.name}: ${error.stack ?? error.message}`),
+      };
+      const clock = { skewMs: skew(clocks), rate: 1 + (clocks.next() - 0.5) * 2e-3 };
+      return new Site(identity, own, around, this.random.fork(identity.name), clock, () =>
+        this.totals.add('crashes in the middle of something'),
+      );
+    });
+    this.processes = this.sites.map((site) => new Process(site, this.bytes));
+  }
+
+  private newDirectory(): string {
+    return join(this.directory, `state-${this.directories++}`);
+  }
+
+  async run(): Promise<Outcome> {
+    try {
+      for (const site of this.sites) site.start();
+      await this.timeline.run(1_000);
+      const workload = new Workload(this.random.fork('workload'));
+      const count = this.plan.history?.length ?? this.plan.steps ?? 30 + Math.floor(this.random.logUniform(1, 120));
+      for (let i = 0; i < count && this.wrong.length === 0; i++)
+        await this.take(this.plan.history?.[i] ?? workload.next(this.scenes()));
+      if (this.wrong.length === 0 && this.steps.at(-1)?.verb !== 'converge')
+        await this.take({ site: '', verb: 'converge', words: [] });
+    } catch (error) {
+      this.wrong.push(`error: ${(error as Error).stack ?? (error as Error).message}`);
+    }
+    const { connections, sent, lost } = this.network.counts;
+    this.totals.add('connections', connections);
+    this.totals.add('messages', sent);
+    this.totals.add('messages lost', lost);
+    this.totals.add('schedules');
+    this.totals.add('simulated seconds', Math.round(this.timeline.nowMs / 1000));
+    this.totals.add('events', this.timeline.count);
+    return {
+      plan: this.plan,
+      siteCount: this.sites.length,
+      steps: this.steps,
+      lines: this.lines,
+      wrong: this.wrong,
+      trace: this.trace.digest('hex'),
+      totals: this.totals,
+    };
+  }
+
+  async dispose(): Promise<void> {
+    for (const site of this.sites) site.kill();
+    await new Promise((resolve) => setImmediate(resolve));
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  private scenes(): { name: string; process: Process | null }[] {
+    return this.sites.map(({ name, life }, i) => {
+      this.processes[i]!.begin('');
+      return { name, process: life ? this.processes[i]! : null };
+    });
+  }
+
+  private site(name: string): Site {
+    const site = this.sites.find((each) => each.name === name);
+    if (!site) throw new Error(`no site is called ${name}`);
+    return site;
+  }
+
+  // ── steps ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private async take(step: Step): Promise<void> {
+    const text = formatStep(step);
+    this.steps.push(step);
+    let result: string;
+    try {
+      result = step.site === '' || EVENTS.has(step.verb) ? await this.event(step) : this.call(step, text);
+    } catch (error) {
+      this.lines.push(`${text}   # failed`);
+      throw error;
+    }
+    this.lines.push(result === '' ? text : `${text}   # ${result}`);
+    this.trace.update(`${text} ${result}\n`);
+    await this.timeline.run(STEP_MS);
+    for (const site of this.sites) this.check(site, site.name === step.site);
+  }
+
+  private check(site: Site, touched: boolean): void {
+    if (!site.life) return;
+    const { lastCommit } = site.volume;
+    if (!touched && this.checkedCommits.get(site) === lastCommit) return;
+    this.checkedCommits.set(site, lastCommit);
+    this.wrong.push(...checkSite(site));
+  }
+
+  private async event({ site, verb, words }: Step): Promise<string> {
+    switch (verb) {
+      case 'wait':
+        await this.timeline.run(Number(words[0]));
+        return '';
+      case 'partition':
+        return this.partition(words);
+      case 'mute':
+        this.totals.add('one-way links');
+        this.network.silence(this.site(words[0]!).index, this.site(words[1]!).index);
+        return '';
+      case 'reset':
+        this.network.reset(this.site(words[0]!).index, this.site(words[1]!).index);
+        return '';
+      case 'heal':
+        this.network.heal();
+        return '';
+      case 'converge':
+        return this.converge();
+      case 'kill':
+        return this.kill(this.site(site), words);
+      case 'restart':
+        if (this.site(site).life) return 'runs';
+        this.site(site).start();
+        return '';
+      case 'clock':
+        this.totals.add('clock jumps');
+        this.site(site).clock.jump(Number(words[0]));
+        return '';
+      default:
+        throw new Error(`${verb} is no event`);
+    }
+  }
+
+  private partition(words: readonly string[]): string {
+    this.totals.add('partitions');
+    this.network.heal();
+    const groups = words
+      .join(' ')
+      .split('|')
+      .map((group) =>
+        group
+          .trim()
+          .split(' ')
+          .map((name) => this.site(name).index),
+      );
+    for (const group of groups)
+      for (const a of group)
+        for (const other of groups) if (other !== group) for (const b of other) this.network.silence(a, b);
+    return '';
+  }
+
+  private kill(site: Site, words: readonly string[]): string {
+    if (!site.life) return 'is down';
+    this.totals.add('crashes');
+    if (words[0] === 'after') site.killLater(Number(words[1]));
+    else site.kill();
+    return '';
+  }
+
+  private call(step: Step, text: string): string {
+    const site = this.site(step.site);
+    const process = this.processes[site.index]!;
+    if (!site.life) return 'is down';
+    process.begin(text);
+    this.totals.add('operations');
+    let result = '';
+    try {
+      perform(process, step);
+    } catch (error) {
+      if (error instanceof PosixError) result = error.code;
+      else if (error instanceof AbsentObjects) result = 'bytes not here yet';
+      else if (error instanceof Killed) result = 'killed meanwhile';
+      else throw error;
+      this.totals.add(`operations: ${result}`);
+    }
+    site.wake();
+    return result;
+  }
+
+  // ── convergence ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private async converge(): Promise<string> {
+    this.network.heal();
+    for (const site of this.sites) {
+      site.killLater(0);
+      if (!site.life) site.start();
+    }
+    const untilMs = this.timeline.nowMs + CONVERGE_WITHIN_MS;
+    let open = true;
+    do {
+      await this.timeline.run(CONVERGE_SLICE_MS);
+      if (this.wrong.length > 0) return 'failed';
+      if (open) open = !this.closeHandles();
+      if (this.timeline.nowMs > untilMs) {
+        this.wrong.push(
+          `not converged within ${CONVERGE_WITHIN_MS} ms: ${this.sites.map((site) => this.standing(site)).join('; ')}`,
+        );
+        return 'failed';
+      }
+    } while (open || !this.hasConverged());
+    for (const site of this.sites) this.check(site, true);
+    if (this.wrong.length > 0) return 'failed';
+    for (const process of this.processes) process.begin('');
+    const { wrong, conflicts, digest } = checkConverged(this.sites, this.processes, this.bytes);
+    this.wrong.push(...wrong);
+    for (const { kind } of conflicts) this.totals.add(`conflicts: ${kind}`);
+    this.totals.add('convergences');
+    if (this.random.chance(ORACLE_SHARE)) {
+      this.totals.add('checked by Automerge');
+      this.wrong.push(...checkOracle(this.random.pick(this.sites)!));
+    }
+    this.trace.update(digest);
+    return `${digest.slice(0, 8)}, ${conflicts.length} conflicts, ${this.bytes.count} marks`;
+  }
+
+  /** Programs end; false when one could not yet. */
+  private closeHandles(): boolean {
+    for (const [i, process] of this.processes.entries()) {
+      process.begin('');
+      for (const name of process.openNames) process.close(name);
+      this.sites[i]!.wake();
+    }
+    return true;
+  }
+
+  private hasConverged(): boolean {
+    const [first] = this.sites;
+    const vector = first!.volume.journal.vector();
+    return this.sites.every(({ volume, life }) => {
+      const own = volume.journal.vector();
+      if (volume.nextTimeoutMs >= 0 || volume.publishing || volume.objects.missingCount() > 0 || !life!.store)
+        return false;
+      if (own.size !== vector.size) return false;
+      for (const [actor, seq] of own) if (vector.get(actor) !== seq) return false;
+      return true;
+    });
+  }
+
+  private standing({ name, volume, life }: Site): string {
+    const changes = [...volume.journal.vector().values()].reduce((sum, seq) => sum + seq, 0);
+    const links = life!.exchange.connections().length;
+    return `${name} has ${changes} changes, lacks ${volume.objects.missingCount()} objects, has ${links} links, wakes in ${volume.nextTimeoutMs} ms${volume.publishing ? ', publishes' : ''}`;
+  }
+}
+
+const EVENTS = new Set(['kill', 'restart', 'clock']);
+
+function perform(process: Process, { verb, words }: Step): void {
+  const [a = '', b = '', c = '', d = ''] = words;
+  switch (verb) {
+    case 'write':
+      return process.write(a, marked(b, Number(c)));
+    case 'patch':
+      return process.patch(a, Number(b), marked(c, Number(d)));
+    case 'truncate':
+      return process.truncate(a, Number(b));
+    case 'save':
+      return process.save(a, marked(b, Number(c)));
+    case 'unnamed':
+      return process.unnamed(a, marked(b, Number(c)));
+    case 'mkdir':
+      return process.mkdir(a);
+    case 'rmdir':
+      return process.rmdir(a);
+    case 'mv':
+      return process.rename(a, b);
+    case 'exchange':
+      return process.exchange(a, b);
+    case 'rm':
+      return process.unlink(a);
+    case 'rmr':
+      return process.removeTree(a);
+    case 'ln':
+      return process.link(a, b);
+    case 'symlink':
+      return process.symlink(a, b);
+    case 'mkfifo':
+      return process.mkfifo(a);
+    case 'chmod':
+      return process.chmod(a, Number.parseInt(b, 8));
+    case 'chown':
+      return process.chown(a, Number(b), Number(c));
+    case 'touch':
+      return process.touch(a, Number(b));
+    case 'setxattr':
+      return process.setxattr(a, b, c);
+    case 'removexattr':
+      return process.removexattr(a, b);
+    case 'open':
+      return process.open(a, b);
+    case 'put':
+      return process.put(a, Number(b), marked(c, Number(d)));
+    case 'cut':
+      return process.cut(a, Number(b));
+    case 'fsync':
+      return process.fsync(a);
+    case 'close':
+      return process.close(a);
+    default:
+      throw new Error(`${verb} is no call`);
+  }
+}
+
+function linkedIn(topology: keyof typeof TOPOLOGIES, count: number): (a: number, b: number) => boolean {
+  return (a, b) => {
+    const distance = Math.abs(a - b);
+    switch (topology) {
+      case 'all':
+        return true;
+      case 'line':
+        return distance === 1;
+      case 'ring':
+        return distance === 1 || distance === count - 1;
+      case 'star':
+        return a === 0 || b === 0;
+    }
+  };
+}
+
+/** Most clocks are about right; some are hours off, one day in the past or in the future. */
+function skew(random: Random): number {
+  const kind = random.next();
+  const sign = random.chance(0.5) ? 1 : -1;
+  if (kind < 0.4) return 0;
+  if (kind < 0.7) return sign * random.next() * 200;
+  return sign * random.logUniform(1_000, 86_400_000);
+}

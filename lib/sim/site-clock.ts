@@ -1,0 +1,44 @@
+// site-clock.ts — the clocks of one simulated machine: wrong by some amount, drifting, and set back or forward now and then.
+// Invariant: the monotonic clock goes forward at every look; the wall clock does what clocks do.
+
+import type { Timestamp } from '../crdt/inode.js';
+import type { VolumeClock } from '../volume/commits.js';
+import type { Timeline } from './timeline.js';
+
+/** 2024-01-01, microseconds since 1970: when simulated time begins. */
+export const EPOCH_US = 1_704_067_200_000_000;
+const LOOK_MS = 0.001;
+
+export class SiteClock implements VolumeClock {
+  private looks = 0;
+
+  constructor(
+    private readonly timeline: Timeline,
+    /** How far the wall clock is ahead, milliseconds. */
+    private skewMs: number,
+    /** Simulated seconds per second of this machine: 1.0001 gains a second in three hours. */
+    private readonly rate: number,
+    /** Called at every look: a moment within an operation. */
+    private readonly looked: () => void,
+  ) {}
+
+  /** The wall clock is set forward, or back. */
+  jump(byMs: number): void {
+    this.skewMs += byMs;
+  }
+
+  nowUs(): number {
+    return Math.floor(EPOCH_US + (this.monotonicMs() + this.skewMs) * 1000);
+  }
+
+  now(): Timestamp {
+    const us = this.nowUs();
+    const s = Math.floor(us / 1e6);
+    return { s, ns: (us - s * 1e6) * 1000 };
+  }
+
+  monotonicMs(): number {
+    this.looked();
+    return this.timeline.nowMs * this.rate + ++this.looks * LOOK_MS;
+  }
+}

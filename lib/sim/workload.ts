@@ -1,0 +1,218 @@
+// workload.ts — chooses what happens next in a simulation, and favours what is dangerous: few names and many sites that use them at
+// once, moves of directories into each other, files that are open while they change, partitions that are crashes too.
+// Invariant: a function of the seed and of what the sites show; it changes nothing itself.
+
+import type { Process } from './process.js';
+import type { Random } from './random.js';
+import type { Step } from './step.js';
+
+/** What the workload knows of a site. */
+export interface Scene {
+  readonly name: string;
+  /** null while the site is down. */
+  readonly process: Process | null;
+}
+
+const FILES = ['a', 'b', 'c'];
+const DIRECTORIES = ['p', 'q', 'r'];
+const HANDLES = ['h1', 'h2'];
+const LONGEST_PATH = 120;
+/** What several sites write alike. */
+const SAME = '<same:';
+const SAME_BYTES = 40;
+
+const CALLS = {
+  write: 16,
+  patch: 5,
+  append: 3,
+  truncate: 4,
+  save: 8,
+  mkdir: 10,
+  moveDirectory: 12,
+  moveFile: 10,
+  rename: 2,
+  unlink: 8,
+  removeTree: 4,
+  rmdir: 2,
+  link: 5,
+  exchange: 3,
+  unnamed: 2,
+  symlink: 1,
+  mkfifo: 1,
+  chmod: 3,
+  chown: 2,
+  touch: 1,
+  xattr: 3,
+  settleCopy: 3,
+  editCopy: 3,
+  open: 6,
+  put: 8,
+  cut: 2,
+  fsync: 1,
+  close: 5,
+};
+type Call = keyof typeof CALLS;
+
+const EVENTS = { wait: 10, partition: 5, mute: 1, reset: 2, heal: 4, converge: 1.2, kill: 4, restart: 2, clock: 1.5 };
+
+export class Workload {
+  private marks = 0;
+
+  constructor(private readonly random: Random) {}
+
+  next(scenes: readonly Scene[]): Step {
+    const up = scenes.filter(({ process }) => process !== null);
+    const scene = this.random.pick(up);
+    if (!scene || this.random.chance(0.22)) return this.event(scenes);
+    const { site, verb, words } = this.call(scene);
+    return { site, verb, words };
+  }
+
+  // ── what happens to sites ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private event(scenes: readonly Scene[]): Step {
+    const { random } = this;
+    const names = scenes.map(({ name }) => name);
+    const one = random.pick(names)!;
+    const other = random.pick(names.filter((name) => name !== one))!;
+    const kind = random.weighted(EVENTS);
+    switch (kind) {
+      case 'wait':
+        return step('', 'wait', Math.ceil(random.logUniform(1, 12_000)));
+      case 'partition': {
+        const shuffled = random.shuffled(names);
+        const cut = 1 + random.below(names.length - 1);
+        const [left, right] = [shuffled.slice(0, cut), shuffled.slice(cut)];
+        if (names.length > 3 && random.chance(0.3))
+          return step('', 'partition', ...names.flatMap((n) => [n, '|']).slice(0, -1));
+        return step('', 'partition', ...left.toSorted(), '|', ...right.toSorted());
+      }
+      case 'mute':
+      case 'reset':
+        return step('', kind, one, other);
+      case 'heal':
+      case 'converge':
+        return step('', kind);
+      case 'kill':
+        return random.chance(0.6) ? step(one, 'kill', 'after', Math.ceil(random.logUniform(1, 60))) : step(one, 'kill');
+      case 'restart':
+        return step(scenes.find(({ process }) => process === null)?.name ?? one, 'restart');
+      case 'clock':
+        return step(one, 'clock', Math.round((random.chance(0.5) ? 1 : -1) * random.logUniform(1, 100_000_000)));
+    }
+  }
+
+  // ── what programs do ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private call({ name: site, process }: Scene): Step {
+    const { random } = this;
+    const paths = process!.paths();
+    const files = paths.filter(([, kind]) => kind !== 'd').map(([path]) => path);
+    const regular = paths.filter(([, kind]) => kind === 'f').map(([path]) => path);
+    const directories = paths.filter(([, kind]) => kind === 'd').map(([path]) => path);
+    const copies = regular.filter((path) => path.includes('.~'));
+    const open = process!.openNames;
+    const at = (names: readonly string[]): string => {
+      const parent = random.chance(0.35) ? '' : (random.pick(directories) ?? '');
+      const name = random.pick(names)!;
+      return parent === '' || parent.length > LONGEST_PATH ? name : `${parent}/${name}`;
+    };
+    const anything = random.pick(paths)?.[0];
+    const file = random.pick(regular) ?? at(FILES);
+    const make = (verb: string, ...words: (string | number)[]): Step => step(site, verb, ...words);
+    const bytes = (): [string, number] => {
+      const mark = this.mark(site);
+      return [mark, mark.startsWith(SAME) ? SAME_BYTES : this.size()];
+    };
+    const call: Call = random.weighted(CALLS);
+    switch (call) {
+      case 'write':
+        return make('write', random.chance(0.5) ? file : at(FILES), ...bytes());
+      case 'patch':
+        return make('patch', file, Math.floor(random.logUniform(1, 200_000)) - 1, ...bytes());
+      case 'append':
+        return make('patch', file, -1, ...bytes());
+      case 'truncate':
+        return make('truncate', file, random.chance(0.3) ? 0 : Math.floor(random.logUniform(1, 300_000)));
+      case 'save':
+        return make('save', file, ...bytes());
+      case 'mkdir':
+        return make('mkdir', at(DIRECTORIES));
+      case 'moveDirectory':
+        return make('mv', random.pick(directories) ?? at(DIRECTORIES), at(DIRECTORIES));
+      case 'moveFile':
+        return make('mv', random.pick(files) ?? at(FILES), at(FILES));
+      case 'rename':
+        return make('mv', anything ?? at(FILES), at([...FILES, ...DIRECTORIES]));
+      case 'unlink':
+        return make('rm', random.pick(files) ?? at(FILES));
+      case 'removeTree':
+        return make('rmr', random.pick(directories) ?? at(DIRECTORIES));
+      case 'rmdir':
+        return make('rmdir', random.pick(directories) ?? at(DIRECTORIES));
+      case 'link':
+        return make('ln', random.pick(files) ?? at(FILES), at(FILES));
+      case 'exchange':
+        return make('exchange', anything ?? at(FILES), random.pick(paths)?.[0] ?? at(DIRECTORIES));
+      case 'unnamed':
+        return make('unnamed', at(FILES), ...bytes());
+      case 'symlink':
+        return make('symlink', `to-${this.mark(site)}`, at(FILES));
+      case 'mkfifo':
+        return make('mkfifo', at(FILES));
+      case 'chmod':
+        return make(
+          'chmod',
+          anything ?? at(FILES),
+          (random.pick([0o600, 0o644, 0o755, 0o4755, 0o2750, 0o777]) ?? 0).toString(8),
+        );
+      case 'chown':
+        return make('chown', anything ?? at(FILES), 1000 + random.below(3), 1000 + random.below(3));
+      case 'touch':
+        return make('touch', anything ?? at(FILES), 1_000_000_000 + random.below(1_000_000_000));
+      case 'xattr':
+        return random.chance(0.7)
+          ? make('setxattr', anything ?? at(FILES), `user.${random.pick(['x', 'y'])}`, this.mark(site))
+          : make('removexattr', anything ?? at(FILES), `user.${random.pick(['x', 'y'])}`);
+      case 'settleCopy': {
+        const copy = random.pick(copies);
+        if (copy === undefined) return make('write', at(FILES), ...bytes());
+        return random.chance(0.3) ? make('rm', copy) : make('mv', copy, copy.slice(0, copy.indexOf('.~')));
+      }
+      case 'editCopy': {
+        const copy = random.pick(copies);
+        return copy === undefined
+          ? make('save', file, ...bytes())
+          : make(random.pick(['write', 'save'])!, copy, ...bytes());
+      }
+      case 'open':
+        return make('open', random.pick(HANDLES)!, file);
+      case 'put':
+        if (open.length === 0) return make('open', random.pick(HANDLES)!, file);
+        return make('put', random.pick(open)!, random.chance(0.5) ? -1 : random.below(100), ...bytes());
+      case 'cut':
+        if (open.length === 0) return make('open', random.pick(HANDLES)!, file);
+        return make('cut', random.pick(open)!, Math.floor(random.logUniform(1, 100_000)) - 1);
+      case 'fsync':
+      case 'close':
+        return open.length === 0 ? make('write', file, ...bytes()) : make(call, random.pick(open)!);
+    }
+  }
+
+  private mark(site: string): string {
+    // Now and then two sites write the very same.
+    return this.random.chance(0.06) ? `${SAME}${this.random.below(2)}>` : `<${site}:${++this.marks}>`;
+  }
+
+  private size(): number {
+    const { random } = this;
+    const kind = random.next();
+    if (kind < 0.75) return Math.floor(random.logUniform(1, 3_000));
+    if (kind < 0.9) return 65_530 + random.below(20);
+    return Math.floor(random.logUniform(4_000, 400_000));
+  }
+}
+
+function step(site: string, verb: string, ...words: readonly (string | number)[]): Step {
+  return { site, verb, words: words.map(String) };
+}

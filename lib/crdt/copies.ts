@@ -18,8 +18,9 @@ export function losingVersions(inode: Inode, store: TreeStore): HeadVersion[] {
   const { heads } = attributesOf(inode);
   const shown: HeadVersion[] = [];
   for (const [i, head] of heads.entries()) {
-    if (heads.slice(0, i).some((better) => isSameContent(better, head))) continue;
-    if (i === 0 || isBorn(head.copyIno, store) || shown.some((other) => other.copyIno === head.copyIno)) continue;
+    // One whose copy became a file of its own does not stand for another: that file may change.
+    if (i === 0 || [heads[0]!, ...shown].some((better) => isSameContent(better, head))) continue;
+    if (isBorn(head.copyIno, store) || shown.some((other) => other.copyIno === head.copyIno)) continue;
     shown.push(head);
   }
   return shown;

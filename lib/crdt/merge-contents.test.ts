@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { converge, partitioned } from './convergence.test-support.js';
-import type { SimulatedSite } from './simulated-site.test-support.js';
+import { SimulatedSite } from './simulated-site.test-support.js';
 
 // MERGE.md: versions of content, and what becomes of conflict copies.
 
@@ -75,6 +75,29 @@ test('a copy that is edited, renamed or chmod-ed becomes a file of its own, with
   const { oslo, paris, copy } = conflicting();
   paris.rename(copy, 'other');
   assert.deepEqual(converge(oslo, paris), { other: 'mine', x: 'theirs' });
+});
+
+test('a version is not lost because another of the same bytes became a file of its own, and was edited', () => {
+  const [oslo, paris, rome] = partitioned((site) => site.write('x', 'base'), 3);
+  const lima = new SimulatedSite('lima', 4);
+  lima.receive(oslo.changes);
+  for (const [i, site] of [rome, lima, oslo, paris].entries()) site.nowUs = oslo.nowUs + (i + 1) * 1000;
+  rome.write('x', 'older');
+  lima.write('x', 'same');
+  oslo.write('x', 'same');
+  paris.write('x', 'theirs');
+  // At rome oslo's version wins, and is said again; at paris it loses, and its copy becomes a file.
+  rome.receive(oslo.changes);
+  paris.receive(oslo.changes);
+  rome.unlink(rome.list('').find((name) => name.includes('.~'))!);
+  const copy = paris.list('').find((name) => name.includes('.~'))!;
+  paris.write(copy, 'edited');
+  const tree = converge(oslo, paris, rome, lima);
+  assert.deepEqual(Object.values(tree).toSorted(), ['edited', 'same', 'theirs']);
+  assert.match(
+    Object.keys(tree).find((name) => tree[name] === 'same')!,
+    /^x\.~lima-/,
+  );
 });
 
 test('edit ∥ edit of a conflict copy: the same rules again', () => {

@@ -1,15 +1,22 @@
 // parts.ts — what the suite consists of, in the order in which it runs.
 
 import { accessPart } from './access.js';
+import { aclPart } from './acl.js';
 import { chmodPart } from './chmod.js';
 import { chownPart } from './chown.js';
 import { directoryPermission } from './directory-permission.js';
+import { links } from './links.js';
+import { newInodes } from './new-inodes.js';
 import { openPermission } from './open-permission.js';
 import { pathErrors } from './path-errors.js';
+import { privileges } from './privileges.js';
+import { renamePart } from './rename.js';
 import { searchPermission } from './search-permission.js';
+import { sticky } from './sticky.js';
 import { times } from './times.js';
 import { truncatePart } from './truncate.js';
 import { utimensatPart } from './utimensat.js';
+import { xattrPart } from './xattr.js';
 import type { Part } from './trial.js';
 
 export const PARTS: Readonly<Record<string, Part>> = {
@@ -18,9 +25,16 @@ export const PARTS: Readonly<Record<string, Part>> = {
   'directory-permission': directoryPermission,
   'open-permission': openPermission,
   times,
+  'new-inodes': newInodes,
+  sticky,
+  rename: renamePart,
   access: accessPart,
   chmod: chmodPart,
   chown: chownPart,
   truncate: truncatePart,
   utimensat: utimensatPart,
+  xattr: xattrPart,
+  acl: aclPart,
+  links,
+  privileges,
 };

@@ -106,7 +106,7 @@ export function mknod(path: Path, mode: number, device = 0): Result {
 
 /** makedev(3) for numbers of up to 12 and 20 bits. */
 export function makeDevice(major: number, minor: number): number {
-  return (major << 8) | (minor & 0xff) | ((minor & 0xfff00) << 12);
+  return ((major << 8) | (minor & 0xff) | ((minor & 0xfff00) << 12)) >>> 0;
 }
 
 export function symlink(target: Path, path: Path): Result {

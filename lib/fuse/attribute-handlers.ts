@@ -4,8 +4,15 @@
 
 import type { AttributeChanges, Attributes, Timestamp } from '../volume/file-system.js';
 import { attributeSeconds, type Call, callerOf, checkRange } from './call.js';
+import { isMember } from './group-membership.js';
 import { putAttr, putStatfs, putStatx, REPLY_HEADER_LENGTH } from './replies.js';
 import { decodeSetattr, FATTR, type SetattrRequest } from './requests.js';
+
+const S_IFMT = 0o170000;
+const S_IFDIR = 0o040000;
+const S_ISUID = 0o4000;
+const S_ISGID = 0o2000;
+const S_IXGRP = 0o010;
 
 function attrReply(call: Call, attributes: Attributes): number {
   return putAttr(call.reply, attributes, attributeSeconds(call, attributes.ino), REPLY_HEADER_LENGTH);
@@ -51,10 +58,25 @@ export function attributeChanges(asked: SetattrRequest): AttributeChanges {
   return changes;
 }
 
+/**
+ * Set-group-id without execution by the group is no privilege to the filesystem, which keeps it; Linux takes it all the same from a
+ * file that somebody changes who is not of its group (setattr_should_drop_sgid). Returns the mode that is left then, else undefined.
+ */
+export function modeForStrangers({ request, fileSystem }: Call): number | undefined {
+  const { mode, gid } = fileSystem.getattr(request.node);
+  if ((mode & S_IFMT) === S_IFDIR || (mode & (S_ISGID | S_IXGRP)) !== S_ISGID || isMember(request, gid))
+    return undefined;
+  return mode & 0o7777 & ~(S_ISUID | S_ISGID);
+}
+
 export function setattr(call: Call): number {
   const { request, fileSystem } = call;
   const asked = decodeSetattr(request.body);
   const changes = attributeChanges(asked);
+  if (changes.killSuidGid && changes.mode === undefined) {
+    const left = modeForStrangers(call);
+    if (left !== undefined) changes.mode = left;
+  }
   if (changes.size !== undefined) checkRange(changes.size, 0);
   const handle = (asked.valid & FATTR.FH) === 0 ? undefined : asked.handle;
   return attrReply(call, fileSystem.setattr(request.node, changes, callerOf(request), handle));

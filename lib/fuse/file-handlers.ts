@@ -3,6 +3,7 @@
 
 import { posixError } from '../errno.js';
 import type { Attributes, Ino, Opened } from '../volume/file-system.js';
+import { modeForStrangers } from './attribute-handlers.js';
 import { attributeSeconds, type Call, callerOf, checkName, checkRange, EMPTY, MAX_FILE_BYTES } from './call.js';
 import {
   ENTRY_OUT_LENGTH,
@@ -34,9 +35,13 @@ const O_RDONLY = 0;
  * Under HANDLE_KILLPRIV_V2 an opening that truncates drops set-user-id and set-group-id here, and the kernel goes on to trust the mode
  * that it has cached when somebody executes the file. So it is told. (Before a write it asks by SETATTR, whose reply tells it.)
  */
-function openWithoutPrivileges({ request, fileSystem, cache }: Call, flags: number): Opened {
+function openWithoutPrivileges(call: Call, flags: number): Opened {
+  const { request, fileSystem, cache } = call;
+  const caller = callerOf(request);
   const privileged = (fileSystem.getattr(request.node).mode & SUID_SGID) !== 0;
-  const opened = fileSystem.open(request.node, flags, true, callerOf(request));
+  const mode = privileged ? modeForStrangers(call) : undefined;
+  const opened = fileSystem.open(request.node, flags, true, caller);
+  if (mode !== undefined) fileSystem.setattr(request.node, { mode }, caller, opened.handle);
   if (privileged) cache.invalidateInode(request.node, false);
   return opened;
 }

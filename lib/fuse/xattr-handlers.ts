@@ -23,10 +23,16 @@ export function getxattr({ request, reply, fileSystem }: Call): number {
   return sized(reply, size, value.length, (at) => value.copy(reply, at));
 }
 
+/** xattr(7): who may not read the trusted attributes does not see them listed. The kernel checks calls by name, but no lists. */
+function isListed(name: string, uid: number): boolean {
+  return uid === 0 || !name.startsWith('trusted.');
+}
+
 export function listxattr({ request, reply, fileSystem }: Call): number {
   const size = decodeXattrSize(request.body);
   const list = fileSystem
     .listxattr(request.node)
+    .filter((name) => isListed(name, request.uid))
     .map((name) => `${name}\0`)
     .join('');
   return sized(reply, size, list.length, (at) => reply.write(list, at, 'latin1'));

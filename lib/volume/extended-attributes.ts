@@ -72,7 +72,11 @@ export class ExtendedAttributes {
 
   remove(ino: Ino, name: string): void {
     const target = this.core.directory(ino);
-    if (xattrOf(this.carrier(ino), checkedName(name)) === undefined) throw posixError('ENODATA');
+    if (xattrOf(this.carrier(ino), checkedName(name)) === undefined) {
+      // To have no list is what was asked for (vfs_remove_acl).
+      if (name === ACCESS_ACL || name === DEFAULT_ACL) return;
+      throw posixError('ENODATA');
+    }
     this.changes.settle(target);
     this.changes.change(
       target,
@@ -82,11 +86,14 @@ export class ExtendedAttributes {
   }
 }
 
-/** @throws PosixError EOPNOTSUPP for a namespace that this filesystem does not keep, ERANGE for a name too long */
+/**
+ * @throws PosixError EOPNOTSUPP for a namespace that this filesystem does not keep, EINVAL for one alone, ERANGE for a name too long
+ * (xattr_resolve_name)
+ */
 function checkedName(name: string): string {
   if (name.length > XATTR_NAME_MAX) throw posixError('ERANGE');
   if (name === ACCESS_ACL || name === DEFAULT_ACL) return name;
-  if (!NAMESPACES.some((prefix) => name.startsWith(prefix) && name.length > prefix.length))
-    throw posixError('EOPNOTSUPP');
+  if (NAMESPACES.includes(name)) throw posixError('EINVAL');
+  if (!NAMESPACES.some((prefix) => name.startsWith(prefix))) throw posixError('EOPNOTSUPP');
   return name;
 }

@@ -234,7 +234,8 @@ export class FileContents {
     while (copied < length) {
       const n = this.read(source, sourceOffset + copied, Math.min(block.length, length - copied), block, 0);
       if (n === 0) break;
-      this.write(target, targetOffset + copied, block.subarray(0, n), true);
+      // Set-id bits are not ours to take: the kernel has asked for that before, where the caller is one to lose them.
+      this.write(target, targetOffset + copied, block.subarray(0, n), false);
       copied += n;
     }
     return copied;

@@ -85,7 +85,7 @@ export interface Head {
   readonly copyIno: Ino;
 }
 
-const TIME = /^(-?)(0|[1-9]\d{0,15})\.(\d{9})$/;
+const NANOSECOND_DIGITS = 9;
 const OBJECT_ID = /^[0-9a-f]{64}$/;
 const CITATION = /^(?:0|[1-9]\d{0,15})@[0-9a-f]{32}$/;
 
@@ -118,11 +118,22 @@ export function formatTimestamp(time: Timestamp): string {
 }
 
 export function parseTimestamp(value: Value, what = 'time'): Timestamp {
-  const match = typeof value === 'string' ? TIME.exec(value) : null;
-  if (!match) throw malformed(what, value);
-  const s = match[1] === '-' ? -Number(match[2]) : Number(match[2]);
-  if (!Number.isSafeInteger(s) || Object.is(s, -0)) throw malformed(what, value);
-  return { s, ns: Number(match[3]) };
+  if (typeof value !== 'string') throw malformed(what, value);
+  return timestampBetween(value, 0, value.length, what);
+}
+
+function timestampBetween(text: string, start: number, end: number, what: string): Timestamp {
+  const point = end - NANOSECOND_DIGITS - 1;
+  const isNegative = text.charCodeAt(start) === 0x2d;
+  const seconds = digitsBetween(text, isNegative ? start + 1 : start, point);
+  let ns = 0;
+  for (let i = point + 1; i < end; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    ns = digit < 0 || digit > 9 ? NaN : ns * 10 + digit;
+  }
+  const s = isNegative ? -seconds : seconds;
+  if (Number.isNaN(s + ns) || Object.is(s, -0) || text.charCodeAt(point) !== 0x2e) throw malformed(what, text);
+  return { s, ns };
 }
 
 /** Negative, zero or positive as a is before, at or after b. */
@@ -148,27 +159,24 @@ export function formatBorn({ type, parent, name, btime, mode, uid, gid, rdev }: 
   return `${type} ${parent}/${name} ${formatTimestamp(btime)} ${mode} ${uid} ${gid} ${rdev}`;
 }
 
-/** The fields behind the name, which may hold spaces itself. */
-const BORN_TAIL = 5;
-
 export function parseBorn(value: Value): Born {
   if (typeof value !== 'string') throw malformed('born', value);
   const type = value.charAt(0);
-  let nameEnd = value.length;
-  for (let i = 0; i < BORN_TAIL && nameEnd > 0; i++) nameEnd = value.lastIndexOf(' ', nameEnd - 1);
-  if (!(type in TYPE_BITS) || value.charAt(1) !== ' ' || nameEnd < 2) throw malformed('born', value);
-  const { parent, name } = parsePlace(value, 2, nameEnd, 'born');
-  const [btime, mode, uid, gid, rdev] = value.slice(nameEnd + 1).split(' ') as [string, string, string, string, string];
-  return {
-    type: type as FileType,
-    parent,
-    name,
-    btime: parseTimestamp(btime, 'born'),
-    mode: parseInteger(mode, 'born'),
-    uid: parseInteger(uid, 'born'),
-    gid: parseInteger(gid, 'born'),
-    rdev: parseInteger(rdev, 'born'),
-  };
+  // From the end: the name may hold spaces itself.
+  const rdevAt = value.lastIndexOf(' ');
+  const gidAt = value.lastIndexOf(' ', rdevAt - 1);
+  const uidAt = value.lastIndexOf(' ', gidAt - 1);
+  const modeAt = value.lastIndexOf(' ', uidAt - 1);
+  const timeAt = value.lastIndexOf(' ', modeAt - 1);
+  if (!(type in TYPE_BITS) || value.charAt(1) !== ' ' || timeAt < 2) throw malformed('born', value);
+  const { parent, name } = parsePlace(value, 2, timeAt, 'born');
+  const mode = digitsBetween(value, modeAt + 1, uidAt);
+  const uid = digitsBetween(value, uidAt + 1, gidAt);
+  const gid = digitsBetween(value, gidAt + 1, rdevAt);
+  const rdev = digitsBetween(value, rdevAt + 1, value.length);
+  if (Number.isNaN(mode + uid + gid + rdev)) throw malformed('born', value);
+  const btime = timestampBetween(value, timeAt + 1, modeAt, 'born');
+  return { type: type as FileType, parent, name, btime, mode, uid, gid, rdev };
 }
 
 /** The value of a link at its place of birth. */

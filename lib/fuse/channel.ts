@@ -49,17 +49,19 @@ export class Channel {
   /**
    * Polls for a request as long as that is likely to be quicker than sleeping: its length, {@link NOTHING} or {@link ENDED}.
    * Call it when {@link receive} found nothing after a reply.
+   * @param workMeanwhile does some microseconds of work between two looks; false when there is none
    */
-  receiveSoon(): number {
+  receiveSoon(workMeanwhile: () => boolean): number {
     let now = performance.now();
     const endMs = now + this.spin.budgetMs(now);
     while (now < endMs) {
-      yieldProcessor();
+      const worked = workMeanwhile();
+      if (!worked) yieldProcessor();
       const length = this.receive();
       const before = now;
       now = performance.now();
       if (length !== NOTHING) return length;
-      if (!this.spin.yielded(now - before, now)) return NOTHING;
+      if (!worked && !this.spin.yielded(now - before, now)) return NOTHING;
     }
     return NOTHING;
   }

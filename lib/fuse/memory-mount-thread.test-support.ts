@@ -92,6 +92,7 @@ function serve(session: Session, fileSystem: MemoryFileSystem): void {
       }
     },
     background: () => false,
+    workMeanwhile: () => false,
     nextTimeoutMs: () => -1,
     onAbsent: () => {},
     get stop() {

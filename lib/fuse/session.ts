@@ -55,6 +55,11 @@ export interface SessionHooks {
    * it is called again as soon as no request waits, and every 20 ms even while requests keep coming.
    */
   background(deadlineMs: number): boolean;
+  /**
+   * Some microseconds of work that will have to be done anyhow, while the next request is likely to come soon: the caller is awake
+   * on another processor by then. False when there is none.
+   */
+  workMeanwhile(): boolean;
   /** How long the thread may sleep when nothing waits, ms; -1: until a request or a wake-up. */
   nextTimeoutMs(): number;
   /** Requests wait for these objects: call {@link Session.resume} or {@link Session.fail} with them, in bounded time. */
@@ -82,6 +87,7 @@ export class Session {
   /** Inodes whose pages are to be dropped once no request on them waits for objects. */
   private readonly staleContents = new Set<Ino>();
   private hooks: SessionHooks | undefined;
+  private readonly workMeanwhile = (): boolean => this.hooks!.workMeanwhile();
   private servedAny = false;
 
   /** Use {@link openSession}. */
@@ -192,7 +198,7 @@ export class Session {
     const length = this.channel.receive();
     if (length !== NOTHING || !this.servedAny) return length;
     this.servedAny = false;
-    return this.channel.receiveSoon();
+    return this.channel.receiveSoon(this.workMeanwhile);
   }
 
   private serve(length: number, nowMs: number): void {

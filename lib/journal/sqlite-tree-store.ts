@@ -1,7 +1,8 @@
 // sqlite-tree-store.ts — the tree store of a running site: inodes and dirents in SQLite, in front of them caches in memory.
-// Invariant: a read sees every write made before it. Dirents and conflict tables are written through; changed inodes are kept in
-// memory and written by flush(), which the journal calls before each COMMIT. An inode's object stays the same one while it is
-// unflushed, and until cachedInodes / 2 others were loaded since it was last asked for. Works inside the journal's transaction.
+// Invariant: a read sees every write made before it. Conflict tables are written through; changed inodes and dirents are kept in
+// memory and written by flush(), which the journal calls before each COMMIT, or piece by piece by flushSome() while the thread has
+// nothing better to do. An inode's object stays the same one while it is unflushed, and until cachedInodes / 2 others were loaded
+// since it was last asked for. Works inside the journal's transaction.
 
 import type { Claim, CopyOf, Dirent, ListedDirent, TreeStore } from '../crdt/tree-store.js';
 import type { Ino, Name } from '../crdt/ids.js';
@@ -14,6 +15,12 @@ import type { NameHash } from './name-hash.js';
 import { COOKIES_PER_HASH } from './name-hash.js';
 import type { Connection, Statement } from './schema.js';
 
+/** Where an entry is, or was. */
+interface Place {
+  readonly parent: Ino;
+  readonly name: Name;
+}
+
 export interface TreeStoreOptions {
   /** Inodes kept decoded in memory, about 1.5 KB each. */
   readonly cachedInodes?: number;
@@ -24,13 +31,20 @@ export interface TreeStoreOptions {
 const DEFAULT_CACHED_INODES = 50_000;
 const DEFAULT_CACHED_DIRENTS = 50_000;
 const INO_PAGE = 4096;
+/** So many of the latest changes wait for flush(): a directory that is being filled changes again and again. */
+const FLUSH_LAG = 8;
+/** In the cache: no such entry. */
+const ABSENT: Dirent = { parent: 0, name: '', ino: 0, link: 0, type: 0 };
 
 type DirentRow = [cookie: number, name: Name, ino: Ino, link: number, type: number];
 
 export class SqliteTreeStore implements TreeStore {
   private readonly cache: GenerationCache<Ino, Inode>;
   private readonly dirty = new Map<Ino, Inode>();
+  /** By {@link direntKey}; {@link ABSENT} where the tree is known to have none. */
   private readonly dirents: GenerationCache<string, Dirent>;
+  /** By {@link direntKey}: entries that SQLite does not show yet; as a place only where the entry was removed. */
+  private readonly dirtyDirents = new Map<string, Dirent | Place>();
   private readonly conflicts: ConflictTables;
   /** First cookies that two names of a directory shared, as `<parent>/<cookie>`: nearly always empty. */
   private readonly clashes = new Set<string>();
@@ -106,38 +120,85 @@ export class SqliteTreeStore implements TreeStore {
   }
 
   get hasUnflushed(): boolean {
-    return this.dirty.size > 0;
+    return this.dirty.size > 0 || this.dirtyDirents.size > 0;
   }
 
-  /** Writes every changed inode to SQLite. */
+  /** Writes every changed inode and dirent to SQLite. */
   flush(): void {
-    for (const [ino, inode] of this.dirty) {
-      encodeInode(this.writer.reset(), inode);
-      this.putInode.run(ino, this.writer.view());
-    }
+    for (const inode of this.dirty.values()) this.writeInode(inode);
     this.dirty.clear();
+    this.flushDirents();
+  }
+
+  private flushDirents(): void {
+    for (const dirent of this.dirtyDirents.values()) this.writeDirent(dirent);
+    this.dirtyDirents.clear();
+  }
+
+  /** Writes one of the changes that are not the latest; some microseconds of work. Returns false when there is none. */
+  flushSome(): boolean {
+    const { dirty, dirtyDirents } = this;
+    if (dirty.size > FLUSH_LAG) {
+      const inode = dirty.values().next().value!;
+      dirty.delete(inode.ino);
+      this.writeInode(inode);
+      return true;
+    }
+    if (dirtyDirents.size > FLUSH_LAG) {
+      const key = dirtyDirents.keys().next().value!;
+      this.writeDirent(dirtyDirents.get(key)!);
+      dirtyDirents.delete(key);
+      return true;
+    }
+    return false;
+  }
+
+  private writeInode(inode: Inode): void {
+    encodeInode(this.writer.reset(), inode);
+    this.putInode.run(inode.ino, this.writer.view());
   }
 
   lookup(parent: Ino, name: Name): Dirent | undefined {
-    const key = `${parent}/${name}`;
+    const key = direntKey(parent, name);
     const cached = this.dirents.get(key);
-    if (cached) return cached;
-    const first = this.hash(name);
-    const row = this.selectDirent.get(parent, first, first + COOKIES_PER_HASH - 1, name) as DirentRow | undefined;
-    if (!row) return undefined;
-    const dirent: Dirent = { parent, name, ino: row[2], link: row[3], type: row[4] };
-    this.dirents.set(key, dirent);
+    if (cached) return cached === ABSENT ? undefined : cached;
+    const dirent = this.readDirent(key, parent, name);
+    this.dirents.set(key, dirent ?? ABSENT);
     return dirent;
   }
 
-  setDirent(dirent: Dirent): void {
-    const { parent, name, ino, link, type } = dirent;
+  private readDirent(key: string, parent: Ino, name: Name): Dirent | undefined {
+    const dirty = this.dirtyDirents.get(key);
+    if (dirty) return isDirent(dirty) ? dirty : undefined;
     const first = this.hash(name);
+    const row = this.selectDirent.get(parent, first, first + COOKIES_PER_HASH - 1, name) as DirentRow | undefined;
+    return row && { parent, name, ino: row[2], link: row[3], type: row[4] };
+  }
+
+  setDirent(dirent: Dirent): void {
+    const key = direntKey(dirent.parent, dirent.name);
+    this.dirtyDirents.set(key, dirent);
+    this.dirents.set(key, dirent);
+  }
+
+  deleteDirent(parent: Ino, name: Name): void {
+    const key = direntKey(parent, name);
+    this.dirtyDirents.set(key, { parent, name });
+    this.dirents.set(key, ABSENT);
+  }
+
+  private writeDirent(dirent: Dirent | Place): void {
+    const { parent, name } = dirent;
+    const first = this.hash(name);
+    if (!isDirent(dirent)) {
+      this.removeDirent.run(parent, first, first + COOKIES_PER_HASH - 1, name);
+      return;
+    }
+    const { ino, link, type } = dirent;
     const isPut =
       (this.clashes.size === 0 || !this.clashes.has(`${parent}/${first}`)) &&
       this.putDirent.run(parent, first, name, ino, link, type).changes === 1;
     if (!isPut) this.setClashing(dirent, first);
-    this.dirents.set(`${parent}/${name}`, dirent);
   }
 
   /** The slow way, for a name whose hash another name of the directory has or had. */
@@ -158,18 +219,14 @@ export class SqliteTreeStore implements TreeStore {
     }
   }
 
-  deleteDirent(parent: Ino, name: Name): void {
-    const first = this.hash(name);
-    this.removeDirent.run(parent, first, first + COOKIES_PER_HASH - 1, name);
-    this.dirents.delete(`${parent}/${name}`);
-  }
-
   list(parent: Ino, after: number, limit: number): ListedDirent[] {
+    this.flushDirents();
     const rows = this.listDirents.all(parent, after, limit) as DirentRow[];
     return rows.map(([cookie, name, ino, link, type]) => ({ parent, name, ino, link, type, cookie }));
   }
 
   hasEntries(parent: Ino): boolean {
+    this.flushDirents();
     return this.anyDirent.get(parent) !== undefined;
   }
 
@@ -236,4 +293,12 @@ export class SqliteTreeStore implements TreeStore {
       last = page.at(-1)!;
     }
   }
+}
+
+function direntKey(parent: Ino, name: Name): string {
+  return `${parent}/${name}`;
+}
+
+function isDirent(dirent: Dirent | Place): dirent is Dirent {
+  return 'ino' in dirent;
 }

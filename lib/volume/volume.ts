@@ -212,6 +212,11 @@ export class Volume implements FileSystem {
     return this.remote.waiting;
   }
 
+  /** Some microseconds of what the next fold would have to do; false when nothing of it can be done yet. */
+  workMeanwhile(): boolean {
+    return this.journal.store.flushSome();
+  }
+
   /** How long the thread may sleep when nothing happens, in milliseconds; -1: for ever. */
   get nextTimeoutMs(): number {
     const fold = this.foldInMs();

@@ -50,6 +50,12 @@ export function temporaryStore(t: TestContext, options: ObjectStoreOptions = {})
   return { store, db, databasePath, objectsDirectory };
 }
 
+/** Ends the open transaction, so that other connections see what was put, and begins the next. */
+export function commit({ store, db }: Pick<TestStore, 'store' | 'db'>): void {
+  store.flush();
+  db.exec('COMMIT; BEGIN');
+}
+
 /** Incompressible bytes, the same for the same seed (xorshift32, Marsaglia 2003). */
 export function randomBytes(length: number, seed: number): Buffer {
   const words = new Uint32Array(Math.ceil(length / 4));

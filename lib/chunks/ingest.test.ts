@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { AbsentObjects } from './absent-objects.js';
 import { checkContent } from './content-model.test-support.js';
-import { randomBytes, temporaryDirectory, temporaryStore, wordyBytes } from './chunks-fixture.test-support.js';
+import { commit, randomBytes, temporaryDirectory, temporaryStore, wordyBytes } from './chunks-fixture.test-support.js';
 import type { TestStore } from './chunks-fixture.test-support.js';
 import { IngestPool } from './ingest.js';
 import { decodeManifest } from './manifest.js';
@@ -19,7 +19,7 @@ interface Ingest extends TestStore {
 
 function startIngest(t: TestContext): Ingest {
   const fixture = temporaryStore(t);
-  fixture.db.exec('COMMIT; BEGIN');
+  commit(fixture);
   const pool = new IngestPool(fixture.databasePath, fixture.objectsDirectory);
   t.after(() => pool.close());
   return { ...fixture, pool, directory: temporaryDirectory(t) };
@@ -44,7 +44,7 @@ test('a working copy becomes a version in another thread, and then only its chan
   copy.write(3_000_000, Buffer.from('changed'));
   bytes.write('changed', 3_000_000);
   assert.ok((await publish(copy, ingest)) < 3 << 20); // before the index is committed
-  db.exec('COMMIT; BEGIN');
+  commit({ store, db });
   checkContent(
     WorkingCopy.create(join(directory, 'b'), copy.baseId!, decodeManifest(store.get(copy.baseId!)), store),
     bytes,
@@ -85,7 +85,7 @@ test('bytes of the base that are not here fail the job by name; with them it suc
   await assert.rejects(publish(copy, ingest), (error) => error instanceof AbsentObjects && error.ids[0] === id);
   copy.unpublished();
   store.put(ObjectKind.chunk, chunk);
-  setTimeout(() => db.exec('COMMIT; BEGIN'), 20); // the job waits for the commit
+  setTimeout(() => commit({ store, db }), 20); // the job waits for the commit
   await publish(copy, ingest);
   chunk.write('x', 5);
   checkContent(copy, chunk);

@@ -76,6 +76,7 @@ test('a damaged chunk counts as absent, and its file is whole again once a peer 
   const { store, objectsDirectory } = temporaryStore(t);
   holdAll(store);
   const { manifest, bytes } = sample();
+  store.flush();
   const object = store.locate(objectIdOf(CHUNKS[1]!))!;
   const path = join(objectsDirectory, object.pack);
   const pack = readFileSync(path);

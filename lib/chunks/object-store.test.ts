@@ -8,6 +8,7 @@ import { CorruptionError } from '../codec/bytes.js';
 import { PosixError } from '../errno.js';
 import { AbsentObjects } from './absent-objects.js';
 import {
+  commit,
   randomBytes,
   temporaryDirectory,
   temporaryStore,
@@ -20,7 +21,7 @@ import { ObjectKind, objectIdOf } from './object-kind.js';
 import { ObjectReader } from './object-reader.js';
 import { ObjectStore } from './object-store.js';
 import { RECORD_HEADER_BYTES } from './pack-record.js';
-import { PackWriter } from './pack.js';
+import { PackWriter, scanPack } from './pack.js';
 
 const { chunk, manifest } = ObjectKind;
 
@@ -49,6 +50,7 @@ test('objects are there after a restart, and old packs are not appended to', (t)
   store.want('ab'.repeat(32), chunk);
   store.sync();
   store.close();
+  store.flush();
   db.exec('COMMIT');
   const again = new Database(databasePath);
   again.exec('BEGIN');
@@ -101,6 +103,7 @@ test('missing objects are listed, manifests first, until they come', (t) => {
 
 /** Flips one bit of the object's record. */
 function damage({ store, objectsDirectory }: TestStore, id: string, position: number): void {
+  store.flush();
   const object = store.locate(id)!;
   const path = join(objectsDirectory, object.pack);
   const bytes = readFileSync(path);
@@ -172,6 +175,20 @@ test('an object that came as another kind than it was wanted as is not missing a
   assert.equal(store.missingCount(), 0);
 });
 
+test('what was put is in no pack until it is flushed or asked for, and many objects are one write', (t) => {
+  const { store, objectsDirectory } = temporaryStore(t);
+  const bytes = Array.from({ length: 100 }, (_, i) => randomBytes(3000 + i, i));
+  const ids = bytes.map((one) => store.put(chunk, one));
+  const inPack = (): number =>
+    [...scanPack(join(objectsDirectory, store.locate(ids[0]!)!.pack))].filter(({ intact }) => intact).length;
+  assert.equal(inPack(), 0);
+  assert.deepEqual(store.get(ids[70]!), bytes[70]);
+  assert.equal(inPack(), 100);
+  store.put(chunk, randomBytes(10, 200));
+  store.flush();
+  assert.equal(inPack(), 101);
+});
+
 test('a lost pack makes its objects missing ones', (t) => {
   const { store, objectsDirectory } = temporaryStore(t);
   const id = store.put(chunk, randomBytes(5000, 1));
@@ -184,6 +201,7 @@ test('the index is found again in the packs', (t) => {
   const { store, objectsDirectory } = temporaryStore(t);
   const contents = Array.from({ length: 20 }, (_, i) => wordyBytes(i * 2000, i));
   const ids = contents.map((bytes) => store.put(chunk, bytes));
+  store.flush();
   const db = new Database(':memory:');
   const rebuilt = new ObjectStore(db, objectsDirectory);
   rebuilt.want(ids[3]!, chunk);
@@ -225,7 +243,7 @@ test('a full disk gives ENOSPC, and the index does not name what was not stored'
 function committed(t: TestContext, bytes: Buffer): TestStore & { id: string } {
   const fixture = temporaryStore(t);
   const id = fixture.store.put(chunk, bytes);
-  fixture.db.exec('COMMIT; BEGIN');
+  commit(fixture);
   return { ...fixture, id };
 }
 
@@ -237,11 +255,11 @@ test('another thread reads what is committed', (t) => {
   assert.deepEqual(reader.locate(id), store.locate(id));
   const later = store.put(chunk, randomBytes(10, 1));
   assert.throws(() => reader.get(later), AbsentObjects);
-  db.exec('COMMIT; BEGIN');
+  commit({ store, db });
   assert.deepEqual(reader.get(later), randomBytes(10, 1));
   store.want('cd'.repeat(32), chunk);
   store.want('ef'.repeat(32), manifest);
-  db.exec('COMMIT; BEGIN');
+  commit({ store, db });
   assert.deepEqual(reader.missing(10), store.missing(10));
   assert.deepEqual(reader.missing(1), [{ id: 'ef'.repeat(32), kind: manifest }]);
   reader.close();

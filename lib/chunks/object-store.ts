@@ -117,6 +117,7 @@ export class ObjectStore implements ObjectSource {
   private load(id: ObjectId): Buffer {
     const object = this.locate(id);
     if (!object) throw new AbsentObjects([id]);
+    this.writer.flush();
     try {
       return this.reader.read(object);
     } catch (error) {
@@ -150,12 +151,23 @@ export class ObjectStore implements ObjectSource {
     }
   }
 
-  /** Stores an object unless it is held, and returns its id. On stable storage after {@link sync}. ENOSPC, EIO: nothing was stored. */
+  /**
+   * Stores an object unless it is held, and returns its id. Its bytes are in a pack after {@link flush}, on stable storage after
+   * {@link sync}. ENOSPC, EIO: nothing was stored.
+   */
   put(kind: ObjectKind, bytes: Uint8Array): ObjectId {
     const id = objectIdOf(bytes);
     const blob = Buffer.from(id, 'hex');
-    if (this.selectHas.get(blob) === undefined) this.index(this.writer.append(kind, id, bytes), blob);
+    if (this.selectHas.get(blob) === undefined) this.index(this.writer.stage(kind, id, bytes), blob);
     return id;
+  }
+
+  /**
+   * To be called before the transaction that names what was put is committed. EIO: what was put since the last one is in no pack,
+   * though the open transaction says so: it must not be committed.
+   */
+  flush(): void {
+    this.writer.flush();
   }
 
   /** Takes over objects that another thread has written to packs in the same directory, and made durable. */
@@ -218,6 +230,7 @@ export class ObjectStore implements ObjectSource {
   /** Finds in the packs what the index lacks, e.g. after the database was lost; returns how many objects were added. Reads every pack. */
   reindex(): number {
     let added = 0;
+    this.writer.flush();
     for (const name of readdirSync(this.directory).toSorted()) {
       if (!name.endsWith('.pack')) continue;
       for (const { object, intact } of scanPack(join(this.directory, name))) {

@@ -55,15 +55,15 @@ export function checkPackHeader(bytes: Buffer, where: string): void {
   }
 }
 
-/** Writes a record's header at the start of `into`, whose id is given as 64 hex digits. */
-export function encodeRecordHeader(into: Buffer, header: RecordHeader): void {
-  into.writeUInt32LE(MAGIC_U32, 0);
-  into[4] = header.kind;
-  into[5] = header.flags;
-  into.writeUInt32LE(header.stored, 6);
-  into.writeUInt32LE(header.raw, 10);
-  into.write(header.id, ID_AT, 32, 'hex');
-  into.writeUInt32LE(crc32(into.subarray(0, CRC_AT)), CRC_AT);
+/** Writes a record's header at `at`; its id is given as 64 hex digits. */
+export function encodeRecordHeader(into: Buffer, at: number, header: RecordHeader): void {
+  into.writeUInt32LE(MAGIC_U32, at);
+  into[at + 4] = header.kind;
+  into[at + 5] = header.flags;
+  into.writeUInt32LE(header.stored, at + 6);
+  into.writeUInt32LE(header.raw, at + 10);
+  into.write(header.id, at + ID_AT, 32, 'hex');
+  into.writeUInt32LE(crc32(into.subarray(at, at + CRC_AT)), at + CRC_AT);
 }
 
 /** The header at `at`; undefined when what is there is none, or damaged. */

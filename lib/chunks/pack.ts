@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { PosixError } from '../errno.js';
 import { CorruptionError } from '../codec/bytes.js';
 import type { ObjectId } from '../crdt/ids.js';
 import { compress } from './compression.js';
@@ -22,7 +23,7 @@ import {
   RECORD_MAGIC,
 } from './pack-record.js';
 import type { RecordHeader } from './pack-record.js';
-import { startWriteback } from './sparse-file.js';
+import { fallocate, startWriteback } from './sparse-file.js';
 import { withErrno } from './system-error.js';
 
 /** An object in a pack: what an index needs to find and check it. */
@@ -49,6 +50,8 @@ const GROW_BYTES = 8 << 20;
 const WRITEBACK_BYTES = 8 << 20;
 /** Records up to this are copied behind their header and go out in one write. */
 const COPY_BYTES = 1 << 20;
+/** Staged records go out when there are this many bytes of them; blocks for them are reserved this much at a time. */
+const STAGE_BYTES = 1 << 20;
 
 /** Appends objects to packs of its own in a directory. Usable in any thread, one writer per thread. Opens no file before the first append. */
 export class PackWriter {
@@ -63,6 +66,11 @@ export class PackWriter {
   /** Up to here the kernel was told to write to disk. */
   private flushing = 0;
   private scratch = Buffer.allocUnsafeSlow(64 << 10);
+  /** The records before `end` that the file does not hold yet. */
+  private staged: Buffer = Buffer.alloc(0);
+  private stagedBytes = 0;
+  /** Up to here the file has blocks, so that a write there finds no full disk. */
+  private reserved = 0;
   /** Packs with bytes that no fdatasync covered yet; -1 as descriptor: closed. */
   private readonly unsynced = new Map<string, number>();
   private directoryUnsynced = false;
@@ -76,25 +84,98 @@ export class PackWriter {
 
   /** Appends one object; it is in the page cache then, and on stable storage after the next {@link sync}. ENOSPC, EIO: nothing was appended. */
   append(kind: ObjectKind, id: ObjectId, bytes: Uint8Array): PackedObject {
+    const { object, data } = this.prepare(kind, id, bytes);
+    return withErrno(() => {
+      this.writeStaged();
+      const placed = this.place(object);
+      try {
+        this.grow(this.end + RECORD_HEADER_BYTES + data.length);
+        this.writeRecord(placed, data);
+      } catch (error) {
+        this.abandonTail(placed.offset);
+        throw error;
+      }
+      this.advance(placed);
+      return placed;
+    });
+  }
+
+  /**
+   * Like {@link append}, but the pack holds the object only after the next {@link flush}: a write(2) for each small object costs
+   * more than all the rest. Its blocks are reserved, so a full disk is noticed here. ENOSPC, EIO: it was not staged.
+   */
+  stage(kind: ObjectKind, id: ObjectId, bytes: Uint8Array): PackedObject {
+    const total = RECORD_HEADER_BYTES + bytes.length;
+    if (total > STAGE_BYTES) return this.append(kind, id, bytes);
+    const { object, data } = this.prepare(kind, id, bytes);
+    return withErrno(() => {
+      if (this.stagedBytes + total > STAGE_BYTES) this.writeStaged();
+      const placed = this.place(object);
+      this.reserve(this.end + total);
+      if (this.staged.length === 0) this.staged = Buffer.allocUnsafeSlow(STAGE_BYTES);
+      encodeRecordHeader(this.staged, this.stagedBytes, placed);
+      this.staged.set(data, this.stagedBytes + RECORD_HEADER_BYTES);
+      this.stagedBytes += RECORD_HEADER_BYTES + data.length;
+      this.advance(placed);
+      return placed;
+    });
+  }
+
+  /** What was staged is in the page cache afterwards. EIO: nothing that was staged since the last one is in the pack. */
+  flush(): void {
+    withErrno(() => this.writeStaged());
+  }
+
+  /** For `end` and, if the disk has them, the records to come. */
+  private reserve(end: number): void {
+    if (end <= this.reserved) return;
+    const generous = Math.max(end, this.reserved + STAGE_BYTES);
+    try {
+      fallocate(this.fd, 0, this.reserved, generous - this.reserved);
+      this.reserved = generous;
+    } catch (error) {
+      const code = error instanceof PosixError ? error.code : '';
+      if (code === 'ENOSPC' && generous > end) fallocate(this.fd, 0, this.reserved, end - this.reserved);
+      else if (code !== 'EOPNOTSUPP') throw error;
+      this.reserved = end;
+    }
+    this.allocated = Math.max(this.allocated, this.reserved);
+  }
+
+  private writeStaged(): void {
+    const length = this.stagedBytes;
+    if (length === 0) return;
+    this.stagedBytes = 0;
+    const start = this.end - length;
+    try {
+      this.writeAll(this.staged, length, start);
+    } catch (error) {
+      this.abandonTail(start);
+      throw error;
+    }
+    this.unsynced.set(this.name, this.fd);
+  }
+
+  private prepare(kind: ObjectKind, id: ObjectId, bytes: Uint8Array) {
     const compressed = compress(kind, bytes);
     const data = compressed ?? bytes;
     const flags = compressed ? FLAG_DEFLATE : 0;
-    const total = RECORD_HEADER_BYTES + data.length;
-    return withErrno(() => {
-      if (this.fd < 0 || (this.end + total > this.limitBytes && this.end > PACK_HEADER_BYTES)) this.startPack();
-      const offset = this.end;
-      const header = { kind, flags, stored: data.length, raw: bytes.length, id };
-      try {
-        this.grow(offset + total);
-        this.writeRecord(header, data);
-      } catch (error) {
-        this.abandonTail(offset);
-        throw error;
-      }
-      this.end = offset + total;
-      if (this.end - this.flushing >= WRITEBACK_BYTES) this.flush();
-      return { id, kind, pack: this.name, offset, stored: data.length, raw: bytes.length, flags };
-    });
+    return { data, object: { id, kind, stored: data.length, raw: bytes.length, flags } };
+  }
+
+  /** Finds room for a record behind the last one. */
+  private place(object: RecordHeader): PackedObject {
+    const total = RECORD_HEADER_BYTES + object.stored;
+    if (this.fd < 0 || (this.end + total > this.limitBytes && this.end > PACK_HEADER_BYTES)) {
+      this.writeStaged();
+      this.startPack();
+    }
+    return { ...object, pack: this.name, offset: this.end };
+  }
+
+  private advance({ offset, stored }: PackedObject): void {
+    this.end = offset + RECORD_HEADER_BYTES + stored;
+    if (this.end - this.stagedBytes - this.flushing >= WRITEBACK_BYTES) this.startWriteback();
   }
 
   private writeRecord(header: RecordHeader, data: Uint8Array): void {
@@ -103,7 +184,7 @@ export class PackWriter {
     if (this.scratch.length < RECORD_HEADER_BYTES + copied) {
       this.scratch = Buffer.allocUnsafeSlow(RECORD_HEADER_BYTES + COPY_BYTES);
     }
-    encodeRecordHeader(this.scratch, header);
+    encodeRecordHeader(this.scratch, 0, header);
     this.scratch.set(copied < data.length ? data.subarray(0, copied) : data, RECORD_HEADER_BYTES);
     this.writeAll(this.scratch, RECORD_HEADER_BYTES + copied, this.end);
     if (copied < data.length) {
@@ -119,20 +200,25 @@ export class PackWriter {
 
   private grow(end: number): void {
     if (end <= this.allocated) return;
-    this.allocated = Math.max(end, this.allocated + GROW_BYTES);
-    ftruncateSync(this.fd, this.allocated);
+    const length = Math.max(end, this.allocated + GROW_BYTES);
+    ftruncateSync(this.fd, length);
+    this.allocated = length;
   }
 
   /** After a failed write: what it left is cut off, so that the next record starts where this one did. */
   private abandonTail(offset: number): void {
+    this.end = offset;
     this.allocated = 0;
+    this.reserved = 0;
     ftruncateSync(this.fd, offset);
     this.allocated = offset;
+    this.reserved = offset;
   }
 
-  private flush(): void {
-    startWriteback(this.fd, this.flushing, this.end - this.flushing);
-    this.flushing = this.end;
+  private startWriteback(): void {
+    const written = this.end - this.stagedBytes;
+    startWriteback(this.fd, this.flushing, written - this.flushing);
+    this.flushing = written;
   }
 
   private startPack(): void {
@@ -149,6 +235,7 @@ export class PackWriter {
     this.name = name;
     this.end = PACK_HEADER_BYTES;
     this.allocated = PACK_HEADER_BYTES;
+    this.reserved = PACK_HEADER_BYTES;
     this.flushing = 0;
     this.directoryUnsynced = true;
   }
@@ -172,6 +259,7 @@ export class PackWriter {
   }
 
   private syncPacks(): void {
+    this.writeStaged();
     for (const [name, fd] of this.unsynced) {
       fdatasyncSync(fd);
       this.unsynced.delete(name);
@@ -194,10 +282,12 @@ export class PackWriter {
     for (const fd of this.unsynced.values()) closeSync(fd);
     this.unsynced.clear();
     this.fd = -1;
+    this.stagedBytes = 0;
   }
 
   /** Instead of {@link sync}: the paths (packs, and their directory) that another thread must fsync for the same effect. */
   takeUnsynced(): string[] {
+    this.flush();
     const paths = [...this.unsynced.keys()].map((name) => join(this.directory, name));
     for (const fd of this.unsynced.values()) if (fd !== this.fd) closeSync(fd);
     this.unsynced.clear();
@@ -207,6 +297,7 @@ export class PackWriter {
   }
 
   close(): void {
+    this.flush();
     this.finishPack();
     for (const fd of this.unsynced.values()) closeSync(fd);
     this.unsynced.clear();

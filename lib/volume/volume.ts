@@ -242,6 +242,7 @@ export class Volume implements FileSystem {
       this.drafts.persist();
       this.uncommitted = true;
     }
+    this.objects.flush();
     const changed = this.commits.fold();
     if (changed || this.uncommitted) {
       this.uncommitted = false;

@@ -1,5 +1,5 @@
-// checkpoint-thread.ts — a worker thread that does nothing but checkpoint one site's state.
-// Invariant: stop() resolves once the thread has closed its connection. See checkpointer.ts for what it does.
+// checkpoint-thread.ts — a worker thread that waits for the disk in the site thread's place: checkpoints, and the intent log's next segment.
+// Invariant: stop() resolves once the thread has closed its connection. See checkpointer.ts and segment-supply.ts for what it does.
 
 import { Worker } from 'node:worker_threads';
 import type { CheckpointerOptions } from './checkpointer.js';

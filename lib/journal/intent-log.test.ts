@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
   copyFileSync,
+  existsSync,
   mkdirSync,
   readFileSync,
   readdirSync,
@@ -15,6 +16,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { CorruptionError } from '../codec/bytes.js';
 import { IntentLog } from './intent-log.js';
+import { supplySegment, suppliedPath } from './segment-supply.js';
 import { temporaryDirectory } from './temporary-directory.js';
 
 const SMALL = { segmentBytes: 4096 };
@@ -185,6 +187,23 @@ test('released segments are recycled, and their old records never come back', (t
   reopened.close();
 });
 
+test('a segment that was made in advance is taken when one is needed, if it is of the right size', (t) => {
+  const directory = temporaryDirectory(t);
+  supplySegment(directory, 4096);
+  supplySegment(directory, 8192); // one is there already
+  const log = IntentLog.open(directory, 0, SMALL);
+  const expected = [append(log, 1, 'one')];
+  assert.ok(!existsSync(suppliedPath(directory)));
+  supplySegment(directory, 8192);
+  for (let i = 0; i < 9; i++) expected.push(append(log, 2, 'x'.repeat(1000)));
+  assert.ok(existsSync(suppliedPath(directory)));
+  log.sync();
+  log.close();
+  const reopened = IntentLog.open(directory, 0, SMALL);
+  assert.deepEqual(contents(reopened), expected);
+  reopened.close();
+});
+
 test('a segment of an earlier open is released too', (t) => {
   const directory = temporaryDirectory(t);
   const first = IntentLog.open(directory, 0, SMALL);
@@ -244,24 +263,26 @@ test('a full disk is ENOSPC at append, nothing was appended, and the log goes on
   // A filesystem of 1 MiB in a mount namespace of its own, which is gone with the process.
   const script = `
     const { IntentLog } = await import(${JSON.stringify(new URL('intent-log.js', import.meta.url).href)});
-    const { errnoOf } = await import(${JSON.stringify(new URL('../errno.js', import.meta.url).href)});
-    const { writeFileSync, unlinkSync } = await import('node:fs');
+    const { supplySegment } = await import(${JSON.stringify(new URL('segment-supply.js', import.meta.url).href)});
+    const { readdirSync } = await import('node:fs');
     const log = IntentLog.open('${directory}/log', 0, { segmentBytes: 256 * 1024 });
-    let appended = 0, code;
+    let appended = 0, code, supply;
     try { for (;;) { log.append(1, Buffer.alloc(1000, appended)); appended++; } } catch (error) { code = error.code; }
+    try { supplySegment('${directory}/log', 256 * 1024); } catch (error) { supply = error.code; }
+    const rest = readdirSync('${directory}/log').filter((name) => !name.endsWith('.seg'));
     log.release(appended - 400);
     const next = log.append(1, Buffer.alloc(1000, 7));
     log.close();
     const again = IntentLog.open('${directory}/log', appended - 400);
     const recovered = [...again.recover(appended - 400)].length;
     again.close();
-    console.log(JSON.stringify({ code, last: next - appended, recovered }));
+    console.log(JSON.stringify({ code, supply, rest, last: next - appended, recovered }));
   `;
   const userNamespace = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
   const mounted = `mount -t tmpfs -o size=1m tmpfs "${directory}" && exec "${process.execPath}" --input-type=module -e "$0"`;
   const run = spawnSync('unshare', [...userNamespace, '--mount', 'sh', '-c', mounted, script], { encoding: 'utf8' });
   assert.equal(run.status, 0, run.stderr);
-  assert.deepEqual(JSON.parse(run.stdout), { code: 'ENOSPC', last: 1, recovered: 401 });
+  assert.deepEqual(JSON.parse(run.stdout), { code: 'ENOSPC', supply: 'ENOSPC', rest: [], last: 1, recovered: 401 });
 });
 
 test('sync flushes every segment written since the last one', (t) => {

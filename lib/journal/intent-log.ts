@@ -17,6 +17,7 @@ import { crc32 } from 'node:zlib';
 import { CorruptionError } from '../codec/bytes.js';
 import { syncPath } from './file-sync.js';
 import { MappedFile } from './mapped-file.js';
+import { suppliedPath } from './segment-supply.js';
 
 /** Position in the log: 1, 2, 3 … over its whole life. */
 export type Lsn = number;
@@ -26,6 +27,11 @@ export interface IntentRecord {
   readonly kind: number;
   /** Valid as long as the caller keeps it: a view on a copy of the segment. */
   readonly payload: Buffer;
+}
+
+/** The log's directory in a site's state directory. */
+export function intentPath(stateDirectory: string): string {
+  return join(stateDirectory, 'intent');
 }
 
 export interface IntentLogOptions {
@@ -38,7 +44,8 @@ const HEADER_BYTES = 24;
 const PREFIX_BYTES = 8;
 const RECORD_OVERHEAD = PREFIX_BYTES + 1;
 const PAGE_BYTES = 4096;
-const DEFAULT_SEGMENT_BYTES = 16 * 2 ** 20;
+/** Size of an ordinary segment file unless the options say otherwise. */
+export const SEGMENT_BYTES = 16 * 2 ** 20;
 /** Released segments kept for reuse: their blocks are allocated and their pages are in memory already. */
 const MAX_SPARES = 2;
 const SEGMENT_NAME = /^[0-9a-f]{14}\.seg$/;
@@ -89,7 +96,7 @@ export class IntentLog {
    * @param foldedLsn what the state holds already: records up to it may be missing, and no later one gets a number up to it
    */
   static open(directory: string, foldedLsn: Lsn, options: IntentLogOptions = {}): IntentLog {
-    const { segmentBytes = DEFAULT_SEGMENT_BYTES } = options;
+    const { segmentBytes = SEGMENT_BYTES } = options;
     if (!(segmentBytes >= PAGE_BYTES && segmentBytes % PAGE_BYTES === 0 && segmentBytes < 2 ** 31)) {
       throw new RangeError(`segmentBytes ${segmentBytes}: must be a multiple of ${PAGE_BYTES} below 2 GiB`);
     }
@@ -225,6 +232,14 @@ export class IntentLog {
     this.directoryChanged = true;
   }
 
+  /** The segment that segment-supply.ts made, if it is of this size, under the name `path`. */
+  private takeSupplied(path: string, sizeBytes: number): MappedFile | undefined {
+    const supplied = suppliedPath(this.directory);
+    if (statSync(supplied, { throwIfNoEntry: false })?.size !== sizeBytes) return undefined;
+    renameSync(supplied, path);
+    return MappedFile.open(path);
+  }
+
   /** Begins a segment that has room for `needBytes` with its header. */
   private rotate(needBytes: number): void {
     const sizeBytes = Math.max(this.segmentBytes, Math.ceil(needBytes / PAGE_BYTES) * PAGE_BYTES);
@@ -232,8 +247,8 @@ export class IntentLog {
     const path = join(this.directory, `${firstLsn.toString(16).padStart(14, '0')}.seg`);
     const spare = sizeBytes === this.segmentBytes ? this.spares.pop() : undefined;
     // Under a spare's name until its header is right: recovery ignores it so far.
-    const file = spare?.file ?? MappedFile.create(join(this.directory, `spare-${this.spareNumber}`), sizeBytes);
     const from = spare?.path ?? join(this.directory, `spare-${this.spareNumber++}`);
+    const file = spare?.file ?? this.takeSupplied(from, sizeBytes) ?? MappedFile.create(from, sizeBytes);
 
     const salt = randomBytes(4).readUInt32LE();
     const header = file.buffer;

@@ -1,10 +1,10 @@
 // mapped-file.ts — a preallocated file that this thread writes as memory.
-// Invariant: every byte of the mapping has disk blocks behind it before it is written, so a full disk is an error of create()
-// and never a SIGBUS. What was stored survives the death of the process (it is in the page cache) and, after sync(), power loss.
+// Invariant: every byte of the mapping has disk blocks behind it before it is written, so a full disk is an error of whoever makes
+// the file and never a SIGBUS. What was stored survives the death of the process (it is in the page cache) and, after sync(), power loss.
 // (A copy-on-write filesystem cannot promise that for bytes written twice: on btrfs give the directory `chattr +C`.)
 // mmap(2) and posix_fallocate(3) come from the C library through koffi; Node has neither.
 
-import { closeSync, fdatasyncSync, openSync, unlinkSync } from 'node:fs';
+import { closeSync, fdatasyncSync, fstatSync, openSync, unlinkSync } from 'node:fs';
 import koffi from 'koffi';
 import { ERRNO, posixError } from '../errno.js';
 import type { ErrnoCode } from '../errno.js';
@@ -49,14 +49,29 @@ export class MappedFile {
     try {
       const error = posixFallocate(fd, 0, sizeBytes);
       if (error !== 0) throw failure(error);
-      const address: unknown = mmap(null, sizeBytes, PROT_READ_WRITE, MAP_SHARED, fd, 0);
-      if (koffi.address(address) === MAP_FAILED) throw failure(koffi.errno());
-      return new MappedFile(fd, address, sizeBytes);
+      return MappedFile.map(fd, sizeBytes);
     } catch (error) {
       closeSync(fd);
       unlinkSync(path);
       throw error;
     }
+  }
+
+  /** Maps a file all of whose bytes are allocated. */
+  static open(path: string): MappedFile {
+    const fd = openSync(path, 'r+');
+    try {
+      return MappedFile.map(fd, fstatSync(fd).size);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  }
+
+  private static map(fd: number, sizeBytes: number): MappedFile {
+    const address: unknown = mmap(null, sizeBytes, PROT_READ_WRITE, MAP_SHARED, fd, 0);
+    if (koffi.address(address) === MAP_FAILED) throw failure(koffi.errno());
+    return new MappedFile(fd, address, sizeBytes);
   }
 
   /** fdatasync(2): Linux counts pages dirtied through the mapping among the file's. */

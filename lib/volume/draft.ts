@@ -24,6 +24,12 @@ export class Draft {
   ingesting = 0;
   /** fsync(2) covered bytes of it since it was last published: their pack must be on disk before the log lets go of them. */
   synced = false;
+  /** Its local file holds what neither stable storage nor the log does. */
+  unsyncedFile = true;
+  /** The log holds what its local file holds on no stable storage yet. */
+  logHoldsData = false;
+  /** fsync(2) is called on it: small writes to its local file go to the log too, so that syncing the log is enough. */
+  logsData = false;
   /** Monotonic milliseconds of the first change since it was last published. */
   dirtySinceMs: number;
   lastChangeMs: number;

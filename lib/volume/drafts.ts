@@ -1,6 +1,10 @@
 // drafts.ts — all drafts of a volume: how writes reach them and the log, and how they come back after a crash.
 // Invariant: of a small draft the log holds every byte; of a large one the working copy does, and the log which ranges. A draft
 // whose log records would hold back too much of the log is written to the database with its position instead.
+//
+// Two syncs cost twice as much as one. So once fsync(2) was called on a large draft, its small writes are written to the log with
+// their bytes, as to the working copy, and syncing the log is enough. Before anything else changes such a working copy it is
+// synced: recovery writes again only what was logged after the last such change, and never old bytes over newer ones.
 
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -29,6 +33,8 @@ const NS_PER_MS = 1_000_000n;
 const COARSE_TIME_NS = 20n * NS_PER_MS;
 const FORM_SMALL = 0;
 const FORM_WORKING_COPY = 1;
+/** Longer writes are not worth writing twice. */
+const LOGGED_DATA_MAX = 64 << 10;
 
 interface DraftRow {
   readonly ino: Ino;
@@ -134,16 +140,46 @@ export class Drafts {
     if (content instanceof SmallContent) {
       this.record(RECORD.data, draft.ino, time, 0, offset, data.length, data);
       content.write(offset, data);
+    } else if (draft.logsData && data.length <= LOGGED_DATA_MAX) {
+      content.write(offset, data);
+      this.record(RECORD.data, draft.ino, time, 0, offset, data.length, data);
+      draft.logHoldsData = true;
     } else {
+      this.beforeUnlogged(draft);
       content.write(offset, data);
       this.record(RECORD.extent, draft.ino, time, 0, offset, data.length, NOTHING);
     }
     draft.changed(time, this.monotonicMs());
   }
 
+  /** The local file is about to change in a way that the log does not hold: the log's bytes must not be needed any more. */
+  private beforeUnlogged(draft: Draft): void {
+    if (draft.logHoldsData) this.syncFile(draft);
+    draft.unsyncedFile = true;
+    draft.logsData = false;
+  }
+
+  private syncFile(draft: Draft): void {
+    (draft.content as WorkingCopy).sync();
+    draft.unsyncedFile = false;
+    draft.logHoldsData = false;
+  }
+
+  /** fsync(2): data first, then the log that says which data there are. */
+  sync(draft: Draft): void {
+    if (draft.content instanceof WorkingCopy) {
+      const isShared = draft.seen !== null; // what the kernel writes, only the file holds
+      if (isShared || draft.unsyncedFile) this.syncFile(draft);
+      draft.logsData = !isShared;
+    }
+    draft.synced = true;
+    this.log.sync();
+  }
+
   /** The effect comes before its record: recovery finds either both or, by the file's length, the effect alone. */
   truncate(draft: Draft, size: number, time: Timestamp): void {
     if (draft.content instanceof SmallContent && size > SMALL_CONTENT_MAX) this.spill(draft, time);
+    if (draft.content instanceof WorkingCopy) this.beforeUnlogged(draft);
     draft.content.truncate(size);
     this.record(RECORD.resize, draft.ino, time, 0, size, 0, NOTHING);
     draft.changed(time, this.monotonicMs());
@@ -157,15 +193,20 @@ export class Drafts {
       this.spill(draft, time);
     }
     const { content } = draft;
-    if (content instanceof WorkingCopy && mode & (FALLOC_COLLAPSE_RANGE | FALLOC_INSERT_RANGE)) {
-      // What moves must be local first, and the log must say so: a crash in between then finds the bytes where it looks for them.
-      const tail = Math.max(0, content.size - offset);
-      content.localise(offset, tail);
-      this.record(RECORD.extent, draft.ino, time, 0, offset, tail, NOTHING);
+    if (content instanceof WorkingCopy) {
+      this.beforeUnlogged(draft);
+      if (mode & (FALLOC_COLLAPSE_RANGE | FALLOC_INSERT_RANGE)) this.localiseTail(draft, content, offset, time);
     }
     content.fallocate(mode, offset, length);
     this.record(RECORD.allocate, draft.ino, time, mode, offset, length, NOTHING);
     draft.changed(time, this.monotonicMs());
+  }
+
+  /** What moves must be local first, and the log must say so: a crash in between then finds the bytes where it looks for them. */
+  private localiseTail(draft: Draft, content: WorkingCopy, offset: number, time: Timestamp): void {
+    const tail = Math.max(0, content.size - offset);
+    content.localise(offset, tail);
+    this.record(RECORD.extent, draft.ino, time, 0, offset, tail, NOTHING);
   }
 
   touch(draft: Draft, mtime: Timestamp): void {
@@ -178,6 +219,7 @@ export class Drafts {
   share(draft: Draft): void {
     if (draft.seen) return;
     const content = draft.content as WorkingCopy;
+    this.beforeUnlogged(draft);
     content.share();
     draft.seen = content.stamp();
     draft.sharedAtNs = BigInt(Date.now()) * NS_PER_MS;
@@ -209,6 +251,8 @@ export class Drafts {
 
   private spill(draft: Draft, time: Timestamp): void {
     draft.content = WorkingCopy.spill(this.path(draft.ino, draft.key), draft.content as SmallContent, this.objects);
+    // What fsync(2) covered in the log, this record takes out of it.
+    if (draft.synced) this.syncFile(draft);
     this.record(RECORD.spill, draft.ino, time, 0, 0, draft.content.size, NOTHING);
   }
 
@@ -260,6 +304,7 @@ export class Drafts {
   persist(): void {
     const { lastLsn } = this.log;
     for (const draft of this.byIno.values()) {
+      if (draft.logHoldsData) this.syncFile(draft);
       draft.logStart = lastLsn + 1;
       this.putRow.run(draft.ino, lastLsn, encodeState(draft));
     }
@@ -315,13 +360,20 @@ export class Drafts {
     this.add(ino, lsn, content, bases, mtime);
   }
 
-  /** Recovery: a draft that is there changed. The bytes of a working copy are in its file already. */
-  replayChanged(change: DraftChanged): void {
+  /**
+   * Recovery: a draft that is there changed. The bytes of a working copy are in its file already.
+   * @param isInFile so are those of a `data` record, and newer ones may have followed
+   */
+  replayChanged(change: DraftChanged, isInFile: boolean): void {
     const draft = this.byIno.get(change.ino)!;
     const { content } = draft;
     switch (change.kind) {
       case RECORD.data:
-        content.write(change.offset, change.data!);
+        if (content instanceof WorkingCopy && isInFile) content.adopt(change.offset, change.length);
+        else {
+          content.write(change.offset, change.data!);
+          draft.logHoldsData = content instanceof WorkingCopy;
+        }
         break;
       case RECORD.extent:
         (content as WorkingCopy).adopt(change.offset, change.length);

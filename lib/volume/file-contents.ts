@@ -157,7 +157,7 @@ export class FileContents {
     const now = this.core.clock.now();
     this.core.drafts.write(draft, offset, data, now);
     this.wroteTo(file.ino, now, killSuidGid);
-    if (file.synchronous) this.syncDraft(draft);
+    if (file.synchronous) this.core.drafts.sync(draft);
     return data.length;
   }
 
@@ -245,15 +245,8 @@ export class FileContents {
 
   fsync(handle: number): void {
     const draft = this.core.drafts.get(this.core.openFiles.get(handle).ino);
-    if (draft) this.syncDraft(draft);
+    if (draft) this.core.drafts.sync(draft);
     else this.log.sync();
-  }
-
-  /** Data first, then the log that says which data there are. */
-  private syncDraft(draft: Draft): void {
-    if (draft.content instanceof WorkingCopy) draft.content.sync();
-    draft.synced = true;
-    this.log.sync();
   }
 
   // ── versions ────────────────────────────────────────────────────────────────────────────────────────────────────────────────

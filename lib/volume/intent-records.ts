@@ -13,9 +13,9 @@ export const RECORD = {
   writes: 1,
   /** A file begins to be written: its content detaches from its version. */
   draftBegun: 2,
-  /** Bytes written to a small draft; they live in this record until they are in a chunk. */
+  /** Bytes written to a draft. Those of a small one live in this record until they are in a chunk. */
   data: 3,
-  /** Bytes written to a draft's working copy; the working copy holds them. */
+  /** Bytes written to a draft's working copy, which alone holds them. */
   extent: 4,
   /** A draft's size was set. */
   resize: 5,

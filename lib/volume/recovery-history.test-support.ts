@@ -69,7 +69,7 @@ function chooseStep(random: () => number, file: string | undefined, fresh: strin
     case 7:
       return truncate(file, Math.floor(random() * size * 1.5));
     case 8:
-      return patch(file, Math.floor(random() * size), bytesOf(random, 4 + Math.floor(random() * 5000)));
+      return patch(file, Math.floor(random() * size), bytesOf(random, 4 + Math.floor(random() * 5000)), random() < 0.5);
     default:
       return write(file, bytesOf(random, 4 + Math.floor(random() * 9000)));
   }
@@ -94,13 +94,14 @@ function write(path: string, content: Buffer): Step {
   };
 }
 
-function patch(path: string, offset: number, data: Buffer): Step {
+function patch(path: string, offset: number, data: Buffer, sync: boolean): Step {
   return {
-    name: `patch ${path} at ${offset} (${data.length})`,
+    name: `patch ${path} at ${offset} (${data.length})${sync ? ' and sync' : ''}`,
     writes: path,
     carryOut: (fixture) => {
       const { handle } = fixture.volume.open(fixture.resolve(path), O_RDWR, false, USER);
       fixture.volume.write(handle, offset, data, false);
+      if (sync) fixture.volume.fsync(handle);
       fixture.volume.release(handle);
     },
     model: (model) => {

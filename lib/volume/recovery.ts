@@ -11,12 +11,23 @@ import type { Commits } from './commits.js';
 import type { Drafts } from './drafts.js';
 import { decodeDraftBegun, decodeDraftChanged, decodeWrites, RECORD, type WritesRecord } from './intent-records.js';
 
+/** After these a working copy's file holds what no record does. */
+const UNLOGGED_KINDS: ReadonlySet<number> = new Set([
+  RECORD.extent,
+  RECORD.resize,
+  RECORD.allocate,
+  RECORD.spill,
+  RECORD.share,
+]);
+
 export class Recovery {
   /** Operations and draft changes that were replayed. */
   replayed = 0;
   /** By inode: the log position up to which its drafts are over and done with, in the state as it was folded. */
   private readonly draftsEnded = new Map<Ino, number>();
   private readonly draftsFrom: Map<Ino, number>;
+  /** By inode: the log position of the last change of its working copy that the log does not hold; all before it was synced. */
+  private readonly unlogged = new Map<Ino, number>();
 
   constructor(
     private readonly commits: Commits,
@@ -29,13 +40,19 @@ export class Recovery {
   }
 
   run(log: IntentLog): void {
-    for (const { lsn, kind, payload } of log.recover(0)) {
-      if (kind !== RECORD.writes || lsn > this.foldedLsn) continue;
-      const { draft, ends } = decodeWrites(payload);
-      if (ends) this.draftsEnded.set(draft, lsn);
-    }
+    for (const record of log.recover(0)) this.lookAhead(record);
     for (const record of log.recover(0)) this.replay(record);
     this.drafts.removeStrays();
+  }
+
+  private lookAhead({ lsn, kind, payload }: IntentRecord): void {
+    if (kind === RECORD.writes) {
+      if (lsn > this.foldedLsn) return;
+      const { draft, ends } = decodeWrites(payload);
+      if (ends) this.draftsEnded.set(draft, lsn);
+    } else if (UNLOGGED_KINDS.has(kind)) {
+      this.unlogged.set(decodeDraftChanged(kind, payload).ino, lsn);
+    }
   }
 
   private replay(record: IntentRecord): void {
@@ -98,7 +115,7 @@ export class Recovery {
     const change = decodeDraftChanged(kind, payload);
     // Without a draft it was lost, or skipped with the operation that it followed.
     if (this.isIncluded(change.ino, lsn) || !this.drafts.get(change.ino)) return;
-    this.drafts.replayChanged(change);
+    this.drafts.replayChanged(change, lsn < (this.unlogged.get(change.ino) ?? 0));
     this.replayed++;
   }
 }

@@ -10,7 +10,7 @@ import { inoOf, MAX_SLOT, ROOT_INO, VOLUME_INO } from '../crdt/ids.js';
 import { createWrites, type WriteDraft } from '../crdt/local-writes.js';
 import { Replica } from '../crdt/replica.js';
 import { HybridClock } from '../crdt/stamp.js';
-import { IntentLog } from '../journal/intent-log.js';
+import { IntentLog, intentPath } from '../journal/intent-log.js';
 import { Journal } from '../journal/journal.js';
 import type { IngestResult } from '../chunks/ingest.js';
 import { chunksOf, decodeManifest } from '../chunks/manifest.js';
@@ -93,7 +93,7 @@ export class Volume implements FileSystem {
     this.clock = clock;
     this.slot = options.slot;
     this.journal = Journal.open(stateDirectory);
-    this.log = IntentLog.open(join(stateDirectory, 'intent'), this.journal.foldedLsn);
+    this.log = IntentLog.open(intentPath(stateDirectory), this.journal.foldedLsn);
     this.objects = new ObjectStore(this.journal.db, join(stateDirectory, 'packs'), {
       onCorrupt: (id, error) => options.onCorrupt(`${id}: ${error.message}`),
     });

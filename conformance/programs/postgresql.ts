@@ -1,0 +1,68 @@
+// postgresql.ts — a PostgreSQL cluster: initdb, pgbench, SIGKILL of the postmaster under load, recovery; then its own checks of every page,
+// index and heap (data checksums, pg_amcheck), pgbench's sums, and a dump that restores to the same dump.
+
+import { command, type Need, type Program } from './program.js';
+
+const SERVER: Need = { probe: 'ls /usr/lib/postgresql/*/bin/initdb', debianPackage: 'postgresql' };
+
+export const postgresql: Program = {
+  name: 'postgresql',
+  needs: [SERVER, command('runuser', 'util-linux')],
+  rootOnly: true,
+  run: async (place) => {
+    await place.bash(`
+      PATH=$(ls -d /usr/lib/postgresql/*/bin | tail -1):$PATH
+      chown postgres .
+      export PGHOST=$PWD PGUSER=postgres PGDATABASE=postgres PGCONNECT_TIMEOUT=10
+      as() { runuser -u postgres -- "$@"; }
+      as initdb -D data --auth=trust -U postgres --data-checksums > /dev/null
+      cat >> data/postgresql.conf <<END
+listen_addresses = ''
+unix_socket_directories = '$PWD'
+max_wal_size = 64MB
+checkpoint_timeout = 30s
+END
+      start() { as pg_ctl -D data -w -t 120 -l log start > /dev/null || { tail -30 log >&2; exit 1; }; }
+      stop() { if test -e data/postmaster.pid; then as pg_ctl -D data -m immediate -w stop > /dev/null 2>&1 || true; fi; }
+      trap stop EXIT
+      start
+      pgbench -q -i -s 5 > /dev/null 2>&1
+      pgbench -n -c 4 -j 2 -t 250 > bench1 2>&1 || fail "$(tail bench1)"
+      psql -qc 'CREATE TABLE acknowledged (n int PRIMARY KEY)'
+
+      for round in 1 2 3; do
+        pgbench -n -c 4 -j 2 -T 60 > /dev/null 2>&1 & load=$!
+        (n=$(psql -Atc 'SELECT coalesce(max(n), 0) FROM acknowledged')
+         while n=$((n + 1)); psql -qc "INSERT INTO acknowledged VALUES ($n)" 2> /dev/null; do echo $n > acknowledged; done) & inserts=$!
+        sleep 2.$round
+        kill -9 $(head -1 data/postmaster.pid)
+        wait $load $inserts || true
+        # Its children end by themselves once they miss it; before that a new one must not start.
+        for try in $(seq 200); do pgrep -u postgres -f "postgres: " > /dev/null || break; sleep 0.1; done
+        start
+        grep -q 'database system was not properly shut down' log || fail 'nothing to recover from: the kill came too late'
+        found=$(psql -Atc 'SELECT max(n) FROM acknowledged')
+        test "$found" -ge "$(cat acknowledged)" || fail "round $round: insert $(cat acknowledged) was acknowledged, the last one found is $found"
+        test "$(psql -Atc 'SELECT count(*) = max(n) FROM acknowledged')" = t || fail 'acknowledged inserts are missing'
+        sums=$(psql -Atc 'SELECT (SELECT sum(abalance) FROM pgbench_accounts) = ALL (ARRAY[(SELECT sum(bbalance) FROM pgbench_branches),
+          (SELECT sum(tbalance) FROM pgbench_tellers), (SELECT coalesce(sum(delta), 0) FROM pgbench_history)])')
+        test "$sums" = t || fail "round $round: the sums of pgbench differ"
+        : > log
+      done
+
+      psql -qc 'CREATE EXTENSION amcheck'
+      pg_amcheck -d postgres --heapallindexed --rootdescend --parent-check > amcheck 2>&1 || fail "$(cat amcheck)"
+      psql -qc 'VACUUM FULL; REINDEX DATABASE postgres; CHECKPOINT'
+      pg_amcheck -d postgres --heapallindexed --rootdescend --parent-check > amcheck 2>&1 || fail "after VACUUM FULL: $(cat amcheck)"
+      pg_dump postgres > dump; createdb again; psql -q again < dump; pg_dump again > dump2
+      diff -q dump dump2
+      # A tablespace is a symbolic link; dropping a database removes its directories.
+      mkdir space; chown postgres space; psql -qc "CREATE TABLESPACE other LOCATION '$PWD/space'"
+      psql -qc 'ALTER DATABASE again SET TABLESPACE other'; test "$(pg_dump again | cmp - dump && echo same)" = same
+      dropdb again; psql -qc 'DROP TABLESPACE other'
+      as pg_ctl -D data -m fast -w stop > /dev/null
+      trap - EXIT
+      as pg_checksums --check -D data > checksums || fail "$(cat checksums)"
+    `);
+  },
+};

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { WorkingCopy } from '../chunks/working-copy.js';
 import { ROOT_INO } from '../crdt/ids.js';
 import { USER, VolumeFixture } from './volume-fixture.test-support.js';
 
@@ -71,4 +72,20 @@ test('a log that grew too long gives up bytes only once the working copy is on t
   for (let i = 0; i < 4; i++) block.copy(expected, i * block.length);
   expected.write('last', 7);
   assert.deepEqual(site.read('large'), expected);
+});
+
+test('a small file that was synced is on the disk before it moves out of the log', (t) => {
+  const site = VolumeFixture.create();
+  t.after(() => site.remove());
+  const sync = t.mock.method(WorkingCopy.prototype, 'sync');
+  const grow = (name: string, synced: boolean): number => {
+    const { opened } = site.volume.create(ROOT_INO, name, 0o644, O_RDWR, 0o022, USER);
+    site.volume.write(opened.handle, 0, Buffer.from('small'), false);
+    if (synced) site.volume.fsync(opened.handle);
+    const before = sync.mock.callCount();
+    site.volume.write(opened.handle, 5, Buffer.alloc(100_000), false);
+    return sync.mock.callCount() - before;
+  };
+  assert.equal(grow('synced', true), 1);
+  assert.equal(grow('not', false), 0);
 });

@@ -34,7 +34,9 @@ const TYPE_OF_BITS = new Map(FILE_TYPES.map((type) => [typeBits(type), type]));
 /** What linux/limits.h and ext4 allow. */
 const LINK_MAX = 65_000;
 const TARGET_MAX = 4095;
-const LIST_BATCH = 256;
+/** Entries asked of the store at first, about what the kernel's usual page holds with attributes; more and more after that. */
+const FIRST_LIST_BATCH = 26;
+const LIST_BATCH_MAX = 512;
 
 export class Namespace {
   private readonly tree: DirectoryTree;
@@ -320,13 +322,13 @@ export class Namespace {
     if (cookie < 2 && !emit({ name: '..', ino: this.parentOf(directory), type: DIRECTORY_DIRENT_TYPE, cookie: 2 }))
       return;
     let after = Math.max(0, cookie - 2);
-    for (;;) {
-      const entries = this.core.store.list(directory, after, LIST_BATCH);
+    for (let batch = FIRST_LIST_BATCH; ; batch = Math.min(batch * 4, LIST_BATCH_MAX)) {
+      const entries = this.core.store.list(directory, after, batch);
       for (const entry of entries) {
         if (!emit({ name: entry.name, ino: entry.ino, type: entry.type, cookie: entry.cookie + 2 })) return;
         after = entry.cookie;
       }
-      if (entries.length < LIST_BATCH) return;
+      if (entries.length < batch) return;
     }
   }
 }

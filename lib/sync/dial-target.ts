@@ -6,8 +6,8 @@ import type { SiteId } from '../crdt/ids.js';
 
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 30_000;
-/** A peer that a user paused answers, so asking it often costs little, and its resume is noticed soon. */
-export const PAUSED_RETRY_MS = 1000;
+/** A site dials those whom it resumes. Asking one that paused the link is for where it cannot reach us, e.g. behind a router. */
+export const PAUSED_RETRY_MS = 5000;
 
 /** The pause before the next attempt, after so many failed ones in a row; `jitter` in [0, 1). */
 export function pauseMs(failures: number, jitter: number, longestMs = LONGEST_PAUSE_MS): number {

@@ -28,14 +28,17 @@ export class MemoryInvites implements InviteStore {
 /** Keeps what is logged, for a test to look at. */
 export class MemoryLog implements SyncLog {
   readonly lines: string[] = [];
+  /** Those of the lines that are kept without `-d`. */
+  readonly told: string[] = [];
   debug(details: object, message: string): void {
     this.lines.push(`${message} ${JSON.stringify(details)}`);
   }
   info(details: object, message: string): void {
     this.debug(details, message);
+    this.told.push(this.lines.at(-1)!);
   }
   warn(details: object, message: string): void {
-    this.debug(details, message);
+    this.info(details, message);
   }
 }
 

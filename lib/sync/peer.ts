@@ -59,8 +59,16 @@ export class Peer {
 
   linked(connection: Connection): void {
     this.connection = connection;
+  }
+
+  /** The link is not only up: it is wanted by the peer. */
+  confirmed(): void {
     this.pausedByPeer = false;
     this.lastError = null;
+  }
+
+  get isConnected(): boolean {
+    return this.connection !== null && !this.pausedByPeer;
   }
 
   unlinked(connection: Connection, ending: Ending): void {

@@ -128,12 +128,12 @@ export class Roster {
       site: peer.site,
       siteId: peer.siteId,
       address: peer.address ?? this.targetsOf(peer)[0]?.address ?? null,
-      state: peer.connection ? 'connected' : paused ? 'paused' : 'unreachable',
+      state: peer.isConnected ? 'connected' : paused ? 'paused' : 'unreachable',
       behindCommits: lackingCount(vector, peer.vector),
       aheadCommits,
       aheadBytes: aheadCommits === 0 ? 0 : this.store.bytesAfter(peer.vector),
       missingObjects: peer.missingCount,
-      lastError: peer.connection ? null : (peer.lastError ?? failed?.lastError ?? null),
+      lastError: peer.isConnected ? null : (peer.lastError ?? failed?.lastError ?? null),
       rttMs,
     };
   }

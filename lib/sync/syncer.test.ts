@@ -118,6 +118,33 @@ test('a paused link carries nothing, both sides say so, and resuming brings ever
   }
 });
 
+test('a paused peer is redialled every second, seems connected for a moment, and both sites log it each time', async () => {
+  // Twenty times as fast, so that a second is twenty.
+  const fast = {
+    ...systemClock,
+    setTimer: (delayMs: number, fire: () => void) => systemClock.setTimer(delayMs / 20, fire),
+  };
+  const paris = await site('paris');
+  const oslo = await site('oslo', { dial: [paris.address], clock: fast });
+  await paris.linked('oslo');
+  await oslo.linked('paris');
+  paris.syncer.pause('oslo');
+  await oslo.until('told', () => oslo.peer('paris')?.state === 'paused');
+  let connected = 0;
+  oslo.syncer.on('changed', () => (connected += oslo.peer('paris')?.state === 'connected' ? 1 : 0));
+  await sleep(1000);
+  assert.equal(connected, 0, 'an attempt is no link');
+  const closings = (lines: string[]): number => lines.filter((line) => line.startsWith('link closed')).length;
+  const attempts = closings(oslo.log.lines) - 1;
+  assert.ok(attempts >= 3 && attempts <= 14, `${attempts} attempts in 20 s`);
+  assert.equal(closings(oslo.log.told), 1, oslo.log.told.join('\n'));
+  assert.equal(closings(paris.log.told), 1, paris.log.told.join('\n'));
+  assert.equal(oslo.peer('paris')?.state, 'paused');
+  paris.syncer.resume('oslo');
+  await paris.until('linked at once', () => paris.peer('oslo')?.state === 'connected', 500);
+  await oslo.until('linked at once', () => oslo.peer('paris')?.state === 'connected', 500);
+});
+
 test('pausing all links refuses whoever comes, until one or all are resumed', async () => {
   const hub = await site('hub');
   const a = await site('a', { dial: [hub.address] });

@@ -28,11 +28,13 @@ interface Route {
   readonly link: Link;
   /** null: the peer dialled. */
   readonly target: DialTarget | null;
-  readonly cancelDeadline: () => void;
+  cancelDeadline: () => void;
   readySinceMs: number | null;
 }
 
 const HELLO_WITHIN_MS = 5000;
+/** One that paused the link says hello before it says goodbye: a link to it counts when the goodbye has not come for so long. */
+const GOODBYE_WITHIN_MS = 500;
 const TICK_MS = 1000;
 /** An address whose link lasted this long is dialled again at once; one whose link broke sooner has to wait, like one that failed. */
 const LASTING_LINK_MS = 5000;
@@ -304,8 +306,16 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
     peer.linked(connection);
     for (const target of this.roster.targetsOf(peer)) target.connected();
     this.dropTargets((target) => target.siteId === peer.siteId && !target.lasting);
-    this.options.log.info({ site: peer.site, address: peer.address }, 'linked');
+    if (peer.pausedByPeer && route.target) {
+      route.cancelDeadline = this.clock.setTimer(GOODBYE_WITHIN_MS, () => this.confirm(peer));
+    } else this.confirm(peer);
     if (this.waiters.size > 0) connection.step({ on: 'barrier' });
+    this.changed();
+  }
+
+  private confirm(peer: Peer): void {
+    peer.confirmed();
+    this.options.log.info({ site: peer.site, address: peer.address }, 'linked');
     this.changed();
   }
 
@@ -315,11 +325,12 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
     this.routes.delete(connection);
     const { hello } = connection.session;
     const isPeer = hello?.volumeId === this.store.volumeId && hello.siteId !== this.store.siteId;
-    this.options.log.info(
-      { site: hello?.site, code: ending.code, by: ending.by, reason: ending.reason },
-      'link closed',
-    );
     const peer = isPeer && !(ending.by === 'us' && ending.code === 'removed') ? this.roster.meet(hello) : undefined;
+    // Who is turned away comes again and again; it is news once.
+    const wasLinked = peer?.connection === connection && peer.isConnected;
+    const isNews = wasLinked || peer?.lastError !== ending.reason;
+    const details = { site: hello?.site, code: ending.code, by: ending.by, reason: ending.reason };
+    this.options.log[isNews ? 'info' : 'debug'](details, 'link closed');
     peer?.unlinked(connection, ending);
     if (peer && ending.by === 'peer' && ending.code === 'removed') {
       this.dropTargets((target) => target === route.target || target.siteId === peer.siteId);
@@ -330,15 +341,14 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
 
   /** A link ended: what is to be dialled now? */
   private follow({ target, readySinceMs }: Route, peer: Peer | undefined, ending: Ending): void {
+    const pausedThere = ending.by === 'peer' && ending.code === 'paused';
     const lasted = readySinceMs !== null && this.clock.now() - readySinceMs >= LASTING_LINK_MS;
-    if (target && this.roster.targets.includes(target)) {
-      if (lasted) this.pursue(target);
-      else this.failed(target, ending.reason, ending.code === 'paused' ? PAUSED_RETRY_MS : undefined);
-    } else if (peer && lasted) {
-      for (const other of this.roster.targetsOf(peer)) this.pursue(other);
-    } else if (peer) {
-      for (const other of this.roster.targetsOf(peer)) this.failed(other, ending.reason);
-    }
+    const again = (dialled: DialTarget): void => {
+      if (lasted && !pausedThere) this.pursue(dialled);
+      else this.failed(dialled, ending.reason, pausedThere ? PAUSED_RETRY_MS : undefined);
+    };
+    if (target && this.roster.targets.includes(target)) again(target);
+    else if (peer) for (const other of this.roster.targetsOf(peer)) again(other);
   }
 
   // What is dialled.

@@ -56,7 +56,7 @@ function outcomeOf(isRight: () => boolean): string {
 }
 
 /** What a person can do about a damaged database. */
-const REMEDY = /backup.*weft join/;
+const REMEDY = /weft join.* backup/;
 
 /** SQLite's page size, as the database was made. */
 const PAGE_BYTES = 4096;
@@ -187,7 +187,7 @@ describe('bad input', () => {
     await withDamage(async (database) => {
       const bytes = readFileSync(database);
       writeFileSync(database, Buffer.concat([bytes.subarray(0, PAGE_BYTES), randomBytes(bytes.length - PAGE_BYTES)]));
-      assertRefused(await paris.weft(['mount', paris.mountpoint]), 1, /state\.db/, REMEDY);
+      assertRefused(await paris.weft(['mount', paris.mountpoint]), 1, /^weft: \S+state\.db is damaged: /, REMEDY);
       assert.deepEqual(readdirSync(paris.mountpoint), []);
     });
     await paris.mount();
@@ -204,7 +204,7 @@ describe('bad input', () => {
         const page = 5 + Math.floor(((pages - 5) * sixth) / 6);
         writeAt(database, page * PAGE_BYTES, randomBytes(PAGE_BYTES));
         const mounted = await paris.weft(['mount', paris.mountpoint]);
-        if (mounted.code !== 0) return assertRefused(mounted, 1, /state\.db/, REMEDY);
+        if (mounted.code !== 0) return assertRefused(mounted, 1, /state\.db is damaged: /, REMEDY);
         const outcomes = files.map((file) => outcomeOf(() => readFileSync(file, 'utf8') === file));
         const wrong = outcomes.filter((outcome) => outcome !== 'right' && outcome !== 'EIO');
         assert.deepEqual(wrong, [], `page ${page} of ${pages}`);

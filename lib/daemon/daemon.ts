@@ -18,8 +18,6 @@ import type { ObjectId } from '../crdt/ids.js';
 import { unmountKernel } from '../fuse/mount.js';
 import { type CheckpointThread, startCheckpointThread } from '../journal/checkpoint-thread.js';
 import { makeCommitsDurable } from '../journal/checkpointer.js';
-import { intentPath, SEGMENT_BYTES } from '../journal/intent-log.js';
-import { supplySegment } from '../journal/segment-supply.js';
 import { statePath } from '../journal/schema.js';
 import { redeemInvite } from '../sync/join.js';
 import type { SyncClock, SyncRandom } from '../sync/ports.js';
@@ -30,6 +28,7 @@ import { InviteFile } from './invite-file.js';
 import { KnownPeersFile } from './known-peers-file.js';
 import { SiteClient } from './site-client.js';
 import { SiteSyncStore } from './site-sync-store.js';
+import { isCopy, recordOrigin } from './state-origin.js';
 import type { FromSite } from './thread-protocol.js';
 import { type Survey, TreeSurvey } from './tree-survey.js';
 
@@ -104,7 +103,6 @@ class RunningSite implements Daemon {
   /** Recovers, mounts if asked to, listens and dials. */
   async start(mount: boolean): Promise<void> {
     const { directory } = this.state;
-    supplySegment(intentPath(directory), SEGMENT_BYTES); // there at once from the second start on
     this.site = await SiteClient.start(
       { stateDirectory: directory, config: this.config(), mount, actorId: randomBytes(16).toString('hex') },
       {
@@ -314,8 +312,16 @@ class RunningSite implements Daemon {
     if (this.syncer) this.keepPeers();
     await this.syncer?.stop();
     await this.ingest.close();
-    await this.checkpoints?.stop();
     this.store?.close();
+    // The last to close the database, and one that may write: SQLite then copies its log into it, and removes the log.
+    await this.checkpoints?.stop();
+  }
+
+  /** Claims a further inode slot for a site that no longer knows which numbers of its old one it gave out. */
+  async claimFurtherSlot(): Promise<void> {
+    const { slot } = await this.site.request('claimSlot', null);
+    this.state.saveConfig({ ...this.config(), slot });
+    await this.store.flush();
   }
 
   /** First commits of a new volume: its root directory and this site. */
@@ -398,7 +404,27 @@ export async function startDaemon(state: SiteState, log: Log): Promise<Daemon> {
   if (state.config().slot === null) {
     throw new Error(`${state.directory}: its join was never finished; remove it and join again with a new invite`);
   }
+  if (isCopy(state.directory)) await adoptCopy(state, log);
+  recordOrigin(state.directory);
   const site = new RunningSite(state, log);
   await site.start(true);
   return site;
+}
+
+/**
+ * The state was put back from a backup: inode numbers that it would give out next may be those of files that other sites got
+ * meanwhile, and that this one gets back from them.
+ */
+async function adoptCopy(state: SiteState, log: Log): Promise<void> {
+  const site = new RunningSite(state, log);
+  await site.start(false);
+  try {
+    await site.claimFurtherSlot();
+  } finally {
+    await site.stopUnmounted();
+  }
+  log.warn(
+    { slot: state.config().slot },
+    'this state directory is a copy or was put back: new files get numbers of a new range',
+  );
 }

@@ -3,7 +3,7 @@
 // CorruptionError that names the file and the remedy, and nothing on disk was touched. Only one connection writes.
 
 import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { CorruptionError } from '../codec/bytes.js';
 
@@ -74,9 +74,11 @@ export function explain(path: string, error: unknown): unknown {
 }
 
 function damaged(path: string, what: string): CorruptionError {
+  const directory = dirname(path);
   return new CorruptionError(
-    `${path}: ${what}. Nothing was deleted. Move the directory aside and restore it from a backup, or run "weft join" again ` +
-      'to fetch the volume from a peer',
+    `${path} is damaged: ${what.replace(/^\*\*\* in database main \*\*\*\s*/, '')}. Nothing was deleted. Move ${directory} aside, ` +
+      'then run "weft join" with an invite of another site, which fetches everything from there; without another site put the ' +
+      `whole directory back from a backup (state.db alone does not fit the files beside it)`,
   );
 }
 

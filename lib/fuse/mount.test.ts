@@ -110,7 +110,7 @@ test('after the daemon was killed, the dead mount is explained', async () => {
     assert.throws(() => fs.readdirSync(path), { code: 'ENOTCONN' });
     await assert.rejects(
       MemoryMount.start([], path),
-      /mount of a daemon that died \("Transport endpoint is not connected"\): run 'umount -l .*fusermount3 -uz/,
+      /mount of a daemon that died \("Transport endpoint is not connected"\): run 'weft umount \S+'/,
     );
   } finally {
     unmountNow(path, MNT_DETACH);

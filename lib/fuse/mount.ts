@@ -55,7 +55,7 @@ export function checkMountpoint(mountpoint: string): string {
       case 'ENOTCONN':
         throw new MountError(
           `${mountpoint} is the mount of a daemon that died ("Transport endpoint is not connected"): ` +
-            `run 'umount -l ${mountpoint}' (not as root: 'fusermount3 -uz ${mountpoint}') and mount again`,
+            `run 'weft umount ${mountpoint}' and mount again`,
         );
       case 'EACCES':
         throw new MountError(`${mountpoint}: no permission to reach it: check the directories above it`);
@@ -226,6 +226,6 @@ export async function unmountKernel(mountpoint: string, lazy: boolean): Promise<
   const left = mountAt(mountpoint);
   if (left === undefined) return; // somebody else did it
   throw new MountError(
-    `${mountpoint} is in use: 'fuser -vm ${mountpoint}' lists by whom; end those processes, or unmount lazily ('umount -l ${mountpoint}')`,
+    `${mountpoint} is in use: 'fuser -vm ${mountpoint}' lists by whom; end those processes, or detach it all the same: 'weft umount ${mountpoint} --force'`,
   );
 }

@@ -42,6 +42,8 @@ export class Commits {
   private stamp = 0;
   private wroteMs = 0;
   private counter: number;
+  /** Recovery: when the operations that it brings back were carried out, microseconds since 1970. */
+  private recoveredUs = Infinity;
   private actor = -1;
   private actorSuffix = '';
   private readonly scratch = new ByteWriter(4096);
@@ -97,6 +99,15 @@ export class Commits {
     return changes;
   }
 
+  /**
+   * Recovery: what is committed next was done then, before the crash, and competes with what other sites did as if it had been
+   * committed in time.
+   * @param timeUs microseconds since 1970
+   */
+  recoverAs(timeUs: number): void {
+    this.recoveredUs = timeUs;
+  }
+
   /** Recovery: applies what the log already holds. */
   replay(writes: readonly WriteDraft[], time: Timestamp, touched: readonly Ino[]): void {
     this.openCommit();
@@ -123,7 +134,7 @@ export class Commits {
   private openCommit(): void {
     this.wroteMs = this.clock.monotonicMs();
     if (this.open) return;
-    this.stamp = this.hybridClock.next(this.clock.nowUs());
+    this.stamp = this.hybridClock.next(Math.min(this.clock.nowUs(), this.recoveredUs));
     this.counter = this.journal.maxOp;
     if (this.actor >= 0) return;
     // The first commit of an actor says which site it belongs to.
@@ -173,6 +184,7 @@ export class Commits {
       this.journal.appendChange(bytes, change);
       this.ops.length = 0;
     }
+    this.recoveredUs = Infinity;
     this.journal.commit(this.log.lastLsn);
     return changed;
   }

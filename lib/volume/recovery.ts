@@ -5,6 +5,7 @@
 import { ByteReader, CorruptionError } from '../codec/bytes.js';
 import type { Ino } from '../crdt/ids.js';
 import { parseHead } from '../crdt/fields.js';
+import type { Timestamp } from '../crdt/inode.js';
 import type { IntentLog, IntentRecord } from '../journal/intent-log.js';
 import type { ObjectStore } from '../chunks/object-store.js';
 import type { Commits } from './commits.js';
@@ -25,6 +26,8 @@ export class Recovery {
   replayed = 0;
   /** By inode: the log position up to which its drafts are over and done with, in the state as it was folded. */
   private readonly draftsEnded = new Map<Ino, number>();
+  /** When the last operation that is brought back was carried out, microseconds since 1970. */
+  private lastUs = 0;
   private readonly draftsFrom: Map<Ino, number>;
   /** By inode: the log position of the last change of its working copy that the log does not hold; all before it was synced. */
   private readonly unlogged = new Map<Ino, number>();
@@ -41,18 +44,26 @@ export class Recovery {
 
   run(log: IntentLog): void {
     for (const record of log.recover(0)) this.lookAhead(record);
+    if (this.lastUs > 0) this.commits.recoverAs(this.lastUs);
     for (const record of log.recover(0)) this.replay(record);
     this.drafts.removeStrays();
   }
 
   private lookAhead({ lsn, kind, payload }: IntentRecord): void {
     if (kind === RECORD.writes) {
-      if (lsn > this.foldedLsn) return;
-      const { draft, ends } = decodeWrites(payload);
-      if (ends) this.draftsEnded.set(draft, lsn);
-    } else if (UNLOGGED_KINDS.has(kind)) {
-      this.unlogged.set(decodeDraftChanged(kind, payload).ino, lsn);
+      const { draft, ends, time } = decodeWrites(payload);
+      if (lsn > this.foldedLsn) this.noteTime(time);
+      else if (ends) this.draftsEnded.set(draft, lsn);
+      return;
     }
+    if (kind === RECORD.draftBegun || kind === RECORD.touch) return; // their times are the file's, which callers choose
+    const { ino, time } = decodeDraftChanged(kind, payload);
+    if (lsn > this.foldedLsn) this.noteTime(time);
+    if (UNLOGGED_KINDS.has(kind)) this.unlogged.set(ino, lsn);
+  }
+
+  private noteTime({ s, ns }: Timestamp): void {
+    this.lastUs = Math.max(this.lastUs, s * 1e6 + Math.floor(ns / 1000));
   }
 
   private replay(record: IntentRecord): void {

@@ -38,7 +38,7 @@ export class VolumeFixture {
     public directory: string,
     readonly siteId: string,
     private slot: number | null,
-    private readonly startMs = 1_700_000_000_000,
+    private startMs = 1_700_000_000_000,
   ) {
     this.volume = this.open();
   }
@@ -91,7 +91,8 @@ export class VolumeFixture {
   }
 
   /** Goes on from a copy of the state as it stands, as after SIGKILL; the old volume is left alone. */
-  crash(): void {
+  crash(downMs = 0): void {
+    this.startMs += downMs;
     const copy = temporaryDirectory();
     cpSync(this.directory, copy, { recursive: true, filter: (path) => !path.endsWith('-shm') });
     this.abandoned.push([this.volume, this.directory]);

@@ -261,3 +261,19 @@ test('an operation that another site has is not lost or doubled by a restart', a
   assert.deepEqual(b.list(''), ['one', 'two']);
   assert.equal(a.digest, b.digest);
 });
+
+test('what was done just before a crash does not count as done after it', async (t) => {
+  const [a, b] = await twoSites(t); // the clock of b is an hour ahead
+  a.write('file', 'base');
+  a.write('moved', '');
+  await a.mergeWith(b);
+  a.write('file', 'before the crash');
+  a.rename('moved', 'by-a');
+  a.crash(24 * 3_600_000);
+  b.write('file', 'later');
+  b.rename('moved', 'by-b');
+  await a.mergeWith(b);
+  assert.equal(a.digest, b.digest);
+  assert.equal(a.text('file'), 'later');
+  assert.ok(a.list('').includes('by-b'));
+});

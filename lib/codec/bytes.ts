@@ -1,6 +1,7 @@
 // bytes.ts — bounded reading and growing writing of little-endian bytes.
 // Invariant: a reader never reads outside its buffer and never allocates more than the input holds; what does not fit is
 // a CorruptionError that says where. Names and other byte strings travel as latin1 strings: one char per byte, lossless.
+// LEB128: https://dwarfstd.org/doc/DWARF5.pdf, section 7.6.
 
 /** Bytes that cannot be what they claim to be: a torn record, a foreign file, a hostile frame. */
 export class CorruptionError extends Error {
@@ -11,6 +12,20 @@ export class CorruptionError extends Error {
 }
 
 const MAX_SAFE_HIGH = 0x1f_ffff; // a safe integer has 53 bits: 21 above the low 32
+/** Up to so many bytes a loop is faster than a call out of JavaScript. */
+const SHORT = 32;
+/** UTF-8 bytes of one UTF-16 unit, at most. */
+const MAX_UTF8_BYTES = 3;
+/** Decimal digits that are sure to fit 32-bit arithmetic. */
+const LOW_DIGITS = 8;
+const LOW_SPAN = 10 ** LOW_DIGITS;
+
+/** Of a safe integer of at least 0 below 2^31. */
+function digitCount(value: number): number {
+  let count = 1;
+  for (; value >= 10; value = (value / 10) | 0) count++;
+  return count;
+}
 
 /** Reads little-endian values from a buffer, each checked against its end. */
 export class ByteReader {
@@ -77,6 +92,24 @@ export class ByteReader {
   signed(what = 'signed'): number {
     const raw = this.varint(what);
     return raw % 2 === 0 ? raw / 2 : -(raw + 1) / 2;
+  }
+
+  /** A signed LEB128 (two's complement) that is a safe integer. */
+  sleb128(what = 'sleb128'): number {
+    let value = 0;
+    let scale = 1;
+    for (let i = 0; i < 8; i++) {
+      const byte = this.u8(what);
+      if (byte < 0x80) {
+        // Its sign is part of the last digit: apart, the sum would leave the safe integers.
+        value += (byte < 0x40 ? byte : byte - 0x80) * scale;
+        if (!Number.isSafeInteger(value)) break;
+        return value;
+      }
+      value += (byte & 0x7f) * scale;
+      scale *= 128;
+    }
+    throw new CorruptionError(`${what}: above 2^53`);
   }
 
   /** `length` bytes as a view on the input, not a copy. */
@@ -178,6 +211,20 @@ export class ByteWriter {
     return this.varint(value >= 0 ? value * 2 : -value * 2 - 1);
   }
 
+  /** A safe integer as signed LEB128 (two's complement). */
+  sleb128(value: number): this {
+    if (!Number.isSafeInteger(value)) throw new RangeError(`sleb128 of ${value}`);
+    let at = this.grow(8);
+    while (value < -0x40 || value >= 0x40) {
+      const rest = Math.floor(value / 0x80); // an arithmetic shift, for 53 bits
+      this.buffer[at++] = (value - rest * 0x80) | 0x80;
+      value = rest;
+    }
+    this.buffer[at++] = value & 0x7f;
+    this.length = at;
+    return this;
+  }
+
   raw(bytes: Uint8Array): this {
     const at = this.grow(bytes.length);
     this.buffer.set(bytes, at);
@@ -196,8 +243,75 @@ export class ByteWriter {
     return this;
   }
 
+  /** `length` bytes given as hex digits. */
+  hex(digits: string, length: number): this {
+    const at = this.grow(length);
+    if (digits.length !== length * 2 || this.buffer.write(digits, at, 'hex') !== length)
+      throw new RangeError(`${digits.slice(0, 100)}: not ${length} bytes in hex`);
+    return this;
+  }
+
+  /** A safe integer of at least 0, in decimal digits. */
+  decimal(value: number): this {
+    if (!(Number.isSafeInteger(value) && value >= 0)) throw new RangeError(`decimal of ${value}`);
+    const high = Math.floor(value / LOW_SPAN);
+    if (high === 0) return this.digits(value, digitCount(value));
+    return this.digits(high, digitCount(high)).digits(value - high * LOW_SPAN, LOW_DIGITS);
+  }
+
+  private digits(value: number, count: number): this {
+    const at = this.grow(count);
+    const { buffer } = this;
+    for (let i = at + count - 1; i >= at; i--) {
+      const rest = (value / 10) | 0;
+      buffer[i] = 0x30 + value - rest * 10;
+      value = rest;
+    }
+    return this;
+  }
+
+  /** A varint length, then the text as UTF-8. */
   utf8(text: string): this {
     return this.bytes(Buffer.from(text, 'utf8'));
+  }
+
+  /**
+   * The text as UTF-8, without its length; a lone surrogate becomes U+FFFD.
+   * @returns how many bytes it has
+   */
+  text(text: string): number {
+    const { length } = text;
+    const at = this.length;
+    if (length > SHORT || !this.ascii(text)) {
+      this.grow(length <= SHORT ? length * MAX_UTF8_BYTES : Buffer.byteLength(text));
+      this.length = at + this.buffer.write(text, at, 'utf8');
+    }
+    return this.length - at;
+  }
+
+  /** Writes the text if it is ASCII, else nothing. */
+  private ascii(text: string): boolean {
+    const { length } = text;
+    const at = this.grow(length);
+    const { buffer } = this;
+    for (let i = 0; i < length; i++) {
+      const code = text.charCodeAt(i);
+      if (code >= 0x80) {
+        this.length = at;
+        return false;
+      }
+      buffer[at + i] = code;
+    }
+    return true;
+  }
+
+  /** What another writer holds. */
+  append({ buffer: from, length }: ByteWriter): this {
+    const at = this.grow(length);
+    const { buffer } = this;
+    if (length > SHORT) from.copy(buffer, at, 0, length);
+    else for (let i = 0; i < length; i++) buffer[at + i] = from[i]!;
+    return this;
   }
 
   /** What was written, as a view that the next reset invalidates. */

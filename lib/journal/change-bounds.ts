@@ -6,11 +6,8 @@
 
 import { inflateRawSync } from 'node:zlib';
 import { ByteReader, ByteWriter, CorruptionError } from '../codec/bytes.js';
+import { CHANGE_CHUNK, MAGIC, TYPE_AT } from './change-format.js';
 
-const MAGIC = 0x834a6f85;
-const HEADER_BYTES = 8; // magic and checksum
-/** Type of an uncompressed change chunk, the byte behind magic and checksum. */
-export const CHANGE_CHUNK = 1;
 const COMPRESSED_CHANGE_CHUNK = 2;
 
 const COLUMN = { group: 0, actor: 1, integer: 2, delta: 3, boolean: 4, text: 5, valueMeta: 6, valueRaw: 7 } as const;
@@ -40,7 +37,7 @@ export function checkChunk(bytes: Uint8Array, limitBytes: number): Uint8Array {
   if (type !== COMPRESSED_CHANGE_CHUNK) throw new CorruptionError(`change: chunk of type ${type}`);
   const inflated = inflate(body, limitBytes);
   checkBody(inflated, limitBytes);
-  return new ByteWriter(inflated.length + HEADER_BYTES + 16)
+  return new ByteWriter(inflated.length + TYPE_AT + 16)
     .u32(MAGIC)
     .raw(checksum)
     .u8(CHANGE_CHUNK)
@@ -62,7 +59,7 @@ function checkBody(body: Buffer, limitBytes: number): void {
   input.bytes('actor');
   input.varint('seq');
   input.varint('startOp');
-  signedLeb(input, 'time');
+  input.sleb128('time');
   input.bytes('message');
   const actors = input.varint('other actors');
   for (let i = 0; i < actors; i++) input.bytes('other actor');
@@ -107,7 +104,7 @@ function measureRuns(column: ByteReader, type: number, bodyBytes: number, limitB
   const addValue = (times: number): void => {
     let weight = 0;
     if (type === COLUMN.text) weight = column.bytes('key').length;
-    else if (type === COLUMN.delta) signedLeb(column, 'delta');
+    else if (type === COLUMN.delta) column.sleb128('delta');
     else if (type === COLUMN.valueMeta) weight = Math.floor(column.varint('value metadata') / 16);
     else if (type === COLUMN.group) weight = column.varint('predecessors');
     else column.varint('column value');
@@ -116,7 +113,7 @@ function measureRuns(column: ByteReader, type: number, bodyBytes: number, limitB
     if (size > max) throw new CorruptionError(`change: expands to more than ${max}`);
   };
   while (column.remaining > 0) {
-    const run = signedLeb(column, 'run');
+    const run = column.sleb128('run');
     if (run > 0) {
       addRows(run);
       addValue(run);
@@ -136,21 +133,4 @@ function checkBooleans(column: ByteReader, maxRows: number): void {
     rows += column.varint('boolean run');
     if (rows > maxRows) throw new CorruptionError(`change: more than ${maxRows} rows`);
   }
-}
-
-/** A signed LEB128 (two's complement, as DWARF has it) that must be a safe integer. */
-function signedLeb(input: ByteReader, what: string): number {
-  let value = 0;
-  let scale = 1;
-  for (let i = 0; i < 8; i++) {
-    const byte = input.u8(what);
-    value += (byte & 0x7f) * scale;
-    scale *= 128;
-    if (byte < 0x80) {
-      if (byte & 0x40) value -= scale;
-      if (!Number.isSafeInteger(value)) break;
-      return value;
-    }
-  }
-  throw new CorruptionError(`${what}: above 2^53`);
 }

@@ -3,16 +3,16 @@
 // their checksum was right; whatever else is wrong with them is a CorruptionError. Only what we write is accepted: `set` of
 // strings and integers on the root map. Spec: https://automerge.org/automerge-binary-format-spec/
 
-import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import * as Automerge from '@automerge/automerge';
 import { CorruptionError } from '../codec/bytes.js';
 import type { Change, ChangeOp } from '../crdt/change.js';
-import { CHANGE_CHUNK, checkChunk } from './change-bounds.js';
+import { parseKey } from '../crdt/register-schema.js';
+import { checkChunk } from './change-bounds.js';
+import { ChangeEncoder } from './change-encoder.js';
+import { MAX_OP } from './change-format.js';
 
 const ROOT = '_root';
-/** Automerge counts operations in 32 bits: what a document, and so an epoch of a volume, can hold. */
-export const MAX_OP = 2 ** 32 - 1;
 
 const ACTOR_ID = /^[0-9a-f]{32}$/;
 
@@ -22,28 +22,25 @@ export interface EncodedChange {
   readonly change: Change;
 }
 
+const encoder = new ChangeEncoder();
+
 /**
- * Encodes a change; its hash comes from the bytes. Strings must not hold lone surrogates (latin1 never does).
+ * Encodes a change; its hash comes from the bytes. Whoever makes operations one by one feeds a {@link ChangeEncoder} instead.
+ * Strings must not hold lone surrogates (latin1 never does).
  * @throws Error when the document has no operation numbers left
  */
 export function encodeChange(draft: Omit<Change, 'hash'>): EncodedChange {
-  const { actor, seq, startOp, stamp, deps, ops } = draft;
-  if (startOp + ops.length - 1 > MAX_OP)
-    throw new Error(`the volume used up its ${MAX_OP} operations; begin a new epoch`);
-  const bytes = Automerge.encodeChange({
-    actor,
-    seq,
-    startOp,
-    time: stamp,
-    message: null,
-    deps: [...deps],
-    ops: ops.map(({ key, value, pred }) => {
-      const op = { action: 'set' as const, obj: ROOT, key, value, pred: [...pred] };
-      return typeof value === 'number' ? { ...op, datatype: 'int' as const } : op;
-    }),
-  } as Parameters<typeof Automerge.encodeChange>[0]);
-  assert.equal(bytes[8], CHANGE_CHUNK, 'the library compressed a change, so its hash is not that of its bytes');
-  return { bytes, change: { ...draft, hash: hashOf(bytes) } };
+  encoder.reset(); // one that could not be encoded may have left something
+  for (const { key, value, pred } of draft.ops) {
+    const { ino, field } = parseKey(key);
+    encoder.set(ino, field, value);
+    for (const id of pred) {
+      const at = id.indexOf('@');
+      encoder.pred(Number(id.slice(0, at)), id.slice(at + 1));
+    }
+  }
+  const { bytes, hash } = encoder.finish(draft);
+  return { bytes, change: { ...draft, hash } };
 }
 
 /**

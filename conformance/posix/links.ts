@@ -30,7 +30,7 @@ import { KINDS, KINDS_BUT_DIRECTORY, make, makeFile, TYPE_BITS } from './things.
 import type { Part, Trial } from './trial.js';
 
 /** Enough to see that no small number limits them; ext4 allows 65,000. */
-const MANY_LINKS = 1000;
+const MANY_LINKS = 300;
 
 export const links: Part = {
   syscalls: ['link', 'linkat', 'symlink', 'readlink', 'unlink', 'rmdir', 'open', 'mkdir'],

@@ -4,7 +4,9 @@ import { accessPart } from './access.js';
 import { aclPart } from './acl.js';
 import { chmodPart } from './chmod.js';
 import { chownPart } from './chown.js';
+import { content } from './content.js';
 import { directoryPermission } from './directory-permission.js';
+import { holes } from './holes.js';
 import { links } from './links.js';
 import { newInodes } from './new-inodes.js';
 import { openPermission } from './open-permission.js';
@@ -37,4 +39,6 @@ export const PARTS: Readonly<Record<string, Part>> = {
   acl: aclPart,
   links,
   privileges,
+  content,
+  holes,
 };

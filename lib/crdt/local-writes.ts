@@ -39,6 +39,8 @@ export interface WriteDraft {
 export interface LocalTree {
   readonly store: TreeStore;
   readonly actors: ActorTable;
+  /** Whether this site has written to a file what is no version yet: it only seems equal to what it is hidden behind. */
+  readonly isWritten?: (ino: Ino) => boolean;
 }
 
 export interface Creation {
@@ -310,7 +312,7 @@ function isShownHere(rivals: readonly Claim[], version: HeadVersion): boolean {
 function removeHidden(tree: LocalTree, claim: Claimant, which: (hidden: Claim) => boolean): WriteDraft[] {
   const place = placeOf(tree, claim);
   return rivalsOf(tree, claim)
-    .filter((rival) => rival.shown === null && which(rival))
+    .filter((rival) => rival.shown === null && which(rival) && !tree.isWritten?.(rival.ino))
     .map((rival) => tombstone(tree, rival, place));
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { converge, partitioned } from './convergence.test-support.js';
+import { settleBeforeWrite } from './local-writes.js';
 
 // MERGE.md: files and names. Two sites share a start, work apart, and are brought together.
 
@@ -45,6 +46,20 @@ test('removing an equal file removes those hidden behind it, and none comes back
   paris.unlink('x');
   assert.deepEqual(paris.tree(), {});
   assert.deepEqual(converge(oslo, paris, rome), {});
+});
+
+test('what is written to a file and is no version yet is not removed with the empty file that it seems equal to', () => {
+  const [oslo, paris] = partitioned();
+  const { store, actors } = oslo;
+  oslo.create('x');
+  paris.nowUs += 10;
+  paris.create('x');
+  const own = oslo.find('x')!.ino;
+  converge(oslo, paris);
+  const shown = oslo.find('x')!.ino;
+  assert.notEqual(shown, own);
+  assert.deepEqual(settleBeforeWrite({ store, actors }, shown).map(({ ino }) => ino), [own]); // prettier-ignore
+  assert.deepEqual(settleBeforeWrite({ store, actors, isWritten: (ino) => ino === own }, shown), []);
 });
 
 test('renaming an equal file takes the name from those hidden behind it', () => {

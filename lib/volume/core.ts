@@ -44,7 +44,8 @@ export class Core {
   ) {
     this.store = journal.store;
     this.actors = journal.actors;
-    this.tree = { store: this.store, actors: this.actors };
+    const isWritten = (ino: Ino): boolean => drafts.get(ino)?.dirty ?? false;
+    this.tree = { store: this.store, actors: this.actors, isWritten };
   }
 
   /** @throws PosixError ESTALE when no register of it was ever seen here */

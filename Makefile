@@ -5,26 +5,34 @@
 #   make test         build, tidy, lint, all tests; as root also those with real mounts
 #   make scenarios    partitions between real sites, one readable story per file   (SCENARIOS='--only NAME')
 #   make bench        this filesystem beside the local one and bindfs               (BENCH='--quick')
+#   make posix        our own POSIX suite, on a fresh volume or in POSIX='DIR DIR'   (POSIX='--only rename')
 #   make conformance  pjdfstest, built in PJDFSTEST=DIR                             (CONFORMANCE='--only rename')
-#   make soak         tests and scenarios again and again for MINUTES=30
+#   make sim          one simulated schedule: sites, crashes, partitions   (SEED=7 SITES=3 STEPS=100, or HISTORY=FILE)
+#   make soak         simulated schedules for MINUTES=30, or SCHEDULES=100000, from SEED=1 on
 #   make build tidy lint format clean
 
 NODE       ?= node
 NPM        ?= npm
 VOLUME     ?= demo
 MOUNTPOINT ?= $(or $(HOME),/root)/weft-demo
-MINUTES    ?= 30
+MINUTES    ?= $(if $(SCHEDULES),,30)
+SCHEDULES  ?=
+SEED       ?=
+SITES      ?=
+STEPS      ?=
+HISTORY    ?=
 TESTS      ?=
 SCENARIOS  ?=
 BENCH      ?=
 CONFORMANCE ?=
+POSIX      ?=
 
 WEFT    := $(NODE) dist/lib/cli/main.js
 # Directories too: their times tell of removed files. Absolute: conformance is a target as well.
 SOURCES := $(shell find $(CURDIR)/lib $(CURDIR)/scripts $(CURDIR)/conformance -type d -o -name '*.ts')
 
 .DEFAULT_GOAL := build
-.PHONY: build mount umount test tidy lint format bench scenarios soak conformance clean
+.PHONY: build mount umount test tidy lint format bench scenarios sim soak conformance clean
 
 build: dist/.built
 
@@ -67,12 +75,18 @@ bench: build
 scenarios: build
 	@$(NODE) dist/scripts/run-scenarios.js $(SCENARIOS)
 
+# What was not given is left to the seed.
+SIMULATION = $(if $(SITES),--sites $(SITES)) $(if $(STEPS),--steps $(STEPS))
+
+sim: build
+	@$(NODE) dist/scripts/simulate.js $(SIMULATION) $(if $(SEED),--seed $(SEED)) $(if $(HISTORY),--history '$(HISTORY)')
+
 soak: build
-	@end=$$(($$(date +%s) + $(MINUTES) * 60)); round=0; \
-	while [ $$(date +%s) -lt $$end ]; do \
-	  round=$$((round + 1)); echo "soak: round $$round"; \
-	  $(NODE) dist/scripts/run-scenarios.js && $(NODE) dist/scripts/run-tests.js || exit 1; \
-	done; echo "soak: $$round rounds without a failure"
+	@$(NODE) dist/scripts/simulate.js $(SIMULATION) --seed $(or $(SEED),1) \
+	  $(if $(SCHEDULES),--schedules $(SCHEDULES)) $(if $(MINUTES),--minutes $(MINUTES))
+
+posix: build
+	@$(NODE) dist/conformance/posix.js $(POSIX)
 
 conformance: build
 	@test -n '$(PJDFSTEST)' || { echo 'say where pjdfstest is built: git clone https://github.com/pjd/pjdfstest, build it, make conformance PJDFSTEST=DIR' >&2; exit 2; }

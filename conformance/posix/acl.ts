@@ -86,7 +86,11 @@ function checkWhoMaySet(trial: Trial, kind: (typeof KINDS_WITH_MODE)[number]): v
     if (trial.decides(`an access list of a ${kind}`, owner ? 'ok' : 'EPERM', [path], call, caller)) {
       trial.equal(`an access list of a ${kind}, by ${caller.name}: it is read back`, aclOf(path, ACCESS), hex(NAMED));
       trial.equal(`an access list of a ${kind}, by ${caller.name}: the mode`, lstat(path).mode, 0o660);
-      trial.answers(`removing it, by ${caller.name}`, 'ok', as(caller, () => removexattr(path, ACCESS)));
+      trial.answers(
+        `removing it, by ${caller.name}`,
+        'ok',
+        as(caller, () => removexattr(path, ACCESS)),
+      );
     }
     const right = kind === 'directory' ? (owner ? 'ok' : 'EPERM') : owner ? 'EACCES' : ['EACCES', 'EPERM'];
     const fallback = (): Result => setxattr(path, DEFAULT, acl(NAMED));
@@ -98,10 +102,51 @@ function checkModeFollows(trial: Trial, kind: (typeof KINDS_WITH_MODE)[number]):
   const path = make(kind, trial.name(), { mode: 0o640 });
   trial.equal(`a ${kind} without a list`, aclOf(path, ACCESS), null);
   const cases: readonly [what: string, entries: readonly Entry[], mode: number][] = [
-    ['with a mask', [['u', 7], ['U', 7, 5], ['g', 1], ['m', 5], ['o', 2]], 0o752],
-    ['with a named group', [['u', 4], ['g', 1], ['G', 7, 9], ['m', 3], ['o', 0]], 0o430],
-    ['a mask without named entries', [['u', 6], ['g', 7], ['m', 4], ['o', 1]], 0o641],
-    ['with everything', [['u', 0], ['U', 1, 1], ['U', 2, 2], ['g', 3], ['G', 4, 3], ['m', 7], ['o', 7]], 0o077],
+    [
+      'with a mask',
+      [
+        ['u', 7],
+        ['U', 7, 5],
+        ['g', 1],
+        ['m', 5],
+        ['o', 2],
+      ],
+      0o752,
+    ],
+    [
+      'with a named group',
+      [
+        ['u', 4],
+        ['g', 1],
+        ['G', 7, 9],
+        ['m', 3],
+        ['o', 0],
+      ],
+      0o430,
+    ],
+    [
+      'a mask without named entries',
+      [
+        ['u', 6],
+        ['g', 7],
+        ['m', 4],
+        ['o', 1],
+      ],
+      0o641,
+    ],
+    [
+      'with everything',
+      [
+        ['u', 0],
+        ['U', 1, 1],
+        ['U', 2, 2],
+        ['g', 3],
+        ['G', 4, 3],
+        ['m', 7],
+        ['o', 7],
+      ],
+      0o077,
+    ],
   ];
   for (const [what, entries, mode] of cases) {
     trial.answers(`a list ${what} for a ${kind}`, 'ok', setxattr(path, ACCESS, acl(entries)));
@@ -120,29 +165,160 @@ function checkModeFollows(trial: Trial, kind: (typeof KINDS_WITH_MODE)[number]):
       trial.equal(`${after}: the mode`, lstat(path).mode.toString(8), changed.toString(8));
     }
   }
-  trial.answers(`a list that says what a mode says for a ${kind}`, 'ok', setxattr(path, ACCESS, acl([['u', 6], ['g', 4], ['o', 2]])));
+  trial.answers(
+    `a list that says what a mode says for a ${kind}`,
+    'ok',
+    setxattr(
+      path,
+      ACCESS,
+      acl([
+        ['u', 6],
+        ['g', 4],
+        ['o', 2],
+      ]),
+    ),
+  );
   trial.equal(`a list that says what a mode says for a ${kind}: the mode`, lstat(path).mode, 0o642);
   trial.equal(`a list that says what a mode says for a ${kind}: it is not kept`, aclOf(path, ACCESS), null);
 }
 
 /** acl(5), Access Check Algorithm. */
 function checkAccess(trial: Trial): void {
-  const id = (caller: Caller): number => caller.uid;
   for (let bits = 0; bits < 8; bits++) {
     const opposite = ~bits & 7;
     const cases: readonly [what: string, caller: Caller, entries: readonly Entry[], allowed: number][] = [
-      ['the owner’s entry', OWNER, [['u', bits], ['U', opposite, UID], ['g', 7], ['m', 7], ['o', 7]], bits],
-      ['a named user’s entry', OTHER, [['u', 7], ['U', bits, id(OTHER)], ['g', 7], ['m', 7], ['o', opposite]], bits],
+      [
+        'the owner’s entry',
+        OWNER,
+        [
+          ['u', bits],
+          ['U', opposite, UID],
+          ['g', 7],
+          ['m', 7],
+          ['o', 7],
+        ],
+        bits,
+      ],
+      [
+        'a named user’s entry',
+        OTHER,
+        [
+          ['u', 7],
+          ['U', bits, OTHER.uid],
+          ['g', 7],
+          ['m', 7],
+          ['o', opposite],
+        ],
+        bits,
+      ],
       // Linux does not look at the list when the mask gives nothing (acl_permission_check): others get what the mode says then.
-      ['a named user’s entry under a mask', OTHER, [['u', 7], ['U', 7, id(OTHER)], ['g', 7], ['m', bits], ['o', bits && 7]], bits],
-      ['a named user before the group', GROUP, [['u', 7], ['U', bits, id(GROUP)], ['g', opposite], ['m', 7], ['o', 7]], bits],
-      ['the group’s entry', GROUP, [['u', 7], ['U', 7, 5], ['g', bits], ['m', 7], ['o', opposite]], bits],
-      ['the group’s entry under a mask', GROUP, [['u', 7], ['U', 7, 5], ['g', 7], ['m', bits], ['o', 7]], bits],
-      ['the group by a supplementary one', SUPPLEMENTARY, [['u', 7], ['g', bits], ['m', 7], ['o', opposite]], bits],
-      ['a named group’s entry', OTHER, [['u', 7], ['g', opposite], ['G', bits, OTHER.gid], ['m', 7], ['o', opposite]], bits],
-      ['a named group by a supplementary one', SUPPLEMENTARY, [['u', 7], ['g', 0], ['G', bits, 7], ['m', 7], ['o', 7]], bits],
-      ['other, not under the mask', OTHER, [['u', 7], ['U', 7, 5], ['g', 7], ['m', 0], ['o', bits]], bits],
-      ['the owner, not under the mask', OWNER, [['u', bits], ['U', 7, 5], ['g', 7], ['m', 0], ['o', 7]], bits],
+      [
+        'a named user’s entry under a mask',
+        OTHER,
+        [
+          ['u', 7],
+          ['U', 7, OTHER.uid],
+          ['g', 7],
+          ['m', bits],
+          ['o', bits && 7],
+        ],
+        bits,
+      ],
+      [
+        'a named user before the group',
+        GROUP,
+        [
+          ['u', 7],
+          ['U', bits, GROUP.uid],
+          ['g', opposite],
+          ['m', 7],
+          ['o', 7],
+        ],
+        bits,
+      ],
+      [
+        'the group’s entry',
+        GROUP,
+        [
+          ['u', 7],
+          ['U', 7, 5],
+          ['g', bits],
+          ['m', 7],
+          ['o', opposite],
+        ],
+        bits,
+      ],
+      [
+        'the group’s entry under a mask',
+        GROUP,
+        [
+          ['u', 7],
+          ['U', 7, 5],
+          ['g', 7],
+          ['m', bits],
+          ['o', 7],
+        ],
+        bits,
+      ],
+      [
+        'the group by a supplementary one',
+        SUPPLEMENTARY,
+        [
+          ['u', 7],
+          ['g', bits],
+          ['m', 7],
+          ['o', opposite],
+        ],
+        bits,
+      ],
+      [
+        'a named group’s entry',
+        OTHER,
+        [
+          ['u', 7],
+          ['g', opposite],
+          ['G', bits, OTHER.gid],
+          ['m', 7],
+          ['o', opposite],
+        ],
+        bits,
+      ],
+      [
+        'a named group by a supplementary one',
+        SUPPLEMENTARY,
+        [
+          ['u', 7],
+          ['g', 0],
+          ['G', bits, 7],
+          ['m', 7],
+          ['o', 7],
+        ],
+        bits,
+      ],
+      [
+        'other, not under the mask',
+        OTHER,
+        [
+          ['u', 7],
+          ['U', 7, 5],
+          ['g', 7],
+          ['m', 0],
+          ['o', bits],
+        ],
+        bits,
+      ],
+      [
+        'the owner, not under the mask',
+        OWNER,
+        [
+          ['u', bits],
+          ['U', 7, 5],
+          ['g', 7],
+          ['m', 0],
+          ['o', 7],
+        ],
+        bits,
+      ],
     ];
     for (const [what, caller, entries, allowed] of cases) {
       for (const kind of ['file', 'directory'] as const) {
@@ -154,7 +330,11 @@ function checkAccess(trial: Trial): void {
           trial.answers(`${what} gives ${bits} of a ${kind}: ${wanted}, by ${caller.name}`, expected, result);
         }
         if (kind === 'directory') continue;
-        for (const [flags, wanted] of [[O_RDONLY, 4], [O_WRONLY, 2], [O_RDWR, 6]] as const) {
+        for (const [flags, wanted] of [
+          [O_RDONLY, 4],
+          [O_WRONLY, 2],
+          [O_RDWR, 6],
+        ] as const) {
           const fd = as(caller, () => open(path, flags));
           const expected = (allowed & wanted) === wanted ? 'ok' : 'EACCES';
           trial.answers(`${what} gives ${bits}: open for ${wanted}, by ${caller.name}`, expected, fd);
@@ -168,14 +348,79 @@ function checkAccess(trial: Trial): void {
 function checkInvalid(trial: Trial): void {
   const good = acl(NAMED);
   const cases: readonly [what: string, value: Buffer, errno: string][] = [
-    ['no group entry', acl([['u', 7], ['o', 7]]), 'EINVAL'],
-    ['no owner entry', acl([['g', 7], ['o', 7]]), 'EINVAL'],
-    ['no other entry', acl([['u', 7], ['g', 7]]), 'EINVAL'],
-    ['a named user without a mask', acl([['u', 7], ['U', 7, 5], ['g', 7], ['o', 7]]), 'EINVAL'],
-    ['two masks', acl([['u', 7], ['g', 7], ['m', 7], ['m', 7], ['o', 7]]), 'EINVAL'],
-    ['two owners', acl([['u', 7], ['u', 7], ['g', 7], ['o', 7]]), 'EINVAL'],
-    ['the wrong order', acl([['g', 7], ['u', 7], ['o', 7]]), 'EINVAL'],
-    ['permissions of 8', acl([['u', 8], ['g', 7], ['o', 7]]), 'EINVAL'],
+    [
+      'no group entry',
+      acl([
+        ['u', 7],
+        ['o', 7],
+      ]),
+      'EINVAL',
+    ],
+    [
+      'no owner entry',
+      acl([
+        ['g', 7],
+        ['o', 7],
+      ]),
+      'EINVAL',
+    ],
+    [
+      'no other entry',
+      acl([
+        ['u', 7],
+        ['g', 7],
+      ]),
+      'EINVAL',
+    ],
+    [
+      'a named user without a mask',
+      acl([
+        ['u', 7],
+        ['U', 7, 5],
+        ['g', 7],
+        ['o', 7],
+      ]),
+      'EINVAL',
+    ],
+    [
+      'two masks',
+      acl([
+        ['u', 7],
+        ['g', 7],
+        ['m', 7],
+        ['m', 7],
+        ['o', 7],
+      ]),
+      'EINVAL',
+    ],
+    [
+      'two owners',
+      acl([
+        ['u', 7],
+        ['u', 7],
+        ['g', 7],
+        ['o', 7],
+      ]),
+      'EINVAL',
+    ],
+    [
+      'the wrong order',
+      acl([
+        ['g', 7],
+        ['u', 7],
+        ['o', 7],
+      ]),
+      'EINVAL',
+    ],
+    [
+      'permissions of 8',
+      acl([
+        ['u', 8],
+        ['g', 7],
+        ['o', 7],
+      ]),
+      'EINVAL',
+    ],
     ['an incomplete entry', good.subarray(0, good.length - 3), 'EINVAL'],
     ['half a header', good.subarray(0, 3), 'EINVAL'],
     ['another version', acl(NAMED, 3), 'EOPNOTSUPP'],
@@ -219,8 +464,24 @@ function modeOf(entries: readonly Entry[]): number {
 function checkInheritance(trial: Trial): void {
   const lists: readonly [string, readonly Entry[]][] = [
     ['named entries', DEFAULTS],
-    ['what a mode says', [['u', 7], ['g', 5], ['o', 1]]],
-    ['little', [['u', 4], ['U', 7, 5], ['g', 4], ['m', 4], ['o', 0]]],
+    [
+      'what a mode says',
+      [
+        ['u', 7],
+        ['g', 5],
+        ['o', 1],
+      ],
+    ],
+    [
+      'little',
+      [
+        ['u', 4],
+        ['U', 7, 5],
+        ['g', 4],
+        ['m', 4],
+        ['o', 0],
+      ],
+    ],
   ];
   const makers: readonly [string, (path: string, mode: number) => Result][] = [
     ['file', (p, mode) => ((fd) => (fd < 0 ? fd : close(fd)))(open(p, O_CREAT | O_WRONLY, mode))],
@@ -268,7 +529,11 @@ function checkRemoval(trial: Trial): void {
         trial.equal(`${what}, by ${caller.name}: it`, aclOf(path, name), null);
         trial.equal(`${what}, by ${caller.name}: the mode stays`, lstat(path).mode.toString(8), '660');
         // It is no error to remove what is not there (vfs_remove_acl).
-        trial.answers(`${what} again, by ${caller.name}`, 'ok', as(caller, () => removexattr(path, name)));
+        trial.answers(
+          `${what} again, by ${caller.name}`,
+          'ok',
+          as(caller, () => removexattr(path, name)),
+        );
       }
     }
   }
@@ -280,12 +545,24 @@ function checkRemoval(trial: Trial): void {
 
 /** Setting an access list as an owner who is not of the group takes set-group-id, like chmod(2). */
 function checkSetGid(trial: Trial): void {
-  for (const [caller, kept] of [[ROOT, true], [OWNER, false], [{ ...OWNER, name: 'owner in the group', groups: [GID] }, true]] as const) {
+  for (const [caller, kept] of [
+    [ROOT, true],
+    [OWNER, false],
+    [{ ...OWNER, name: 'owner in the group', groups: [GID] }, true],
+  ] as const) {
     for (const kind of ['file', 'directory'] as const) {
       const path = make(kind, trial.name(), { mode: 0o2755 });
-      trial.answers(`set-group-id of a ${kind}, by ${caller.name}`, 'ok', as(caller, () => setxattr(path, ACCESS, acl(NAMED))));
+      trial.answers(
+        `set-group-id of a ${kind}, by ${caller.name}`,
+        'ok',
+        as(caller, () => setxattr(path, ACCESS, acl(NAMED))),
+      );
       const expected = kept ? 0o2660 : 0o660;
-      trial.equal(`set-group-id of a ${kind}, by ${caller.name}: the mode`, lstat(path).mode.toString(8), expected.toString(8));
+      trial.equal(
+        `set-group-id of a ${kind}, by ${caller.name}: the mode`,
+        lstat(path).mode.toString(8),
+        expected.toString(8),
+      );
     }
   }
   const path = make('file', trial.name(), { mode: 0o640 });

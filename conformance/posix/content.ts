@@ -1,8 +1,43 @@
 // content.ts — read(2) and write(2) with their flags: O_APPEND, O_DIRECT, O_SYNC, O_DSYNC, offsets, limits; mmap(2), shared and private.
 
-import { alignedBuffer, close, F, fcntl, fdatasync, fsync, lseek, MAP_PRIVATE, MAP_SHARED, mmap, type Mapping, MS_ASYNC, MS_SYNC, pread, PROT_READ, PROT_WRITE, pwrite, read, SEEK_CUR, SEEK_SET, write } from './file-calls.js';
+import {
+  alignedBuffer,
+  close,
+  F,
+  fcntl,
+  fdatasync,
+  fsync,
+  lseek,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  mmap,
+  type Mapping,
+  MS_ASYNC,
+  MS_SYNC,
+  pread,
+  PROT_READ,
+  PROT_WRITE,
+  pwrite,
+  read,
+  SEEK_CUR,
+  SEEK_SET,
+  write,
+} from './file-calls.js';
 import { must } from './libc.js';
-import { O_APPEND, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_PATH, O_RDONLY, O_RDWR, O_SYNC, O_WRONLY, open, truncate } from './path-calls.js';
+import {
+  O_APPEND,
+  O_CREAT,
+  O_DIRECT,
+  O_DIRECTORY,
+  O_DSYNC,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+  O_SYNC,
+  O_WRONLY,
+  open,
+  truncate,
+} from './path-calls.js';
 import { fstat, lstat } from './stat.js';
 import { make, makeFile } from './things.js';
 import type { Part, Trial } from './trial.js';
@@ -13,7 +48,13 @@ export const content: Part = {
     checkErrors(trial);
     checkAppend(trial);
     checkOffsets(trial);
-    for (const [name, flags] of [['no flag', 0], ['O_SYNC', O_SYNC], ['O_DSYNC', O_DSYNC], ['O_DIRECT', O_DIRECT], ['O_DIRECT|O_SYNC', O_DIRECT | O_SYNC]] as const)
+    for (const [name, flags] of [
+      ['no flag', 0],
+      ['O_SYNC', O_SYNC],
+      ['O_DSYNC', O_DSYNC],
+      ['O_DIRECT', O_DIRECT],
+      ['O_DIRECT|O_SYNC', O_DIRECT | O_SYNC],
+    ] as const)
       checkBlocks(trial, name, flags);
     checkSync(trial);
     checkMapping(trial);
@@ -126,7 +167,13 @@ function checkBlocks(trial: Trial, name: string, flags: number): void {
   if (!trial.answers('open', 'ok', fd)) return;
   const block = alignedBuffer(65_536);
   for (let i = 0; i < block.length; i++) block[i] = 1 + (i % 250);
-  for (const [at, length] of [[0, 4096], [4096, 8192], [65_536, 65_536], [0, 65_536], [1_048_576, 4096]] as const) {
+  for (const [at, length] of [
+    [0, 4096],
+    [4096, 8192],
+    [65_536, 65_536],
+    [0, 65_536],
+    [1_048_576, 4096],
+  ] as const) {
     trial.equal(`${length} bytes at ${at}`, pwrite(fd, block.subarray(0, length), at), length);
     const back = alignedBuffer(length);
     trial.equal(`${length} bytes at ${at}: read`, pread(fd, back, at), length);
@@ -215,7 +262,11 @@ function checkMapErrors(trial: Trial): void {
     return typeof result === 'number' ? result : result.unmap();
   };
   trial.answers('shared and writable of what is open for reading', 'EACCES', map(O_RDONLY, PROT_WRITE, MAP_SHARED));
-  trial.answers('private and writable of what is open for reading', 'ok', map(O_RDONLY, PROT_READ | PROT_WRITE, MAP_PRIVATE));
+  trial.answers(
+    'private and writable of what is open for reading',
+    'ok',
+    map(O_RDONLY, PROT_READ | PROT_WRITE, MAP_PRIVATE),
+  );
   trial.answers('readable of what is open for writing', 'EACCES', map(O_WRONLY, PROT_READ, MAP_SHARED));
   trial.answers('neither shared nor private', 'EINVAL', map(O_RDWR, PROT_READ, 0));
   trial.answers('an O_PATH descriptor', 'EBADF', map(O_PATH, PROT_READ, MAP_SHARED));

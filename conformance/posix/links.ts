@@ -61,7 +61,11 @@ function checkLink(trial: Trial): void {
     const after = lstat(name);
     trial.equal('inode and type', `${after.ino} ${after.type}`, `${before.ino} ${TYPE_BITS[kind]}`);
     trial.equal('links by both names', `${after.nlink} ${lstat(path).nlink}`, '2 2');
-    trial.equal('mode, owner and mtime', [after.mode, after.uid, after.mtime].join(), [before.mode, before.uid, before.mtime].join());
+    trial.equal(
+      'mode, owner and mtime',
+      [after.mode, after.uid, after.mtime].join(),
+      [before.mode, before.uid, before.mtime].join(),
+    );
     trial.about('unlink', kind);
     trial.answers('the first name', 'ok', unlink(path));
     trial.equal('links by the second', lstat(name).nlink, 1);
@@ -76,7 +80,9 @@ function checkLink(trial: Trial): void {
   trial.equal('a symlink itself: its type', lstat(plain).type, TYPE_BITS.symlink);
   trial.answers('AT_SYMLINK_FOLLOW', 'ok', linkat(AT_FDCWD, path, AT_FDCWD, through, AT_SYMLINK_FOLLOW));
   trial.equal('AT_SYMLINK_FOLLOW: its inode', lstat(through).ino, lstat(target).ino);
-  trial.refuses('an unknown flag', 'EINVAL', ['.', target], () => linkat(AT_FDCWD, target, AT_FDCWD, trial.name(), 0x8000));
+  trial.refuses('an unknown flag', 'EINVAL', ['.', target], () =>
+    linkat(AT_FDCWD, target, AT_FDCWD, trial.name(), 0x8000),
+  );
   trial.refuses('a bad descriptor', 'EBADF', ['.', target], () => linkat(9999, target, AT_FDCWD, trial.name(), 0));
   const fd = must('open', open(target, O_RDONLY));
   trial.refuses('relative to a file', 'ENOTDIR', ['.', target], () => linkat(AT_FDCWD, target, fd, trial.name(), 0));
@@ -106,17 +112,36 @@ function checkProtected(trial: Trial): void {
     for (const kind of KINDS_BUT_DIRECTORY) {
       const path = make(kind, `${directory}/${trial.name()}`, { uid: caller.uid });
       const name = `${directory}/${trial.name()}`;
-      trial.answers(`the own ${kind}, by ${caller.name}`, 'ok', as(caller, () => link(path, name)));
+      trial.answers(
+        `the own ${kind}, by ${caller.name}`,
+        'ok',
+        as(caller, () => link(path, name)),
+      );
     }
     const path = makeFile(`${directory}/${trial.name()}`, 'x', { uid: UID, mode: 0o666 });
     const name = `${directory}/${trial.name()}`;
-    trial.answers(`a file that all may read and write, by ${caller.name}`, 'ok', as(caller, () => link(path, name)));
+    trial.answers(
+      `a file that all may read and write, by ${caller.name}`,
+      'ok',
+      as(caller, () => link(path, name)),
+    );
   }
 }
 
 function checkSymlink(trial: Trial): void {
   trial.about('symlink');
-  const targets = ['a', 'a/b/../c', '/', '/absolute', ' ', '..', 'x'.repeat(255), 'y'.repeat(4095), '\xff\x01\n', '//a//'];
+  const targets = [
+    'a',
+    'a/b/../c',
+    '/',
+    '/absolute',
+    ' ',
+    '..',
+    'x'.repeat(255),
+    'y'.repeat(4095),
+    '\xff\x01\n',
+    '//a//',
+  ];
   for (const target of targets) {
     const path = trial.name();
     const what = `to ${JSON.stringify(target.slice(0, 20))} of ${target.length} bytes`;
@@ -158,7 +183,11 @@ function checkUnlinkOpen(trial: Trial): void {
   makeFile(path, 'another');
   trial.equal('bytes read after the name was taken again', pread(fd, bytes, 0), 11);
   trial.equal('what they are then', bytes.toString('latin1', 0, 11), 'contentmore');
-  trial.answers('linking it again by /proc', 'ENOENT', linkat(AT_FDCWD, `/proc/self/fd/${fd}`, AT_FDCWD, trial.name(), AT_SYMLINK_FOLLOW));
+  trial.answers(
+    'linking it again by /proc',
+    'ENOENT',
+    linkat(AT_FDCWD, `/proc/self/fd/${fd}`, AT_FDCWD, trial.name(), AT_SYMLINK_FOLLOW),
+  );
   must('close', close(fd));
 }
 
@@ -194,7 +223,8 @@ function checkRmdir(trial: Trial): void {
   trial.answers('with a slash', 'ok', rmdir(`${path}/`));
   trial.about('unlink');
   const directory = make('directory', trial.name());
-  for (const caller of CALLERS) trial.refuses('a directory', 'EISDIR', [directory, '.'], () => unlink(directory), caller);
+  for (const caller of CALLERS)
+    trial.refuses('a directory', 'EISDIR', [directory, '.'], () => unlink(directory), caller);
 }
 
 function checkTmpfile(trial: Trial, caller: Caller): void {
@@ -209,18 +239,34 @@ function checkTmpfile(trial: Trial, caller: Caller): void {
   const naming = (): Result => linkat(AT_FDCWD, `/proc/self/fd/${fd}`, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
   trial.answers(`giving a name, by ${caller.name}`, 'ok', as(caller, naming));
   const { nlink, size, uid, mode } = lstat(path);
-  trial.equal(`by ${caller.name}: links, size, uid and mode`, [nlink, size, uid, mode].join(' '), `1 7 ${caller.uid} 416`);
+  trial.equal(
+    `by ${caller.name}: links, size, uid and mode`,
+    [nlink, size, uid, mode].join(' '),
+    `1 7 ${caller.uid} 416`,
+  );
   trial.equal(`by ${caller.name}: the same inode`, fstat(fd).ino, lstat(path).ino);
-  trial.answers(`a second name, by ${caller.name}`, 'ok', as(caller, () => link(path, `${directory}/y`)));
+  trial.answers(
+    `a second name, by ${caller.name}`,
+    'ok',
+    as(caller, () => link(path, `${directory}/y`)),
+  );
   trial.refuses('a name that is taken', 'EEXIST', [directory, path], naming);
   must('close', close(fd));
   const reader = must('open', open(path, O_RDONLY));
   const bytes = Buffer.alloc(10);
-  trial.equal(`by ${caller.name}: what it holds`, bytes.toString('latin1', 0, Math.max(0, pread(reader, bytes, 0))), 'unnamed');
+  trial.equal(
+    `by ${caller.name}: what it holds`,
+    bytes.toString('latin1', 0, Math.max(0, pread(reader, bytes, 0))),
+    'unnamed',
+  );
   must('close', close(reader));
   const never = as(caller, () => open(directory, O_TMPFILE | O_EXCL | O_RDWR, 0o600));
   trial.answers(`O_EXCL, by ${caller.name}`, 'ok', never);
-  trial.answers(`O_EXCL: no name, by ${caller.name}`, 'ENOENT', linkat(AT_FDCWD, `/proc/self/fd/${never}`, AT_FDCWD, `${directory}/z`, AT_SYMLINK_FOLLOW));
+  trial.answers(
+    `O_EXCL: no name, by ${caller.name}`,
+    'ENOENT',
+    linkat(AT_FDCWD, `/proc/self/fd/${never}`, AT_FDCWD, `${directory}/z`, AT_SYMLINK_FOLLOW),
+  );
   must('close', close(never));
   trial.equal(`entries that came, by ${caller.name}`, exists(`${directory}/z`), false);
 }

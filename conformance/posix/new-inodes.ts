@@ -145,7 +145,11 @@ function checkDevices(trial: Trial): void {
       const what = `type bits ${bits.toString(8)}`;
       trial.refuses(what, 'EINVAL', [directory, path], () => mknod(path, bits | 0o644), caller);
     }
-    trial.answers(`no type bits make a file, by ${caller.name}`, 'ok', as(caller, () => mknod(path, 0o600)));
+    trial.answers(
+      `no type bits make a file, by ${caller.name}`,
+      'ok',
+      as(caller, () => mknod(path, 0o600)),
+    );
     trial.equal(`no type bits make a file, by ${caller.name}: its type`, lstat(path).type, TYPE_BITS.file);
   }
 }

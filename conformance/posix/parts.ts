@@ -5,9 +5,12 @@ import { aclPart } from './acl.js';
 import { chmodPart } from './chmod.js';
 import { chownPart } from './chown.js';
 import { content } from './content.js';
+import { descriptorsOfPaths } from './descriptors-of-paths.js';
+import { directories } from './directories.js';
 import { directoryPermission } from './directory-permission.js';
 import { holes } from './holes.js';
 import { links } from './links.js';
+import { locks } from './locks.js';
 import { newInodes } from './new-inodes.js';
 import { openPermission } from './open-permission.js';
 import { pathErrors } from './path-errors.js';
@@ -41,4 +44,12 @@ export const PARTS: Readonly<Record<string, Part>> = {
   privileges,
   content,
   holes,
+  directories,
+  'descriptors-of-paths': descriptorsOfPaths,
+  locks,
 };
+
+/** All system calls that the suite makes assertions about. */
+export const SYSCALLS: readonly string[] = [
+  ...new Set(Object.values(PARTS).flatMap(({ syscalls }) => syscalls)),
+].toSorted();

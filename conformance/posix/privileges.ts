@@ -2,7 +2,18 @@
 // Root keeps set-id bits when it writes (CAP_FSETID), but nobody keeps a capability.
 
 import { as, type Caller, GID, OTHER, OWNER, ROOT, SUPPLEMENTARY } from './callers.js';
-import { close, copyFileRange, FALLOC, fallocate, ftruncate, MAP_SHARED, mmap, PROT_READ, PROT_WRITE, pwrite } from './file-calls.js';
+import {
+  close,
+  copyFileRange,
+  FALLOC,
+  fallocate,
+  ftruncate,
+  MAP_SHARED,
+  mmap,
+  PROT_READ,
+  PROT_WRITE,
+  pwrite,
+} from './file-calls.js';
 import { must, type Result } from './libc.js';
 import {
   chmod,
@@ -52,7 +63,12 @@ const CHANGES: readonly Change[] = [
   { syscall: 'ftruncate', how: 'to less', call: (p) => through(p, O_WRONLY, (fd) => ftruncate(fd, 3)), drops: true },
   { syscall: 'open', how: 'O_TRUNC', call: (p) => through(p, O_WRONLY | O_TRUNC, () => 0), drops: true },
   { syscall: 'open', how: 'for writing', call: (p) => through(p, O_RDWR, () => 0), drops: false },
-  { syscall: 'fallocate', how: 'more', call: (p) => through(p, O_WRONLY, (fd) => fallocate(fd, 0, 0, 10_000)), drops: true },
+  {
+    syscall: 'fallocate',
+    how: 'more',
+    call: (p) => through(p, O_WRONLY, (fd) => fallocate(fd, 0, 0, 10_000)),
+    drops: true,
+  },
   {
     syscall: 'fallocate',
     how: 'a hole',
@@ -67,7 +83,12 @@ const CHANGES: readonly Change[] = [
   },
   { syscall: 'utimensat', how: 'to now', call: (p) => utimensat(p, null), drops: false },
   { syscall: 'link', how: 'a further name', call: (p) => link(p, `${p} linked`), drops: false },
-  { syscall: 'rename', how: 'a new name', call: (p) => must('rename', rename(p, `${p} moved`)) || rename(`${p} moved`, p), drops: false },
+  {
+    syscall: 'rename',
+    how: 'a new name',
+    call: (p) => must('rename', rename(p, `${p} moved`)) || rename(`${p} moved`, p),
+    drops: false,
+  },
 ];
 
 export const privileges: Part = {
@@ -99,7 +120,11 @@ function checkSetId(trial: Trial, { syscall, how, call, drops }: Change, caller:
   const what = `mode ${mode.toString(8)}, by ${caller.name}`;
   // The kernel's protected_hardlinks keeps set-id programs from being linked by others than the owner.
   const free = syscall !== 'link' || caller === ROOT || caller === OWNER;
-  trial.answers(what, free ? 'ok' : ['ok', 'EPERM'], as(caller, () => call(path)));
+  trial.answers(
+    what,
+    free ? 'ok' : ['ok', 'EPERM'],
+    as(caller, () => call(path)),
+  );
   const expected = drops ? expectedMode(mode, caller) : mode;
   trial.equal(`${what}: the mode`, lstat(path).mode.toString(8), expected.toString(8));
 }
@@ -108,7 +133,11 @@ function checkCapability(trial: Trial, { syscall, how, call, drops }: Change, ca
   trial.about(syscall, `capabilities, ${how}`);
   const path = makeFile(trial.name(), 'content', { mode: 0o777 });
   must('setxattr', setxattr(path, CAPABILITY, NET_RAW));
-  trial.answers(`by ${caller.name}`, 'ok', as(caller, () => call(path)));
+  trial.answers(
+    `by ${caller.name}`,
+    'ok',
+    as(caller, () => call(path)),
+  );
   trial.equal(`by ${caller.name}: it has its capability`, getxattr(path, CAPABILITY) >= 0, !drops);
 }
 

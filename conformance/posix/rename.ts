@@ -61,7 +61,8 @@ function checkReplacing(trial: Trial, from: Kind, to: Kind, across: boolean): vo
   const [d, e] = directories(trial, across);
   const source = make(from, `${d}/x`);
   const target = make(to, `${e}/y`);
-  const expected = from === to || (from !== 'directory' && to !== 'directory') ? 'ok' : from === 'directory' ? 'ENOTDIR' : 'EISDIR';
+  const expected =
+    from === to || (from !== 'directory' && to !== 'directory') ? 'ok' : from === 'directory' ? 'ENOTDIR' : 'EISDIR';
   const { ino } = lstat(source);
   if (!trial.decides('the call', expected, [d, e, source, target], () => rename(source, target))) return;
   trial.equal('the old name is there', exists(source), false);
@@ -91,7 +92,11 @@ function checkExchange(trial: Trial, from: Kind, to: Kind, across: boolean): voi
   const target = make(to, `${e}/y`);
   const [a, b] = [lstat(source).ino, lstat(target).ino];
   trial.answers('the call', 'ok', renameat2(source, target, RENAME_EXCHANGE));
-  trial.equal('inode and type at the first name', `${lstat(source).ino} ${lstat(source).type}`, `${b} ${TYPE_BITS[to]}`);
+  trial.equal(
+    'inode and type at the first name',
+    `${lstat(source).ino} ${lstat(source).type}`,
+    `${b} ${TYPE_BITS[to]}`,
+  );
   trial.equal('inode and type at the second', `${lstat(target).ino} ${lstat(target).type}`, `${a} ${TYPE_BITS[from]}`);
   const both = [from, to].filter((kind) => kind === 'directory').length;
   trial.equal('links of the first directory', lstat(d).nlink, across ? subdirectories(to, 1) : 2 + both);
@@ -115,7 +120,11 @@ function checkToNew(trial: Trial, kind: Kind): void {
   trial.equal('all but ctime', facts(after), facts(before));
   trial.answers('back', 'ok', rename(`${e}/y`, source));
   trial.equal('the new name is there', exists(`${e}/y`), false);
-  trial.answers('with a slash behind the old name', kind === 'directory' ? 'ok' : 'ENOTDIR', rename(`${source}/`, `${d}/y`));
+  trial.answers(
+    'with a slash behind the old name',
+    kind === 'directory' ? 'ok' : 'ENOTDIR',
+    rename(`${source}/`, `${d}/y`),
+  );
   const at = kind === 'directory' ? `${d}/y` : source;
   trial.answers('with a slash behind the new name', kind === 'directory' ? 'ok' : 'ENOTDIR', rename(at, `${d}/z/`));
 }
@@ -176,7 +185,11 @@ function checkDirectories(trial: Trial): void {
   trial.equal('.. of what moved', stat(`${top}/a/b/c/d/..`).ino, lstat(`${top}/a/b/c`).ino);
   trial.equal('links of where it was', lstat(top).nlink, 3);
   must('rmdir', rmdir(`${top}/a/b/c/d/x`));
-  trial.answers('over the symlink to it', 'ENOTDIR', (must('symlink', symlink('a', `${top}/s`)), rename(`${top}/a/b`, `${top}/s`)));
+  trial.answers(
+    'over the symlink to it',
+    'ENOTDIR',
+    (must('symlink', symlink('a', `${top}/s`)), rename(`${top}/a/b`, `${top}/s`)),
+  );
 }
 
 function checkLinks(trial: Trial): void {
@@ -185,7 +198,9 @@ function checkLinks(trial: Trial): void {
     const [d, e] = directories(trial, true);
     const source = make(kind, `${d}/x`);
     must('link', link(source, `${e}/y`));
-    trial.refuses(`of a ${kind} to its other name: nothing`, 'ok', [d, e, source, `${e}/y`], () => rename(source, `${e}/y`));
+    trial.refuses(`of a ${kind} to its other name: nothing`, 'ok', [d, e, source, `${e}/y`], () =>
+      rename(source, `${e}/y`),
+    );
     trial.equal(`of a ${kind} to its other name: links`, lstat(source).nlink, 2);
     const other = make(kind, `${d}/z`);
     trial.answers(`of a ${kind} over one name of another`, 'ok', rename(other, `${e}/y`));
@@ -254,7 +269,11 @@ function checkOwnership(trial: Trial): void {
     const d = make('directory', trial.name(), { uid: OWNER.uid, gid: GID, mode: 0o755 });
     const source = make(kind, `${d}/x`, { uid: 0, gid: 0, mode: 0 });
     const target = make(kind, `${d}/y`, { uid: OTHER.uid, gid: 0, mode: 0 });
-    trial.answers(`a ${kind}, by the directory’s owner`, 'ok', as(OWNER, () => rename(source, target)));
+    trial.answers(
+      `a ${kind}, by the directory’s owner`,
+      'ok',
+      as(OWNER, () => rename(source, target)),
+    );
     trial.equal(`a ${kind}: its owner stays`, lstat(target).uid, 0);
   }
 }

@@ -27,7 +27,13 @@ const REMOVALS: readonly Removal[] = [
   },
   { syscall: 'rename', how: 'within it', call: (path) => rename(path, `${path} new`), outside: false, gone: true },
   { syscall: 'rename', how: 'out of it', call: (path, outside) => rename(path, outside), outside: false, gone: true },
-  { syscall: 'rename', how: 'over one in it', call: (path, outside) => rename(outside, path), outside: true, gone: false },
+  {
+    syscall: 'rename',
+    how: 'over one in it',
+    call: (path, outside) => rename(outside, path),
+    outside: true,
+    gone: false,
+  },
   {
     syscall: 'renameat2',
     how: 'RENAME_NOREPLACE within it',
@@ -89,14 +95,30 @@ function checkAdding(trial: Trial): void {
   for (const caller of CALLERS) {
     const directory = make('directory', trial.name(), { uid: 0, mode: 0o1777 });
     const path = make('file', trial.name(), { uid: caller.uid });
-    trial.answers(`into it, by ${caller.name}`, 'ok', as(caller, () => rename(path, `${directory}/x`)));
-    trial.answers(`the own within it, by ${caller.name}`, 'ok', as(caller, () => rename(`${directory}/x`, `${directory}/y`)));
+    trial.answers(
+      `into it, by ${caller.name}`,
+      'ok',
+      as(caller, () => rename(path, `${directory}/x`)),
+    );
+    trial.answers(
+      `the own within it, by ${caller.name}`,
+      'ok',
+      as(caller, () => rename(`${directory}/x`, `${directory}/y`)),
+    );
     trial.about('unlink', 'sticky');
-    trial.answers(`the own, by ${caller.name}`, 'ok', as(caller, () => unlink(`${directory}/y`)));
+    trial.answers(
+      `the own, by ${caller.name}`,
+      'ok',
+      as(caller, () => unlink(`${directory}/y`)),
+    );
     const file = make('file', `${directory}/z`, { uid: 0, mode: 0o1777 });
     must('chmod', chmod(directory, 0o777));
     must('lchown', lchown(directory, OWNER.uid, GID));
-    trial.answers(`a sticky file in an ordinary directory, by ${caller.name}`, 'ok', as(caller, () => unlink(file)));
+    trial.answers(
+      `a sticky file in an ordinary directory, by ${caller.name}`,
+      'ok',
+      as(caller, () => unlink(file)),
+    );
     trial.about('rename', 'sticky');
   }
 }

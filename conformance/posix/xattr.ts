@@ -94,15 +94,27 @@ function checkNamespaces(trial: Trial, kind: Kind, caller: Caller): void {
     trial.equal(`${what}, by ${caller.name}: the value`, valueOf(path, name), VALUE.toString());
     trial.equal(`${what}, by ${caller.name}: the list`, namesOf(path).join(), name);
     trial.about('lremovexattr');
-    trial.answers(`${what}, by ${caller.name}`, 'ok', as(caller, () => lremovexattr(path, name)));
+    trial.answers(
+      `${what}, by ${caller.name}`,
+      'ok',
+      as(caller, () => lremovexattr(path, name)),
+    );
     trial.equal(`${what}, by ${caller.name}: the value`, valueOf(path, name), null);
   }
   trial.about('lgetxattr');
   const path = make(kind, trial.name(), { mode: 0 });
   must('trusted', lsetxattr(path, 'trusted.b', VALUE));
   must('security', lsetxattr(path, 'security.b', VALUE));
-  trial.answers(`trusted of a ${kind}, by ${caller.name}`, root ? 'ok' : 'ENODATA', as(caller, () => lgetxattr(path, 'trusted.b')));
-  trial.answers(`security of a ${kind}, by ${caller.name}`, 'ok', as(caller, () => lgetxattr(path, 'security.b')));
+  trial.answers(
+    `trusted of a ${kind}, by ${caller.name}`,
+    root ? 'ok' : 'ENODATA',
+    as(caller, () => lgetxattr(path, 'trusted.b')),
+  );
+  trial.answers(
+    `security of a ${kind}, by ${caller.name}`,
+    'ok',
+    as(caller, () => lgetxattr(path, 'security.b')),
+  );
   trial.about('listxattr');
   const into = Buffer.alloc(1000);
   const length = as(caller, () => llistxattr(path, into));
@@ -130,7 +142,11 @@ function checkUser(trial: Trial, kind: 'file' | 'directory', caller: Caller, bit
   trial.about('removexattr', 'user');
   trial.decides(what, writes!, [path], () => removexattr(path, 'user.there'), caller);
   trial.about('listxattr', 'user');
-  trial.answers(`${what}, by ${caller.name}`, 'ok', as(caller, () => listxattr(path)));
+  trial.answers(
+    `${what}, by ${caller.name}`,
+    'ok',
+    as(caller, () => listxattr(path)),
+  );
 }
 
 /** In a sticky directory's own user attributes only its owner writes (xattr_permission). */
@@ -141,7 +157,11 @@ function checkSticky(trial: Trial): void {
     const expected = caller === ROOT || caller.uid === UID ? 'ok' : 'EPERM';
     trial.decides('mode 1777', expected, [path], () => setxattr(path, 'user.a', VALUE), caller);
     const file = make('file', trial.name(), { mode: 0o1777 });
-    trial.answers(`a sticky file, by ${caller.name}`, 'ok', as(caller, () => setxattr(file, 'user.a', VALUE)));
+    trial.answers(
+      `a sticky file, by ${caller.name}`,
+      'ok',
+      as(caller, () => setxattr(file, 'user.a', VALUE)),
+    );
   }
 }
 
@@ -178,7 +198,11 @@ function checkSizes(trial: Trial, kind: Kind): void {
     trial.equal(`${size} bytes: length`, getxattr(path, 'user.sized'), size);
     trial.equal(`${size} bytes: the value`, valueOf(path, 'user.sized'), value.toString('latin1'));
     trial.about('getxattr', `${kind}, sizes`);
-    trial.answers(`${size} bytes into one less`, size === 1 ? 'ok' : 'ERANGE', getxattr(path, 'user.sized', Buffer.alloc(size - 1)));
+    trial.answers(
+      `${size} bytes into one less`,
+      size === 1 ? 'ok' : 'ERANGE',
+      getxattr(path, 'user.sized', Buffer.alloc(size - 1)),
+    );
     trial.equal(`${size} bytes into as many`, getxattr(path, 'user.sized', Buffer.alloc(size)), size);
     trial.equal(`${size} bytes into more`, getxattr(path, 'user.sized', Buffer.alloc(size + 50)), size);
     trial.about('setxattr', `${kind}, sizes`);

@@ -14,12 +14,16 @@ function entryReply(call: Call, attributes: Attributes): number {
 
 /** `.` by a node id from a file handle (EXPORT_SUPPORT: open_by_handle_at(2), NFS): an inode that ended is ESTALE. */
 function lookupSelf({ request, fileSystem }: Call): Attributes {
+  let found: Attributes;
   try {
-    return fileSystem.getattr(request.node);
+    found = fileSystem.getattr(request.node);
   } catch (error) {
     if (error instanceof PosixError && error.code === 'ENOENT') throw posixError('ESTALE');
     throw error;
   }
+  // The kernel asks for what it does not know: nobody has it open either.
+  if (found.nlink === 0) throw posixError('ESTALE');
+  return found;
 }
 
 /** `..` likewise. */

@@ -1,0 +1,247 @@
+// locks.ts — record locks of processes (fcntl(2)), of open file descriptions (F_OFD_SETLK), flock(2) and leases, in two processes; and
+// what two processes do at once: appending (O_APPEND), and racing for names (O_EXCL).
+
+import { close, dup, F, F_RDLCK, F_UNLCK, F_WRLCK, fcntl, fcntlLock, flock, LOCK, lockOf } from './file-calls.js';
+import { must } from './libc.js';
+import { O_RDONLY, O_RDWR, O_WRONLY, open } from './path-calls.js';
+import { append, createAll, OtherProcess } from './other-process.js';
+import { lstat } from './stat.js';
+import { make, makeFile } from './things.js';
+import type { Part, Trial } from './trial.js';
+
+export const locks: Part = {
+  syscalls: ['fcntl', 'flock', 'open', 'write'],
+  run(trial) {
+    const other = new OtherProcess();
+    try {
+      checkRecords(trial, other);
+      checkEnds(trial, other);
+      checkOfd(trial);
+      checkFlock(trial, other);
+      checkErrors(trial);
+      checkLeases(trial, other);
+      checkAppending(trial, other);
+      checkRace(trial, other);
+    } finally {
+      other.end();
+    }
+  },
+};
+
+type Range = readonly [start: number, length: number];
+
+const RANGES: readonly (readonly [what: string, ours: Range, theirs: Range, meet: boolean])[] = [
+  ['the same bytes', [10, 10], [10, 10], true],
+  ['bytes before', [10, 10], [0, 10], false],
+  ['bytes behind', [10, 10], [20, 10], false],
+  ['one byte in common', [10, 10], [19, 5], true],
+  ['bytes within', [10, 10], [12, 2], true],
+  ['to the end', [10, 10], [5, 0], true],
+  ['from behind to the end', [10, 10], [20, 0], false],
+  ['the whole file', [0, 0], [1_000_000_000, 1], true],
+];
+
+function checkRecords(trial: Trial, other: OtherProcess): void {
+  trial.about('fcntl', 'F_SETLK');
+  const path = makeFile(trial.name(), 'content');
+  const fd = must('open', open(path, O_RDWR));
+  const there = must('open there', other.tell({ does: 'open', path, flags: O_RDWR }));
+  for (const [what, ours, theirs, meet] of RANGES) {
+    for (const mine of [F_RDLCK, F_WRLCK]) {
+      for (const wanted of [F_RDLCK, F_WRLCK]) {
+        const conflict = meet && (mine === F_WRLCK || wanted === F_WRLCK);
+        const title = `${what}: ${mine === F_WRLCK ? 'write' : 'read'} here, ${wanted === F_WRLCK ? 'write' : 'read'} there`;
+        must('lock', fcntlLock(fd, F.setlk, lockOf(mine, ...ours)));
+        other.ask({ does: 'lock', fd: there, command: F.getlk, lock: [wanted, ...theirs] });
+        const [, type, start, length, pid] = other.answer();
+        trial.equal(`${title}: F_GETLK type`, type!, conflict ? mine : F_UNLCK);
+        if (conflict)
+          trial.equal(
+            `${title}: F_GETLK range and process`,
+            `${start} ${length} ${pid === process.pid}`,
+            `${ours[0]} ${ours[1]} true`,
+          );
+        const result = other.tell({ does: 'lock', fd: there, command: F.setlk, lock: [wanted, ...theirs] });
+        trial.answers(title, conflict ? ['EAGAIN', 'EACCES'] : 'ok', result);
+        must('unlock', fcntlLock(fd, F.setlk, lockOf(F_UNLCK, 0, 0)));
+        const again = other.tell({ does: 'lock', fd: there, command: F.setlk, lock: [wanted, ...theirs] });
+        trial.answers(`${title}: after unlocking here`, 'ok', again);
+        must('unlock there', other.tell({ does: 'lock', fd: there, command: F.setlk, lock: [F_UNLCK, 0, 0] }));
+      }
+    }
+  }
+  other.tell({ does: 'close', fd: there });
+  must('close', close(fd));
+}
+
+/** A process's locks go with any of its descriptors of the file, and with the process. */
+function checkEnds(trial: Trial, other: OtherProcess): void {
+  trial.about('fcntl', 'F_SETLK');
+  const path = makeFile(trial.name(), 'content');
+  const [fd, second] = [must('open', open(path, O_RDWR)), must('open', open(path, O_RDONLY))];
+  const there = must('open there', other.tell({ does: 'open', path, flags: O_RDWR }));
+  const theirs = (): number => other.tell({ does: 'lock', fd: there, command: F.setlk, lock: [F_WRLCK, 0, 0] });
+  must('lock', fcntlLock(fd, F.setlk, lockOf(F_WRLCK, 0, 0)));
+  trial.answers('while we have it', ['EAGAIN', 'EACCES'], theirs());
+  trial.answers('our own again', 'ok', fcntlLock(fd, F.setlk, lockOf(F_RDLCK, 0, 0)));
+  trial.answers('while we read', ['EAGAIN', 'EACCES'], theirs());
+  must('close', close(second));
+  trial.answers('after another descriptor of ours was closed', 'ok', theirs());
+  trial.answers('what they have is not ours', ['EAGAIN', 'EACCES'], fcntlLock(fd, F.setlk, lockOf(F_WRLCK, 0, 1)));
+  other.tell({ does: 'close', fd: there });
+  trial.answers('after they closed it', 'ok', fcntlLock(fd, F.setlk, lockOf(F_WRLCK, 0, 1)));
+  must('close', close(fd));
+  const ended = new OtherProcess();
+  const last = must('open there', ended.tell({ does: 'open', path, flags: O_RDWR }));
+  must('lock there', ended.tell({ does: 'lock', fd: last, command: F.setlk, lock: [F_WRLCK, 0, 0] }));
+  const mine = must('open', open(path, O_RDWR));
+  trial.answers('while another process has it', ['EAGAIN', 'EACCES'], fcntlLock(mine, F.setlk, lockOf(F_WRLCK, 0, 0)));
+  ended.end();
+  trial.answers('waiting until that process ended', 'ok', fcntlLock(mine, F.setlkw, lockOf(F_WRLCK, 0, 0)));
+  must('close', close(mine));
+}
+
+/** Open file descriptions in one process are strangers to each other. */
+function checkOfd(trial: Trial): void {
+  trial.about('fcntl', 'F_OFD_SETLK');
+  const path = makeFile(trial.name(), 'content');
+  const [a, b] = [must('open', open(path, O_RDWR)), must('open', open(path, O_RDWR))];
+  for (const [what, ours, theirs, meet] of RANGES) {
+    for (const mine of [F_RDLCK, F_WRLCK]) {
+      for (const wanted of [F_RDLCK, F_WRLCK]) {
+        const conflict = meet && (mine === F_WRLCK || wanted === F_WRLCK);
+        const title = `${what}: ${mine === F_WRLCK ? 'write' : 'read'}, then ${wanted === F_WRLCK ? 'write' : 'read'}`;
+        must('lock', fcntlLock(a, F.ofdSetlk, lockOf(mine, ...ours)));
+        trial.answers(title, conflict ? 'EAGAIN' : 'ok', fcntlLock(b, F.ofdSetlk, lockOf(wanted, ...theirs)));
+        const query = lockOf(wanted, ...theirs);
+        trial.answers(`${title}: F_OFD_GETLK`, 'ok', fcntlLock(b, F.ofdGetlk, query));
+        trial.equal(`${title}: F_OFD_GETLK type`, query.readInt16LE(0), conflict ? mine : F_UNLCK);
+        for (const fd of [a, b]) must('unlock', fcntlLock(fd, F.ofdSetlk, lockOf(F_UNLCK, 0, 0)));
+      }
+    }
+  }
+  const copy = must('dup', dup(a));
+  must('lock', fcntlLock(a, F.ofdSetlk, lockOf(F_WRLCK, 0, 0)));
+  trial.answers('a duplicate is no stranger', 'ok', fcntlLock(copy, F.ofdSetlk, lockOf(F_WRLCK, 0, 0)));
+  must('close', close(a));
+  trial.answers('one of two duplicates closed', 'EAGAIN', fcntlLock(b, F.ofdSetlk, lockOf(F_WRLCK, 0, 0)));
+  must('close', close(copy));
+  trial.answers('both closed', 'ok', fcntlLock(b, F.ofdSetlk, lockOf(F_WRLCK, 0, 0)));
+  must('close', close(b));
+}
+
+function checkFlock(trial: Trial, other: OtherProcess): void {
+  trial.about('flock');
+  for (const kind of ['file', 'directory'] as const) {
+    const path = make(kind, trial.name());
+    const [a, b] = [must('open', open(path, O_RDONLY)), must('open', open(path, O_RDONLY))];
+    const there = must('open there', other.tell({ does: 'open', path, flags: O_RDONLY }));
+    for (const mine of [LOCK.shared, LOCK.exclusive]) {
+      for (const wanted of [LOCK.shared, LOCK.exclusive]) {
+        const conflict = mine === LOCK.exclusive || wanted === LOCK.exclusive;
+        const title = `${kind}: ${mine === LOCK.shared ? 'shared' : 'exclusive'}, then ${wanted === LOCK.shared ? 'shared' : 'exclusive'}`;
+        must('flock', flock(a, mine));
+        trial.answers(`${title}, here`, conflict ? 'EAGAIN' : 'ok', flock(b, wanted | LOCK.nonBlocking));
+        trial.answers(
+          `${title}, there`,
+          conflict ? 'EAGAIN' : 'ok',
+          other.tell({ does: 'flock', fd: there, operation: wanted | LOCK.nonBlocking }),
+        );
+        for (const fd of [a, b]) must('unlock', flock(fd, LOCK.unlock));
+        must('unlock there', other.tell({ does: 'flock', fd: there, operation: LOCK.unlock }));
+      }
+    }
+    must('flock', flock(a, LOCK.exclusive));
+    const record = fcntlLock(b, F.setlk, lockOf(F_RDLCK, 0, 0));
+    if (kind === 'file') trial.answers('record locks do not meet flock', 'ok', record);
+    trial.answers(`${kind}: exclusive becomes shared`, 'ok', flock(a, LOCK.shared));
+    trial.answers(`${kind}: then another is shared too`, 'ok', flock(b, LOCK.shared | LOCK.nonBlocking));
+    must('close', close(a));
+    trial.answers(`${kind}: alone after a close`, 'ok', flock(b, LOCK.exclusive | LOCK.nonBlocking));
+    must('close', close(b));
+    other.tell({ does: 'close', fd: there });
+  }
+}
+
+function checkErrors(trial: Trial): void {
+  trial.about('fcntl', 'errors');
+  const path = makeFile(trial.name(), 'content');
+  const reader = must('open', open(path, O_RDONLY));
+  const writer = must('open', open(path, O_WRONLY));
+  for (const [command, name] of [
+    [F.setlk, 'F_SETLK'],
+    [F.setlkw, 'F_SETLKW'],
+    [F.ofdSetlk, 'F_OFD_SETLK'],
+  ] as const) {
+    trial.answers(
+      `${name}: to write what is open for reading`,
+      'EBADF',
+      fcntlLock(reader, command, lockOf(F_WRLCK, 0, 0)),
+    );
+    trial.answers(
+      `${name}: to read what is open for writing`,
+      'EBADF',
+      fcntlLock(writer, command, lockOf(F_RDLCK, 0, 0)),
+    );
+    trial.answers(`${name}: an unknown type`, 'EINVAL', fcntlLock(reader, command, lockOf(9, 0, 0)));
+    trial.answers(`${name}: before the start`, 'EINVAL', fcntlLock(reader, command, lockOf(F_RDLCK, -5, 1)));
+    trial.answers(
+      `${name}: a negative length before the start`,
+      'EINVAL',
+      fcntlLock(reader, command, lockOf(F_RDLCK, 3, -5)),
+    );
+    trial.answers(`${name}: a negative length`, 'ok', fcntlLock(reader, command, lockOf(F_RDLCK, 5, -5)));
+    trial.answers(`${name}: an unknown whence`, 'EINVAL', fcntlLock(reader, command, lockOf(F_RDLCK, 0, 0, 7)));
+    trial.answers(`${name}: unlocking what is not locked`, 'ok', fcntlLock(reader, command, lockOf(F_UNLCK, 0, 0)));
+  }
+  trial.answers('an unknown command', 'EINVAL', fcntl(reader, 4711));
+  must('close', close(reader));
+  must('close', close(writer));
+  trial.answers('a closed descriptor', 'EBADF', fcntlLock(reader, F.setlk, lockOf(F_RDLCK, 0, 0)));
+  trial.about('flock', 'errors');
+  trial.answers('a closed descriptor', 'EBADF', flock(reader, LOCK.shared));
+  const fd = must('open', open(path, O_RDONLY));
+  trial.answers('an unknown operation', 'EINVAL', flock(fd, 64));
+  must('close', close(fd));
+}
+
+function checkLeases(trial: Trial, other: OtherProcess): void {
+  trial.about('fcntl', 'leases');
+  const path = makeFile(trial.name(), 'content', { uid: 0 });
+  const fd = must('open', open(path, O_RDONLY));
+  trial.answers('a read lease', 'ok', fcntl(fd, F.setlease, F_RDLCK));
+  trial.equal('F_GETLEASE', fcntl(fd, F.getlease), F_RDLCK);
+  trial.answers('no lease', 'ok', fcntl(fd, F.setlease, F_UNLCK));
+  trial.equal('F_GETLEASE of none', fcntl(fd, F.getlease), F_UNLCK);
+  trial.answers('a write lease on what is open once', 'ok', fcntl(fd, F.setlease, F_WRLCK));
+  must('no lease', fcntl(fd, F.setlease, F_UNLCK));
+  const there = must('open there', other.tell({ does: 'open', path, flags: O_RDWR }));
+  trial.answers('a read lease on what is open for writing', 'EAGAIN', fcntl(fd, F.setlease, F_RDLCK));
+  trial.answers('a write lease on what is open elsewhere', 'EAGAIN', fcntl(fd, F.setlease, F_WRLCK));
+  other.tell({ does: 'close', fd: there });
+  must('close', close(fd));
+}
+
+function checkAppending(trial: Trial, other: OtherProcess): void {
+  trial.about('write', 'O_APPEND of two processes');
+  const TIMES = 400;
+  for (const length of [10, 100, 5000]) {
+    const path = makeFile(trial.name(), '');
+    const [ours, theirs] = [`${'a'.repeat(length - 1)}\n`, `${'b'.repeat(length - 1)}\n`];
+    other.ask({ does: 'append', path, text: theirs, times: TIMES });
+    const here = append(path, ours, TIMES);
+    const there = other.answer()[0]!;
+    trial.equal(`${length} bytes: writes taken whole`, here + there, 2 * TIMES);
+    trial.equal(`${length} bytes: the size`, lstat(path).size, BigInt(2 * TIMES * length));
+  }
+}
+
+function checkRace(trial: Trial, other: OtherProcess): void {
+  trial.about('open', 'O_EXCL of two processes');
+  const COUNT = 300;
+  const directory = make('directory', trial.name());
+  other.ask({ does: 'create', prefix: `${directory}/`, count: COUNT });
+  const here = createAll(`${directory}/`, COUNT);
+  const there = other.answer()[0]!;
+  trial.equal('names made, each by one', here + there, COUNT);
+}

@@ -32,7 +32,7 @@ WEFT    := $(NODE) dist/lib/cli/main.js
 SOURCES := $(shell find $(CURDIR)/lib $(CURDIR)/scripts $(CURDIR)/conformance -type d -o -name '*.ts')
 
 .DEFAULT_GOAL := build
-.PHONY: build mount umount test tidy lint format bench scenarios sim soak conformance clean
+.PHONY: build mount umount test tidy lint format bench scenarios sim soak posix conformance clean
 
 build: dist/.built
 

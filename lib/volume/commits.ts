@@ -90,7 +90,7 @@ export class Commits {
     for (const step of steps) {
       const drafts = typeof step === 'function' ? step() : step;
       if (drafts.length === 0) continue;
-      for (const change of this.replica.apply(drafts.map((draft) => this.identify(draft)))) changes.push(change);
+      for (const change of this.applyOwn(drafts)) changes.push(change);
       for (const draft of drafts) writes.push(draft);
     }
     this.touch(touched, writes, time);
@@ -143,6 +143,18 @@ export class Commits {
     this.replica.apply([this.identify({ ino: VOLUME_INO, field: `actor:${this.actorId}`, value: this.siteId })]);
   }
 
+  /**
+   * Applies writes of this site to the open commit. Their stamp is the commit's, not the time at which the inode changed: ctime stays as
+   * it was, for the operation to set. Otherwise it would move once more when a version is published or directory times are written.
+   */
+  private applyOwn(drafts: readonly WriteDraft[]): ViewChange[] {
+    const inodes = drafts.map(({ ino }) => this.journal.store.inode(ino));
+    const ctimes = inodes.map((inode) => inode?.ctime);
+    const changes = this.replica.apply(drafts.map((draft) => this.identify(draft)));
+    for (const [index, inode] of inodes.entries()) if (inode) inode.ctime = ctimes[index]!;
+    return changes;
+  }
+
   /** Gives a write its op id and adds it to the open commit. */
   private identify(draft: WriteDraft): RegisterWrite {
     const { ino, field, value } = draft;
@@ -174,9 +186,7 @@ export class Commits {
       const times = [...this.directoryTimes];
       this.directoryTimes.clear();
       this.openCommit();
-      this.replica.apply(
-        times.map(([ino, time]) => this.identify({ ino, field: 'times', value: formatTimestamp(time) })),
-      );
+      this.applyOwn(times.map(([ino, time]) => ({ ino, field: 'times', value: formatTimestamp(time) })));
     }
     const changed = this.ops.length > 0;
     if (changed) {

@@ -388,7 +388,11 @@ export class FileContents {
     }
     const value = formatHead({ manifest: manifestId, size, mtime: draft.mtime, copyIno: this.core.allocate() });
     const steps = [() => settleBeforeWrite(this.core.tree, ino), [{ ino, field: 'head', value, bases: draft.bases }]];
-    this.core.perform(steps, this.core.clock.now(), [], [], { entries: [], inodes: [ino] }, { ino, ends });
+    const now = this.core.clock.now();
+    this.core.perform(steps, now, [], [], { entries: [], inodes: [ino] }, { ino, ends });
+    // What the kernel wrote by itself changed the inode then, and nobody said so.
+    const isUntold = compareTimes(draft.mtime, this.core.inode(ino).ctime) > 0 && compareTimes(draft.mtime, now) <= 0;
+    if (isUntold) this.core.setCtime(ino, draft.mtime);
     const bases = this.ownHead(ino, value);
     draft.published = generation;
     draft.synced = false;

@@ -67,7 +67,8 @@ export class Link {
   /** Whether the link has room for more. */
   send(message: Message): boolean {
     for (const frame of encodeFrames(message)) this.webSocket.send(frame, { binary: true }, () => this.sent());
-    this.full = this.webSocket.bufferedAmount > HIGH_WATER_BYTES;
+    // Once full it stays so until sent() says that it drained: whoever was told the one waits for the other.
+    if (this.webSocket.bufferedAmount > HIGH_WATER_BYTES) this.full = true;
     return !this.full;
   }
 

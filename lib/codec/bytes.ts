@@ -135,7 +135,27 @@ export class ByteReader {
 
   /** A varint length, then that many bytes, as UTF-8. */
   utf8(what = 'string', max = Number.MAX_SAFE_INTEGER): string {
-    return this.bytes(what, max).toString('utf8');
+    const length = this.varint(what);
+    if (length > max) throw new CorruptionError(`${what}: ${length} bytes, at most ${max}`);
+    return this.text(length, what);
+  }
+
+  /** `length` bytes as UTF-8; what is none becomes U+FFFD. */
+  text(length: number, what = 'string'): string {
+    const at = this.take(length, what);
+    return this.buffer.toString('utf8', at, at + length);
+  }
+
+  /** `length` bytes as hex digits. */
+  hex(length: number, what = 'bytes'): string {
+    const at = this.take(length, what);
+    return this.buffer.toString('hex', at, at + length);
+  }
+
+  /** A reader of the next `length` bytes alone, behind which this one goes on. */
+  part(length: number, what = 'bytes'): ByteReader {
+    const at = this.take(length, what);
+    return new ByteReader(this.buffer, at, at + length);
   }
 
   finish(what: string): void {

@@ -2,7 +2,7 @@
 // Results are libc.ts's: what the call returns, or the negated errno.
 
 import koffi from 'koffi';
-import { cString, native, type Path, type Result } from './libc.js';
+import { cString, must, native, type Path, type Result } from './libc.js';
 import { type Time, timePair } from './path-calls.js';
 
 const cClose = native('int close(int)');
@@ -92,6 +92,15 @@ export function fdatasync(fd: number): Result {
 }
 
 export const FALLOC = { keepSize: 1, punchHole: 2, collapseRange: 8, zeroRange: 0x10, insertRange: 0x20 } as const;
+
+const cFadvise = native('int posix_fadvise(int, int64_t, int64_t, int)');
+const POSIX_FADV_DONTNEED = 4;
+
+/** Takes a file's clean pages out of the page cache. Answers a positive errno. */
+export function dropCache(fd: number): void {
+  must('fsync', fsync(fd));
+  must('posix_fadvise', -cFadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
+}
 
 export function fallocate(fd: number, mode: number, offset: number | bigint, length: number | bigint): Result {
   return cFallocate(fd, mode, offset, length);

@@ -6,6 +6,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
+import { filesystemType } from '../../scripts/sites/mounts.js';
 import { must } from './libc.js';
 import { PARTS } from './parts.js';
 import { chdir, mkdir } from './path-calls.js';
@@ -34,7 +35,7 @@ function main([directory, ...syscalls]: readonly string[]): void {
   const work = mkdtempSync(join(realpathSync(directory), 'posix-'));
   chmodSync(work, 0o777);
   const watched = syscalls.length > 0 ? new Set(syscalls) : null;
-  const trial = new Trial(watched);
+  const trial = new Trial(filesystemType(work), watched);
   const milliseconds: Record<string, number> = {};
   try {
     for (const [name, part] of Object.entries(PARTS)) {

@@ -5,6 +5,7 @@
 import {
   close,
   copyFileRange,
+  dropCache,
   F,
   FALLOC,
   fallocate,
@@ -450,9 +451,19 @@ function readingCases(): TimeCase[] {
   return [
     {
       syscall: 'read',
-      what: 'of some bytes',
+      what: 'of bytes in the page cache',
       changes: { d: '', 'd/x': 'a' },
       prepare: (at) => void makeFile(at('d/x'), CONTENT),
+      call: (at) => through(at('d/x'), O_RDONLY, (fd) => pread(fd, Buffer.alloc(100), 0)),
+    },
+    {
+      syscall: 'read',
+      what: 'of bytes that are in no cache',
+      changes: { d: '', 'd/x': 'a' },
+      prepare: (at) => {
+        makeFile(at('d/x'), CONTENT);
+        through(at('d/x'), O_RDONLY, (fd) => (dropCache(fd), 0));
+      },
       call: (at) => through(at('d/x'), O_RDONLY, (fd) => pread(fd, Buffer.alloc(100), 0)),
     },
     {

@@ -3,6 +3,7 @@
 // line. Invariant: an assertion never throws; what throws is a preparation that failed, and it ends its part with one failure.
 
 import { as, type Caller, ROOT } from './callers.js';
+import { limitOf } from './known-limits.js';
 import { outcome, type Result } from './libc.js';
 import { trace } from './stat.js';
 
@@ -14,6 +15,8 @@ export interface Assertion {
   readonly what: string;
   /** Null: it holds; otherwise what came instead. */
   readonly failure: string | null;
+  /** Why this filesystem may fail it (known-limits.ts). */
+  readonly limit?: string;
 }
 
 /** A part of the suite. `run` finds itself in an empty directory of mode 0777 that is removed afterwards. */
@@ -29,8 +32,14 @@ export class Trial {
   private prefix = '';
   private names = 0;
 
-  /** @param watched system calls whose assertions count; null: all */
-  constructor(private readonly watched: ReadonlySet<string> | null) {}
+  /**
+   * @param filesystem its type, for what it is known not to do
+   * @param watched system calls whose assertions count; null: all
+   */
+  constructor(
+    private readonly filesystem: string,
+    private readonly watched: ReadonlySet<string> | null,
+  ) {}
 
   /** What follows is about this system call. */
   about(syscall: string, prefix = ''): void {
@@ -47,9 +56,16 @@ export class Trial {
   holds(what: string, truth: boolean, instead: () => string = () => 'it is not so'): boolean {
     if (this.watched === null || this.watched.has(this.syscall)) {
       const failure = truth ? null : instead();
-      this.assertions.push({ syscall: this.syscall, what: this.prefix + what, failure });
+      this.assertions.push(this.limited({ syscall: this.syscall, what: this.prefix + what, failure }));
     }
     return truth;
+  }
+
+  private limited(assertion: Assertion): Assertion {
+    const limit = limitOf(this.filesystem, assertion.syscall, assertion.what);
+    if (limit === undefined) return assertion;
+    if (assertion.failure !== null) return { ...assertion, limit };
+    return { ...assertion, failure: `holds, though a limit is known: ${limit}` };
   }
 
   /** A call's answer. */

@@ -6,6 +6,7 @@ import { posixError } from '../errno.js';
 import type { Caller, FileSystem, Ino } from '../volume/file-system.js';
 import type { KernelCache } from '../volume/ports.js';
 import type { BackingFiles } from './backing-files.js';
+import type { AtimePolicy } from './atime-policy.js';
 import type { Agreement } from './init.js';
 import { CACHE_SECONDS, REPLY_HEADER_LENGTH } from './replies.js';
 import type { Request } from './requests.js';
@@ -17,6 +18,7 @@ export interface Call {
   readonly agreement: Agreement;
   readonly cache: KernelCache;
   readonly backings: BackingFiles;
+  readonly atime: AtimePolicy;
 }
 
 /** Returns the length of the reply with its header, or {@link NO_REPLY}. */

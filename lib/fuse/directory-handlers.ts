@@ -4,6 +4,7 @@
 
 import { posixError } from '../errno.js';
 import type { DirectoryEntry } from '../volume/file-system.js';
+import { directoryRead } from './atime-policy.js';
 import { attributeSeconds, type Call, EMPTY } from './call.js';
 import { direntLength, direntPlusLength, putDirent, putDirentPlus } from './dirents.js';
 import { putOpenedDirectory, REPLY_HEADER_LENGTH } from './replies.js';
@@ -19,8 +20,9 @@ export function releasedir(): number {
 }
 
 /** The entries whose records fit into the size that the kernel gave. */
-function entriesThatFit({ request, reply, fileSystem }: Call, lengthOf: (name: string) => number): DirectoryEntry[] {
-  const { offset, size } = decodeRead(request.body);
+function entriesThatFit(call: Call, lengthOf: (name: string) => number): DirectoryEntry[] {
+  const { request, reply, fileSystem } = call;
+  const { offset, size, flags } = decodeRead(request.body);
   let room = Math.min(size, reply.length - REPLY_HEADER_LENGTH);
   const entries: DirectoryEntry[] = [];
   fileSystem.readdir(request.node, offset, (entry) => {
@@ -28,6 +30,7 @@ function entriesThatFit({ request, reply, fileSystem }: Call, lengthOf: (name: s
     if (room >= 0) entries.push(entry);
     return room >= 0;
   });
+  directoryRead(call, flags);
   return entries;
 }
 

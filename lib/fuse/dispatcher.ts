@@ -7,6 +7,7 @@ import { CorruptionError } from '../codec/bytes.js';
 import { ERRNO, PosixError } from '../errno.js';
 import type { FileSystem } from '../volume/file-system.js';
 import type { KernelCache } from '../volume/ports.js';
+import { type AtimePolicy, RELATIME } from './atime-policy.js';
 import type { BackingFiles } from './backing-files.js';
 import type { Call } from './call.js';
 import { HANDLERS } from './handlers.js';
@@ -39,6 +40,7 @@ export class Dispatcher {
   private readonly cache: KernelCache;
   private readonly backings: BackingFiles;
   private readonly log: DriverLog;
+  private readonly atime: AtimePolicy;
 
   constructor(
     fileSystem: FileSystem,
@@ -46,12 +48,14 @@ export class Dispatcher {
     cache: KernelCache,
     backings: BackingFiles,
     log: DriverLog,
+    atime: AtimePolicy = RELATIME,
   ) {
     this.fileSystem = fileSystem;
     this.agreement = agreement;
     this.cache = cache;
     this.backings = backings;
     this.log = log;
+    this.atime = atime;
   }
 
   /**
@@ -70,6 +74,7 @@ export class Dispatcher {
         agreement: this.agreement,
         cache: this.cache,
         backings: this.backings,
+        atime: this.atime,
       };
       const length = handler(call);
       if (length > 0) putHeader(this.reply, length, 0, request.unique);

@@ -4,6 +4,7 @@
 import { posixError } from '../errno.js';
 import type { Attributes, Ino, Opened } from '../volume/file-system.js';
 import { modeForStrangers } from './attribute-handlers.js';
+import { fileRead } from './atime-policy.js';
 import { attributeSeconds, type Call, callerOf, checkName, checkRange, EMPTY, MAX_FILE_BYTES } from './call.js';
 import {
   ENTRY_OUT_LENGTH,
@@ -99,11 +100,14 @@ export function tmpfile(call: Call): number {
   return createdReply(call, flags, fileSystem.tmpfile(request.node, mode, flags, umask, callerOf(request)));
 }
 
-export function read({ request, reply, fileSystem }: Call): number {
-  const { handle, offset, size } = decodeRead(request.body);
+export function read(call: Call): number {
+  const { request, reply, fileSystem } = call;
+  const { handle, offset, size, flags } = decodeRead(request.body);
   if (size > reply.length - REPLY_HEADER_LENGTH) throw posixError('EINVAL');
   if (offset > MAX_FILE_BYTES) return EMPTY;
-  return REPLY_HEADER_LENGTH + fileSystem.read(handle, offset, size, reply, REPLY_HEADER_LENGTH);
+  const length = fileSystem.read(handle, offset, size, reply, REPLY_HEADER_LENGTH);
+  fileRead(call, flags);
+  return REPLY_HEADER_LENGTH + length;
 }
 
 export function write({ request, reply, fileSystem }: Call): number {

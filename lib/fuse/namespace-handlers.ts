@@ -4,6 +4,7 @@
 
 import { PosixError, posixError } from '../errno.js';
 import type { Attributes } from '../volume/file-system.js';
+import { fileRead } from './atime-policy.js';
 import { attributeSeconds, type Call, callerOf, checkName, EMPTY } from './call.js';
 import { putEntry, putNegativeEntry, REPLY_HEADER_LENGTH } from './replies.js';
 import { decodeLink, decodeMkdir, decodeMknod, decodeRename, decodeString, decodeSymlink } from './requests.js';
@@ -46,8 +47,11 @@ export function lookup(call: Call): number {
   return found === undefined ? putNegativeEntry(reply, REPLY_HEADER_LENGTH) : entryReply(call, found);
 }
 
-export function readlink({ request, reply, fileSystem }: Call): number {
-  return REPLY_HEADER_LENGTH + reply.write(fileSystem.readlink(request.node), REPLY_HEADER_LENGTH, 'latin1');
+export function readlink(call: Call): number {
+  const { request, reply, fileSystem } = call;
+  const length = reply.write(fileSystem.readlink(request.node), REPLY_HEADER_LENGTH, 'latin1');
+  fileRead(call, 0);
+  return REPLY_HEADER_LENGTH + length;
 }
 
 export function mknod(call: Call): number {

@@ -216,6 +216,8 @@ export interface ReadRequest {
   /** May be above 2^53. */
   readonly offset: number;
   readonly size: number;
+  /** As the file was opened, or fcntl(2) left it. */
+  readonly flags: number;
 }
 
 /** struct fuse_read_in, of READ, READDIR and READDIRPLUS. */
@@ -223,8 +225,10 @@ export function decodeRead(body: ByteReader): ReadRequest {
   const handle = body.safe64('read handle');
   const offset = wide64(body);
   const size = body.u32('read size');
-  skip(body, 20); // read_flags, lock_owner, flags, padding
-  return { handle, offset, size };
+  skip(body, 12); // read_flags, lock_owner
+  const flags = body.u32('read flags');
+  skip(body, 4); // padding
+  return { handle, offset, size, flags };
 }
 
 /** FUSE_WRITE_KILL_SUIDGID. */

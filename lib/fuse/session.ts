@@ -10,6 +10,7 @@ import { ERRNO, type ErrnoCode } from '../errno.js';
 import { CorruptionError } from '../codec/bytes.js';
 import type { FileSystem } from '../volume/file-system.js';
 import type { KernelCache } from '../volume/ports.js';
+import { atimePolicy } from './atime-policy.js';
 import { BackingFiles } from './backing-files.js';
 import { Channel, ENDED, NOTHING } from './channel.js';
 import { Dispatcher, type DriverLog } from './dispatcher.js';
@@ -105,7 +106,9 @@ export class Session {
       invalidateInode: (ino, content) => this.invalidateInode(ino, content),
     };
     this.backings = new BackingFiles(mounted.fd, options.log);
-    this.dispatcher = new Dispatcher(options.fileSystem, agreement, this.kernelCache, this.backings, options.log);
+    const atime = atimePolicy(parseMountOptions(options.options));
+    const { fileSystem, log } = options;
+    this.dispatcher = new Dispatcher(fileSystem, agreement, this.kernelCache, this.backings, log, atime);
   }
 
   /** Pass it to other threads: signalWake(wakeFd) ends the sleep of run(). */

@@ -141,4 +141,10 @@ export interface FileSystem {
   /** `flags`: XATTR_CREATE 1, XATTR_REPLACE 2. `killSgid`: FUSE_SETXATTR_ACL_KILL_SGID. */
   setxattr(ino: Ino, name: string, value: Buffer, flags: number, killSgid: boolean, caller: Caller): void;
   removexattr(ino: Ino, name: string, caller: Caller): void;
+  /**
+   * Somebody read the content, the target or the entries: atime moves to now if the inode changed since (relatime), or `always`.
+   * Nothing is written for it.
+   */
+  accessed(ino: Ino, always: boolean): void;
+
 }

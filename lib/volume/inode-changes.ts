@@ -22,6 +22,7 @@ import {
 import type { Inode, Timestamp } from '../crdt/inode.js';
 import { settleCopy, settleBeforeWrite, type WriteDraft } from '../crdt/local-writes.js';
 import { blocksOf, INLINE_LIMIT } from '../chunks/manifest.js';
+import { AccessTimes } from './access-times.js';
 import type { AttributeChanges, Attributes, Caller } from './file-system.js';
 import type { Core } from './core.js';
 import { ACCESS_ACL, aclAfterChmod } from './posix-acl.js';
@@ -43,6 +44,7 @@ export interface Truncator {
 }
 
 export class InodeChanges {
+  private readonly accessTimes = new AccessTimes();
   private readonly manifestBlocks = new LRUCache<ObjectId, number>({ max: MANIFESTS_REMEMBERED });
 
   constructor(
@@ -70,7 +72,7 @@ export class InodeChanges {
       rdev: facts.rdev,
       size,
       blocks: draft ? draft.content.blocks() : this.blocksOf(facts.type, size, facts.head?.manifest),
-      atime: inode.atime,
+      atime: this.accessTimes.of(inode),
       mtime: draft ? draft.mtime : (this.core.commits.directoryTime(canonical) ?? facts.mtime),
       ctime: inode.ctime,
       btime: facts.btime,
@@ -94,7 +96,7 @@ export class InodeChanges {
       rdev: 0,
       size: head.size,
       blocks: this.blocksOf('f', head.size, head.manifest),
-      atime: source.atime,
+      atime: this.accessTimes.of(source),
       mtime: head.mtime,
       ctime: source.ctime,
       btime: facts.btime,
@@ -154,7 +156,18 @@ export class InodeChanges {
     return this.attributes(target);
   }
 
+  accessed(ino: Ino, always: boolean): void {
+    const inode = this.core.store.inode(this.core.directory(ino));
+    if (inode) this.accessTimes.read(inode, this.core.clock.now(), always);
+  }
+
+  /** Before the volume is closed: what reading did to atime goes into the next commit. */
+  writeAccessTimes(): void {
+    this.accessTimes.drain((ino, atime) => this.setAtime(ino, atime));
+  }
+
   private setAtime(ino: Ino, atime: Timestamp): void {
+    this.accessTimes.forget(ino);
     const inode = this.core.store.inode(ino);
     if (!inode) return; // atime is local: a copy shows its source's
     inode.atime = atime;

@@ -334,6 +334,7 @@ export class Volume implements FileSystem {
 
   close(): void {
     this.contents.close();
+    this.changes.writeAccessTimes();
     this.fold();
     this.drafts.persist();
     this.drafts.close();
@@ -358,6 +359,10 @@ export class Volume implements FileSystem {
 
   readlink(ino: Ino): string {
     return this.names.readlink(ino);
+  }
+
+  accessed(ino: Ino, always: boolean): void {
+    this.changes.accessed(ino, always);
   }
 
   mknod(parent: Ino, name: Name, mode: number, rdev: number, umask: number, caller: Caller): Attributes {

@@ -1,0 +1,26 @@
+// known-limits.ts — assertions that a filesystem is known to fail, each with the reason. They are counted apart, and shown with it.
+// Invariant: a limit that no assertion fails any more is itself a failure: strike it out.
+
+export interface KnownLimit {
+  /** As /proc/self/mountinfo names the filesystem. */
+  readonly filesystem: RegExp;
+  readonly syscall: string;
+  /** Of the assertion's own words. */
+  readonly what: RegExp;
+  readonly why: string;
+}
+
+export const KNOWN_LIMITS: readonly KnownLimit[] = [
+  {
+    filesystem: /^fuse\./,
+    syscall: 'read',
+    what: /^times: of bytes in the page cache: atime of d\/x is now$/,
+    why: 'the kernel answers from its page cache and does not tell a FUSE server, which keeps atime',
+  },
+];
+
+/** Why an assertion may fail on a filesystem; undefined: it may not. */
+export function limitOf(filesystem: string, syscall: string, what: string): string | undefined {
+  return KNOWN_LIMITS.find((one) => one.filesystem.test(filesystem) && one.syscall === syscall && one.what.test(what))
+    ?.why;
+}

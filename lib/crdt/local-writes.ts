@@ -13,6 +13,8 @@ import {
   formatTombstone,
   formatXattr,
   isDirectory,
+  isTombstone,
+  LINK_PREFIX,
   linkField,
   parseInto,
   parseLink,
@@ -109,7 +111,7 @@ export function removeLink(tree: LocalTree, inode: Inode, link: LinkId, reserve:
     for (const version of versions) drafts.push(...copyBirth(tree, inode, version, reserve));
     if (versions.length > 0 && !isLast) drafts.push(dropVersions(inode, versions));
   }
-  return settleDeferred(tree, drafts, true);
+  return settleDeferred(tree, citeWithLastNames(tree, drafts), true);
 }
 
 /**
@@ -130,7 +132,7 @@ export function moveLink(
   if (isDirectory(inode)) drafts.push(...settleAlias(tree, inode.ino));
   const value = formatMovedPlace(homeOf(tree, parent), name, placeOf(tree, claim));
   drafts.push({ ino: inode.ino, field: linkField(link), value });
-  return settleDeferred(tree, drafts, false);
+  return settleDeferred(tree, citeWithLastNames(tree, drafts), false);
 }
 
 /** RENAME_EXCHANGE of two entries, neither of them a conflict copy: each link is placed where the other is shown. */
@@ -155,10 +157,11 @@ export function exchangeLinks(tree: LocalTree, a: Dirent, b: Dirent, reserve: ()
 export function settleBeforeWrite(tree: LocalTree, ino: Ino): WriteDraft[] {
   const inode = tree.store.inode(ino);
   if (!inode || isDirectory(inode)) return [];
-  return claimsOf(tree, inode).flatMap((claim) => {
+  const drafts = claimsOf(tree, inode).flatMap((claim) => {
     const rivals = rivalsOf(tree, claim);
     return rivals[0]?.ino === ino ? removeHidden(tree, claim, (hidden) => hidden.ino !== ino) : [];
   });
+  return citeWithLastNames(tree, drafts);
 }
 
 /**
@@ -314,6 +317,30 @@ function removeHidden(tree: LocalTree, claim: Claimant, which: (hidden: Claim) =
   return rivalsOf(tree, claim)
     .filter((rival) => rival.shown === null && which(rival) && !tree.isWritten?.(rival.ino))
     .map((rival) => tombstone(tree, rival, place));
+}
+
+/**
+ * A removal says which versions it had seen only when it takes a file's last name: who removes one of several does away with no bytes,
+ * whatever becomes of the other names elsewhere.
+ */
+function citeWithLastNames(tree: LocalTree, drafts: readonly WriteDraft[]): WriteDraft[] {
+  const links = new Map<Ino, { removed: Set<string>; placed: boolean }>();
+  for (const { ino, field, value } of drafts) {
+    if (!field.startsWith(LINK_PREFIX)) continue;
+    const inode = links.get(ino) ?? { removed: new Set(), placed: false };
+    links.set(ino, inode);
+    if (isTombstone(value)) inode.removed.add(field);
+    else inode.placed = true;
+  }
+  return drafts.map((draft) => {
+    const inode = tree.store.inode(draft.ino);
+    if (!inode || !draft.field.startsWith(LINK_PREFIX) || !isTombstone(draft.value)) return draft;
+    const { removed, placed } = links.get(draft.ino)!;
+    const isLast = !placed && claimsOf(tree, inode).every(({ link }) => removed.has(linkField(link)));
+    if (isLast) return draft;
+    const { parent, name } = parseLink(draft.value);
+    return { ...draft, value: formatTombstone(parent, name, []) };
+  });
 }
 
 function tombstone(tree: LocalTree, { ino, link }: Claim, place: { parent: Ino; name: Name }): WriteDraft {

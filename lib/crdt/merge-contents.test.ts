@@ -100,6 +100,40 @@ test('a version is not lost because another of the same bytes became a file of i
   );
 });
 
+/** One file, as x and as y, at both sites. */
+function twoNames(): [SimulatedSite, SimulatedSite] {
+  const [oslo, paris] = partitioned((site) => {
+    site.write('x', 'base');
+    site.link('x', 'y');
+  });
+  return [oslo, paris];
+}
+
+test('an edit is not lost because its writer removed another name of the file', () => {
+  const [oslo, paris] = twoNames();
+  paris.write('x', 'edited');
+  paris.unlink('y');
+  oslo.unlink('y');
+  oslo.unlink('x');
+  assert.deepEqual(Object.values(converge(oslo, paris)), ['edited']);
+});
+
+test('unlink of one name ∥ unlink of the other: neither removed the file, so it returns', () => {
+  const [oslo, paris] = twoNames();
+  oslo.unlink('x');
+  paris.nowUs += 10;
+  paris.unlink('y');
+  assert.deepEqual(converge(oslo, paris), { y: 'base' });
+  paris.unlink('y');
+  assert.deepEqual(converge(oslo, paris), {});
+});
+
+test('both names removed at both sites: it is gone', () => {
+  const [oslo, paris] = twoNames();
+  for (const site of [oslo, paris]) for (const name of ['x', 'y']) site.unlink(name);
+  assert.deepEqual(converge(oslo, paris), {});
+});
+
 test('edit ∥ edit of a conflict copy: the same rules again', () => {
   const { oslo, paris, copy } = conflicting();
   oslo.write(copy, 'oslo again');

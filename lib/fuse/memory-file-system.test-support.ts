@@ -200,6 +200,10 @@ export class MemoryFileSystem implements FileSystem {
     return { handle, keepCache: true, directIo: node.xattrs.has('user.direct') };
   }
 
+  replyFirst(): void {}
+
+  settle(): void {}
+
   lookup(parent: Ino, name: Name): Attributes | undefined {
     const dirent = this.directory(parent).entries.get(name);
     return dirent === undefined ? undefined : this.attributes(this.node(dirent.ino));
@@ -452,14 +456,14 @@ export class MemoryFileSystem implements FileSystem {
     };
   }
 
-  getxattr(ino: Ino, name: string): Buffer {
-    const value = this.node(ino).xattrs.get(name);
-    if (value === undefined) throw posixError('ENODATA');
-    return value;
   accessed(): void {
     // atime stays here
   }
 
+  getxattr(ino: Ino, name: string): Buffer {
+    const value = this.node(ino).xattrs.get(name);
+    if (value === undefined) throw posixError('ENODATA');
+    return value;
   }
 
   listxattr(ino: Ino): string[] {

@@ -83,6 +83,7 @@ export class Session {
   private readonly dispatcher: Dispatcher;
   private readonly notifier: Notifier;
   private readonly backings: BackingFiles;
+  private readonly fileSystem: FileSystem;
   private readonly log: DriverLog;
   private readonly parked = new ParkedRequests(MAX_PARKED, MAX_PARKED_BYTES);
   /** Inodes whose pages are to be dropped once no request on them waits for objects. */
@@ -99,6 +100,8 @@ export class Session {
     this.channel = channel;
     this.agreement = agreement;
     this.log = options.log;
+    this.fileSystem = options.fileSystem;
+    this.fileSystem.replyFirst();
     this.notifier = new Notifier(mounted.fd, options.log);
     this.kernelCache = {
       invalidateEntry: (parent, name) => this.notifier.invalidateEntry(parent, name),
@@ -233,8 +236,9 @@ export class Session {
   }
 
   private send(request: Request, length: number): void {
-    if (length === 0) return;
-    const errno = this.channel.send(this.dispatcher.reply, length);
+    const errno = length === 0 ? 0 : this.channel.send(this.dispatcher.reply, length);
+    // While the caller wakes up on another processor.
+    this.fileSystem.settle();
     if (errno === 0) return;
     this.dispatcher.undo(request, length);
     const opcode = opcodeName(request.opcode);

@@ -3,6 +3,7 @@
 // Invariant: an operation is in the intent log before its caller is answered, so what a caller was told survives SIGKILL; SQLite
 // follows at the next fold. A change is never applied while a local commit is open (its ops would get ids that were already taken).
 
+import assert from 'node:assert/strict';
 import type { WriteDraft } from '../crdt/local-writes.js';
 import type { RegisterWrite, Replica, ViewChange } from '../crdt/replica.js';
 import type { Change, ChangeOp } from '../crdt/change.js';
@@ -35,7 +36,7 @@ export interface DraftFate {
   readonly ends: boolean;
 }
 
-const NO_DRAFT: DraftFate = { ino: 0, ends: false };
+export const NO_DRAFT: DraftFate = { ino: 0, ends: false };
 
 export class Commits {
   private readonly ops: ChangeOp[] = [];
@@ -47,6 +48,7 @@ export class Commits {
   private actor = -1;
   private actorSuffix = '';
   private readonly scratch = new ByteWriter(4096);
+  private unsettled: (() => void) | undefined;
   /** Modification times of directories that the open commit changed; they become `times` registers when it is folded. */
   private readonly directoryTimes = new Map<Ino, Timestamp>();
 
@@ -78,25 +80,53 @@ export class Commits {
   }
 
   /**
-   * Applies and logs one operation. Its steps are applied one after the other, because each builds on what the one before left;
+   * Logs and applies one operation. Its steps are applied one after the other, because each builds on what the one before left;
    * they are one record in the log and part of one commit, so the operation is atomic here and everywhere.
    * @param touched directories whose modification time becomes `time`
    * @param fate what the operation means for a draft
+   * @param applied called when the tree shows the operation, with what changed
+   * @param mayWait whether the last step may be applied by {@link settle}: it is in the log, and the caller knows its answer
    */
-  write(steps: readonly Step[], time: Timestamp, touched: readonly Ino[], fate: DraftFate = NO_DRAFT): ViewChange[] {
+  write(
+    steps: readonly Step[],
+    time: Timestamp,
+    touched: readonly Ino[],
+    fate = NO_DRAFT,
+    applied: (changes: readonly ViewChange[]) => void = () => {},
+    mayWait = false,
+  ): void {
+    this.openCommit();
     const changes: ViewChange[] = [];
     const writes: WriteDraft[] = [];
-    this.openCommit();
+    let last: readonly WriteDraft[] = [];
+    const applyLast = (): void => {
+      if (last.length === 0) return;
+      for (const change of this.applyOwn(last)) changes.push(change);
+      last = [];
+    };
     for (const step of steps) {
+      if (typeof step === 'function') applyLast();
       const drafts = typeof step === 'function' ? step() : step;
       if (drafts.length === 0) continue;
-      for (const change of this.applyOwn(drafts)) changes.push(change);
+      applyLast();
+      last = drafts;
       for (const draft of drafts) writes.push(draft);
     }
-    this.touch(touched, writes, time);
     encodeWrites(this.scratch.reset(), { time, touched, draft: fate.ino, ends: fate.ends, writes });
     this.log.append(RECORD.writes, this.scratch.view());
-    return changes;
+    this.touch(touched, writes, time);
+    this.unsettled = (): void => {
+      applyLast();
+      applied(changes);
+    };
+    if (!mayWait) this.settle();
+  }
+
+  /** Applies what {@link write} left. To be called before anything looks at the tree. */
+  settle(): void {
+    const settle = this.unsettled;
+    this.unsettled = undefined;
+    settle?.();
   }
 
   /**
@@ -132,6 +162,7 @@ export class Commits {
   }
 
   private openCommit(): void {
+    assert(!this.unsettled, 'the operation before is not settled');
     this.wroteMs = this.clock.monotonicMs();
     if (this.open) return;
     this.stamp = this.hybridClock.next(Math.min(this.clock.nowUs(), this.recoveredUs));

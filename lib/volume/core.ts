@@ -11,7 +11,7 @@ import type { Dirent } from '../crdt/tree-store.js';
 import type { Journal } from '../journal/journal.js';
 import type { SqliteTreeStore } from '../journal/sqlite-tree-store.js';
 import type { ObjectStore } from '../chunks/object-store.js';
-import type { Commits, DraftFate, Step, VolumeClock } from './commits.js';
+import { type Commits, type DraftFate, NO_DRAFT, type Step, type VolumeClock } from './commits.js';
 import type { Drafts } from './drafts.js';
 import type { OpenFiles } from './open-files.js';
 import type { KernelCache } from './ports.js';
@@ -29,6 +29,8 @@ export class Core {
   readonly store: SqliteTreeStore;
   readonly actors: ActorTable;
   readonly tree: LocalTree;
+  /** Somebody calls {@link settle} after each reply. */
+  repliesFirst = false;
 
   constructor(
     readonly journal: Journal,
@@ -83,12 +85,49 @@ export class Core {
     touched: readonly Ino[],
     changed: readonly Ino[],
     asked: Asked,
-    draft?: DraftFate,
+    draft = NO_DRAFT,
   ): void {
-    const changes = this.commits.write(steps, now, touched, draft);
-    for (const ino of touched) this.setCtime(ino, now);
-    for (const ino of changed) this.setCtime(ino, now);
-    for (const change of changes) this.tellUnasked(change, asked);
+    this.carryOut(steps, now, touched, changed, asked, draft, undefined, false);
+  }
+
+  /**
+   * Like {@link perform}, for an operation whose answer does not depend on what it does to the tree: where replies come first, the
+   * tree shows it only after {@link settle}.
+   * @param then called when the tree shows it
+   */
+  performSoon(
+    steps: readonly Step[],
+    now: Timestamp,
+    touched: readonly Ino[],
+    changed: readonly Ino[],
+    asked: Asked,
+    then?: () => void,
+  ): void {
+    this.carryOut(steps, now, touched, changed, asked, NO_DRAFT, then, this.repliesFirst);
+  }
+
+  /** Completes what {@link performSoon} left. */
+  settle(): void {
+    this.commits.settle();
+  }
+
+  private carryOut(
+    steps: readonly Step[],
+    now: Timestamp,
+    touched: readonly Ino[],
+    changed: readonly Ino[],
+    asked: Asked,
+    draft: DraftFate,
+    then: (() => void) | undefined,
+    mayWait: boolean,
+  ): void {
+    const applied = (changes: readonly ViewChange[]): void => {
+      for (const ino of touched) this.setCtime(ino, now);
+      for (const ino of changed) this.setCtime(ino, now);
+      then?.();
+      for (const change of changes) this.tellUnasked(change, asked);
+    };
+    this.commits.write(steps, now, touched, draft, applied, mayWait);
   }
 
   setCtime(ino: Ino, now: Timestamp): void {

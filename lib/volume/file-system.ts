@@ -87,6 +87,11 @@ export const RENAME_EXCHANGE = 2;
 export const RENAME_WHITEOUT = 4;
 
 export interface FileSystem {
+  /** From now on a call may leave part of its work to {@link settle}: the caller of the mount waits for less. */
+  replyFirst(): void;
+  /** Completes the last call. After {@link replyFirst} it has to follow each call, once that was answered, before anything else. */
+  settle(): void;
+
   /** Undefined when there is no such entry: the driver replies a cacheable negative entry. */
   lookup(parent: Ino, name: Name): Attributes | undefined;
   getattr(ino: Ino): Attributes;
@@ -136,15 +141,15 @@ export interface FileSystem {
   fsyncdir(ino: Ino): void;
   statfs(): StatFs;
 
-  getxattr(ino: Ino, name: string): Buffer;
-  listxattr(ino: Ino): string[];
-  /** `flags`: XATTR_CREATE 1, XATTR_REPLACE 2. `killSgid`: FUSE_SETXATTR_ACL_KILL_SGID. */
-  setxattr(ino: Ino, name: string, value: Buffer, flags: number, killSgid: boolean, caller: Caller): void;
-  removexattr(ino: Ino, name: string, caller: Caller): void;
   /**
    * Somebody read the content, the target or the entries: atime moves to now if the inode changed since (relatime), or `always`.
    * Nothing is written for it.
    */
   accessed(ino: Ino, always: boolean): void;
 
+  getxattr(ino: Ino, name: string): Buffer;
+  listxattr(ino: Ino): string[];
+  /** `flags`: XATTR_CREATE 1, XATTR_REPLACE 2. `killSgid`: FUSE_SETXATTR_ACL_KILL_SGID. */
+  setxattr(ino: Ino, name: string, value: Buffer, flags: number, killSgid: boolean, caller: Caller): void;
+  removexattr(ino: Ino, name: string, caller: Caller): void;
 }

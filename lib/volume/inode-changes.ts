@@ -20,7 +20,7 @@ import {
   xattrOf,
 } from '../crdt/fields.js';
 import type { Inode, Timestamp } from '../crdt/inode.js';
-import { settleCopy, settleBeforeWrite, type WriteDraft } from '../crdt/local-writes.js';
+import { type Creation, settleCopy, settleBeforeWrite, type WriteDraft } from '../crdt/local-writes.js';
 import { blocksOf, INLINE_LIMIT } from '../chunks/manifest.js';
 import { AccessTimes } from './access-times.js';
 import type { AttributeChanges, Attributes, Caller } from './file-system.js';
@@ -245,6 +245,25 @@ export class InodeChanges {
     const registers = this.core.store.inode(VOLUME_INO)?.registers;
     return registers?.get(`actor:${this.core.actors.id(actor)}`)?.[0]?.value as SiteId | undefined;
   }
+}
+
+/** What stat(2) says of an inode that was just made. */
+export function attributesOfNew({ ino, type, name, btime, mode, uid, gid, rdev, target }: Creation): Attributes {
+  const isDirectory = type === 'd';
+  return {
+    ino,
+    mode: typeBits(type) | mode,
+    nlink: name === undefined ? 0 : isDirectory ? 2 : 1,
+    uid,
+    gid,
+    rdev: rdev ?? 0,
+    size: isDirectory ? BLOCK_BYTES : (target?.length ?? 0),
+    blocks: isDirectory ? SECTORS_PER_BLOCK : 0,
+    atime: btime,
+    mtime: btime,
+    ctime: btime,
+    btime,
+  };
 }
 
 function sizeOf(facts: InodeAttributes): number {

@@ -24,7 +24,7 @@ import type { Attributes, Caller, DirectoryEntry } from './file-system.js';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from './file-system.js';
 import type { Step } from './commits.js';
 import type { Core } from './core.js';
-import type { InodeChanges } from './inode-changes.js';
+import { attributesOfNew, type InodeChanges } from './inode-changes.js';
 import { ACCESS_ACL, DEFAULT_ACL, inheritAcl } from './posix-acl.js';
 
 const S_IFMT = 0o170000;
@@ -44,6 +44,8 @@ export class Namespace {
   constructor(
     private readonly core: Core,
     private readonly changes: InodeChanges,
+    /** Told of what lost a name, when the tree shows it. */
+    private readonly unnamed: (ino: Ino) => void,
   ) {
     this.tree = new DirectoryTree(core.store, core.actors);
   }
@@ -139,15 +141,14 @@ export class Namespace {
     const named = name !== undefined;
     const steps: Step[] = [createWrites(creation)];
     if (named) steps.unshift(settleRevived(this.core.tree, parent));
-    this.core.perform(steps, btime, named ? [parent] : [], [], {
-      entries: named ? [[parent, name]] : [],
-      inodes: [parent, ino],
+    const asked = { entries: named ? [[parent, name] as const] : [], inodes: [parent, ino] };
+    this.core.performSoon(steps, btime, named ? [parent] : [], [], asked, () => {
+      const inode = this.core.inode(ino);
+      inode.atime = btime;
+      inode.ctime = btime;
+      this.core.store.touch(inode);
     });
-    const inode = this.core.inode(ino);
-    inode.atime = btime;
-    inode.ctime = btime;
-    this.core.store.touch(inode);
-    return this.changes.attributes(ino);
+    return attributesOfNew(creation);
   }
 
   link(ino: Ino, parent: Ino, name: Name): Attributes {
@@ -173,13 +174,11 @@ export class Namespace {
 
   // ── removing ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Returns what the name led to. */
-  unlink(parent: Ino, name: Name): Ino {
+  unlink(parent: Ino, name: Name): void {
     const directory = this.core.directory(parent);
     const dirent = this.core.entry(directory, name);
     if (dirent.type === DIRECTORY_DIRENT_TYPE) throw posixError('EISDIR');
     this.remove(dirent);
-    return dirent.ino;
   }
 
   rmdir(parent: Ino, name: Name): void {
@@ -193,7 +192,8 @@ export class Namespace {
   private remove(dirent: Dirent): void {
     const now = this.core.clock.now();
     const { parent, name, ino } = dirent;
-    this.core.perform(this.removal(dirent), now, [parent], [ino], { entries: [[parent, name]], inodes: [parent, ino] });
+    const asked = { entries: [[parent, name] as const], inodes: [parent, ino] };
+    this.core.performSoon(this.removal(dirent), now, [parent], [ino], asked, () => this.unnamed(ino));
   }
 
   /** The steps that remove a name: of a conflict copy, that version; else the link, after its directory is there for good. */
@@ -211,26 +211,25 @@ export class Namespace {
 
   // ── moving ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Returns what the new name led to before, if it does not any more. */
-  rename(parent: Ino, name: Name, newParent: Ino, newName: Name, flags: number, caller: Caller): Ino | undefined {
+  rename(parent: Ino, name: Name, newParent: Ino, newName: Name, flags: number, caller: Caller): void {
     this.core.checkName(newName);
     const source = this.core.entry(this.core.directory(parent), name);
     const target = this.liveDirectory(newParent);
     const victim = this.core.store.lookup(target, newName);
     if (flags & RENAME_EXCHANGE) {
       this.exchange(source, victim);
-      return undefined;
+      return;
     }
     if (victim && flags & RENAME_NOREPLACE) throw posixError('EEXIST');
     if (victim) this.checkVictim(source, victim);
     // POSIX: two names of one file, and renaming to itself, change nothing.
-    if (victim && victim.ino === source.ino) return undefined;
+    if (victim && victim.ino === source.ino) return;
     if (source.type === DIRECTORY_DIRENT_TYPE && this.isWithin(target, source.ino)) throw posixError('EINVAL');
     const now = this.core.clock.now();
     const steps: Step[] = victim ? this.removal(victim) : [() => settleRevived(this.core.tree, target)];
     steps.push(...this.move(source, target, newName));
     const inodes = victim ? [source.parent, target, source.ino, victim.ino] : [source.parent, target, source.ino];
-    this.core.perform(
+    this.core.performSoon(
       steps,
       now,
       source.parent === target ? [target] : [source.parent, target],
@@ -242,9 +241,11 @@ export class Namespace {
         ],
         inodes,
       },
+      victim && (() => this.unnamed(victim.ino)),
     );
-    if (flags & RENAME_WHITEOUT) this.make(source.parent, name, typeBits('c'), 0, 0, caller);
-    return victim?.ino;
+    if (!(flags & RENAME_WHITEOUT)) return;
+    this.core.settle();
+    this.make(source.parent, name, typeBits('c'), 0, 0, caller);
   }
 
   private move(source: Dirent, parent: Ino, name: Name): Step[] {

@@ -114,7 +114,7 @@ export class Volume implements FileSystem {
     );
     this.changes = new InodeChanges(this.core, options.siteId);
     this.contents = new FileContents(this.core, this.log, this.changes, options.ingester, stateDirectory);
-    this.names = new Namespace(this.core, this.changes);
+    this.names = new Namespace(this.core, this.changes, (ino) => this.forgetGone(ino));
     this.xattrs = new ExtendedAttributes(this.core, this.changes);
     this.remote = new RemoteChanges(this.core, (ino) => this.contents.forget(ino));
     const recovery = new Recovery(this.commits, this.drafts, this.objects, this.journal.foldedLsn, (ino, error) =>
@@ -345,6 +345,14 @@ export class Volume implements FileSystem {
 
   // ── FileSystem ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  replyFirst(): void {
+    this.core.repliesFirst = true;
+  }
+
+  settle(): void {
+    this.core.settle();
+  }
+
   lookup(parent: Ino, name: Name): Attributes | undefined {
     return this.names.lookup(parent, name);
   }
@@ -353,16 +361,16 @@ export class Volume implements FileSystem {
     return this.changes.attributes(ino);
   }
 
+  accessed(ino: Ino, always: boolean): void {
+    this.changes.accessed(ino, always);
+  }
+
   setattr(ino: Ino, changes: AttributeChanges, caller: Caller, handle: number | undefined): Attributes {
     return this.changes.setattr(ino, changes, caller, handle, this.contents);
   }
 
   readlink(ino: Ino): string {
     return this.names.readlink(ino);
-  }
-
-  accessed(ino: Ino, always: boolean): void {
-    this.changes.accessed(ino, always);
   }
 
   mknod(parent: Ino, name: Name, mode: number, rdev: number, umask: number, caller: Caller): Attributes {
@@ -382,7 +390,7 @@ export class Volume implements FileSystem {
   }
 
   unlink(parent: Ino, name: Name): void {
-    this.forgetGone(this.names.unlink(parent, name));
+    this.names.unlink(parent, name);
   }
 
   rmdir(parent: Ino, name: Name): void {
@@ -390,12 +398,12 @@ export class Volume implements FileSystem {
   }
 
   rename(parent: Ino, name: Name, newParent: Ino, newName: Name, flags: number, caller: Caller): void {
-    this.forgetGone(this.names.rename(parent, name, newParent, newName, flags, caller));
+    this.names.rename(parent, name, newParent, newName, flags, caller);
   }
 
   /** Local files of what has no name left are of no use. */
-  private forgetGone(ino: Ino | undefined): void {
-    if (ino !== undefined && this.journal.store.inode(ino)?.nlink === 0) this.contents.forget(ino);
+  private forgetGone(ino: Ino): void {
+    if (this.journal.store.inode(ino)?.nlink === 0) this.contents.forget(ino);
   }
 
   create(

@@ -1,16 +1,21 @@
 // acknowledged-bytes.ts — the model of what callers were told is written: what must be in some file once all sites have merged.
 // A mark is asked for from the moment its write was acknowledged until somebody overwrites, cuts off or removes bytes that hold it,
-// having seen them. Besides, no file may ever hold what no caller saw it hold: versions are whole, never a mixture.
+// having seen them. Besides, no file may ever hold what no caller saw it hold: versions are whole, never a mixture. Large files are
+// excepted: what stays open is read by the ingest worker while callers go on writing to it.
 
 import type { Ino } from '../crdt/ids.js';
 import { fingerprint, marksIn } from './contents.js';
 
+/** Files above are written to working copies. */
+const LARGE_BYTES = 65_536;
+
 export class AcknowledgedBytes {
-  private readonly required = new Map<string, { readonly ino: Ino; readonly step: string }>();
+  private readonly required = new Map<string, string>();
   private readonly given = new Set<string>();
   private readonly seen = new Set<string>([fingerprint(Buffer.alloc(0))]);
-  /** Hard links: how many were made besides the first, how many were removed while others were left. */
-  private readonly links = new Map<Ino, number>();
+  /** Files that were large at some time, and the marks in them. */
+  private readonly large = new Set<Ino>();
+  private readonly marksOfLarge = new Set<string>();
   /** Versions that somebody did away with whose bytes no running site held at the time. */
   readonly discardedVersions = new Set<string>();
 
@@ -27,18 +32,11 @@ export class AcknowledgedBytes {
       // Of a mark that was done away with elsewhere some bytes may be left.
       if (this.given.has(mark)) continue;
       this.given.add(mark);
-      this.required.set(mark, { ino, step });
+      this.required.set(mark, step);
     }
+    if (Math.max(before.length, after.length) > LARGE_BYTES) this.large.add(ino);
+    if (this.large.has(ino)) for (const mark of kept) this.marksOfLarge.add(mark);
     this.saw(after);
-  }
-
-  linked(ino: Ino): void {
-    this.links.set(ino, (this.links.get(ino) ?? 0) + 1);
-  }
-
-  /** One name of several is gone. Sites that remove different ones at once remove the file, though neither meant to. */
-  unlinked(ino: Ino): void {
-    this.links.set(ino, (this.links.get(ino) ?? 0) - 1);
   }
 
   /** A file may hold this. */
@@ -59,14 +57,15 @@ export class AcknowledgedBytes {
     const wrong: string[] = [];
     const held = new Set<string>();
     for (const [path, content] of files) {
-      for (const mark of marksIn(content)) held.add(mark);
-      if (!this.seen.has(fingerprint(content))) {
+      const marks = marksIn(content);
+      for (const mark of marks) held.add(mark);
+      const mayBeMixed = content.length > LARGE_BYTES || [...marks].some((mark) => this.marksOfLarge.has(mark));
+      if (!mayBeMixed && !this.seen.has(fingerprint(content))) {
         wrong.push(`mixed bytes: ${path} holds ${describe(content)}, which nobody ever wrote`);
       }
     }
-    for (const [mark, { ino, step }] of this.required) {
-      if (!held.has(mark) && (this.links.get(ino) ?? 0) >= 0)
-        wrong.push(`lost bytes: ${mark} of "${step}" is in no file`);
+    for (const [mark, step] of this.required) {
+      if (!held.has(mark)) wrong.push(`lost bytes: ${mark} of "${step}" is in no file`);
     }
     return wrong;
   }

@@ -86,7 +86,7 @@ class Pipe {
 
   /** What was held back by a mute direction flows again. */
   flow(): void {
-    for (const act of this.held.splice(0)) if (!this.wire.over) act();
+    for (const act of this.held.splice(0)) this.arrive(act);
   }
 }
 
@@ -166,7 +166,7 @@ export class Network {
   /** It is gone. Its peers hear of it at once when their systems do, or only by its silence. */
   kill(node: Node): void {
     this.up.delete(node.index);
-    for (const wire of [...this.live]) {
+    for (const wire of this.live) {
       if (!wire.has(node)) continue;
       if (this.random.chance(0.7)) wire.broken('the connection was reset');
       else this.cutAfterSilence(wire);
@@ -180,7 +180,7 @@ export class Network {
   /** Nothing gets from one to the other any more. */
   silence(from: number, to: number): void {
     this.mute.add(`${from}>${to}`);
-    for (const wire of [...this.live]) {
+    for (const wire of this.live) {
       const ends = [wire.dialler.index, wire.listener.index];
       if (!ends.includes(from) || !ends.includes(to)) continue;
       if (this.random.chance(0.3)) wire.broken('the connection was reset');
@@ -191,13 +191,13 @@ export class Network {
   /** Every direction is open again. */
   heal(): void {
     this.mute.clear();
-    for (const wire of [...this.live]) for (const pipe of wire.pipes) pipe.flow();
+    for (const wire of this.live) for (const pipe of wire.pipes) pipe.flow();
     for (const a of this.up.keys()) for (const b of this.up.keys()) if (a < b) this.dialSoon(a, b);
   }
 
   /** The connections between two sites break; they are dialled again. */
   reset(a: number, b: number): void {
-    for (const wire of [...this.live]) {
+    for (const wire of this.live) {
       const ends = [wire.dialler.index, wire.listener.index];
       if (ends.includes(a) && ends.includes(b)) wire.broken('the connection was reset');
     }

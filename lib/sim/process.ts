@@ -192,7 +192,7 @@ export class Process {
   /** What a removal of a file's last name does away with: what its path shows, and what else this site has of it. */
   private discard(ino: Ino): void {
     if (!this.isFile(ino)) return;
-    if (this.volume.getattr(ino).nlink > 1) return this.bytes.unlinked(ino);
+    if (this.volume.getattr(ino).nlink > 1) return;
     const content = this.seen(ino);
     if (content) this.bytes.discarded(content);
     const inode = this.volume.journal.store.inode(ino);
@@ -239,7 +239,6 @@ export class Process {
     const at = this.place(newPath);
     if (this.isDirectory(ino)) throw posixError('EPERM');
     this.changed(at);
-    this.bytes.linked(ino);
     this.volume.link(ino, ...at);
   }
 

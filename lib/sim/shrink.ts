@@ -43,5 +43,5 @@ export async function shrink(failing: Outcome, root: string, mostRuns = 600): Pr
 function withSmallSize(step: Step): Step | undefined {
   const size = step.words.at(-1);
   if (!['write', 'save', 'patch', 'put', 'unnamed'].includes(step.verb) || Number(size) <= 30) return undefined;
-  return { ...step, words: step.words.with(-1, '30') };
+  return { ...step, words: step.words.with(step.words.length - 1, '30') };
 }

@@ -19,7 +19,7 @@ export function formatStep({ site, verb, words }: Step): string {
 
 /** @throws Error naming the line */
 export function parseStep(line: string): Step {
-  const match = /^(?:(\w+):\s+)?(\w+)\s*(.*)$/.exec(line.trim());
+  const match = /^(?:(\w+):\s+)?(\w+)\s*(.*)$/s.exec(line.trim());
   if (!match) throw new Error(`${JSON.stringify(line)} is no step: write "SITE: VERB WORD…" or "VERB WORD…"`);
   const words = [...match[3]!.matchAll(WORD)].map(([word]) =>
     word.startsWith('"') ? (JSON.parse(word) as string) : word,

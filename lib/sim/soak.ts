@@ -1,0 +1,71 @@
+// soak.ts — many schedules one after the other, on several threads: the main thread's side.
+// Invariant: a seed is played by exactly one thread, and a failure is reported shrunk, with what replays it.
+
+import { Worker } from 'node:worker_threads';
+import { Totals } from './totals.js';
+
+export interface SoakOptions {
+  readonly firstSeed: number;
+  /** How many; the soak ends earlier when the time is over. */
+  readonly schedules: number;
+  readonly withinMs: number;
+  readonly sites?: number | undefined;
+  readonly steps?: number | undefined;
+  readonly threads: number;
+}
+
+export interface Failure {
+  readonly seed: number;
+  readonly siteCount: number;
+  /** Steps before they were shrunk. */
+  readonly stepCount: number;
+  readonly wrong: readonly string[];
+  /** As history.ts has it. */
+  readonly history: string;
+}
+
+/** What a thread is given to play. */
+export interface Share {
+  readonly options: SoakOptions;
+  readonly first: number;
+  readonly every: number;
+}
+
+/** What a thread says: after some schedules, or when one failed. */
+export type FromShare =
+  | { readonly type: 'played'; readonly totals: readonly (readonly [string, number])[] }
+  | { readonly type: 'failed'; readonly failure: Failure };
+
+export interface SoakReport {
+  readonly totals: Totals;
+  readonly failures: readonly Failure[];
+}
+
+/** Plays them all; resolves when every thread is through. Rejects when a thread itself fails. */
+export async function soak(
+  options: SoakOptions,
+  progress: (totals: Totals) => void,
+  failed: (failure: Failure) => void,
+): Promise<SoakReport> {
+  const totals = new Totals();
+  const failures: Failure[] = [];
+  const threads = Array.from({ length: options.threads }, (_, i) => {
+    const share: Share = { options, first: options.firstSeed + i, every: options.threads };
+    const worker = new Worker(new URL('./soak-thread.js', import.meta.url), { workerData: share });
+    return new Promise<void>((resolve, reject) => {
+      worker.on('message', (message: FromShare) => {
+        if (message.type === 'played') {
+          totals.addAll(message.totals);
+          progress(totals);
+          return;
+        }
+        failures.push(message.failure);
+        failed(message.failure);
+      });
+      worker.on('error', reject);
+      worker.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`a thread ended with code ${code}`))));
+    });
+  });
+  await Promise.all(threads);
+  return { totals, failures };
+}

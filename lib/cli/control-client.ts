@@ -26,6 +26,7 @@ export class ControlClient {
 
   /** Null when no daemon listens. Throws a {@link Failure} when the socket is another user's. */
   static async connect(directory: string): Promise<ControlClient | null> {
+    if (StateLock.isHolderDead(directory)) return null;
     const socket = connect(readSocketPath(directory));
     try {
       await once(socket, 'connect');

@@ -5,7 +5,7 @@ import { StateDirectory } from '../daemon/state-directory.js';
 import { realPath, StateRegistry } from '../daemon/state-registry.js';
 import { ControlClient } from './control-client.js';
 import { Failure, shellWord } from './failure.js';
-import { isDeadMount } from './dead-mount.js';
+import { isAbandoned } from './dead-mount.js';
 
 /** The state of the site mounted, or once mounted, at or above `path`; `stateOption` (--state) decides when given. */
 export function findSite(path: string, stateOption?: string): StateDirectory {
@@ -38,7 +38,7 @@ export async function withDaemon<T>(state: StateDirectory, use: (daemon: Control
 
 function notMounted(state: StateDirectory): Failure {
   const { volume, mountpoint } = state.config();
-  const why = isDeadMount(mountpoint) ? 'the daemon ended without unmounting' : 'it is not mounted';
+  const why = isAbandoned(state) ? 'the daemon ended without unmounting' : 'it is not mounted';
   return new Failure(`volume ${volume} has no daemon at ${mountpoint} (${why}): weft mount ${shellWord(mountpoint)}`);
 }
 

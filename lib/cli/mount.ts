@@ -7,6 +7,7 @@ import type { SiteConfig } from '../daemon/daemon-interface.js';
 import { StateDirectory } from '../daemon/state-directory.js';
 import { StateLock } from '../daemon/state-lock.js';
 import { realPath, StateRegistry } from '../daemon/state-registry.js';
+import { releaseDeadHolder } from './dead-mount.js';
 import { Failure, shellWord } from './failure.js';
 import { usableMountpoint } from './mountpoint.js';
 import { readMountOptions, withStartOptions, type StartOptions } from './site-options.js';
@@ -23,6 +24,7 @@ export const mountCommand: CommandModule<object, Options> = {
   handler: async (options) => {
     const state = findState(options.mountpoint, options.state);
     const config = state.config();
+    await releaseDeadHolder(state);
     if (await StateLock.isHeld(state.directory)) {
       const pid = StateLock.holder(state.directory);
       throw new Failure(
@@ -46,10 +48,12 @@ export const mountCommand: CommandModule<object, Options> = {
 /** Only the exact mountpoint will do here: a directory inside some volume is not where to mount that. */
 function findState(path: string, stateOption: string | undefined): StateDirectory {
   if (stateOption !== undefined) return StateDirectory.open(stateOption);
-  const mountpoint = realPath(path);
   const registry = new StateRegistry();
-  const entry = registry.at(resolve(path)) ?? registry.at(mountpoint);
-  const known = entry ?? registry.all().find((candidate) => candidate.mountpoint === mountpoint);
+  // Before the file system is asked: a mount whose daemon was killed may never answer.
+  const direct = registry.at(resolve(path));
+  if (direct) return StateDirectory.open(direct.directory);
+  const mountpoint = realPath(path);
+  const known = registry.at(mountpoint) ?? registry.all().find((candidate) => candidate.mountpoint === mountpoint);
   if (known) return StateDirectory.open(known.directory);
   throw new Failure(
     `no volume is known for ${mountpoint}: weft status lists those that are; add --state DIR where one is kept elsewhere`,

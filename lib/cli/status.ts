@@ -6,7 +6,7 @@ import type { StateDirectory } from '../daemon/state-directory.js';
 import { ControlClient } from './control-client.js';
 import { Failure, shellWord } from './failure.js';
 import { allSites, findSite } from './known-site.js';
-import { isDeadMount } from './dead-mount.js';
+import { isAbandoned } from './dead-mount.js';
 import { withJson, withState } from './site-options.js';
 import { groupDigits, renderTable, sizeText } from './text-table.js';
 
@@ -56,7 +56,7 @@ export const statusCommand: CommandModule<object, Options> = {
 
 async function reportOf(state: StateDirectory): Promise<SiteReport> {
   const daemon = await ControlClient.connect(state.directory);
-  if (!daemon) return absent(state, isDeadMount(state.config().mountpoint) ? 'daemon died' : 'not mounted');
+  if (!daemon) return absent(state, isAbandoned(state) ? 'daemon died' : 'not mounted');
   try {
     const status = await daemon.request('status', {}, { silenceMs: ANSWER_TIMEOUT_MS });
     return { mounted: true, stateDirectory: state.directory, ...status };

@@ -8,7 +8,7 @@ import { StateLock } from '../daemon/state-lock.js';
 import { ControlClient } from './control-client.js';
 import { Failure, shellWord } from './failure.js';
 import { findSite } from './known-site.js';
-import { detachMount, isDeadMount } from './dead-mount.js';
+import { detachMount, isDeadMount, releaseDeadHolder } from './dead-mount.js';
 import { withState } from './site-options.js';
 
 const END_TIMEOUT_MS = 60_000;
@@ -42,18 +42,24 @@ export const umountCommand: CommandModule<object, Options> = {
         daemon.close();
       }
       await untilEnded(state);
+    } else if (await releaseDeadHolder(state)) {
+      process.stdout.write(removed(mountpoint));
     } else if (await StateLock.isHeld(state.directory)) {
       throw new Failure(
         `the daemon of ${mountpoint} (process ${StateLock.holder(state.directory)}) is starting or ending: try again in a moment`,
       );
     } else if (isDeadMount(mountpoint)) {
       detachMount(mountpoint);
-      process.stdout.write(`the mount that a dead daemon left at ${mountpoint} was removed\n`);
+      process.stdout.write(removed(mountpoint));
     } else {
       throw new Failure(`volume ${volume} is not mounted: weft mount ${shellWord(mountpoint)} mounts it`);
     }
   },
 };
+
+function removed(mountpoint: string): string {
+  return `the mount that a dead daemon left at ${mountpoint} was removed\n`;
+}
 
 /** The lock is the daemon's last hold on the state directory; a process id would be ambiguous. */
 async function untilEnded(state: StateDirectory): Promise<void> {

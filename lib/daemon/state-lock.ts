@@ -3,7 +3,7 @@
 // stale lock to clean up and no process id to mistrust (the one in the file only serves messages). flock and not fcntl:
 // fcntl locks fall when any descriptor of the file is closed. Not for network filesystems, where flock may be emulated.
 
-import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -73,6 +73,19 @@ export class StateLock {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
       throw error;
     }
+  }
+
+  /**
+   * Whether the last holder was killed and cannot end: a thread of it may wait in the kernel for an answer that it alone could have
+   * given, and keeps the lock, the control socket and the mount, all of them deaf. Nobody may touch that mount but to detach it.
+   */
+  static isHolderDead(directory: string): boolean {
+    const pid = StateLock.holder(directory);
+    const path = `/proc/${pid}/stat`;
+    if (pid === null || !existsSync(path)) return false;
+    const text = readFileSync(path, 'latin1');
+    // proc_pid_stat(5): the name is in parentheses and may hold any character; the state follows.
+    return text.slice(text.lastIndexOf(')') + 2).startsWith('Z');
   }
 
   release(): void {

@@ -8,6 +8,7 @@
 #   make posix        our own POSIX suite, on a fresh volume or in POSIX='DIR DIR'   (POSIX='--only rename')
 #   make conformance  pjdfstest, built in PJDFSTEST=DIR                             (CONFORMANCE='--only rename')
 #   make sim          one simulated schedule: sites, crashes, partitions   (SEED=7 SITES=3 STEPS=100, or HISTORY=FILE)
+#   make programs    git, tar, rsync, PostgreSQL, npm … each with its own self-check  (PROGRAMS='--only git')
 #   make soak         simulated schedules for MINUTES=30, or SCHEDULES=100000, from SEED=1 on
 #   make build tidy lint format clean
 
@@ -25,6 +26,7 @@ TESTS      ?=
 SCENARIOS  ?=
 BENCH      ?=
 CONFORMANCE ?=
+PROGRAMS   ?=
 POSIX      ?=
 
 WEFT    := $(NODE) dist/lib/cli/main.js
@@ -32,7 +34,7 @@ WEFT    := $(NODE) dist/lib/cli/main.js
 SOURCES := $(shell find $(CURDIR)/lib $(CURDIR)/scripts $(CURDIR)/conformance -type d -o -name '*.ts')
 
 .DEFAULT_GOAL := build
-.PHONY: build mount umount test tidy lint format bench scenarios sim soak posix conformance clean
+.PHONY: build mount umount test tidy lint format bench scenarios sim soak posix conformance programs clean
 
 build: dist/.built
 
@@ -91,6 +93,9 @@ posix: build
 conformance: build
 	@test -n '$(PJDFSTEST)' || { echo 'say where pjdfstest is built: git clone https://github.com/pjd/pjdfstest, build it, make conformance PJDFSTEST=DIR' >&2; exit 2; }
 	@$(NODE) dist/conformance/pjdfstest.js --suite '$(PJDFSTEST)' $(CONFORMANCE)
+
+programs: build
+	@$(NODE) dist/conformance/programs.js $(PROGRAMS)
 
 clean:
 	rm -rf dist build-next

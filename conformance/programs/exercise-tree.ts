@@ -285,19 +285,20 @@ const operations: readonly (() => void)[] = [
     const path = somePath(({ type }) => type !== 'symlink');
     if (path === null) return;
     const seconds = below(4_000_000_000) - 1_000_000_000;
+    const time = new Date(seconds * 1000); // Node takes a negative number for now
     both(
       `utimes ${shown(path)} ${seconds}`,
       () => {
         const inode = model.find(path);
         if (inode.type !== 'symlink') inode.mtime = seconds;
       },
-      () => lutimesSync(at(path), seconds, seconds),
+      () => lutimesSync(at(path), time, time),
     );
   },
   function setXattribute(): void {
     const path = somePath(({ type }) => type !== 'symlink');
     if (path === null) return;
-    const [name, value] = [oneOf(XATTRS), 'v'.repeat(below(below(5) === 0 ? 3000 : 40))];
+    const [name, value] = [oneOf(XATTRS), 'v'.repeat(below(below(5) === 0 ? 1000 : 40))];
     both(
       `setxattr ${shown(path)} ${name}`,
       () => {

@@ -22,7 +22,7 @@ unix_socket_directories = '$PWD'
 max_wal_size = 64MB
 checkpoint_timeout = 30s
 END
-      start() { as pg_ctl -D data -w -t 120 -l log start > /dev/null || { tail -30 log >&2; exit 1; }; }
+      start() { as pg_ctl -D data -w -t 120 -l log start > /dev/null 2>&1 || { tail -30 log >&2; exit 1; }; }
       stop() { if test -e data/postmaster.pid; then as pg_ctl -D data -m immediate -w stop > /dev/null 2>&1 || true; fi; }
       trap stop EXIT
       start
@@ -35,10 +35,11 @@ END
         (n=$(psql -Atc 'SELECT coalesce(max(n), 0) FROM acknowledged')
          while n=$((n + 1)); psql -qc "INSERT INTO acknowledged VALUES ($n)" 2> /dev/null; do echo $n > acknowledged; done) & inserts=$!
         sleep 2.$round
-        kill -9 $(head -1 data/postmaster.pid)
-        wait $load $inserts || true
+        postmaster=$(head -1 data/postmaster.pid)
+        kill -9 $postmaster
+        wait $load $inserts 2> /dev/null || true
         # Its children end by themselves once they miss it; before that a new one must not start.
-        for try in $(seq 200); do pgrep -u postgres -f "postgres: " > /dev/null || break; sleep 0.1; done
+        for try in $(seq 300); do kill -0 $postmaster 2> /dev/null || pgrep -u postgres -f 'postgres: ' > /dev/null || break; sleep 0.1; done
         start
         grep -q 'database system was not properly shut down' log || fail 'nothing to recover from: the kill came too late'
         found=$(psql -Atc 'SELECT max(n) FROM acknowledged')
@@ -52,13 +53,15 @@ END
 
       psql -qc 'CREATE EXTENSION amcheck'
       pg_amcheck -d postgres --heapallindexed --rootdescend --parent-check > amcheck 2>&1 || fail "$(cat amcheck)"
-      psql -qc 'VACUUM FULL; REINDEX DATABASE postgres; CHECKPOINT'
+      psql -q -c 'VACUUM FULL' -c 'REINDEX DATABASE postgres' -c CHECKPOINT
       pg_amcheck -d postgres --heapallindexed --rootdescend --parent-check > amcheck 2>&1 || fail "after VACUUM FULL: $(cat amcheck)"
-      pg_dump postgres > dump; createdb again; psql -q again < dump; pg_dump again > dump2
-      diff -q dump dump2
+      # Newer releases put a random key into each dump.
+      dump() { pg_dump "$1" | grep -Ev '^.(un)?restrict '; }
+      dump postgres > dump; createdb again; psql -q again < dump; dump again > dump2
+      diff dump dump2 > differences || fail "the dump of a restored dump is another: $(head -5 differences)"
       # A tablespace is a symbolic link; dropping a database removes its directories.
       mkdir space; chown postgres space; psql -qc "CREATE TABLESPACE other LOCATION '$PWD/space'"
-      psql -qc 'ALTER DATABASE again SET TABLESPACE other'; test "$(pg_dump again | cmp - dump && echo same)" = same
+      psql -qc 'ALTER DATABASE again SET TABLESPACE other'; dump again | cmp - dump
       dropdb again; psql -qc 'DROP TABLESPACE other'
       as pg_ctl -D data -m fast -w stop > /dev/null
       trap - EXIT

@@ -3,9 +3,8 @@
 import type { Program } from './program.js';
 
 const TESTS =
-  'test_os test_posix test_posixpath test_genericpath test_shutil test_tempfile test_pathlib test_glob test_mmap test_fcntl test_io ' +
-  'test_fileio test_file test_largefile test_stat test_tarfile test_zipfile test_mailbox test_dbm_gnu test_dbm_dumb test_filecmp ' +
-  'test_fileinput test_gzip test_import test_zipimport test_py_compile test_compileall test_unicode_file test_logging test_sqlite3';
+  'test_os test_posix test_posixpath test_genericpath test_shutil test_tempfile test_pathlib test_glob test_mmap test_fcntl test_fileio ' +
+  'test_file test_largefile test_stat test_tarfile test_zipfile test_mailbox test_dbm_dumb test_filecmp';
 
 export const python: Program = {
   name: 'python',

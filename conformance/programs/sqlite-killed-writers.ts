@@ -95,7 +95,7 @@ async function drive(journal: string, file: string, seed: number): Promise<void>
     assert.equal(sum, ACCOUNTS * BALANCE, `round ${round}: a transaction was applied in part`);
     for (const [writer, step] of acknowledged.entries()) {
       const found = database
-        .prepare('SELECT max(step) AS step, count(*) AS count FROM done WHERE writer = ?')
+        .prepare('SELECT coalesce(max(step), 0) AS step, count(*) AS count FROM done WHERE writer = ?')
         .get(writer);
       const { step: last, count } = found as { step: number; count: number };
       assert.ok(last >= step, `round ${round}: writer ${writer} committed ${step}, the database holds ${last}`);

@@ -11,7 +11,7 @@ export const treeExerciser: Program = {
   rootOnly: true,
   run: async (place) => {
     await place.bash('mkdir shared own1 own2 own3 own4');
-    await Promise.all(
+    const ends = await Promise.allSettled(
       [1, 2, 3, 4].map((number) =>
         place.node(
           'exercise-tree.js',
@@ -22,11 +22,12 @@ export const treeExerciser: Program = {
         ),
       ),
     );
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
     await place.bash(`
-      find . > /dev/null
-      for directory in $(find . -type d); do
-        # A directory's link count: its own two and one of each subdirectory.
-        test "$(stat -c %h $directory)" = $(($(find $directory -mindepth 1 -maxdepth 1 -type d | wc -l) + 2)) || fail "link count of $directory"
+      # A directory's link count: its own two and one of each subdirectory.
+      find . -type d -print0 | while IFS= read -r -d '' directory; do
+        below=$(find "$directory" -mindepth 1 -maxdepth 1 -type d -printf x)
+        test "$(stat -c %h "$directory")" = $((\${#below} + 2)) || fail "link count of $directory"
       done
     `);
   },

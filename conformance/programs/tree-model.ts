@@ -73,7 +73,10 @@ export class TreeModel {
   }
 
   mkdir(path: Path): void {
-    this.add(path, newDirectory());
+    const directory = newDirectory();
+    // The set-group-id bit is inherited.
+    directory.mode |= this.place(path)[0].mode & 0o2000;
+    this.add(path, directory);
   }
 
   symlink(target: string, path: Path): void {

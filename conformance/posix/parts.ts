@@ -8,6 +8,7 @@ import { content } from './content.js';
 import { descriptorsOfPaths } from './descriptors-of-paths.js';
 import { directories } from './directories.js';
 import { directoryPermission } from './directory-permission.js';
+import { execution } from './execution.js';
 import { holes } from './holes.js';
 import { links } from './links.js';
 import { locks } from './locks.js';
@@ -47,6 +48,7 @@ export const PARTS: Readonly<Record<string, Part>> = {
   directories,
   'descriptors-of-paths': descriptorsOfPaths,
   locks,
+  execution,
 };
 
 /** All system calls that the suite makes assertions about. */

@@ -1,5 +1,6 @@
 // checks.ts — what must hold at one simulated site at any time, and of all of them once they have exchanged everything.
 
+import { AbsentObjects } from '../chunks/absent-objects.js';
 import { decodeManifest } from '../chunks/manifest.js';
 import { readManifest } from '../chunks/manifest-reader.js';
 import { type Conflict, listConflicts } from '../crdt/conflicts.js';
@@ -35,6 +36,20 @@ export function checkOracle(site: Site): string[] {
   } finally {
     reader.close();
   }
+}
+
+/** Names, modes and bytes at a site, as far as it holds them: a line per path. */
+export function treeShownBy(process: Process): string[] {
+  return process.paths().map(([path, kind]) => {
+    const { ino, mode, nlink, uid, gid } = process.stat(path);
+    let content = '';
+    try {
+      if (kind === 'f') content = fingerprint(process.read(path));
+    } catch (error) {
+      if (!(error instanceof AbsentObjects)) throw error;
+    }
+    return `${path} ${ino} ${mode.toString(8)} ${nlink} ${uid}:${gid} ${content} ${JSON.stringify(process.xattrs(path))}`;
+  });
 }
 
 /** What programs see of a tree: a line per path. `files` gets the contents. */

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { AbsentObjects } from '../chunks/absent-objects.js';
 import { PosixError } from '../errno.js';
 import { AcknowledgedBytes } from './acknowledged-bytes.js';
-import { checkConverged, checkOracle, checkSite } from './checks.js';
+import { checkConverged, checkOracle, checkSite, treeShownBy } from './checks.js';
 import { marked } from './contents.js';
 import { copyState, founded } from './founding.js';
 import { Network } from './network.js';
@@ -74,6 +74,7 @@ class Simulation {
   private readonly wrong: string[] = [];
   private readonly trace = createHash('sha256');
   private readonly directory: string;
+  private readonly shownAtKill = new Map<Site, readonly string[]>();
   private readonly checkedCommits = new Map<Site, number>();
   private directories = 0;
 
@@ -210,7 +211,7 @@ class Simulation {
         return this.kill(this.site(site), words);
       case 'restart':
         if (this.site(site).life) return 'runs';
-        this.site(site).start();
+        this.start(this.site(site));
         return '';
       case 'clock':
         this.totals.add('clock jumps');
@@ -242,9 +243,29 @@ class Simulation {
   private kill(site: Site, words: readonly string[]): string {
     if (!site.life) return 'is down';
     this.totals.add('crashes');
-    if (words[0] === 'after') site.killLater(Number(words[1]));
-    else site.kill();
+    if (words[0] === 'after') {
+      site.killLater(Number(words[1]));
+      return '';
+    }
+    // Nothing of it is under way: what callers saw is what they were told is done.
+    const process = this.processes[site.index]!;
+    process.begin('');
+    this.shownAtKill.set(site, treeShownBy(process));
+    site.kill();
     return '';
+  }
+
+  /** A site starts again, and shows what it showed when it was killed. */
+  private start(site: Site): void {
+    const before = this.shownAtKill.get(site);
+    this.shownAtKill.delete(site);
+    site.start();
+    if (!before || !site.life) return;
+    const process = this.processes[site.index]!;
+    process.begin('');
+    const now = treeShownBy(process);
+    for (const line of before) if (!now.includes(line)) this.wrong.push(`restart: at ${site.name}: lost ${line}`);
+    for (const line of now) if (!before.includes(line)) this.wrong.push(`restart: at ${site.name}: came back ${line}`);
   }
 
   private call(step: Step, text: string): string {
@@ -273,7 +294,7 @@ class Simulation {
     this.network.heal();
     for (const site of this.sites) {
       site.killLater(0);
-      if (!site.life) site.start();
+      if (!site.life) this.start(site);
     }
     const untilMs = this.timeline.nowMs + CONVERGE_WITHIN_MS;
     let open = true;

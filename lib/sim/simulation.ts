@@ -255,7 +255,7 @@ class Simulation {
     return '';
   }
 
-  /** A site starts again, and shows what it showed when it was killed. */
+  /** A site starts again, and shows what it showed when it was killed; besides, what was written to a file that others removed. */
   private start(site: Site): void {
     const before = this.shownAtKill.get(site);
     this.shownAtKill.delete(site);
@@ -269,8 +269,6 @@ class Simulation {
     const isSettled = (line: string): boolean => !contested.has(baseOf(line));
     for (const line of before.filter(isSettled))
       if (!now.includes(line)) this.wrong.push(`restart: at ${site.name}: lost ${line}`);
-    for (const line of now.filter(isSettled))
-      if (!before.includes(line)) this.wrong.push(`restart: at ${site.name}: came back ${line}`);
   }
 
   private call(step: Step, text: string): string {

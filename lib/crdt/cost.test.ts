@@ -7,14 +7,14 @@ import type { TreeStore } from './tree-store.js';
 
 // What an operation costs, counted in calls of the store, so that the figures are the same on every machine.
 
-type Call = Exclude<keyof TreeStore, 'inode' | 'touch' | 'alias' | 'deferred'>;
+type Call = Exclude<keyof TreeStore, 'inode' | 'touch' | 'alias' | 'deferred' | 'hasContests'>;
 
 /** Counts the calls of a site's store while `act` runs; the cheap ones, which are lookups by number, are left out. */
 function callsDuring(site: SimulatedSite, act: () => void): Partial<Record<Call, number>> {
   const calls: Partial<Record<string, number>> = {};
   const names = Object.getOwnPropertyNames(MemoryTreeStore.prototype) as (keyof TreeStore | 'constructor')[];
   for (const name of names) {
-    if (['constructor', 'inode', 'touch', 'alias', 'deferred', 'copy'].includes(name)) continue;
+    if (['constructor', 'inode', 'touch', 'alias', 'deferred', 'copy', 'hasContests'].includes(name)) continue;
     const original = Reflect.get(site.store, name) as (...args: unknown[]) => unknown;
     Reflect.set(site.store, name, (...args: unknown[]) => {
       calls[name] = (calls[name] ?? 0) + 1;
@@ -71,6 +71,21 @@ test('a further conflict costs the same in a directory with a few conflicts and 
     oslo.write('more', 'oslo');
     paris.write('more', 'paris');
     return callsDuring(oslo, () => oslo.receive(paris.changes));
+  });
+  assert.deepEqual(costs[0], costs[1]);
+});
+
+test('a further name costs the same for a file with a few names and with many', () => {
+  const costs = [10, 300].map((count) => {
+    const [oslo, paris] = partitioned((site) => {
+      site.write('file', 'x');
+      for (let i = 0; i < count; i++) site.link('file', `name-${i}`);
+    });
+    return [
+      callsToApply(oslo, paris, () => oslo.link('file', 'more')),
+      callsToApply(oslo, paris, () => oslo.rename('name-3', 'moved')),
+      callsToApply(oslo, paris, () => oslo.unlink('name-7')),
+    ];
   });
   assert.deepEqual(costs[0], costs[1]);
 });

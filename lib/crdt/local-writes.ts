@@ -155,7 +155,7 @@ export function exchangeLinks(tree: LocalTree, a: Dirent, b: Dirent, reserve: ()
 
 /** Before a write to a file (content or attributes): removes the equal files that are hidden behind it. */
 export function settleBeforeWrite(tree: LocalTree, ino: Ino): WriteDraft[] {
-  const inode = tree.store.inode(ino);
+  const inode = tree.store.hasContests ? tree.store.inode(ino) : undefined;
   if (!inode || isDirectory(inode)) return [];
   const drafts = claimsOf(tree, inode).flatMap((claim) => {
     const rivals = rivalsOf(tree, claim);

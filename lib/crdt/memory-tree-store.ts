@@ -82,6 +82,10 @@ export class MemoryTreeStore implements TreeStore {
     return [...(this.#claims.get(parent)?.keys() ?? [])];
   }
 
+  get hasContests(): boolean {
+    return this.#claims.size > 0;
+  }
+
   contestedDirectories(): readonly Ino[] {
     return [...this.#claims.keys()];
   }

@@ -5,6 +5,7 @@
 import {
   LINK_PREFIX,
   formatOp,
+  isDirectory,
   isTombstone,
   linkOfField,
   memoOf,
@@ -135,6 +136,27 @@ function claimOf(
 export function fileClaims(inode: Inode, actors: ActorTable): readonly Claimant[] {
   const memo = memoOf(inode);
   return ((memo.placement ??= readFile(inode, actors)) as FilePlacement).claims;
+}
+
+/** To be called after a register that places the inode was written: what is known of its place is read again. */
+export function forgetPlacement(inode: Inode, field: string): void {
+  const memo = memoOf(inode);
+  const known = memo.placement;
+  memo.placement = undefined;
+  if (!field.startsWith(LINK_PREFIX) || !known || isDirectory(inode)) return;
+  // Of a file with many names only the one that changed is: a backup tree's files have thousands.
+  const { placed, claims } = known as FilePlacement;
+  if (!placed || claims.length < 2) return;
+  const link = linkOfField(field);
+  const kept = claims.filter((claim) => claim.link !== link);
+  const entries = inode.registers.get(field)!;
+  const entry = entries.find(({ value }) => !isTombstone(value));
+  if (entry) {
+    const at = kept.findIndex((claim) => claim.link > link);
+    const claim = claimOf(inode.ino, link, parseLink(entry.value), entry, false, entries.length > 1);
+    kept.splice(at < 0 ? kept.length : at, 0, claim);
+  }
+  memo.placement = { placed: true, claims: kept } satisfies FilePlacement;
 }
 
 /** Whether a head that is written to this file cannot change its claims. */

@@ -4,15 +4,15 @@
 // projector.ts, once per batch. Total: conflicts are data, not errors.
 
 import type { DirectoryTree } from './directory-tree.js';
-import { LINK_PREFIX, direntType, isDirectory, memoOf } from './fields.js';
+import { LINK_PREFIX, direntType, isDirectory, linkOfField, memoOf } from './fields.js';
 import { parseBorn, timeOfStamp, typeOf } from './fields.js';
 import { ROOT_INO, VOLUME_INO } from './ids.js';
-import type { ActorTable, Ino, Name, OpId } from './ids.js';
+import type { ActorTable, Ino, LinkId, Name, OpId } from './ids.js';
 import { Inode } from './inode.js';
 import type { Entry } from './inode.js';
 import type { Value } from './change.js';
 import { SUFFIX_MARK } from './names.js';
-import { directoryPlacement, isPlacedFile } from './placement.js';
+import { directoryPlacement, forgetPlacement, isPlacedFile } from './placement.js';
 import type { Claimant } from './placement.js';
 import { Projector } from './projector.js';
 import { writeRegister } from './register.js';
@@ -115,10 +115,10 @@ export class Replica {
     const claims = isAffected ? NO_CLAIMS : this.#tree.claims(inode);
     const parent = isAffected ? undefined : this.#tree.parent(inode);
     inode.registers.set(field, after);
-    memoOf(inode).placement = undefined;
+    forgetPlacement(inode, field);
     this.#editor.noteInode(ino, false);
     if (field === 'born') this.#bear(inode);
-    if (!isAffected && !this.#place(inode, claims, parent)) affected.add(ino, { claims, parent });
+    if (!isAffected && !this.#place(inode, field, claims, parent)) affected.add(ino, { claims, parent });
   }
 
   #bear(inode: Inode): void {
@@ -168,16 +168,27 @@ export class Replica {
 
   /**
    * Shows at once what is uncontested before and after.
+   * @param field the register that was written
    * @param before its claims in the tree
    * @param parent of a directory: where it was
    * @returns false, with the tree untouched, when the projector must decide
    */
-  #place(inode: Inode, before: readonly Claimant[], parent: Ino | undefined): boolean {
+  #place(inode: Inode, field: string, before: readonly Claimant[], parent: Ino | undefined): boolean {
     // A copy that becomes a file: the store's tree still shows it as a copy.
     if (this.#store.copy(inode.ino)) return false;
     if (isDirectory(inode)) return this.#placeDirectory(inode, before[0], parent);
     const after = this.#tree.claims(inode);
     if ((inode.registers.get('head')?.length ?? 0) > 1) return before.length === 0 && after.length === 0;
+    // A file that has several names before and after is hidden behind no equal one: its other names are what they were.
+    if (field.startsWith(LINK_PREFIX) && before.length > 1 && after.length > 1) {
+      const link = linkOfField(field);
+      return this.#placeClaims(inode, claimsOfLink(before, link), claimsOfLink(after, link));
+    }
+    return this.#placeClaims(inode, before, after);
+  }
+
+  /** @param before, after claims of the inode; those that are not among them stay as they are */
+  #placeClaims(inode: Inode, before: readonly Claimant[], after: readonly Claimant[]): boolean {
     for (const claim of before) {
       const kept = placeIn(after, claim);
       if (kept ? !this.#isUncontested(claim) || !isPlain(kept) : !this.#isRemovable(claim)) return false;
@@ -260,6 +271,11 @@ function manifestIn(head: Entry | undefined): string | undefined {
 
 function isPlain(claim: Claimant): boolean {
   return !claim.revived && !claim.contended;
+}
+
+function claimsOfLink(claims: readonly Claimant[], link: LinkId): readonly Claimant[] {
+  const claim = claims.find((other) => other.link === link);
+  return claim ? [claim] : NO_CLAIMS;
 }
 
 /** The claim of the same link to the same name. */

@@ -62,6 +62,8 @@ export interface TreeStore {
   setClaims(parent: Ino, base: Name, claims: readonly Claim[]): void;
   /** The contested names of a directory. */
   contestedNames(parent: Ino): readonly Name[];
+  /** Whether any name is contested. */
+  readonly hasContests: boolean;
   /** All directories with contested names. */
   contestedDirectories(): readonly Ino[];
 

@@ -131,6 +131,10 @@ export class ConflictTables {
     return [...(this.contested.get(parent)?.keys() ?? [])].toSorted();
   }
 
+  get hasContests(): boolean {
+    return this.contested.size > 0;
+  }
+
   contestedDirectories(): readonly Ino[] {
     return [...this.contested.keys()].toSorted(ascending);
   }

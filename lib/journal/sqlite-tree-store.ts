@@ -242,6 +242,10 @@ export class SqliteTreeStore implements TreeStore {
     return this.conflicts.contestedNames(parent);
   }
 
+  get hasContests(): boolean {
+    return this.conflicts.hasContests;
+  }
+
   contestedDirectories(): readonly Ino[] {
     return this.conflicts.contestedDirectories();
   }

@@ -77,6 +77,13 @@ export function decodeChange(bytes: Uint8Array, limitBytes: number): Change {
   return { ...header, hash, ops };
 }
 
+/** The number of the first operation of a change that was decoded before: for looking changes up without reading them whole. */
+export function startOpOf(bytes: Uint8Array): number {
+  const input = new ByteReader(bytes, TYPE_AT + 1);
+  input.varint('chunk');
+  return readHeader(input).startOp;
+}
+
 function readHeader(body: ByteReader): ChangeHeader {
   const deps: string[] = [];
   for (let left = body.varint('deps'); left > 0; left--) deps.push(body.hex(HASH_BYTES, 'deps'));

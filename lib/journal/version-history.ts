@@ -1,0 +1,63 @@
+// version-history.ts — the versions of files that were overwritten: from the journal, for registers keep only what is current.
+// Invariant: what the journal holds of an operation, and nothing else; the open commit is not in it. Found by binary search: the
+// changes of an actor are numbered without gaps, and so are their operations in that order.
+
+import { LRUCache } from 'lru-cache';
+import { parseHead } from '../crdt/fields.js';
+import type { OpId } from '../crdt/ids.js';
+import type { Version } from '../crdt/version-graph.js';
+import { decodeChange, startOpOf } from './change-codec.js';
+import type { Journal } from './journal.js';
+import type { Statement } from './schema.js';
+
+const VERSIONS_REMEMBERED = 10_000;
+
+export class VersionHistory {
+  private readonly selectBytes: Statement;
+  private readonly known = new LRUCache<string, Version>({ max: VERSIONS_REMEMBERED });
+
+  constructor(private readonly journal: Journal) {
+    this.selectBytes = journal.db.prepare('select bytes from change where actor = ? and seq = ?').pluck();
+  }
+
+  /** The version that an operation wrote; undefined when it is not in the journal, or wrote no version. */
+  readonly version = (op: OpId): Version | undefined => {
+    const key = `${op.counter}@${op.actor}`;
+    let version = this.known.get(key);
+    if (!version) {
+      version = this.read(op);
+      if (version) this.known.set(key, version);
+    }
+    return version;
+  };
+
+  private read({ counter, actor }: OpId): Version | undefined {
+    const { actors } = this.journal;
+    let low = 1;
+    let high = this.journal.vector().get(actors.id(actor)) ?? 0;
+    if (high === 0) return undefined;
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (startOpOf(this.bytesOf(actor, middle)) <= counter) low = middle;
+      else high = middle - 1;
+    }
+    const bytes = this.bytesOf(actor, low);
+    const { startOp, stamp, ops } = decodeChange(bytes, Infinity);
+    const op = ops[counter - startOp];
+    if (!op?.key.endsWith('.head')) return undefined;
+    const preds = op.pred.map((id) => this.parseOp(id));
+    return { counter, actor, stamp, head: parseHead(op.value), preds };
+  }
+
+  /** `counter@actor` */
+  parseOp(id: string): OpId {
+    const at = id.indexOf('@');
+    return { counter: Number(id.slice(0, at)), actor: this.journal.actors.intern(id.slice(at + 1)) };
+  }
+
+  private bytesOf(actor: number, seq: number): Buffer {
+    const bytes = this.selectBytes.get(actor, seq) as Buffer | undefined;
+    if (!bytes) throw new Error(`change ${seq} of actor ${this.journal.actors.id(actor)} is not in the journal`);
+    return bytes;
+  }
+}

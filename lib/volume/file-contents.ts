@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { posixError } from '../errno.js';
 import type { Ino, ObjectId, OpId } from '../crdt/ids.js';
+import { fileClaims } from '../crdt/placement.js';
 import { attributesOf, compareTimes, formatHead } from '../crdt/fields.js';
 import { settleBeforeWrite, shownHeads } from '../crdt/local-writes.js';
 import type { Timestamp } from '../crdt/inode.js';
@@ -321,7 +322,10 @@ export class FileContents {
   /** What this site itself removed is written by nobody else's wish; what another site removed meanwhile comes back with its bytes. */
   private isReachable(ino: Ino): boolean {
     const inode = this.core.store.inode(ino);
-    return inode !== undefined && (inode.nlink > 0 || this.changes.wasRemovedElsewhere(inode));
+    if (!inode) return false;
+    // A file that is hidden behind one that looks the same has no links to count, but its names.
+    const hasNames = inode.nlink > 0 || fileClaims(inode, this.core.actors).length > 0;
+    return hasNames || this.changes.wasRemovedElsewhere(inode);
   }
 
   private publishDraft(draft: Draft): void {

@@ -229,14 +229,13 @@ export class InodeChanges {
     this.core.perform([step], this.core.clock.now(), [], [ino], { entries: [], inodes: [ino] });
   }
 
-  /** Whether every name of an inode was removed, and the last by another site. */
+  /** Whether every name of an inode was removed, and not all of them by this site. */
   wasRemovedElsewhere(inode: Inode): boolean {
     let removed = false;
     for (const [field, entries] of inode.registers) {
       const winner = entries[0];
       if (!field.startsWith(LINK_PREFIX) || !winner || parseLink(winner.value).kind !== 'tombstone') continue;
-      if (this.siteOf(winner.actor) === this.siteId) return false;
-      removed = true;
+      if (this.siteOf(winner.actor) !== this.siteId) removed = true;
     }
     return removed;
   }

@@ -199,6 +199,8 @@ export class Volume implements FileSystem {
   background(isOver: () => boolean): boolean {
     if (this.foldInMs() <= 0) this.fold();
     if (this.remote.waiting && !isOver()) {
+      // Op ids of an open commit were given out already: nothing may come in between.
+      this.fold();
       this.remote.apply(isOver);
       this.uncommitted = true;
       this.fold();

@@ -18,6 +18,8 @@ import type { ObjectId } from '../crdt/ids.js';
 import { unmountKernel } from '../fuse/mount.js';
 import { type CheckpointThread, startCheckpointThread } from '../journal/checkpoint-thread.js';
 import { makeCommitsDurable } from '../journal/checkpointer.js';
+import { intentPath, SEGMENT_BYTES } from '../journal/intent-log.js';
+import { supplySegment } from '../journal/segment-supply.js';
 import { statePath } from '../journal/schema.js';
 import { redeemInvite } from '../sync/join.js';
 import type { SyncClock, SyncRandom } from '../sync/ports.js';
@@ -103,6 +105,7 @@ class RunningSite implements Daemon {
   /** Recovers, mounts if asked to, listens and dials. */
   async start(mount: boolean): Promise<void> {
     const { directory } = this.state;
+    supplySegment(intentPath(directory), SEGMENT_BYTES); // there at once from the second start on
     this.site = await SiteClient.start(
       { stateDirectory: directory, config: this.config(), mount, actorId: randomBytes(16).toString('hex') },
       {

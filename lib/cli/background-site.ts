@@ -9,6 +9,7 @@ import type { Progress } from '../daemon/daemon-interface.js';
 import { logTail, rotateLog } from './daemon-log.js';
 import { Failure } from './failure.js';
 import type { ReadySite, SiteJob, SiteReport } from './site-job.js';
+import { explainDisk } from './state-disk.js';
 
 const TAIL_LINES = 8;
 
@@ -19,8 +20,7 @@ export async function startInBackground(
   onProgress: (progress: Progress) => void,
 ): Promise<ReadySite> {
   const logPath = logPathOf(job.directory);
-  rotateLog(logPath);
-  const logFd = openSync(logPath, 'a', 0o600);
+  const logFd = openLogFor(job.directory, logPath);
   const child = spawn(process.execPath, [...process.execArgv, ...command], {
     detached: true,
     cwd: '/',
@@ -52,6 +52,16 @@ export async function startInBackground(
     child.removeAllListeners();
     if (child.connected) child.disconnect();
     child.unref();
+  }
+}
+
+/** The first write to the state directory: what its disk has to say is said here. */
+function openLogFor(directory: string, logPath: string): number {
+  try {
+    rotateLog(logPath);
+    return openSync(logPath, 'a', 0o600);
+  } catch (error) {
+    throw explainDisk(directory, error);
   }
 }
 

@@ -12,6 +12,7 @@ import { StateRegistry } from '../daemon/state-registry.js';
 import { Failure, messageOf } from './failure.js';
 import { detachMount, isDeadMount } from './dead-mount.js';
 import type { SiteJob, SiteReport } from './site-job.js';
+import { explainDisk } from './state-disk.js';
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 type StopSignal = (typeof STOP_SIGNALS)[number];
@@ -37,7 +38,7 @@ export async function runSite(
     const { state, daemon } = await Promise.race([mountSite(job, module, log, report), interrupted]).catch(
       (error: unknown) => {
         if (job.kind !== 'mount') StateDirectory.discard(job.directory);
-        throw error;
+        throw explainDisk(job.directory, error);
       },
     );
     signals.keep();

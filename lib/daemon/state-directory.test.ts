@@ -73,6 +73,25 @@ test('a directory with a site, or with anything foreign, is not taken', () => {
   assert.equal(existsSync(join(foreign, 'thesis.tex')), true);
 });
 
+test(
+  'a state directory that cannot be made is named, and creating it does not go on for ever',
+  { timeout: 5000 },
+  () => {
+    const file = join(scratch, 'file');
+    writeFileSync(file, '');
+    assert.throws(
+      () => StateDirectory.reserve(join(file, 'state')),
+      /file\/state cannot be made \(ENOTDIR\): .*--state/,
+    );
+    if (process.platform === 'linux') {
+      assert.throws(
+        () => StateDirectory.reserve('/proc/weft/team'),
+        /\/proc\/weft cannot be made \(ENOENT\): .*--state/,
+      );
+    }
+  },
+);
+
 test('what an attempt that failed early left behind is no obstacle', () => {
   mkdirSync(directory, { recursive: true });
   for (const name of ['lock', 'daemon.log']) writeFileSync(join(directory, name), '');

@@ -42,7 +42,7 @@ export class StateDirectory implements SiteState {
    */
   static reserve(directory: string): void {
     const absolute = resolve(directory);
-    mkdirSync(absolute, { recursive: true, mode: 0o700 });
+    makeDirectory(absolute);
     if (StateDirectory.isSite(absolute)) {
       const { volume, site, mountpoint } = readConfig(absolute);
       throw new Error(
@@ -122,6 +122,19 @@ function readConfig(directory: string): SiteConfig {
     return checkSiteConfig(JSON.parse(text));
   } catch (error) {
     throw unusable(path, (error as Error).message);
+  }
+}
+
+/** Like mkdir -p. Node's own recursive one never returns where a directory takes no entries and calls that ENOENT, as /proc does. */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return;
+  if (!existsSync(dirname(path))) makeDirectory(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    throw new Error(`${path} cannot be made (${code}): choose another state directory with --state`, { cause: error });
   }
 }
 

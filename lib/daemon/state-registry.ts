@@ -134,7 +134,10 @@ function listOrNone(directory: string): string[] {
   try {
     return readdirSync(directory);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return [];
+    if (code === 'EACCES')
+      throw new Error(`${directory} belongs to another user: set WEFT_HOME to a directory of yours`, { cause: error });
     throw error;
   }
 }

@@ -26,6 +26,12 @@ export function losingVersions(inode: Inode, store: TreeStore): HeadVersion[] {
   return shown;
 }
 
+/** The versions that compete for a file's name, the winner first; one alone when there is no conflict. */
+export function competingVersions(inode: Inode, store: TreeStore): HeadVersion[] {
+  const { head } = attributesOf(inode);
+  return head ? [head, ...losingVersions(inode, store)] : [];
+}
+
 /** The heads that say the same as this one: what a write that settles it overwrites. */
 export function headsLike(inode: Inode, head: HeadVersion): HeadVersion[] {
   return attributesOf(inode).heads.filter((other) => isSameContent(other, head));

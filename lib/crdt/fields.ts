@@ -9,6 +9,7 @@
 //             -<parent>/<name>\0[<op>,<op>…]                 tombstone: removed from there, having seen those heads
 //   mode      base * 65536 + mode      uid gid  int          target  bytes      into  <canonical ino>
 //   times     <s.nnnnnnnnn>            head  <manifest id> <size> <mtime> <copy ino>      x:<name>  =<value> | -
+//                                            a merge of versions also names those it is made of: … <op>,<op>…
 
 import { CorruptionError } from '../codec/bytes.js';
 import type { Value } from './change.js';
@@ -83,6 +84,8 @@ export interface Head {
   readonly mtime: Timestamp;
   /** The inode number under which this version is shown should it lose. */
   readonly copyIno: Ino;
+  /** Of a version that a site made by merging others: what people wrote that is in it, each `counter@actor`. */
+  readonly merged?: readonly string[];
 }
 
 const NANOSECOND_DIGITS = 9;
@@ -263,19 +266,24 @@ export function formatModeWithoutSetId(mode: number): number {
   return formatMode(mode | SET_ID_BITS, mode & ~SET_ID_BITS);
 }
 
-export function formatHead(head: Head): string {
-  return `${head.manifest} ${head.size} ${formatTimestamp(head.mtime)} ${head.copyIno}`;
+export function formatHead({ manifest, size, mtime, copyIno, merged }: Head): string {
+  const value = `${manifest} ${size} ${formatTimestamp(mtime)} ${copyIno}`;
+  return merged ? `${value} ${merged.join(',')}` : value;
 }
 
 export function parseHead(value: Value): Head {
   const parts = typeof value === 'string' ? value.split(' ') : [];
-  if (parts.length !== 4 || !OBJECT_ID.test(parts[0]!)) throw malformed('head', value);
-  return {
+  if (parts.length < 4 || parts.length > 5 || !OBJECT_ID.test(parts[0]!)) throw malformed('head', value);
+  const head = {
     manifest: parts[0]!,
     size: parseInteger(parts[1]!, 'head'),
     mtime: parseTimestamp(parts[2]!, 'head'),
     copyIno: parseInteger(parts[3]!, 'head'),
   };
+  if (parts.length === 4) return head;
+  const merged = parts[4]!.split(',');
+  for (const op of merged) if (!CITATION.test(op)) throw malformed('head', value);
+  return { ...head, merged };
 }
 
 export function formatInto(canonical: Ino): string {
@@ -368,8 +376,7 @@ export function mergeModes(values: readonly number[]): number {
 }
 
 function headVersion(entry: Entry): HeadVersion {
-  const { manifest, size, mtime, copyIno } = parseHead(entry.value);
-  return { manifest, size, mtime, copyIno, counter: entry.counter, actor: entry.actor, stamp: entry.stamp };
+  return { ...parseHead(entry.value), counter: entry.counter, actor: entry.actor, stamp: entry.stamp };
 }
 
 const EPOCH: Timestamp = { s: 0, ns: 0 };
@@ -432,7 +439,18 @@ export function xattrNames(inode: Inode): string[] {
   return names.toSorted();
 }
 
-/** The heads of a file as tombstones cite them. */
+/** The heads of a file as tombstones cite them: with a merge go the versions that it is made of. */
 export function citedHeads(inode: Inode, actors: ActorTable): string[] {
-  return (inode.registers.get('head') ?? []).map((entry) => formatOp(entry.counter, actors.id(entry.actor)));
+  const cites = new Set<string>();
+  for (const { counter, actor, value } of inode.registers.get('head') ?? []) {
+    cites.add(formatOp(counter, actors.id(actor)));
+    for (const op of mergedIn(value)) cites.add(op);
+  }
+  return [...cites];
+}
+
+/** What a head's value is a merge of; empty when somebody wrote it. Read on every removal: no more of it is looked at. */
+export function mergedIn(value: Value): readonly string[] {
+  const text = String(value);
+  return text.includes('@') ? text.slice(text.lastIndexOf(' ') + 1).split(',') : [];
 }

@@ -53,7 +53,7 @@ class Workload {
     const directory = this.pick(directories.slice(1));
     const newFile = this.place(directories, FILE_NAMES);
     const newDirectory = this.place(directories, DIRECTORY_NAMES);
-    switch (this.random(26)) {
+    switch (this.random(27)) {
       case 0:
       case 1:
         if (site.find(newFile)) return 'nothing';
@@ -144,6 +144,10 @@ class Workload {
         if (file === undefined) return 'nothing';
         site.utimens(file, this.random(3));
         return `utimens ${file}`;
+      case 25: {
+        const merged = files.find((path) => site.merge(path));
+        return merged === undefined ? 'nothing' : `merge ${merged}`;
+      }
       default:
         if (file === undefined) return 'nothing';
         site.setxattr(file, 'user.k', this.random(3) === 0 ? undefined : `v${this.random(2)}`);
@@ -226,25 +230,28 @@ function round(seed: number): void {
  */
 function checkNothingLost(site: SimulatedSite): void {
   const gone = new Set<string>();
-  const heads: { op: string; ino: number; content: string; copyIno: number }[] = [];
+  const removed = new Set<string>();
+  const heads: { op: string; ino: number; content: string; copyIno: number; merged: readonly string[] }[] = [];
   const linked = new Set<number>();
   for (const { actor, writes } of site.changes) {
     for (const { ino, field, value, counter, pred } of writes) {
       if (field.startsWith('link:')) {
         linked.add(ino);
         const link = parseLink(value);
-        if (link.kind === 'tombstone') for (const cite of link.cites) gone.add(cite);
+        if (link.kind === 'tombstone') for (const cite of link.cites) removed.add(cite);
       }
       if (field !== 'head') continue;
       for (const op of pred) gone.add(formatOp(op.counter, op.actor));
-      const { manifest, copyIno } = parseHead(value);
-      heads.push({ op: formatOp(counter, actor), ino, content: contentOf(manifest), copyIno });
+      const { manifest, copyIno, merged = [] } = parseHead(value);
+      heads.push({ op: formatOp(counter, actor), ino, content: contentOf(manifest), copyIno, merged });
     }
   }
   const readable = new Set(Object.values(site.tree()));
-  for (const { op, ino, content, copyIno } of heads) {
+  for (const { op, ino, content, copyIno, merged } of heads) {
+    // Nobody wrote a merge: it goes with what it is made of.
+    const isRemoved = removed.has(op) || (merged.length > 0 && merged.every((part) => removed.has(part)));
     const isFile = heads.some((other) => other.ino === copyIno && other.content === content);
-    if (gone.has(op) || !linked.has(ino) || isFile) continue;
+    if (gone.has(op) || isRemoved || !linked.has(ino) || isFile) continue;
     assert.ok(readable.has(content), `${content}, written to inode ${ino}, can be read`);
   }
 }

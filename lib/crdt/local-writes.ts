@@ -10,6 +10,7 @@ import { DirectoryTree } from './directory-tree.js';
 import { attributesOf, citedHeads, formatBirthPlace, formatBorn, formatHead, formatInto } from './fields.js';
 import {
   formatMovedPlace,
+  formatOp,
   formatTombstone,
   formatXattr,
   isDirectory,
@@ -20,12 +21,13 @@ import {
   parseLink,
 } from './fields.js';
 import { xattrField, xattrNames, xattrOf } from './fields.js';
-import type { FileType, HeadVersion } from './fields.js';
+import type { FileType, Head, HeadVersion } from './fields.js';
 import type { Value } from './change.js';
 import { FIRST_LINK, ROOT_INO } from './ids.js';
 import type { ActorTable, Ino, LinkId, Name, OpId } from './ids.js';
 import type { Inode, Timestamp } from './inode.js';
 import type { Claimant } from './placement.js';
+import { CITES_MAX } from './register-schema.js';
 import { sameOp } from './register.js';
 import type { Claim, Dirent, TreeStore } from './tree-store.js';
 
@@ -207,6 +209,25 @@ export function shownHeads(inode: Inode): OpId[] {
   return shown.map(({ counter, actor }) => ({ counter, actor }));
 }
 
+/**
+ * A version that holds what these versions of a file hold, in their place. It says what people wrote that is in it: so it is known
+ * to be nothing new, and merges of merges are known for what they are.
+ */
+export function mergeVersions(
+  tree: LocalTree,
+  file: Inode,
+  versions: readonly HeadVersion[],
+  result: Pick<Head, 'manifest' | 'size' | 'mtime' | 'copyIno'>,
+): WriteDraft[] {
+  const merged = new Set<string>();
+  for (const version of versions.flatMap((one) => headsLike(file, one))) {
+    const { counter, actor } = version;
+    for (const op of version.merged ?? [formatOp(counter, tree.actors.id(actor))]) merged.add(op);
+  }
+  if (merged.size > CITES_MAX) return [];
+  return [writeOver(file, versions, formatHead({ ...result, merged: [...merged].toSorted() }))];
+}
+
 function homeOf(tree: LocalTree, parent: Ino): Ino {
   return tree.store.alias(parent) ?? parent;
 }
@@ -371,7 +392,12 @@ function copyBirth(tree: LocalTree, source: Inode, version: HeadVersion, reserve
 /** The winning version said again, over itself and the versions that go. The file looks as before: same bytes, same mtime. */
 function dropVersions(source: Inode, versions: readonly HeadVersion[]): WriteDraft {
   const { head, mtime } = attributesOf(source);
-  const bases = [head!, ...versions].flatMap((version) => headsLike(source, version));
-  const value = formatHead({ ...head!, mtime });
-  return { ino: source.ino, field: 'head', value, bases: bases.map(({ counter, actor }) => ({ counter, actor })) };
+  const { manifest, size, copyIno } = head!;
+  return writeOver(source, [head!, ...versions], formatHead({ manifest, size, mtime, copyIno }));
+}
+
+/** A version instead of these and all that say the same. */
+function writeOver(file: Inode, versions: readonly HeadVersion[], value: string): WriteDraft {
+  const bases = versions.flatMap((version) => headsLike(file, version));
+  return { ino: file.ino, field: 'head', value, bases: bases.map(({ counter, actor }) => ({ counter, actor })) };
 }

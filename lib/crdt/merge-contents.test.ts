@@ -267,3 +267,55 @@ test('a copy that became a file and moved, in one batch with its rivals, is show
   const tree = converge(oslo, paris);
   assert.ok(Object.values(tree).includes('edited too'));
 });
+
+test('merges of the same versions at two sites are one version and no conflict, and the next write settles them', () => {
+  const { oslo, paris } = conflicting();
+  for (const site of [oslo, paris]) assert.ok(site.merge('x'));
+  assert.deepEqual(converge(oslo, paris), { x: 'mine+theirs' });
+  assert.deepEqual(oslo.conflicts(), []);
+  assert.equal(oslo.merge('x'), false);
+  oslo.write('x', 'after');
+  assert.deepEqual(converge(oslo, paris), { x: 'after' });
+  assert.equal(paris.store.inode(paris.find('x')!.ino)!.registers.get('head')!.length, 1);
+});
+
+test('a merge ∥ a merge of more versions: two versions, which merge to the same as all at once', () => {
+  const [oslo, paris, rome] = partitioned((site) => site.write('x', 'base'), 3);
+  for (const site of [oslo, paris, rome]) site.write('x', site.name);
+  converge(oslo, paris);
+  oslo.merge('x');
+  converge(paris, rome);
+  rome.merge('x');
+  converge(oslo, paris, rome);
+  paris.merge('x');
+  assert.deepEqual(converge(oslo, paris, rome), { x: 'oslo+paris+rome' });
+  assert.deepEqual(oslo.conflicts(), []);
+});
+
+test('a merge ∥ unlink by someone who saw all that is in it: removed', () => {
+  const { oslo, paris } = conflicting();
+  oslo.merge('x');
+  paris.merge('x');
+  paris.unlink('x');
+  assert.deepEqual(converge(oslo, paris), {});
+  assert.deepEqual(oslo.conflicts(), []);
+});
+
+test('a merge ∥ unlink by someone who had not seen all that is in it: the data win', () => {
+  const [oslo, paris, rome] = partitioned((site) => site.write('x', 'base'), 3);
+  oslo.write('x', 'oslo');
+  paris.write('x', 'paris');
+  converge(oslo, paris);
+  oslo.merge('x');
+  rome.unlink('x');
+  assert.deepEqual(converge(oslo, paris, rome), { x: 'oslo+paris' });
+});
+
+test('a copy that is settled ∥ a merge that has it: the file has what was settled, and the copy is a file', () => {
+  const { oslo, paris, copy } = conflicting();
+  oslo.merge('x');
+  paris.chmod(copy, 0o600);
+  const tree = converge(oslo, paris);
+  assert.equal(tree[copy], 'mine');
+  assert.deepEqual(Object.values(tree).toSorted(), ['mine', 'mine+theirs', 'theirs']);
+});

@@ -9,6 +9,7 @@ import {
   isTombstone,
   linkOfField,
   memoOf,
+  mergedIn,
   parseBorn,
   parseInto,
   parseLink,
@@ -117,7 +118,12 @@ function revivedClaim(inode: Inode, actors: ActorTable): Claimant | undefined {
       if (!last || compareEntries(entry, last.entry, actors) > 0) last = { link: linkOfField(field), entry, value };
     }
   }
-  const unseen = heads.find((head) => !cites.has(formatOp(head.counter, actors.id(head.actor))));
+  // A merge brings nothing new: it was seen by whoever saw all that it is made of.
+  const unseen = heads.find((head) => {
+    if (cites.has(formatOp(head.counter, actors.id(head.actor)))) return false;
+    const merged = mergedIn(head.value);
+    return merged.length === 0 || merged.some((op) => !cites.has(op));
+  });
   return unseen && claimOf(inode.ino, last!.link, last!.value, unseen, true, false);
 }
 

@@ -46,6 +46,9 @@ test('what is formatted is accepted, and parsed to what it was', () => {
       assert.deepEqual(parseLink(tombstone), { kind: 'tombstone', parent, name: here, cites: ops });
       const head = { manifest: MANIFEST, size: parent, mtime: at, copyIno: Math.max(ino, 2) };
       assert.deepEqual(parseHead(formatHead(head)), head);
+      const merge = ops.length > 0 ? { ...head, merged: ops } : head;
+      assert.deepEqual(parseHead(formatHead(merge)), merge);
+      validateOp(formatKey(Math.max(ino, 2), 'head'), formatHead(merge));
       assert.deepEqual(parseTimestamp(formatTimestamp(at)), at);
       const key = Math.max(ino, 2);
       for (const value of [moved, linked, birth, tombstone]) validateOp(formatKey(key, 'link:7'), value);

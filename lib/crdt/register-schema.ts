@@ -16,8 +16,8 @@ export const NAME_MAX = 255;
 export const TARGET_MAX = 4095;
 /** XATTR_SIZE_MAX. */
 export const XATTR_SIZE_MAX = 65536;
-/** Tombstones cite at most so many heads: far beyond the number of sites that can write one file at once. */
-const CITES_MAX = 4096;
+/** Tombstones and merges cite at most so many heads: far beyond the number of sites that can write one file at once. */
+export const CITES_MAX = 4096;
 const MODE_MAX = 0o7777;
 const UINT32_MAX = 0xffff_ffff;
 /** Seconds that every consumer of a time can hold: ±2^43, beyond any file system's range. */
@@ -134,6 +134,8 @@ function inodeFieldError({ ino, field }: RegisterKey, value: Value): string | un
       return timeError(parseTimestamp(value, 'times').s);
     case 'head': {
       const head = parseHead(value);
+      const merged = head.merged?.length ?? 0;
+      if (merged > CITES_MAX) return `${merged} versions merged, at most ${CITES_MAX}`;
       return head.copyIno <= ROOT_INO ? `copy inode ${head.copyIno}` : timeError(head.mtime.s);
     }
     case 'into':

@@ -4,6 +4,7 @@
 
 import type { Value } from './change.js';
 import { listConflicts } from './conflicts.js';
+import { competingVersions } from './copies.js';
 import {
   formatHead,
   formatMode,
@@ -18,7 +19,7 @@ import { FIRST_LINK, ROOT_INO, VOLUME_INO, ActorTable, inoOf } from './ids.js';
 import type { ActorId, Ino, Name, ObjectId } from './ids.js';
 import type { Inode } from './inode.js';
 import { createWrites, exchangeLinks, moveLink, placeLink, removeCopy, removeLink } from './local-writes.js';
-import { settleBeforeWrite, settleCopy, settleRevived, shownHeads } from './local-writes.js';
+import { mergeVersions, settleBeforeWrite, settleCopy, settleRevived, shownHeads } from './local-writes.js';
 import type { WriteDraft } from './local-writes.js';
 import { MemoryTreeStore } from './memory-tree-store.js';
 import { Replica } from './replica.js';
@@ -130,6 +131,20 @@ export class SimulatedSite {
     this.#commit(() => this.#settleFile(ino));
     this.#commit(() => [this.#head(this.store.inode(ino)!, content)]);
     return ino;
+  }
+
+  /** Merges the concurrent versions of a file, as the policy does that calls all of them for it. @returns whether there were any */
+  merge(path: string): boolean {
+    const { ino } = this.#existing(path);
+    const inode = this.#inodeOf(ino);
+    const versions = inode.ino === ino && !isDirectory(inode) ? competingVersions(inode, this.store) : [];
+    if (versions.length < 2) return false;
+    const parts = new Set(versions.flatMap(({ manifest }) => contentOf(manifest).split('+')));
+    const content = [...parts].toSorted().join('+').slice(0, 32);
+    const result = { manifest: manifestOf(content), size: content.length, mtime: this.now(), copyIno: this.reserve() };
+    this.#commit(() => this.#settleFile(ino));
+    this.#commit(() => mergeVersions(this, this.store.inode(ino)!, versions, result));
+    return true;
   }
 
   /** What an editor does: a new file, renamed over the old one. */

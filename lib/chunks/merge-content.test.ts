@@ -53,8 +53,8 @@ test('the differences of two contents are exactly the bytes that differ', () => 
     fc.property(pieces, pieces, (a, b) => {
       const to = Math.min(a.whole.length, b.whole.length);
       const differing = new Set<number>();
-      for (const run_ of differences(a.content, b.content, 0, to)) {
-        for (let i = run_?.[0] ?? 0; i < (run_?.[1] ?? 0); i++) differing.add(i);
+      for (const difference of differences(a.content, b.content, 0, to)) {
+        for (let i = difference?.[0] ?? 0; i < (difference?.[1] ?? 0); i++) differing.add(i);
       }
       for (let i = 0; i < to; i++) assert.equal(differing.has(i), a.whole[i] !== b.whole[i], `byte ${i}`);
     }),

@@ -56,12 +56,12 @@ test('what is found are the common ancestors that no other common ancestor goes 
       for (const [n, of] of edges.entries())
         for (const pred of of) for (const a of ancestors[pred]!) ancestors[n]!.add(a);
       const left = lefts.map((n) => n % edges.length);
-      const right_ = right % edges.length;
+      const opposite = right % edges.length;
       const reached = new Set(left.flatMap((n) => [...ancestors[n]!]));
-      const shared = [...ancestors[right_]!].filter((n) => reached.has(n));
+      const shared = [...ancestors[opposite]!].filter((n) => reached.has(n));
       const nearest = shared.filter((n) => !shared.some((other) => other !== n && ancestors[other]!.has(n)));
       assert.deepEqual(
-        common(versions, left, [right_]),
+        common(versions, left, [opposite]),
         nearest.toSorted((a, b) => a - b),
       );
     }),

@@ -31,6 +31,12 @@ export class VersionHistory {
     return version;
   };
 
+  /** `counter@actor` */
+  readonly parseOp = (id: string): OpId => {
+    const at = id.indexOf('@');
+    return { counter: Number(id.slice(0, at)), actor: this.journal.actors.intern(id.slice(at + 1)) };
+  };
+
   private read({ counter, actor }: OpId): Version | undefined {
     const { actors } = this.journal;
     let low = 1;
@@ -47,12 +53,6 @@ export class VersionHistory {
     if (!op?.key.endsWith('.head')) return undefined;
     const preds = op.pred.map((id) => this.parseOp(id));
     return { counter, actor, stamp, head: parseHead(op.value), preds };
-  }
-
-  /** `counter@actor` */
-  parseOp(id: string): OpId {
-    const at = id.indexOf('@');
-    return { counter: Number(id.slice(0, at)), actor: this.journal.actors.intern(id.slice(at + 1)) };
   }
 
   private bytesOf(actor: number, seq: number): Buffer {

@@ -6,6 +6,7 @@ import type { Ino } from '../crdt/ids.js';
 import { attributesOf, formatMode, formatXattr, xattrField, xattrNames, xattrOf } from '../crdt/fields.js';
 import type { Inode } from '../crdt/inode.js';
 import type { WriteDraft } from '../crdt/local-writes.js';
+import { isMergePolicy, MERGE_POLICY_XATTR } from '../crdt/merge-policy.js';
 import type { Core } from './core.js';
 import type { InodeChanges } from './inode-changes.js';
 import { ACCESS_ACL, decodeAcl, DEFAULT_ACL, isEquivalentToMode, modeOfAcl } from './posix-acl.js';
@@ -22,6 +23,8 @@ export class ExtendedAttributes {
   constructor(
     private readonly core: Core,
     private readonly changes: InodeChanges,
+    /** Told of a file or directory whose merge policy was set or removed. */
+    private readonly policyChanged: (ino: Ino) => void,
   ) {}
 
   /** The inode that carries a number's attributes: for a copy, its source. */
@@ -43,6 +46,7 @@ export class ExtendedAttributes {
   set(ino: Ino, name: string, value: Buffer, flags: number, killSgid: boolean): void {
     checkedName(name);
     if (value.length > XATTR_SIZE_MAX) throw posixError('E2BIG');
+    if (name === MERGE_POLICY_XATTR && !isMergePolicy(value.toString('latin1'))) throw posixError('EINVAL');
     const isAcl = name === ACCESS_ACL || name === DEFAULT_ACL;
     const acl = isAcl ? decodeAcl(value) : undefined;
     const target = this.core.directory(ino);
@@ -68,6 +72,7 @@ export class ExtendedAttributes {
       });
     }
     this.changes.change(target, writes, this.core.clock.now());
+    if (name === MERGE_POLICY_XATTR) this.policyChanged(target);
   }
 
   remove(ino: Ino, name: string): void {
@@ -83,6 +88,7 @@ export class ExtendedAttributes {
       [{ ino: target, field: xattrField(name), value: formatXattr(undefined) }],
       this.core.clock.now(),
     );
+    if (name === MERGE_POLICY_XATTR) this.policyChanged(target);
   }
 }
 

@@ -2,7 +2,6 @@
 // Invariant: a version cites the heads that its writer saw. Hashing never happens on the way of a write(2): small drafts become
 // versions in the fold after they were closed, large ones are ingested by a worker.
 
-import assert from 'node:assert/strict';
 import { posixError } from '../errno.js';
 import type { Ino, ObjectId, OpId } from '../crdt/ids.js';
 import { fileClaims } from '../crdt/placement.js';
@@ -10,7 +9,7 @@ import { attributesOf, compareTimes, formatHead } from '../crdt/fields.js';
 import { settleBeforeWrite, shownHeads } from '../crdt/local-writes.js';
 import type { Timestamp } from '../crdt/inode.js';
 import type { IntentLog } from '../journal/intent-log.js';
-import type { IngestJob, IngestResult } from '../chunks/ingest.js';
+import type { IngestResult } from '../chunks/ingest.js';
 import { decodeManifest, encodeManifest, inlineManifest, nextData, nextHole } from '../chunks/manifest.js';
 import { readManifest } from '../chunks/manifest-reader.js';
 import { ObjectKind } from '../chunks/object-kind.js';
@@ -22,8 +21,8 @@ import type { Draft } from './draft.js';
 import { Drafts } from './drafts.js';
 import { KeptCopies } from './kept-copies.js';
 import type { OpenFile, OpenVersion } from './open-files.js';
+import type { IngestJobs } from './ingest-jobs.js';
 import type { InodeChanges } from './inode-changes.js';
-import type { Ingester } from './ports.js';
 
 const O_ACCMODE = 3;
 const O_TRUNC = 0o1000;
@@ -36,8 +35,6 @@ const LATEST_PUBLISH_MS = 10_000;
 
 export class FileContents {
   private readonly closed = new Set<Draft>();
-  private readonly jobs = new Map<number, Draft>();
-  private nextJob = 1;
   private readonly kept: KeptCopies;
   /** Inodes that were written to behind the back of the kernel's page cache, which may hold older pages of them. */
   private readonly stalePages = new Set<Ino>();
@@ -48,8 +45,10 @@ export class FileContents {
     private readonly core: Core,
     private readonly log: IntentLog,
     private readonly changes: InodeChanges,
-    private readonly ingester: Ingester,
+    private readonly jobs: IngestJobs,
     stateDirectory: string,
+    /** Told of a file that this site wrote a version of. */
+    private readonly published: (ino: Ino) => void,
   ) {
     this.kept = new KeptCopies(
       stateDirectory,
@@ -284,8 +283,10 @@ export class FileContents {
     }
   }
 
-  get ingesting(): number {
-    return this.jobs.size;
+  /** Whether a version is being made of something that was written. */
+  get ingesting(): boolean {
+    for (const draft of this.core.drafts.all()) if (draft.ingesting !== 0) return true;
+    return false;
   }
 
   /** Whether a fold would publish or drop something. */
@@ -339,14 +340,14 @@ export class FileContents {
       return;
     }
     draft.ingesting = draft.generation;
-    const job: IngestJob = content.job(this.nextJob++);
-    this.jobs.set(job.jobId, draft);
-    this.ingester.ingest(job);
+    this.jobs.ask(content, {
+      ingested: (result) => this.ingested(draft, content, result),
+      failed: () => this.ingestFailed(draft, content),
+    });
   }
 
   /** A worker packed a draft's bytes. */
-  ingested(result: IngestResult): void {
-    const { draft, content } = this.takeJob(result.jobId);
+  private ingested(draft: Draft, content: WorkingCopy, result: IngestResult): void {
     const generation = draft.ingesting;
     draft.ingesting = 0;
     // Written to meanwhile, and closed: what the worker read is not the whole truth, so it reads again. What stays open is
@@ -367,18 +368,10 @@ export class FileContents {
   }
 
   /** A worker could not; the draft stays, and is tried again when it is next due. */
-  ingestFailed(jobId: number): void {
-    const { draft, content } = this.takeJob(jobId);
+  private ingestFailed(draft: Draft, content: WorkingCopy): void {
     draft.ingesting = 0;
     draft.lastChangeMs = this.core.clock.monotonicMs();
     content.unpublished();
-  }
-
-  private takeJob(jobId: number): { draft: Draft; content: WorkingCopy } {
-    const draft = this.jobs.get(jobId);
-    assert(draft && draft.content instanceof WorkingCopy, `no ingest ${jobId} is under way`);
-    this.jobs.delete(jobId);
-    return { draft, content: draft.content };
   }
 
   private commitVersion(draft: Draft, generation: number, manifestId: ObjectId, size: number): void {
@@ -403,6 +396,7 @@ export class FileContents {
     draft.bases = bases;
     this.core.openFiles.adopt(ino, { manifestId, size, bases });
     if (ends) this.finish(draft, manifestId);
+    this.published(ino);
   }
 
   /** Whether the only head is the one that the draft is based on, with the same bytes and time. */

@@ -4,7 +4,7 @@
 
 import { ByteReader, CorruptionError } from '../codec/bytes.js';
 import type { Ino } from '../crdt/ids.js';
-import { parseHead } from '../crdt/fields.js';
+import { mergedIn, parseHead } from '../crdt/fields.js';
 import type { Timestamp } from '../crdt/inode.js';
 import type { IntentLog, IntentRecord } from '../journal/intent-log.js';
 import type { ObjectStore } from '../chunks/object-store.js';
@@ -82,8 +82,9 @@ export class Recovery {
   private replayWrites({ lsn, payload }: IntentRecord): void {
     const record = decodeWrites(payload);
     const folded = lsn <= this.foldedLsn;
-    if (record.draft !== 0 && !folded && !this.holdsVersion(record)) {
-      // Its objects were indexed in the transaction that the crash undid. The draft is still whole: it is published again.
+    if ((record.draft !== 0 || isMerge(record)) && !folded && !this.holdsVersion(record)) {
+      // Its objects were indexed in the transaction that the crash undid. The draft is still whole: it is published again. So are
+      // the versions of a merge.
       return;
     }
     if (!folded) {
@@ -129,4 +130,9 @@ export class Recovery {
     this.drafts.replayChanged(change, lsn < (this.unlogged.get(change.ino) ?? 0));
     this.replayed++;
   }
+}
+
+/** Whether the operation merged versions of a file. */
+function isMerge({ writes }: WritesRecord): boolean {
+  return writes.some(({ field, value }) => field === 'head' && mergedIn(value).length > 0);
 }

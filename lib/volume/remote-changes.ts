@@ -5,8 +5,8 @@
 import { CorruptionError } from '../codec/bytes.js';
 import type { Change } from '../crdt/change.js';
 import { type Ino, VOLUME_INO } from '../crdt/ids.js';
-import { parseHead } from '../crdt/fields.js';
-import { timeOfStamp } from '../crdt/fields.js';
+import { parseHead, timeOfStamp, xattrField } from '../crdt/fields.js';
+import { MERGE_POLICY_XATTR } from '../crdt/merge-policy.js';
 import { validateOp } from '../crdt/register-schema.js';
 import { decodeChange } from '../journal/change-codec.js';
 import { ObjectKind } from '../chunks/object-kind.js';
@@ -14,6 +14,7 @@ import type { Core } from './core.js';
 
 /** A change is a few milliseconds of work; one of this size is none of ours. */
 const MAX_CHANGE_BYTES = 4 * 2 ** 20;
+const POLICY_KEY_END = `.${xattrField(MERGE_POLICY_XATTR)}`;
 
 interface Delivery {
   readonly changes: readonly Uint8Array[];
@@ -29,6 +30,8 @@ export class RemoteChanges {
     private readonly core: Core,
     /** Told of a file that another site wrote a version of. */
     private readonly changed: (ino: Ino) => void,
+    /** Told of a file or directory of which another site set or removed the merge policy. */
+    private readonly policyChanged: (ino: Ino) => void,
   ) {}
 
   /** Queues changes; `done` is called after the commit that holds the last of them, or with what is wrong with one. */
@@ -89,9 +92,10 @@ export class RemoteChanges {
     const viewChanges = this.core.commits.applyRemote(change);
     this.noteTimes(change);
     for (const op of change.ops) {
-      if (!op.key.endsWith('.head')) continue;
-      this.wantVersion(String(op.value));
-      this.changed(Number(op.key.slice(0, -'.head'.length)));
+      if (op.key.endsWith('.head')) {
+        this.wantVersion(String(op.value));
+        this.changed(Number(op.key.slice(0, -'.head'.length)));
+      } else if (op.key.endsWith(POLICY_KEY_END)) this.policyChanged(Number(op.key.slice(0, -POLICY_KEY_END.length)));
     }
     for (const viewChange of viewChanges) this.core.tell(viewChange);
   }

@@ -97,6 +97,7 @@ export class VolumeFixture {
     cpSync(this.directory, copy, { recursive: true, filter: (path) => !path.endsWith('-shm') });
     this.abandoned.push([this.volume, this.directory]);
     this.directory = copy;
+    this.jobs.length = 0; // the workers died with it
     this.volume = this.open();
     this.volume.allowPassthrough();
   }

@@ -7,17 +7,20 @@ import { join } from 'node:path';
 import { posixError } from '../errno.js';
 import type { Ino, Name, ObjectId, SiteId } from '../crdt/ids.js';
 import { inoOf, MAX_SLOT, ROOT_INO, VOLUME_INO } from '../crdt/ids.js';
+import { isDirectory } from '../crdt/fields.js';
 import { createWrites, type WriteDraft } from '../crdt/local-writes.js';
 import { Replica } from '../crdt/replica.js';
 import { HybridClock } from '../crdt/stamp.js';
 import { IntentLog, intentPath } from '../journal/intent-log.js';
 import { Journal } from '../journal/journal.js';
+import { VersionHistory } from '../journal/version-history.js';
 import type { IngestResult } from '../chunks/ingest.js';
 import { chunksOf, decodeManifest } from '../chunks/manifest.js';
 import { ObjectKind } from '../chunks/object-kind.js';
 import type { PackedObject } from '../chunks/pack.js';
 import { ObjectStore } from '../chunks/object-store.js';
 import { Commits, type VolumeClock } from './commits.js';
+import { ContentMerges } from './content-merges.js';
 import { Core } from './core.js';
 import { Drafts } from './drafts.js';
 import { ExtendedAttributes } from './extended-attributes.js';
@@ -31,6 +34,7 @@ import type {
   Opened,
   StatFs,
 } from './file-system.js';
+import { IngestJobs } from './ingest-jobs.js';
 import { InodeChanges } from './inode-changes.js';
 import { Namespace } from './namespace.js';
 import { OpenFiles } from './open-files.js';
@@ -73,7 +77,9 @@ export class Volume implements FileSystem {
   private readonly commits: Commits;
   private readonly core: Core;
   private readonly drafts: Drafts;
+  private readonly jobs: IngestJobs;
   private readonly contents: FileContents;
+  private readonly merges: ContentMerges;
   private readonly changes: InodeChanges;
   private readonly names: Namespace;
   private readonly xattrs: ExtendedAttributes;
@@ -113,16 +119,33 @@ export class Volume implements FileSystem {
       () => this.allocate(),
     );
     this.changes = new InodeChanges(this.core, options.siteId);
-    this.contents = new FileContents(this.core, this.log, this.changes, options.ingester, stateDirectory);
+    this.jobs = new IngestJobs(options.ingester);
+    this.merges = new ContentMerges(
+      this.core,
+      new VersionHistory(this.journal),
+      this.jobs,
+      stateDirectory,
+      (ino) => this.contents.forget(ino),
+      options.onCorrupt,
+    );
+    this.contents = new FileContents(this.core, this.log, this.changes, this.jobs, stateDirectory, (ino) =>
+      this.merges.note(ino),
+    );
     this.names = new Namespace(this.core, this.changes, (ino) => this.forgetGone(ino));
-    this.xattrs = new ExtendedAttributes(this.core, this.changes);
-    this.remote = new RemoteChanges(this.core, (ino) => this.contents.forget(ino));
+    const policyChanged = (ino: Ino): void => this.policyChanged(ino);
+    this.xattrs = new ExtendedAttributes(this.core, this.changes, policyChanged);
+    const changed = (ino: Ino): void => {
+      this.contents.forget(ino);
+      this.merges.note(ino);
+    };
+    this.remote = new RemoteChanges(this.core, changed, policyChanged);
     const recovery = new Recovery(this.commits, this.drafts, this.objects, this.journal.foldedLsn, (ino, error) =>
       options.onCorrupt(`what was last written to inode ${ino} and not synced: ${error.message}`),
     );
     recovery.run(this.log);
     this.replayedRecords = recovery.replayed;
     this.contents.closeAll();
+    this.merges.noteAll();
   }
 
   /**
@@ -211,7 +234,23 @@ export class Volume implements FileSystem {
       this.contents.publishIdle();
       if (this.commits.open) this.fold();
     }
-    return this.remote.waiting;
+    if (this.mergesDue && !isOver()) {
+      if (this.commits.open) this.fold(); // a merge asks the journal for the versions that it is made of
+      this.merges.work(isOver);
+      if (this.commits.open) this.fold();
+    }
+    return this.remote.waiting || this.mergesDue;
+  }
+
+  /** A site without a slot of inode numbers writes nothing. */
+  private get mergesDue(): boolean {
+    return this.merges.busy && this.slot !== null;
+  }
+
+  private policyChanged(ino: Ino): void {
+    const inode = this.journal.store.inode(ino);
+    if (inode && isDirectory(inode)) this.merges.noteAll();
+    else this.merges.note(ino);
   }
 
   /** Some microseconds of what the next fold would have to do; false when nothing of it can be done yet. */
@@ -221,6 +260,7 @@ export class Volume implements FileSystem {
 
   /** How long the thread may sleep when nothing happens, in milliseconds; -1: for ever. */
   get nextTimeoutMs(): number {
+    if (this.mergesDue) return 1;
     const fold = this.foldInMs();
     if (fold !== Infinity) return Math.max(1, Math.ceil(fold));
     return this.drafts.count > 0 ? IDLE_CHECK_MS : -1;
@@ -268,7 +308,7 @@ export class Volume implements FileSystem {
 
   /** Whether a version is still being made of something that was written. */
   get publishing(): boolean {
-    return this.contents.ingesting > 0;
+    return this.contents.ingesting;
   }
 
   /** The number of the last commit. */
@@ -299,6 +339,7 @@ export class Volume implements FileSystem {
   /** Objects that came from peers are in packs: takes them into the index and wants the chunks that new manifests name. */
   adopt(objects: readonly PackedObject[]): void {
     this.objects.adopt(objects);
+    this.merges.arrived(objects.map(({ id }) => id));
     for (const { id, kind } of objects) {
       if (kind !== ObjectKind.manifest) continue;
       for (const chunk of chunksOf(decodeManifest(this.objects.get(id)))) this.objects.want(chunk, ObjectKind.chunk);
@@ -315,14 +356,14 @@ export class Volume implements FileSystem {
   }
 
   ingested(result: IngestResult): void {
-    this.contents.ingested(result);
+    this.jobs.ingested(result);
     this.uncommitted = true;
     this.fold();
   }
 
   /** `absent`: chunks of the base that the worker could not read. */
   ingestFailed(jobId: number, absent: readonly ObjectId[]): void {
-    this.contents.ingestFailed(jobId);
+    this.jobs.failed(jobId);
     for (const id of absent) {
       this.verify(id);
       this.objects.want(id, ObjectKind.chunk); // nothing when it is held, or wanted already

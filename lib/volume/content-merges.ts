@@ -1,0 +1,227 @@
+// content-merges.ts — merges concurrent versions of files whose policy is not to keep copies, in the background.
+// Invariant: a merge is an ordinary write of this site that cites the versions it is made of, so sites need not agree on who merges:
+// those that do write equal versions, which are no conflict. Until its bytes are here, and for ever when it has no result, the
+// versions stay what they are: one at the name, copies beside it. Nothing is ever lost by not merging.
+
+import { join } from 'node:path';
+import { CorruptionError } from '../codec/bytes.js';
+import { PosixError } from '../errno.js';
+import { competingVersions } from '../crdt/copies.js';
+import { attributesOf, compareTimes, type HeadVersion } from '../crdt/fields.js';
+import type { Ino, ObjectId } from '../crdt/ids.js';
+import type { Inode, Timestamp } from '../crdt/inode.js';
+import { mergeVersions, settleBeforeWrite } from '../crdt/local-writes.js';
+import { mergePolicyOf } from '../crdt/merge-policy.js';
+import { sameOp } from '../crdt/register.js';
+import type { Version } from '../crdt/version-graph.js';
+import type { VersionHistory } from '../journal/version-history.js';
+import { AbsentObjects } from '../chunks/absent-objects.js';
+import { Content, VersionSource } from '../chunks/content.js';
+import type { IngestResult } from '../chunks/ingest.js';
+import { decodeManifest, encodeManifest, INLINE_LIMIT, inlineManifest } from '../chunks/manifest.js';
+import { ObjectKind } from '../chunks/object-kind.js';
+import { WorkingCopy } from '../chunks/working-copy.js';
+import type { Core } from './core.js';
+import type { IngestJobs } from './ingest-jobs.js';
+import { mergeVersionContents } from './version-merge.js';
+
+/** Written at once to the local file of a large result, in bytes. */
+const COPY_BYTES = 1 << 20;
+
+export class ContentMerges {
+  /** Files to look at. */
+  private readonly due = new Set<Ino>();
+  /** Files whose merge waits for an object. */
+  private readonly waiting = new Map<ObjectId, Set<Ino>>();
+  private current: { readonly ino: Ino; readonly steps: Generator<undefined, void> } | undefined;
+  /** Files whose result is with an ingest worker. */
+  private readonly ingesting = new Set<Ino>();
+  private files = 0;
+
+  constructor(
+    private readonly core: Core,
+    private readonly history: VersionHistory,
+    private readonly jobs: IngestJobs,
+    private readonly stateDirectory: string,
+    /** Told of a file that got a merged version. */
+    private readonly merged: (ino: Ino) => void,
+    private readonly onCorrupt: (what: string) => void,
+  ) {}
+
+  /** A file got a version, or another policy. */
+  note(ino: Ino): void {
+    if ((this.core.store.inode(ino)?.registers.get('head')?.length ?? 0) > 1) this.due.add(ino);
+  }
+
+  /** All files in conflict: at the start, and when the policy of a directory changed. */
+  noteAll(): void {
+    for (const { source } of this.core.store.copies().values()) this.due.add(source);
+  }
+
+  /** These objects are held now. */
+  arrived(ids: Iterable<ObjectId>): void {
+    if (this.waiting.size === 0) return;
+    for (const id of ids) {
+      for (const ino of this.waiting.get(id) ?? []) this.due.add(ino);
+      this.waiting.delete(id);
+    }
+  }
+
+  /** Whether {@link work} has something to do. */
+  get busy(): boolean {
+    return this.current !== undefined || this.due.size > 0;
+  }
+
+  /** Merges until nothing is left that could be merged now, or `isOver` says that the slice is used up. */
+  work(isOver: () => boolean): void {
+    while (this.busy && !isOver()) {
+      this.current ??= this.begin();
+      this.step(this.current);
+    }
+  }
+
+  private begin(): NonNullable<ContentMerges['current']> {
+    const [ino] = this.due;
+    this.due.delete(ino!);
+    return { ino: ino!, steps: this.merge(ino!) };
+  }
+
+  private step({ ino, steps }: NonNullable<ContentMerges['current']>): void {
+    try {
+      if (!steps.next().done) return;
+    } catch (error) {
+      if (error instanceof AbsentObjects) this.await(ino, error.ids);
+      else if (error instanceof CorruptionError) this.onCorrupt(`a version of inode ${ino}: ${error.message}`);
+      // A full disk: the copies stay, until the file changes again or the site starts anew.
+      else if (!(error instanceof PosixError)) throw error;
+    }
+    this.current = undefined;
+  }
+
+  private await(ino: Ino, ids: readonly ObjectId[]): void {
+    for (const id of ids) {
+      const inos = this.waiting.get(id);
+      if (inos) inos.add(ino);
+      else this.waiting.set(id, new Set([ino]));
+    }
+  }
+
+  private *merge(ino: Ino): Generator<undefined, void> {
+    const { store, actors, drafts, openFiles } = this.core;
+    const inode = store.inode(ino);
+    // What was written here and closed is about to become a version: then there is one more to merge.
+    if (!inode || inode.nlink === 0 || this.ingesting.has(ino) || (drafts.get(ino) && !openFiles.isOpen(ino))) return;
+    const heads = competingVersions(inode, store);
+    const policy = heads.length < 2 ? 'copy' : mergePolicyOf(inode, store, actors);
+    if (policy === 'copy') return;
+    this.core.space.check();
+    const versions = heads.map((head) => this.history.version(head));
+    if (!versions.every((version) => version !== undefined)) return;
+    const { version, parseOp } = this.history;
+    const content = (one: Version): Content => Content.of(this.source(one.head.manifest));
+    const result = yield* mergeVersionContents(policy, versions, { actors, version, parseOp, content });
+    if (!result || !this.isCurrent(ino, heads)) return;
+    if (result.size < INLINE_LIMIT) {
+      const bytes = encodeManifest(inlineManifest(result.read(0, result.size)));
+      this.commit(ino, heads, this.core.objects.put(ObjectKind.manifest, bytes), result.size);
+    } else yield* this.ingest(ino, heads, result);
+  }
+
+  /** AbsentObjects, after which the objects are wanted. */
+  private source(id: ObjectId): VersionSource {
+    const { objects } = this.core;
+    objects.want(id, ObjectKind.manifest);
+    const manifest = decodeManifest(objects.get(id));
+    for (const { chunk } of manifest.extents) if (chunk !== null) objects.want(chunk, ObjectKind.chunk);
+    return new VersionSource(id, manifest, objects);
+  }
+
+  /** Whether a file still has these versions and no other. One with another is looked at again anyway. */
+  private isCurrent(ino: Ino, heads: readonly HeadVersion[]): boolean {
+    const inode = this.core.store.inode(ino);
+    if (!inode || inode.nlink === 0) return false;
+    const now = competingVersions(inode, this.core.store);
+    return now.length === heads.length && now.every((head, i) => sameOp(head, heads[i]!));
+  }
+
+  /** A large result goes the way of a large draft: to a local file, and from there to a worker. */
+  private *ingest(ino: Ino, heads: readonly HeadVersion[], result: Content): Generator<undefined, void> {
+    const onto = largestInPlace(result);
+    const path = join(this.stateDirectory, 'work', `merge.${ino.toString(36)}.${(this.files++).toString(36)}`);
+    const content = WorkingCopy.create(path, onto.id, onto.manifest, this.core.objects);
+    const discard = (): void => {
+      content.close();
+      this.core.drafts.discard(path);
+    };
+    try {
+      yield* writeOnto(content, onto, result);
+    } catch (error) {
+      discard();
+      throw error;
+    }
+    this.ingesting.add(ino);
+    const ended = (): void => {
+      discard();
+      this.ingesting.delete(ino);
+    };
+    this.jobs.ask(content, {
+      ingested: ({ manifestId, objects }: IngestResult) => {
+        this.core.objects.adopt(objects);
+        ended();
+        if (this.isCurrent(ino, heads)) this.commit(ino, heads, manifestId, result.size);
+        else this.note(ino);
+      },
+      failed: () => {
+        ended();
+        this.note(ino);
+      },
+    });
+  }
+
+  private commit(ino: Ino, heads: readonly HeadVersion[], manifest: ObjectId, size: number): void {
+    const { core } = this;
+    const inode = core.inode(ino);
+    const copyIno = core.allocate();
+    const mtime = latestTime(inode, heads);
+    const writes = mergeVersions(core.tree, inode, heads, { manifest, size, mtime, copyIno });
+    const steps = [() => settleBeforeWrite(core.tree, ino), writes];
+    core.perform(steps, core.clock.now(), [], [ino], { entries: [], inodes: [] });
+    this.merged(ino);
+  }
+}
+
+/** Of what the file shows and of its versions: each is the time of something that is in the result. */
+function latestTime(inode: Inode, heads: readonly HeadVersion[]): Timestamp {
+  let latest = attributesOf(inode).mtime;
+  for (const { mtime } of heads) if (compareTimes(mtime, latest) > 0) latest = mtime;
+  return latest;
+}
+
+/** The version that the result has most bytes of where they were. */
+function largestInPlace(result: Content): VersionSource {
+  const bytes = new Map<VersionSource, number>();
+  let at = 0;
+  for (const { source, from, length } of result.pieces) {
+    if (source instanceof VersionSource) bytes.set(source, (bytes.get(source) ?? 0) + (from === at ? length : 0));
+    at += length;
+  }
+  return [...bytes].reduce((best, next) => (next[1] > best[1] ? next : best))[0];
+}
+
+/** Makes a working copy of a version hold the result: writes what is not there already. */
+function* writeOnto(content: WorkingCopy, onto: VersionSource, result: Content): Generator<undefined, void> {
+  if (result.size !== content.size) content.truncate(result.size);
+  let at = 0;
+  for (const { source, from, length } of result.pieces) {
+    if (source === onto && from === at) {
+      at += length;
+      continue;
+    }
+    for (const end = at + length; at < end;) {
+      const to = Math.min(end, at + COPY_BYTES);
+      content.write(at, result.read(at, to));
+      at = to;
+      yield undefined;
+    }
+  }
+}

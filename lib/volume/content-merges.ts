@@ -35,7 +35,7 @@ export class ContentMerges {
   private readonly waiting = new Map<ObjectId, Set<Ino>>();
   private current: { readonly ino: Ino; readonly steps: Generator<undefined, void> } | undefined;
   /** Files whose result is with an ingest worker. */
-  private readonly ingesting = new Set<Ino>();
+  private readonly withWorker = new Set<Ino>();
   private files = 0;
 
   constructor(
@@ -70,6 +70,11 @@ export class ContentMerges {
   /** Whether {@link work} has something to do. */
   get busy(): boolean {
     return this.current !== undefined || this.due.size > 0;
+  }
+
+  /** Whether an ingest worker has a result. */
+  get ingesting(): boolean {
+    return this.withWorker.size > 0;
   }
 
   /** Merges until nothing is left that could be merged now, or `isOver` says that the slice is used up. */
@@ -110,7 +115,7 @@ export class ContentMerges {
     const { store, actors, drafts, openFiles } = this.core;
     const inode = store.inode(ino);
     // What was written here and closed is about to become a version: then there is one more to merge.
-    if (!inode || inode.nlink === 0 || this.ingesting.has(ino) || (drafts.get(ino) && !openFiles.isOpen(ino))) return;
+    if (!inode || inode.nlink === 0 || this.withWorker.has(ino) || (drafts.get(ino) && !openFiles.isOpen(ino))) return;
     const heads = competingVersions(inode, store);
     const policy = heads.length < 2 ? 'copy' : mergePolicyOf(inode, store, actors);
     if (policy === 'copy') return;
@@ -159,10 +164,10 @@ export class ContentMerges {
       discard();
       throw error;
     }
-    this.ingesting.add(ino);
+    this.withWorker.add(ino);
     const ended = (): void => {
       discard();
-      this.ingesting.delete(ino);
+      this.withWorker.delete(ino);
     };
     this.jobs.ask(content, {
       ingested: ({ manifestId, objects }: IngestResult) => {
@@ -171,9 +176,9 @@ export class ContentMerges {
         if (this.isCurrent(ino, heads)) this.commit(ino, heads, manifestId, result.size);
         else this.note(ino);
       },
-      failed: () => {
+      failed: (absent) => {
         ended();
-        this.note(ino);
+        this.await(ino, absent);
       },
     });
   }

@@ -2,13 +2,15 @@
 // Invariant: each job is answered once, by exactly one of its two functions; a restart forgets all jobs, and so do the workers.
 
 import assert from 'node:assert/strict';
+import type { ObjectId } from '../crdt/ids.js';
 import type { IngestResult } from '../chunks/ingest.js';
 import type { WorkingCopy } from '../chunks/working-copy.js';
 import type { Ingester } from './ports.js';
 
 interface Asked {
   readonly ingested: (result: IngestResult) => void;
-  readonly failed: () => void;
+  /** `absent`: chunks that the worker lacked. */
+  readonly failed: (absent: readonly ObjectId[]) => void;
 }
 
 export class IngestJobs {
@@ -30,12 +32,8 @@ export class IngestJobs {
   }
 
   /** A worker could not. */
-  failed(jobId: number): void {
-    this.take(jobId).failed();
-  }
-
-  get count(): number {
-    return this.asked.size;
+  failed(jobId: number, absent: readonly ObjectId[]): void {
+    this.take(jobId).failed(absent);
   }
 
   private take(jobId: number): Asked {

@@ -66,6 +66,8 @@ const IDLE_CHECK_MS = 250;
 const FOLD_QUIET_MS = 1.5;
 /** … and when it is this old: callers in a row share one fold, whose cost is mostly that of the pages it touches. */
 const FOLD_AGE_MS = 15;
+/** Merging may hold up what arrived for so long. */
+const MERGE_SLICE_MS = 5;
 const S_IFREG = 0o100000;
 
 export class Volume implements FileSystem {
@@ -225,6 +227,7 @@ export class Volume implements FileSystem {
       // Op ids of an open commit were given out already: nothing may come in between.
       this.fold();
       this.remote.apply(isOver);
+      this.mergeVersions(isOver);
       this.uncommitted = true;
       this.fold();
     }
@@ -234,9 +237,8 @@ export class Volume implements FileSystem {
       this.contents.publishIdle();
       if (this.commits.open) this.fold();
     }
-    if (this.mergesDue && !isOver()) {
-      if (this.commits.open) this.fold(); // a merge asks the journal for the versions that it is made of
-      this.merges.work(isOver);
+    if (this.mergesDue) {
+      this.mergeVersions(isOver);
       if (this.commits.open) this.fold();
     }
     return this.remote.waiting || this.mergesDue;
@@ -245,6 +247,13 @@ export class Volume implements FileSystem {
   /** A site without a slot of inode numbers writes nothing. */
   private get mergesDue(): boolean {
     return this.merges.busy && this.slot !== null;
+  }
+
+  /** A slice of merging; what it gives is part of the open commit. */
+  private mergeVersions(isOver: () => boolean): void {
+    if (!this.mergesDue || isOver()) return;
+    if (this.commits.open) this.fold(); // a merge asks the journal for the versions that it is made of
+    this.merges.work(isOver);
   }
 
   private policyChanged(ino: Ino): void {
@@ -306,9 +315,9 @@ export class Volume implements FileSystem {
     return this.fold();
   }
 
-  /** Whether a version is still being made of something that was written. */
+  /** Whether a version is still being made of something that was written, or of concurrent versions that are all here. */
   get publishing(): boolean {
-    return this.contents.ingesting;
+    return this.contents.ingesting || this.mergesDue || this.merges.ingesting;
   }
 
   /** The number of the last commit. */
@@ -338,12 +347,16 @@ export class Volume implements FileSystem {
 
   /** Objects that came from peers are in packs: takes them into the index and wants the chunks that new manifests name. */
   adopt(objects: readonly PackedObject[]): void {
+    if (this.commits.open) this.fold();
     this.objects.adopt(objects);
     this.merges.arrived(objects.map(({ id }) => id));
     for (const { id, kind } of objects) {
       if (kind !== ObjectKind.manifest) continue;
       for (const chunk of chunksOf(decodeManifest(this.objects.get(id)))) this.objects.want(chunk, ObjectKind.chunk);
     }
+    // In the commit that says that nothing is missing any more: who waits for that sees what it was waited for.
+    const endMs = this.clock.monotonicMs() + MERGE_SLICE_MS;
+    this.mergeVersions(() => this.clock.monotonicMs() >= endMs);
     this.uncommitted = true;
     this.fold();
   }
@@ -363,7 +376,7 @@ export class Volume implements FileSystem {
 
   /** `absent`: chunks of the base that the worker could not read. */
   ingestFailed(jobId: number, absent: readonly ObjectId[]): void {
-    this.jobs.failed(jobId);
+    this.jobs.failed(jobId, absent);
     for (const id of absent) {
       this.verify(id);
       this.objects.want(id, ObjectKind.chunk); // nothing when it is held, or wanted already

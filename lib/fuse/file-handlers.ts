@@ -1,7 +1,7 @@
 // file-handlers.ts — requests on open files.
 // Offsets up to 2^63 - 1 reach us: a read past 2^53 - 1 is past the end of any file, and what would grow one beyond that is EFBIG.
 
-import { posixError } from '../errno.js';
+import { PosixError, posixError } from '../errno.js';
 import type { Attributes, Ino, Opened } from '../volume/file-system.js';
 import { modeForStrangers } from './attribute-handlers.js';
 import { fileRead } from './atime-policy.js';
@@ -31,6 +31,7 @@ import {
 const SUID_SGID = 0o6000;
 const O_ACCMODE = 3;
 const O_RDONLY = 0;
+const O_EXCL = 0o200;
 
 /**
  * Under HANDLE_KILLPRIV_V2 an opening that truncates drops set-user-id and set-group-id here, and the kernel goes on to trust the mode
@@ -90,8 +91,14 @@ function createdReply(call: Call, flags: number, made: { attributes: Attributes;
 export function create(call: Call): number {
   const { request, fileSystem } = call;
   const { name, mode, flags, umask } = decodeCreate(request.body);
-  const made = fileSystem.create(request.node, checkName(name), mode, flags, umask, callerOf(request));
-  return createdReply(call, flags, made);
+  const caller = callerOf(request);
+  try {
+    return createdReply(call, flags, fileSystem.create(request.node, checkName(name), mode, flags, umask, caller));
+  } catch (error) {
+    const exists = error instanceof PosixError && error.code === 'EEXIST';
+    // Another site made it since the kernel looked. At ESTALE the kernel looks again, checks permissions, and opens what is there.
+    throw exists && (flags & O_EXCL) === 0 ? posixError('ESTALE') : error;
+  }
 }
 
 export function tmpfile(call: Call): number {

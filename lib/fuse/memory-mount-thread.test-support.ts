@@ -39,10 +39,11 @@ class Remote {
 
   run(order: Order): unknown {
     switch (order.kind) {
-      case 'mkfile': {
+      case 'mkfile':
+      case 'mkfile unannounced': {
         const made = this.fileSystem.create(order.parent, order.name, 0o644, 0, 0, caller);
         this.write(made.opened.handle, order.text);
-        this.session.kernelCache.invalidateEntry(order.parent, order.name);
+        if (order.kind === 'mkfile') this.session.kernelCache.invalidateEntry(order.parent, order.name);
         return made.attributes.ino;
       }
       case 'remove': {

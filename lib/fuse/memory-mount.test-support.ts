@@ -14,6 +14,7 @@ import { signalWake } from './wake.js';
 /** What a test asks of the serving thread. */
 export type Order =
   | { readonly kind: 'mkfile'; readonly parent: number; readonly name: string; readonly text: string }
+  | { readonly kind: 'mkfile unannounced'; readonly parent: number; readonly name: string; readonly text: string }
   | { readonly kind: 'remove'; readonly parent: number; readonly name: string }
   | { readonly kind: 'overwrite'; readonly ino: number; readonly text: string; readonly announce: boolean }
   | { readonly kind: 'arrive' | 'never'; readonly ids: string[] }

@@ -98,3 +98,12 @@ test('notices while their directory is busy do not block the serving thread', as
   assert.equal(names.filter((name) => name.startsWith('remote-')).length, 300);
   assert.equal(names.filter((name) => name.startsWith('busy-')).length, 0);
 });
+
+test('File exists, says open without O_EXCL: a file that another site makes while one is created here is opened', async () => {
+  const path = join(mount.path, 'raced');
+  assert.equal(fs.existsSync(path), false); // the kernel remembers
+  await mount.order({ kind: 'mkfile unannounced', parent: 1, name: 'raced', text: 'elsewhere' });
+  fs.closeSync(fs.openSync(path, 'a'));
+  assert.equal(fs.readFileSync(path, 'utf8'), 'elsewhere');
+  assert.throws(() => fs.openSync(path, 'wx'), { code: 'EEXIST' });
+});

@@ -167,7 +167,8 @@ export class FileContents {
     this.changes.dropPrivileges(ino, killSuidGid, now);
   }
 
-  private draftFor(ino: Ino, version: OpenVersion): Draft {
+  /** @param emptied nothing of the version is going to be used: its bytes need not be held here */
+  private draftFor(ino: Ino, version: OpenVersion, emptied = false): Draft {
     const existing = this.core.drafts.get(ino);
     if (existing) return existing;
     if (this.core.store.copy(ino)) {
@@ -178,7 +179,7 @@ export class FileContents {
     const { mtime } = attributesOf(this.core.inode(ino));
     const kept = this.kept.take(ino, version.manifestId);
     if (kept) return this.core.drafts.beginFrom(ino, kept, version.manifestId, version.bases, mtime);
-    return this.core.drafts.begin(ino, version.manifestId, version.bases, mtime);
+    return this.core.drafts.begin(ino, emptied ? '' : version.manifestId, version.bases, mtime);
   }
 
   /** Sets the size by path or handle; publishes at the next fold when nobody has the file open. */
@@ -186,7 +187,7 @@ export class FileContents {
     const file = handle === undefined ? undefined : this.core.openFiles.writable(handle);
     const sibling = this.core.openFiles.any(ino);
     const shown = sibling?.backed ? sibling.version : undefined;
-    const draft = this.draftFor(ino, file?.version ?? shown ?? this.shownVersion(ino));
+    const draft = this.draftFor(ino, file?.version ?? shown ?? this.shownVersion(ino), size === 0);
     const now = this.core.clock.now();
     this.core.drafts.truncate(draft, size, now);
     this.wroteTo(ino, now, killSuidGid);

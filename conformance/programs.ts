@@ -62,6 +62,9 @@ async function main(): Promise<number> {
       outcomes.push(outcome);
     }
     return summary(outcomes, options.seed);
+  } catch (error) {
+    console.error((error as Error).message);
+    return 1;
   } finally {
     await cluster.close();
   }

@@ -12,6 +12,7 @@ import { Cluster } from '../scripts/sites/cluster.js';
 import { runChecked } from '../scripts/sites/command.js';
 import type { Site } from '../scripts/sites/site.js';
 import { textTable } from '../scripts/sites/text-table.js';
+import { snapshotTree, treeDifferences } from '../scripts/sites/tree-snapshot.js';
 import { writeSourceTree } from './source-tree.js';
 
 /** Rounds before memory and descriptors count: caches fill. */
@@ -45,7 +46,7 @@ const WORK = `
   done
   sqlite3 "$SITE/database" 'pragma journal_mode=wal; create table t(a, b); insert into t select value, randomblob(500) from generate_series(1, 2000); delete from t where a % 3 = 0; vacuum;' > /dev/null
   test "$(sqlite3 "$SITE/database" 'pragma integrity_check')" = ok
-  find . > /dev/null
+  find "$SITE" > /dev/null
   grep -rq yargs "$SITE/copy/real/yargs"
   rm -rf "$SITE/copy" "$SITE/repository" "$SITE"/database*
 `;
@@ -71,9 +72,17 @@ async function playRound(cluster: Cluster, sites: readonly [Site, Site], source:
   await sleep(4000);
   await paris.resume();
   for (const end of await working) if (end.status === 'rejected') throw end.reason;
+  // Syncing waits only for sites that can be reached, and the link takes a moment to come back.
+  for (const site of sites)
+    await site.statusUntil('connected', ({ peers }) => peers.every(({ state }) => state === 'connected'), 60_000);
   await cluster.settle();
   const [here, there] = [await paris.status(), await oslo.status()];
-  if (here.digest !== there.digest) throw new Error(`round ${round}: ${paris.name} and ${oslo.name} show other trees`);
+  if (here.digest !== there.digest) {
+    const trees = sites.map((site) => ({ name: site.name, tree: snapshotTree(site.mountpoint) }));
+    throw new Error(
+      `round ${round}: other digests\n${JSON.stringify([here, there])}\n${treeDifferences(trees[0]!, trees[1]!).join('\n')}`,
+    );
+  }
   // Conflicts are what this makes; they are settled, so that trees do not grow.
   await runChecked('bash', ['-c', 'rm -rf shared/*'], { cwd: paris.mountpoint });
   await cluster.settle();

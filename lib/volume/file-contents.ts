@@ -7,6 +7,7 @@ import type { Ino, ObjectId, OpId } from '../crdt/ids.js';
 import { fileClaims } from '../crdt/placement.js';
 import { attributesOf, compareTimes, formatHead } from '../crdt/fields.js';
 import { settleBeforeWrite, shownHeads } from '../crdt/local-writes.js';
+import { sameOp } from '../crdt/register.js';
 import type { Timestamp } from '../crdt/inode.js';
 import type { IntentLog } from '../journal/intent-log.js';
 import type { IngestResult } from '../chunks/ingest.js';
@@ -155,7 +156,10 @@ export class FileContents {
     if (data.length === 0) return 0;
     const draft = this.draftFor(file.ino, file.version);
     const now = this.core.clock.now();
-    this.core.drafts.write(draft, offset, data, now);
+    const end = draft.content.size;
+    this.core.drafts.write(draft, file.appends ? end : offset, data, now);
+    // The kernel took the size of a version that another site wrote meanwhile for the end of this one: so are its pages.
+    if (file.appends && offset !== end) this.core.kernel.invalidateInode(file.ino, true);
     this.wroteTo(file.ino, now, killSuidGid);
     if (file.synchronous) this.core.drafts.sync(draft);
     return data.length;
@@ -309,6 +313,14 @@ export class FileContents {
     const { content } = draft;
     const unchanged = !draft.dirty && content instanceof WorkingCopy && this.isReachable(draft.ino);
     this.finish(draft, unchanged ? (content.baseId ?? '') : '');
+    if (!this.isShown(draft)) this.core.kernel.invalidateInode(draft.ino, true);
+  }
+
+  /** Whether a path to the inode shows the version that the draft was based on last: else the kernel has its pages of that one. */
+  private isShown({ ino, bases }: Draft): boolean {
+    const inode = this.core.store.inode(ino);
+    const { head } = inode ? attributesOf(inode) : {};
+    return !head || bases.some((base) => sameOp(base, head));
   }
 
   /** Ends a draft. Its local file is kept under the version that it holds all bytes of, if it does ('': none). */

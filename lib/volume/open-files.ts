@@ -22,6 +22,8 @@ export interface OpenFile {
   readonly readable: boolean;
   readonly writable: boolean;
   readonly synchronous: boolean;
+  /** Every write goes to the end (O_APPEND), wherever the kernel believes that to be. */
+  readonly appends: boolean;
   /** The kernel reads and writes the local file itself. */
   readonly backed: boolean;
   version: OpenVersion;
@@ -32,6 +34,7 @@ export interface OpenFile {
 const O_ACCMODE = 3;
 const O_RDONLY = 0;
 const O_WRONLY = 1;
+const O_APPEND = 0o2000;
 const O_DSYNC = 0o10000;
 
 export class OpenFiles {
@@ -47,6 +50,7 @@ export class OpenFiles {
       readable: access !== O_WRONLY,
       writable: access !== O_RDONLY,
       synchronous: (flags & O_DSYNC) !== 0,
+      appends: (flags & O_APPEND) !== 0,
       backed,
       version,
       manifest: null,

@@ -277,3 +277,33 @@ test('what was done just before a crash does not count as done after it', async 
   assert.equal(a.text('file'), 'later');
   assert.ok(a.list('').includes('by-b'));
 });
+
+const O_APPEND = 0o2000;
+
+test('a write with O_APPEND goes to the end of what its handle shows, though another site made the file longer', async (t) => {
+  const [a, b] = await twoSites(t);
+  const ino = a.write('log', 'start\n');
+  await a.mergeWith(b);
+  const { handle } = a.volume.open(ino, O_RDWR | O_APPEND, false, USER);
+  b.write('log', 'start\nfrom b\n');
+  await b.sendTo(a);
+  a.volume.write(handle, a.volume.getattr(ino).size, Buffer.from('from a\n'), false);
+  assert.ok(a.notices.includes(`inode ${ino} content`), 'the kernel has pages at the wrong place');
+  a.volume.release(handle);
+  assert.equal(a.text('log'), 'start\nfrom a\n');
+});
+
+test('after the last close of a written file the kernel forgets its pages when another site wrote on from that version', async (t) => {
+  const [a, b] = await twoSites(t);
+  const ino = a.write('file', 'one');
+  const { handle } = a.volume.open(ino, O_RDWR, false, USER);
+  a.volume.write(handle, 0, Buffer.from('two'), false);
+  await a.mergeWith(b);
+  b.write('file', 'three');
+  await b.sendTo(a);
+  a.notices.length = 0;
+  a.volume.release(handle);
+  a.volume.fold();
+  assert.ok(a.notices.includes(`inode ${ino} content`));
+  assert.equal(a.text('file'), 'three');
+});

@@ -19,6 +19,20 @@ const ACTIONS: Readonly<Record<string, { readonly usage: string; readonly read: 
   write: { usage: 'write FILE "TEXT"', read: (words) => fileAndText('write', words) },
   append: { usage: 'append FILE "TEXT"', read: (words) => fileAndText('append', words) },
   'save-by-rename': { usage: 'save-by-rename FILE "TEXT"', read: (words) => fileAndText('save-by-rename', words) },
+  edit: {
+    usage: 'edit FILE "TEXT" "REPLACEMENT"',
+    read: ([file, text, replacement, ...rest]) =>
+      file && text?.quoted && replacement?.quoted && rest.length === 0
+        ? { do: 'edit', path: pathPattern(file), text: text.text, replacement: replacement.text }
+        : null,
+  },
+  overwrite: {
+    usage: 'overwrite FILE OFFSET "TEXT"',
+    read: ([file, offset, text, ...rest]) =>
+      file && offset && text?.quoted && rest.length === 0
+        ? { do: 'overwrite', path: path(file), offset: number(offset, /^\d+$/, 10), text: text.text }
+        : null,
+  },
   truncate: {
     usage: 'truncate FILE BYTES',
     read: ([file, bytes, ...rest]) =>

@@ -48,6 +48,10 @@ export async function performAction(at: Workplace, action: Action): Promise<void
     }
     case 'save-by-rename':
       return saveByRename(at, onePath(at, action.path), action.text);
+    case 'edit':
+      return edit(at, onePath(at, action.path), action.text, action.replacement);
+    case 'overwrite':
+      return overwrite(at, action.path, action.text, () => writeAt(bytes(action.path), action.offset, action.text));
     case 'truncate':
       return overwrite(at, action.path, '', () => fs.truncate(bytes(action.path), action.sizeBytes));
     case 'mv':
@@ -127,6 +131,23 @@ async function overwrite(at: Workplace, path: string, text: string, call: () => 
   await call();
   if (before) at.texts.discarded(before.text);
   at.texts.wrote(text, { ...at, path });
+}
+
+async function edit(at: Workplace, path: string, text: string, replacement: string): Promise<void> {
+  const file = pathBytes(at.root, path);
+  const parts = (await fs.readFile(file, 'latin1')).split(text);
+  if (parts.length !== 2) throw new Error(`${printable(path)} holds ${printable(text)} ${parts.length - 1} times`);
+  const content = Buffer.from(parts.join(replacement), 'latin1');
+  await overwrite(at, path, replacement, () => fs.writeFile(file, content));
+}
+
+async function writeAt(path: Buffer, offset: number, text: string): Promise<void> {
+  const file = await fs.open(path, 'r+');
+  try {
+    await file.write(Buffer.from(text, 'latin1'), 0, null, offset);
+  } finally {
+    await file.close();
+  }
 }
 
 /** As editors do: a new file beside the old one, flushed, then renamed over it. */

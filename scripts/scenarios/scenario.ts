@@ -14,6 +14,9 @@ export interface Pattern {
 export type Action =
   | { readonly do: 'mkdir' | 'rmdir'; readonly paths: readonly string[] }
   | { readonly do: 'write' | 'append' | 'save-by-rename'; readonly path: Pattern; readonly text: string }
+  /** Opens the file, puts `replacement` where `text` was, which is there once, and writes all of it again. */
+  | { readonly do: 'edit'; readonly path: Pattern; readonly text: string; readonly replacement: string }
+  | { readonly do: 'overwrite'; readonly path: string; readonly offset: number; readonly text: string }
   | { readonly do: 'truncate'; readonly path: string; readonly sizeBytes: number }
   | { readonly do: 'mv'; readonly from: Pattern; readonly to: string }
   | { readonly do: 'exchange'; readonly from: string; readonly to: string }

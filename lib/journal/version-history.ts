@@ -3,6 +3,7 @@
 // changes of an actor are numbered without gaps, and so are their operations in that order.
 
 import { LRUCache } from 'lru-cache';
+import type { Change } from '../crdt/change.js';
 import { parseHead } from '../crdt/fields.js';
 import type { OpId } from '../crdt/ids.js';
 import type { Version } from '../crdt/version-graph.js';
@@ -11,10 +12,18 @@ import type { Journal } from './journal.js';
 import type { Statement } from './schema.js';
 
 const VERSIONS_REMEMBERED = 10_000;
+/** Operations of decoded changes that are remembered: files that were written together are asked for together. */
+const OPS_REMEMBERED = 100_000;
 
 export class VersionHistory {
   private readonly selectBytes: Statement;
   private readonly known = new LRUCache<string, Version>({ max: VERSIONS_REMEMBERED });
+  /** First operations of changes. */
+  private readonly starts = new LRUCache<string, number>({ max: VERSIONS_REMEMBERED });
+  private readonly changes = new LRUCache<string, Change>({
+    maxSize: OPS_REMEMBERED,
+    sizeCalculation: ({ ops }) => ops.length + 1,
+  });
 
   constructor(private readonly journal: Journal) {
     this.selectBytes = journal.db.prepare('select bytes from change where actor = ? and seq = ?').pluck();
@@ -44,15 +53,34 @@ export class VersionHistory {
     if (high === 0) return undefined;
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
-      if (startOpOf(this.bytesOf(actor, middle)) <= counter) low = middle;
+      if (this.startOf(actor, middle) <= counter) low = middle;
       else high = middle - 1;
     }
-    const bytes = this.bytesOf(actor, low);
-    const { startOp, stamp, ops } = decodeChange(bytes, Infinity);
+    const { startOp, stamp, ops } = this.change(actor, low);
     const op = ops[counter - startOp];
     if (!op?.key.endsWith('.head')) return undefined;
     const preds = op.pred.map((id) => this.parseOp(id));
     return { counter, actor, stamp, head: parseHead(op.value), preds };
+  }
+
+  private startOf(actor: number, seq: number): number {
+    const key = `${seq}@${actor}`;
+    let start = this.starts.get(key);
+    if (start === undefined) {
+      start = startOpOf(this.bytesOf(actor, seq));
+      this.starts.set(key, start);
+    }
+    return start;
+  }
+
+  private change(actor: number, seq: number): Change {
+    const key = `${seq}@${actor}`;
+    let change = this.changes.get(key);
+    if (!change) {
+      change = decodeChange(this.bytesOf(actor, seq), Infinity);
+      this.changes.set(key, change);
+    }
+    return change;
   }
 
   private bytesOf(actor: number, seq: number): Buffer {

@@ -187,6 +187,20 @@ test('a large log is merged without being written anew', async (t) => {
   assert.ok(a!.volume.objects.bytes() - before < lines.length / 4);
 });
 
+test('small logs that are large when they are merged', async (t) => {
+  const [a, b] = await sites(t, 2, 'append', { log: 'begin\n', empty: '' });
+  const [fromA, fromB] = ['from a\n'.repeat(6_000), 'from b\n'.repeat(6_000)];
+  for (const name of ['log', 'empty']) {
+    append(a!, `d/${name}`, fromA);
+    await a!.publish();
+    append(b!, `d/${name}`, fromB);
+  }
+  await settle([a!, b!]);
+  assert.ok(a!.text('d/log') === `begin\n${fromA}${fromB}`);
+  assert.ok(b!.text('d/empty') === fromA + fromB);
+  assert.equal(copies(a!), 0);
+});
+
 // ── text ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const PARAGRAPHS = 'Title\n\nFirst paragraph.\n\nSecond paragraph.\n\nThird paragraph.\n';
@@ -198,6 +212,18 @@ test('paragraphs that were edited at two sites are all in the text', async (t) =
   await settle([a!, b!]);
   assert.deepEqual(b!.list('d'), ['text']);
   assert.equal(b!.text('d/text'), PARAGRAPHS.replace('First', 'Foremost').replace('Third', 'Last'));
+});
+
+test('a text of many chunks is merged, be it that its first line was edited', async (t) => {
+  const lines = Array.from({ length: 5_000 }, (_, i) => `line ${i} of a long text\n`);
+  const edited = (numbers: readonly number[], by: string): string =>
+    lines.map((line, i) => (numbers.includes(i) ? `${by} ${line}` : line)).join('');
+  const [a, b] = await sites(t, 2, 'text', { text: lines.join('') });
+  a!.write('d/text', edited([0, 100, 4_999], 'edited'));
+  b!.write('d/text', edited([50, 3_000], 'edited'));
+  await settle([a!, b!]);
+  assert.ok(a!.text('d/text') === edited([0, 50, 100, 3_000, 4_999], 'edited'));
+  assert.equal(copies(b!), 0);
 });
 
 test('a paragraph that was edited twice gives a copy, and deleting that settles it', async (t) => {

@@ -16,10 +16,11 @@ import { sameOp } from '../crdt/register.js';
 import type { Version } from '../crdt/version-graph.js';
 import type { VersionHistory } from '../journal/version-history.js';
 import { AbsentObjects } from '../chunks/absent-objects.js';
-import { Content, VersionSource } from '../chunks/content.js';
+import { Content, type Source, VersionSource } from '../chunks/content.js';
 import type { IngestResult } from '../chunks/ingest.js';
 import { decodeManifest, encodeManifest, INLINE_LIMIT, inlineManifest } from '../chunks/manifest.js';
 import { ObjectKind } from '../chunks/object-kind.js';
+import { SmallContent } from '../chunks/small-content.js';
 import { WorkingCopy } from '../chunks/working-copy.js';
 import type { Core } from './core.js';
 import type { IngestJobs } from './ingest-jobs.js';
@@ -153,7 +154,9 @@ export class ContentMerges {
   private *ingest(ino: Ino, heads: readonly HeadVersion[], result: Content): Generator<undefined, void> {
     const onto = largestInPlace(result);
     const path = join(this.stateDirectory, 'work', `merge.${ino.toString(36)}.${(this.files++).toString(36)}`);
-    const content = WorkingCopy.create(path, onto.id, onto.manifest, this.core.objects);
+    const content = onto
+      ? WorkingCopy.create(path, onto.id, onto.manifest, this.core.objects)
+      : WorkingCopy.spill(path, new SmallContent(), this.core.objects);
     const discard = (): void => {
       content.close();
       this.core.drafts.discard(path);
@@ -202,19 +205,22 @@ function latestTime(inode: Inode, heads: readonly HeadVersion[]): Timestamp {
   return latest;
 }
 
-/** The version that the result has most bytes of where they were. */
-function largestInPlace(result: Content): VersionSource {
+/** The version in chunks that the result has most bytes of where they were; undefined when there is none. */
+function largestInPlace(result: Content): VersionSource | undefined {
   const bytes = new Map<VersionSource, number>();
   let at = 0;
   for (const { source, from, length } of result.pieces) {
-    if (source instanceof VersionSource) bytes.set(source, (bytes.get(source) ?? 0) + (from === at ? length : 0));
+    if (source instanceof VersionSource && !source.manifest.inline && from === at)
+      bytes.set(source, (bytes.get(source) ?? 0) + length);
     at += length;
   }
-  return [...bytes].reduce((best, next) => (next[1] > best[1] ? next : best))[0];
+  let largest: VersionSource | undefined;
+  for (const [source, count] of bytes) if (!largest || count > bytes.get(largest)!) largest = source;
+  return largest;
 }
 
-/** Makes a working copy of a version hold the result: writes what is not there already. */
-function* writeOnto(content: WorkingCopy, onto: VersionSource, result: Content): Generator<undefined, void> {
+/** Makes a working copy, of a version if any, hold the result: writes what is not there already. */
+function* writeOnto(content: WorkingCopy, onto: Source | undefined, result: Content): Generator<undefined, void> {
   if (result.size !== content.size) content.truncate(result.size);
   let at = 0;
   for (const { source, from, length } of result.pieces) {

@@ -1,10 +1,11 @@
 // merge-append.ts — two versions of a file that was only added to, a log say: all that either added, the earlier version's first.
 // Invariant: the result holds every byte of the base and of both sides, or there is none. Mostly both begin with the base, and the
-// rest of each is what it added. After an earlier merge one may hold lines in between: then what was added is told line by line.
+// rest of each is what it added. After an earlier merge one may hold lines in between, or in another order: then what was added is
+// told line by line.
 
 import { Content } from './content.js';
 import { equalLength } from './content-differences.js';
-import { differingLines, withLines } from './lines.js';
+import { type DifferingLines, differingLines, withLines } from './lines.js';
 
 /** Lines are told apart in memory up to this much of each version, in bytes. */
 const LINES_MAX_BYTES = 8 << 20;
@@ -21,7 +22,10 @@ export function* mergeAppend(
   const lines = yield* differingLines(base, earlier, later, LINES_MAX_BYTES);
   if (!lines) return undefined;
   const [first, second] = [additions(lines.base, lines.left), additions(lines.base, lines.right)];
-  if (!first || !second) return undefined;
+  if (!first || !second) {
+    const added = additionsInAnyOrder(lines);
+    return added && withLines(base, lines.prefixBytes, [...lines.left, ...added]);
+  }
   const result: string[] = [];
   for (let i = 0; i <= lines.base.length; i++) {
     for (const line of first[i]!) result.push(line);
@@ -51,4 +55,30 @@ function additions(base: readonly string[], side: readonly string[]): string[][]
     } else added[next]!.push(line);
   }
   return next === base.length ? added : undefined;
+}
+
+/**
+ * Merges at different places may have put the same lines in different orders. What the right side has more of than the base, as often
+ * as it does; undefined when a side lacks a line of the base, or ends within one.
+ */
+function additionsInAnyOrder({ base, left, right }: DifferingLines): string[] | undefined {
+  const [inLeft, inRight] = [leftOver(base, left), leftOver(base, right)];
+  return inLeft && left.at(-1)?.endsWith('\n') ? inRight : undefined;
+}
+
+/** The lines of a side without those of the base, in their order; undefined when it lacks one. */
+function leftOver(base: readonly string[], side: readonly string[]): string[] | undefined {
+  const counts = new Map<string, number>();
+  for (const line of base) counts.set(line, (counts.get(line) ?? 0) + 1);
+  let missing = base.length;
+  const left: string[] = [];
+  for (const line of side) {
+    const count = counts.get(line) ?? 0;
+    if (count === 0) left.push(line);
+    else {
+      counts.set(line, count - 1);
+      missing--;
+    }
+  }
+  return missing === 0 ? left : undefined;
 }

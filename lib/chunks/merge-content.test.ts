@@ -111,6 +111,11 @@ test('append: lines that an earlier merge put in between stay there, and none is
   );
 });
 
+test('append: lines that merges at two places put in different orders are there once, and so is what came after', () => {
+  assert.equal(merge('append', '0\n1\n2\n', '0\n2\n1\nA\n', '0\n1\n2\nB\n'), '0\n2\n1\nA\nB\n');
+  assert.equal(merge('append', '1\n1\n', '1\n2\n', '1\n1\n3\n'), undefined, 'one is missing');
+});
+
 test('append: a line that the base held the beginning of is completed', () => {
   assert.equal(merge('append', 'a', 'b\na', 'a2\n'), 'b\na2\n');
 });

@@ -5,6 +5,7 @@ import { attributesOf } from '../crdt/fields.js';
 import { USER, VolumeFixture } from './volume-fixture.test-support.js';
 
 const O_RDWR = 2;
+const O_APPEND = 0o2000;
 const POLICY = 'user.weft.merge';
 
 function site(t: TestContext): VolumeFixture {
@@ -159,6 +160,48 @@ test('logs that stay open at both sites lose nothing and double nothing', async 
   await settle([a!, b!]);
   assertParts(a!.text('d/log'), lines);
   assert.deepEqual(a!.list('d'), ['log']);
+});
+
+/** Lines appended by path and through descriptors that stay open, at three sites that meet at random. */
+async function appendAtRandom(t: TestContext, seed: number): Promise<void> {
+  let state = seed;
+  const random = (n: number): number => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return (state >>> 8) % n;
+  };
+  const all = await sites(t, 3, 'append', { log: 'begin\n' });
+  const handles = all.map((): number | undefined => undefined);
+  const lines = ['begin\n'];
+  for (let step = 0; step < 25; step++) {
+    const i = random(3);
+    const one = all[i]!;
+    const ino = one.resolve('d/log');
+    const what = random(6);
+    if (what < 2) {
+      const line = `site ${i} in step ${step}\n`;
+      const handle = handles[i];
+      if (handle === undefined) append(one, 'd/log', line);
+      else one.volume.write(handle, one.volume.getattr(ino).size, Buffer.from(line), false);
+      lines.push(line);
+    } else if (what === 2) {
+      if (handles[i] === undefined) handles[i] = one.volume.open(ino, O_RDWR | O_APPEND, false, USER).handle;
+      else {
+        one.volume.release(handles[i]);
+        handles[i] = undefined;
+      }
+    } else await one.sendTo(all[(i + 1 + random(2)) % 3]!);
+  }
+  for (const [i, handle] of handles.entries()) if (handle !== undefined) all[i]!.volume.release(handle);
+  await settle(all);
+  assertParts(all[0]!.text('d/log'), lines);
+  assert.deepEqual(all[1]!.list('d'), ['log'], `seed ${seed}`);
+}
+
+test('whoever appends when and meets whom, each line is in the log once', async (t) => {
+  const base = process.env['SEED'] === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(process.env['SEED']);
+  for (let i = 0; i < Number(process.env['ROUNDS'] ?? 4); i++) {
+    await t.test(`seed ${base + i}`, (inner) => appendAtRandom(inner, base + i));
+  }
 });
 
 test('a log that one site rewrote and the other appended to is kept twice', async (t) => {

@@ -15,9 +15,8 @@ import { textTable } from '../scripts/sites/text-table.js';
 import { snapshotTree, treeDifferences } from '../scripts/sites/tree-snapshot.js';
 import { writeSourceTree } from './source-tree.js';
 
-/** Rounds before memory and descriptors count: caches fill. */
-const WARM_UP_ROUNDS = 3;
-const MAX_RSS_GROWTH = 1.3;
+/** From the middle third of the rounds to the last: the first fills caches. */
+const MAX_RSS_GROWTH = 1.1;
 const MAX_MORE_DESCRIPTORS = 8;
 
 interface Sample {
@@ -92,12 +91,12 @@ async function playRound(cluster: Cluster, sites: readonly [Site, Site], source:
 function growth(samples: readonly Sample[]): string[] {
   const findings: string[] = [];
   for (const site of new Set(samples.map((one) => one.site))) {
-    const counted = samples.filter((one) => one.site === site && one.round >= WARM_UP_ROUNDS);
-    const third = Math.max(1, Math.floor(counted.length / 3));
+    const counted = samples.filter((one) => one.site === site);
+    const third = Math.floor(counted.length / 3);
+    if (third === 0) continue;
     const mean = (part: readonly Sample[], of: (one: Sample) => number): number =>
       part.reduce((sum, one) => sum + of(one), 0) / part.length;
-    const [first, last] = [counted.slice(0, third), counted.slice(-third)];
-    if (counted.length < 2) continue;
+    const [first, last] = [counted.slice(-2 * third, -third), counted.slice(-third)];
     const [rss, laterRss] = [mean(first, (one) => one.rssBytes), mean(last, (one) => one.rssBytes)];
     if (laterRss > rss * MAX_RSS_GROWTH) findings.push(`${site}: memory grew from ${mib(rss)} to ${mib(laterRss)}`);
     const [fds, laterFds] = [mean(first, (one) => one.descriptors), mean(last, (one) => one.descriptors)];

@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { run } from '../sites/command.js';
 import { detachBelow, mountsBelow } from '../sites/mounts.js';
-import { processesWithEnvironment, signalProcess } from '../sites/processes.js';
+import { processEnd, processesWithEnvironment, signalProcess } from '../sites/processes.js';
 import type { TestOutcome } from './outcome-reporter.js';
 
 const REPORTER = fileURLToPath(new URL('./outcome-reporter.js', import.meta.url));
@@ -18,6 +18,8 @@ const REPORTER = fileURLToPath(new URL('./outcome-reporter.js', import.meta.url)
 const MARK = 'WEFT_TEST_FILE';
 /** A daemon that was told to end may take so long to be gone. */
 const GRACE_MS = 3000;
+/** One that was killed is gone as soon as the kernel gets round to it. */
+const KILL_TIMEOUT_MS = 5000;
 
 export interface FileResult {
   passed: number;
@@ -133,6 +135,8 @@ async function endLeftovers(directory: string, mark: string): Promise<string[]> 
   if (pids.length > 0) {
     troubles.push(`processes left behind: ${pids.map((pid) => `${pid} (${commandLine(pid)})`).join(', ')}`);
     for (const pid of pids) signalProcess(pid, 'SIGKILL');
+    const ends = await Promise.allSettled(pids.map((pid) => processEnd(pid, KILL_TIMEOUT_MS)));
+    for (const end of ends) if (end.status === 'rejected') troubles.push((end.reason as Error).message);
   }
   const mounts = process.platform === 'linux' ? mountsBelow(directory) : [];
   if (mounts.length > 0) {

@@ -3,8 +3,11 @@
 // after the other sends the next within a few µs. So it pays to poll for a while where requests do come soon, and only there.
 // Invariant: polling costs nothing when it does not pay, and yields at once when another thread wants this processor. Pure: takes time as an argument.
 
-/** Longest polling after a reply, ms. */
-const MAX_MS = 0.1;
+/**
+ * Longest polling after a reply, ms. The next call of a caller in a row comes after some 10 µs; longer polling takes the processor from
+ * others: make -j4 took 1.92 s with 0.1 ms, 1.80 s with this, on two processors.
+ */
+const MAX_MS = 0.03;
 /** Weight of one request in the moving average of hits. */
 const WEIGHT = 1 / 32;
 /** Below this share of requests that come within MAX_MS, polling is not worth its processor time. */

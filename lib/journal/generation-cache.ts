@@ -2,7 +2,7 @@
 // Invariant: at most `capacity` entries; an entry survives at least capacity / 2 insertions after its last use. Not an exact LRU:
 // a hit costs one Map lookup and moves nothing, which is what a path taken by every operation needs.
 
-export class GenerationCache<Key, Value extends object> {
+export class GenerationCache<Key, Value extends NonNullable<unknown>> {
   private young = new Map<Key, Value>();
   private old = new Map<Key, Value>();
   private readonly half: number;

@@ -8,6 +8,7 @@ import { parseHead } from '../crdt/fields.js';
 import type { OpId } from '../crdt/ids.js';
 import type { Version } from '../crdt/version-graph.js';
 import { decodeChange, startOpOf } from './change-codec.js';
+import { GenerationCache } from './generation-cache.js';
 import type { Journal } from './journal.js';
 import type { Statement } from './schema.js';
 
@@ -17,9 +18,9 @@ const OPS_REMEMBERED = 100_000;
 
 export class VersionHistory {
   private readonly selectBytes: Statement;
-  private readonly known = new LRUCache<string, Version>({ max: VERSIONS_REMEMBERED });
+  private readonly known = new GenerationCache<string, Version>(VERSIONS_REMEMBERED);
   /** First operations of changes. */
-  private readonly starts = new LRUCache<string, number>({ max: VERSIONS_REMEMBERED });
+  private readonly starts = new GenerationCache<string, number>(VERSIONS_REMEMBERED);
   private readonly changes = new LRUCache<string, Change>({
     maxSize: OPS_REMEMBERED,
     sizeCalculation: ({ ops }) => ops.length + 1,

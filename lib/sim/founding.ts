@@ -1,7 +1,6 @@
 // founding.ts — the state directories of a new volume whose sites have all met: where every simulation begins.
 // Made once per number of sites and process; a simulation gets copies.
 
-import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { JournalReader } from '../journal/journal-reader.js';
 import { Volume } from '../volume/volume.js';
@@ -76,8 +75,4 @@ function hand(from: { readonly directory: string }, to: Volume): void {
   });
   while (to.background(() => false));
   to.fold();
-}
-
-export function copyState(from: string, to: string): void {
-  cpSync(from, to, { recursive: true, filter: (path) => !path.endsWith('-shm') });
 }

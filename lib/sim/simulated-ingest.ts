@@ -6,16 +6,16 @@ import { LocalFile } from '../chunks/local-file.js';
 import { decodeManifest } from '../chunks/manifest.js';
 import { makeVersion } from '../chunks/new-version.js';
 import { objectIdOf } from '../chunks/object-kind.js';
-import { ObjectReader } from '../chunks/object-reader.js';
+import type { ObjectReader } from '../chunks/object-reader.js';
 import { type PackedObject, PackWriter } from '../chunks/pack.js';
 import { RangeSet } from '../chunks/range-set.js';
 
 /**
+ * @param index reads what the site holds
  * @param packs directory of the site's packs
  * @throws AbsentObjects when bytes of the base are needed and not held
  */
-export function ingest(job: IngestJob, databasePath: string, packs: string): IngestResult {
-  const index = new ObjectReader(databasePath, packs);
+export function ingest(job: IngestJob, index: ObjectReader, packs: string): IngestResult {
   const writer = new PackWriter(packs, 'ingest');
   try {
     const base = job.base && decodeManifest(Buffer.from(job.base));
@@ -37,6 +37,5 @@ export function ingest(job: IngestJob, databasePath: string, packs: string): Ing
     }
   } finally {
     writer.close();
-    index.close();
   }
 }

@@ -2,14 +2,14 @@
 // Invariant: what a crash leaves is what was on disk at that moment, which may be in the middle of an operation; everything else of
 // the old process is gone. There is no kernel: callers use the volume, and kernel-cache.ts stands for what a kernel remembers.
 
-import { cpSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, rmSync, statSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { AbsentObjects } from '../chunks/absent-objects.js';
 import type { IngestJob } from '../chunks/ingest.js';
 import { verifyObject } from '../chunks/object-kind.js';
+import { ObjectReader } from '../chunks/object-reader.js';
 import { PackWriter } from '../chunks/pack.js';
-import { CorruptionError } from '../codec/bytes.js';
 import { digestOf } from '../crdt/digest.js';
 import type { SiteConfig } from '../daemon/daemon-interface.js';
 import { DurableCommits } from '../daemon/durable-commits.js';
@@ -25,6 +25,7 @@ import type { Random } from './random.js';
 import { ingest } from './simulated-ingest.js';
 import { type Notice, SimulatedThread } from './simulated-thread.js';
 import { SiteClock } from './site-clock.js';
+import { copyState } from './state-copy.js';
 import type { Timeline } from './timeline.js';
 
 /** Links tick once a second. */
@@ -59,6 +60,8 @@ class Life implements Node {
   dead = false;
   private readonly thread: SimulatedThread;
   private readonly packs: PackWriter;
+  /** Of the ingest worker. */
+  private ingestReads: ObjectReader | undefined;
   private cancelWake: () => void = () => {};
   private wakeAtMs = Infinity;
 
@@ -198,7 +201,8 @@ class Life implements Node {
     if (this.dead) return;
     const { directory } = this.site;
     try {
-      const result = ingest(job, statePath(directory), join(directory, 'packs'));
+      this.ingestReads ??= new ObjectReader(statePath(directory), join(directory, 'packs'));
+      const result = ingest(job, this.ingestReads, join(directory, 'packs'));
       this.thread.send({ type: 'ingested', result });
     } catch (error) {
       // The file may have been given up, and removed, while the job waited.
@@ -222,13 +226,15 @@ class Life implements Node {
 
   /** Gives back what a dead process would not hold: descriptors and memory. Once nothing of it is under way any more. */
   dispose(): void {
+    const { volume } = this.server;
+    // The writer first: the last connection to be closed copies SQLite's log to the database, unless it may only read.
+    volume.journal.db.close();
     this.store?.close();
-    try {
-      this.server.volume.close();
-    } catch (error) {
-      if (error instanceof CorruptionError) this.site.around.failed(error);
-      this.server.volume.journal.db.close();
-    }
+    this.ingestReads?.close();
+    volume.objects.close();
+    volume['contents'].close();
+    volume['drafts'].close();
+    volume['log'].close();
   }
 }
 
@@ -323,6 +329,14 @@ export class Site {
     this.directory = image;
   }
 
+  /** The simulation is over. */
+  abandon(): void {
+    const { life } = this;
+    this.life = null;
+    life?.kill();
+    setImmediate(() => life?.dispose());
+  }
+
   /** The process is killed at the n-th moment from now at which something of it could be seen from outside. */
   killLater(moments: number): void {
     this.untilImage = moments;
@@ -343,7 +357,7 @@ export class Site {
 
   private copyState(): string {
     const copy = this.around.newDirectory();
-    cpSync(this.directory, copy, { recursive: true, filter: (path) => !path.endsWith('-shm') });
+    copyState(this.directory, copy);
     return copy;
   }
 

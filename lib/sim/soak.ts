@@ -41,6 +41,9 @@ export interface SoakReport {
   readonly failures: readonly Failure[];
 }
 
+/** Most of what a schedule makes is garbage soon after: a large nursery halves the time that collecting takes. */
+const YOUNG_MIB = 128;
+
 /** Plays them all; resolves when every thread is through. Rejects when a thread itself fails. */
 export async function soak(
   options: SoakOptions,
@@ -51,7 +54,10 @@ export async function soak(
   const failures: Failure[] = [];
   const threads = Array.from({ length: options.threads }, (_, i) => {
     const share: Share = { options, first: options.firstSeed + i, every: options.threads };
-    const worker = new Worker(new URL('./soak-thread.js', import.meta.url), { workerData: share });
+    const worker = new Worker(new URL('./soak-thread.js', import.meta.url), {
+      workerData: share,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
+    });
     return new Promise<void>((resolve, reject) => {
       worker.on('message', (message: FromShare) => {
         if (message.type === 'played') {

@@ -2,7 +2,6 @@
 // Permissions were checked by the kernel. What POSIX couples is coupled here: chown and writes drop privileges, the mode and the
 // access list follow each other, ctime moves with every change. A change of a conflict copy makes it an ordinary file first.
 
-import { LRUCache } from 'lru-cache';
 import { posixError } from '../errno.js';
 import type { Ino, ObjectId, SiteId } from '../crdt/ids.js';
 import { VOLUME_INO } from '../crdt/ids.js';
@@ -21,6 +20,7 @@ import {
 } from '../crdt/fields.js';
 import type { Inode, Timestamp } from '../crdt/inode.js';
 import { type Creation, settleCopy, settleBeforeWrite, type WriteDraft } from '../crdt/local-writes.js';
+import { GenerationCache } from '../journal/generation-cache.js';
 import { blocksOf, INLINE_LIMIT } from '../chunks/manifest.js';
 import { AccessTimes } from './access-times.js';
 import type { AttributeChanges, Attributes, Caller } from './file-system.js';
@@ -45,7 +45,7 @@ export interface Truncator {
 
 export class InodeChanges {
   private readonly accessTimes = new AccessTimes();
-  private readonly manifestBlocks = new LRUCache<ObjectId, number>({ max: MANIFESTS_REMEMBERED });
+  private readonly manifestBlocks = new GenerationCache<ObjectId, number>(MANIFESTS_REMEMBERED);
 
   constructor(
     private readonly core: Core,

@@ -4,6 +4,7 @@
 
 import { constants } from 'node:os';
 
+import { type IdleLatency, RELEASE_AFTER_MS } from './idle-latency.js';
 import { MAX_TRANSFER_BYTES } from './init.js';
 import { SpinBudget } from './spin-budget.js';
 import { Poll, read, SystemCallError, write, yieldProcessor } from './system-calls.js';
@@ -24,13 +25,16 @@ export class Channel {
   readonly request: Buffer = Buffer.allocUnsafeSlow(REQUEST_BUFFER_BYTES);
   private readonly fd: number;
   private readonly wake: Wake;
+  private readonly latency: IdleLatency | null;
   private readonly poll: Poll;
   private readonly spin = new SpinBudget();
   private lastReplyMs = performance.now();
 
-  constructor(fd: number, wake: Wake) {
+  /** @param latency null: processors sleep as they like between two calls */
+  constructor(fd: number, wake: Wake, latency: IdleLatency | null) {
     this.fd = fd;
     this.wake = wake;
+    this.latency = latency;
     this.poll = new Poll([fd, wake.fd]);
   }
 
@@ -69,11 +73,28 @@ export class Channel {
   /** Learns from when a request came: call it once per request, before handling it. */
   noteArrival(nowMs: number): void {
     this.spin.arrived(nowMs - this.lastReplyMs);
+    if (this.latency === null) return;
+    if (!this.spin.inARow) this.latency.release();
+    else if (!this.latency.isHeld) this.latency.hold();
   }
 
   /** Sleeps until a request waits, the wake descriptor is signalled, or `timeoutMs` passed (-1: no limit). */
   sleep(timeoutMs: number): void {
+    if (this.latency?.isHeld) {
+      const restMs = Math.max(0, this.lastReplyMs + RELEASE_AFTER_MS - performance.now());
+      if (timeoutMs >= 0 && timeoutMs <= restMs) {
+        this.poll.wait(timeoutMs);
+        return;
+      }
+      if (this.poll.wait(restMs) > 0) return;
+      this.latency.release();
+    }
     this.poll.wait(timeoutMs);
+  }
+
+  /** Closes what belongs to the channel alone: not the device. */
+  close(): void {
+    this.latency?.close();
   }
 
   /** True when the wake descriptor was signalled since the last call. */

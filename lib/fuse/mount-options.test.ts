@@ -19,9 +19,11 @@ test('words that fstab keeps for others are ignored', () => {
 });
 
 test('options of FUSE', () => {
-  const options = parseMountOptions(['allow_other,max_read=65536,fsname=my team']);
+  const options = parseMountOptions(['allow_other,max_read=65536,fsname=my team,powersave']);
   assert.deepEqual([options.allowOther, options.maxReadBytes, options.fsname], [true, 65536, 'my team']);
+  assert.equal(options.powerSave, true);
   assert.equal(parseMountOptions([]).allowOther, false);
+  assert.equal(parseMountOptions([]).powerSave, false);
 });
 
 test('an unknown option is named', () => {

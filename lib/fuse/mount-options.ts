@@ -48,6 +48,8 @@ export interface MountOptions {
   readonly flagNames: readonly string[];
   readonly allowOther: boolean;
   readonly maxReadBytes: number;
+  /** Processors may sleep deeply between two calls: slower calls, less power (idle-latency.ts). */
+  readonly powerSave: boolean;
   /** The source that df(1) and /proc/self/mounts show; undefined: the caller's choice. */
   readonly fsname: string | undefined;
 }
@@ -64,6 +66,7 @@ function maxRead(value: string): number {
 export function parseMountOptions(given: readonly string[]): MountOptions {
   let flags = 0;
   let allowOther = false;
+  let powerSave = false;
   let maxReadBytes = MAX_TRANSFER_BYTES;
   let fsname: string | undefined;
   for (const option of given.flatMap((list) => list.split(',')).map((word) => word.trim())) {
@@ -74,11 +77,12 @@ export function parseMountOptions(given: readonly string[]): MountOptions {
     if (option === '') continue;
     else if (flag !== undefined) flags = flag > 0 ? flags | flag : flags & ~-flag;
     else if (name === 'allow_other' && value === undefined) allowOther = true;
+    else if (name === 'powersave' && value === undefined) powerSave = true;
     else if (name === 'max_read' && value !== undefined) maxReadBytes = maxRead(value);
     else if (name === 'fsname' && value !== undefined && value !== '') fsname = value;
     else if (IGNORED.has(option) || /^(x-|X-|comment=)/.test(option)) continue;
     else throw new Error(`unknown mount option '${option}': see mount(8) for the ones that every filesystem takes`);
   }
   const flagNames = FUSERMOUNT_FLAGS.filter((name) => (flags & FLAGS[name]!) !== 0);
-  return { flags, flagNames, allowOther, maxReadBytes, fsname };
+  return { flags, flagNames, allowOther, maxReadBytes, powerSave, fsname };
 }

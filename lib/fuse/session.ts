@@ -14,6 +14,7 @@ import { atimePolicy } from './atime-policy.js';
 import { BackingFiles } from './backing-files.js';
 import { Channel, ENDED, NOTHING } from './channel.js';
 import { Dispatcher, type DriverLog } from './dispatcher.js';
+import { IdleLatency } from './idle-latency.js';
 import { type Agreement, agree, decodeInit, PROTOCOL_MAJOR, putInit, putVersion } from './init.js';
 import { abandonMount, type Mounted, mountKernel } from './mount.js';
 import { parseMountOptions } from './mount-options.js';
@@ -191,6 +192,7 @@ export class Session {
     if (this.notifier.close(NOTIFIER_END_TIMEOUT_MS)) close(this.fd);
     else this.log.warn({ mountpoint: this.mountpoint }, 'a notice to the kernel is stuck: its descriptor stays open');
     this.wake.close();
+    this.channel.close();
   }
 
   private sleepMs(hooks: SessionHooks): number {
@@ -304,12 +306,16 @@ function handshake(channel: Channel): Agreement {
  * message names the remedy.
  */
 export function openSession(options: SessionOptions): Session {
-  const mounted = mountKernel(options.mountpoint, parseMountOptions(options.options), options.source);
+  const mountOptions = parseMountOptions(options.options);
+  const mounted = mountKernel(options.mountpoint, mountOptions, options.source);
   const wake = new Wake();
+  let latency: IdleLatency | null = null;
   try {
-    const channel = new Channel(mounted.fd, wake);
+    latency = mountOptions.powerSave ? null : IdleLatency.open();
+    const channel = new Channel(mounted.fd, wake, latency);
     return new Session(mounted, wake, channel, handshake(channel), options);
   } catch (error) {
+    latency?.close();
     wake.close();
     abandonMount(mounted);
     throw error;

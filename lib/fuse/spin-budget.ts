@@ -10,7 +10,7 @@
 const MAX_MS = 0.03;
 /** Weight of one request in the moving average of hits. */
 const WEIGHT = 1 / 32;
-/** Below this share of requests that come within MAX_MS, polling is not worth its processor time. */
+/** Below this share of requests that come within MAX_MS, neither polling nor quick waking is worth what it costs. */
 const WORTHWHILE = 0.2;
 /**
  * A yield that took this long gave the processor to somebody who has more to do than to send us a request, ms. At 0.5 make -j4 took
@@ -28,8 +28,13 @@ export class SpinBudget {
 
   /** How long to poll now, ms; 0: sleep at once. */
   budgetMs(nowMs: number): number {
-    if (nowMs < this.pausedUntilMs || this.hits < WORTHWHILE) return 0;
+    if (nowMs < this.pausedUntilMs || !this.inARow) return 0;
     return MAX_MS;
+  }
+
+  /** Whether most requests come within MAX_MS after the last reply, or did so lately: somebody makes one call after the other. */
+  get inARow(): boolean {
+    return this.hits >= WORTHWHILE;
   }
 
   /** A request came, `gapMs` after the last reply; waiting for it may have been polling or sleeping. */

@@ -4,6 +4,7 @@
 #   make umount       unmount it
 #   make test         build, tidy, lint, all tests; as root also those with real mounts
 #   make scenarios    partitions between real sites, one readable story per file   (SCENARIOS='--only NAME')
+#   make play         a story of your own on simulated sites, in milliseconds       (SCENARIO=FILE, or all)
 #   make bench        this filesystem beside the local one and bindfs               (BENCH='--quick')
 #   make posix        our own POSIX suite, on a fresh volume or in POSIX='DIR DIR'   (POSIX='--only rename')
 #   make conformance  pjdfstest, built in PJDFSTEST=DIR                             (CONFORMANCE='--only rename')
@@ -24,6 +25,7 @@ STEPS      ?=
 HISTORY    ?=
 TESTS      ?=
 SCENARIOS  ?=
+SCENARIO   ?=
 BENCH      ?=
 CONFORMANCE ?=
 PROGRAMS   ?=
@@ -34,7 +36,7 @@ WEFT    := $(NODE) dist/lib/cli/main.js
 SOURCES := $(shell find $(CURDIR)/lib $(CURDIR)/scripts $(CURDIR)/conformance -type d -o -name '*.ts')
 
 .DEFAULT_GOAL := build
-.PHONY: build mount umount test tidy lint format bench scenarios sim soak posix conformance programs clean
+.PHONY: build mount umount test tidy lint format bench scenarios play sim soak posix conformance programs clean
 
 build: dist/.built
 
@@ -75,7 +77,10 @@ bench: build
 	@$(NODE) dist/scripts/bench.js $(BENCH)
 
 scenarios: build
-	@$(NODE) dist/scripts/run-scenarios.js $(SCENARIOS)
+	@$(NODE) dist/scripts/run-scenarios.js --real $(SCENARIOS)
+
+play: build
+	@$(NODE) dist/scripts/run-scenarios.js $(SCENARIO)
 
 # What was not given is left to the seed.
 SIMULATION = $(if $(SITES),--sites $(SITES)) $(if $(STEPS),--steps $(STEPS))

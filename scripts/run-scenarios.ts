@@ -1,37 +1,35 @@
 #!/usr/bin/env node
-// run-scenarios.ts — plays the scenario files on real sites with real mounts: `make scenarios`.
+// run-scenarios.ts — plays scenario files: on simulated sites, in milliseconds each, or with --real on sites with real mounts.
 // Exit code 0: all came out as expected; 1: some did not; 2: wrong usage or a mistake in a file. See scenarios/README.md.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Cluster } from './sites/cluster.js';
 import { projectRoot } from './sites/project-root.js';
 import { textTable } from './sites/text-table.js';
 import { parseScenario } from './scenarios/parse-scenario.js';
-import { playScenario } from './scenarios/play-scenario.js';
+import { type Played, ScenarioPlayer } from './scenarios/scenario-player.js';
 import type { Scenario } from './scenarios/scenario.js';
-import { ClusterStage } from './scenarios/stage.js';
 import { ScenarioError } from './scenarios/tokens.js';
 
-const USAGE = `usage: run-scenarios [--only NAME]… [--keep] [--list] [FILE.scenario…]
+const USAGE = `usage: run-scenarios [--real] [--only NAME]… [--table] [--keep] [--seed N] [--list] [FILE.scenario…]
+  --real       on real mounts (needs FUSE); else on simulated sites
   --only NAME  play only scenarios whose name contains NAME
-  --keep       leave the files of a failed scenario where they are, and say where
+  --table      show what each site showed before and after each merge, and why; as for a FILE that is named
+  --keep       leave the files of a failed scenario where they are, and say where (--real)
+  --seed N     other delays, the same for the same N (simulated)
   --list       print the names`;
-
-interface Result {
-  readonly scenario: Scenario;
-  readonly failures: readonly string[];
-  readonly seconds: number;
-}
 
 async function main(): Promise<number> {
   let options;
   try {
     options = parseArgs({
       options: {
+        real: { type: 'boolean', default: false },
         only: { type: 'string', multiple: true },
-        keep: { type: 'boolean' },
+        table: { type: 'boolean', default: false },
+        keep: { type: 'boolean', default: false },
+        seed: { type: 'string', default: '1' },
         list: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -52,8 +50,8 @@ async function main(): Promise<number> {
       ({ name }) => !values.only || values.only.some((part) => name.includes(part)),
     );
   } catch (error) {
-    if (!(error instanceof ScenarioError) && (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    console.error((error as Error).message);
+    if (!(error instanceof ScenarioError)) throw error;
+    console.error(error.message);
     return 2;
   }
   if (scenarios.length === 0) {
@@ -64,19 +62,26 @@ async function main(): Promise<number> {
     for (const scenario of scenarios) console.log(scenario.name);
     return 0;
   }
-  const results: Result[] = [];
-  for (const scenario of scenarios) {
-    const result = await play(scenario, values.keep ?? false);
-    const verdict = result.failures.length === 0 ? 'ok    ' : 'FAILED';
-    console.log(`${verdict} ${result.seconds.toFixed(1).padStart(5)} s  ${scenario.name}`);
-    for (const failure of result.failures) console.log(`  ${failure}`);
-    results.push(result);
+  const player = new ScenarioPlayer(Number(values.seed), values.table || positionals.length > 0, values.keep);
+  try {
+    return await playAll(player, scenarios, values.real);
+  } finally {
+    player.close();
   }
-  report(results);
-  return results.some((result) => result.failures.length > 0) ? 1 : 0;
 }
 
-/** The given files, or all of scripts/scenarios. */
+async function playAll(player: ScenarioPlayer, scenarios: readonly Scenario[], real: boolean): Promise<number> {
+  const all: Played[] = [];
+  for (const scenario of scenarios) {
+    const played = await player.play(scenario, real ? 'real' : 'simulator');
+    print(played);
+    all.push(played);
+  }
+  report(all);
+  return all.some(({ failures }) => failures.length > 0) ? 1 : 0;
+}
+
+/** The given files, or all of scripts/scenarios. @throws ScenarioError */
 function readScenarios(files: readonly string[]): Scenario[] {
   const directory = join(projectRoot(), 'scripts/scenarios');
   const all =
@@ -86,45 +91,48 @@ function readScenarios(files: readonly string[]): Scenario[] {
           .filter((name) => name.endsWith('.scenario'))
           .toSorted()
           .map((name) => relative(process.cwd(), join(directory, name)));
-  return all.map((file) => parseScenario(file, readFileSync(file, 'utf8')));
+  return all.map((file) => parseScenario(file, textOf(file)));
 }
 
-async function play(scenario: Scenario, keep: boolean): Promise<Result> {
-  const started = performance.now();
-  const cluster = new Cluster('weft-scenario');
-  let failures: string[] = [];
+function textOf(file: string): string {
   try {
-    const stage = await ClusterStage.open(cluster, scenario);
-    failures = await playScenario(scenario, stage);
+    return readFileSync(file, 'utf8');
   } catch (error) {
-    failures = [`${scenario.file}: ${(error as Error).message}`];
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new ScenarioError(
+      file,
+      0,
+      code === 'ENOENT' ? 'there is no such file; --list names the ready ones' : message,
+    );
   }
-  if (failures.length > 0) {
-    for (const site of cluster.sites.values()) {
-      const troubles = site.logTroubles();
-      if (troubles.length > 0) failures.push([`log of ${site.name}:`, ...troubles].join('\n    '));
-    }
-    if (keep) failures.push(`kept in ${cluster.directory}`);
-  }
-  try {
-    await cluster.close(keep && failures.length > 0);
-  } catch (error) {
-    failures.push(`cleaning up: ${(error as Error).message}`);
-  }
-  return { scenario, failures, seconds: (performance.now() - started) / 1000 };
 }
 
-function report(results: readonly Result[]): void {
-  const rows = results.map(({ scenario, failures, seconds }) => [
+function print({ scenario, failures, skipped, tables, ms }: Played): void {
+  for (const table of tables) console.log(`${table}\n`);
+  const verdict = skipped !== null ? 'not here' : failures.length === 0 ? 'ok' : 'FAILED';
+  console.log(
+    `${verdict.padEnd(8)} ${duration(ms).padStart(8)}  ${scenario.name}${skipped === null ? '' : `: ${skipped}`}`,
+  );
+  for (const failure of failures) console.log(`  ${failure}`);
+}
+
+function report(all: readonly Played[]): void {
+  const rows = all.map(({ scenario, failures, skipped, ms }) => [
     scenario.name,
-    failures.length === 0 ? 'ok' : 'FAILED',
+    skipped !== null ? 'not here' : failures.length === 0 ? 'ok' : 'FAILED',
     scenario.sites.length.toString(),
     scenario.steps.length.toString(),
-    seconds.toFixed(1),
+    duration(ms),
   ]);
-  console.log(`\n${textTable(['SCENARIO', 'RESULT', 'SITES', 'STEPS', 'SECONDS'], rows, 2)}`);
-  const failed = results.filter((result) => result.failures.length > 0).length;
-  console.log(`\n${results.length - failed} scenarios as expected, ${failed} not`);
+  if (all.length > 1) console.log(`\n${textTable(['SCENARIO', 'RESULT', 'SITES', 'STEPS', 'TIME'], rows, 2)}`);
+  const failed = all.filter(({ failures }) => failures.length > 0).length;
+  const skipped = all.filter((played) => played.skipped !== null).length;
+  const notHere = skipped > 0 ? `, ${skipped} for the other stage` : '';
+  console.log(`\n${all.length - failed - skipped} scenarios as expected, ${failed} not${notHere}`);
+}
+
+function duration(ms: number): string {
+  return ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
 process.exitCode = await main();

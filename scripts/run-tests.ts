@@ -15,7 +15,7 @@ const USAGE = `usage: run-tests [--only TEXT]… [--timeout SECONDS] [--verbose]
   --verbose          show what every file prints`;
 
 /** Folders of tests without mounts, daemons or timing. */
-const SIDE_BY_SIDE = /^(lib\/(codec|crdt|journal|chunks|volume|sync|sim)|scripts\/tidy)\//;
+const SIDE_BY_SIDE = /^(lib\/(codec|crdt|journal|chunks|volume|sync|sim)|scripts\/(tidy|scenarios))\//;
 
 const build = dirname(import.meta.dirname);
 

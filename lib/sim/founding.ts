@@ -1,5 +1,5 @@
 // founding.ts — the state directories of a new volume whose sites have all met: where every simulation begins.
-// Made once per number of sites and process; a simulation gets copies.
+// Made once per list of names and process; a simulation gets copies.
 
 import { join } from 'node:path';
 import { JournalReader } from '../journal/journal-reader.js';
@@ -8,31 +8,33 @@ import { Random } from './random.js';
 import { EPOCH_US } from './site-clock.js';
 import type { SiteIdentity } from './site.js';
 
-const NAMES = ['oslo', 'paris', 'rome', 'lima', 'kyiv', 'bonn', 'bern', 'cork'];
-export const MOST_SITES = NAMES.length;
+/** Names for the sites of a simulation that needs none in particular. */
+export const SITE_NAMES = ['oslo', 'paris', 'rome', 'lima', 'kyiv', 'bonn', 'bern', 'cork'];
+export const MOST_SITES = SITE_NAMES.length;
 
 export interface Founding {
   readonly sites: readonly (SiteIdentity & { readonly directory: string })[];
 }
 
-const made = new Map<number, Founding>();
+const made = new Map<string, Founding>();
 
-/** A volume of so many sites, 2 … {@link MOST_SITES}; its directories are below `root` and not to be changed. */
-export function founded(count: number, root: string): Founding {
-  let founding = made.get(count);
-  if (!founding) made.set(count, (founding = found(count, join(root, `founding-${count}`))));
+/** A volume of sites of these names; its directories are below `root` and not to be changed. */
+export function founded(names: readonly string[], root: string): Founding {
+  const key = names.join('-');
+  let founding = made.get(key);
+  if (!founding) made.set(key, (founding = found(names, join(root, `founding-${key}`))));
   return founding;
 }
 
-function found(count: number, root: string): Founding {
-  const random = new Random(`founding ${count}`);
+function found(names: readonly string[], root: string): Founding {
+  const random = new Random(`founding ${names.length}`);
   let us = EPOCH_US - 3_600_000_000;
   const clock = {
     nowUs: () => (us += 1000),
     now: () => ({ s: Math.floor((us += 1000) / 1e6), ns: (us % 1e6) * 1000 }),
     monotonicMs: () => (us += 1000) / 1000,
   };
-  const sites = NAMES.slice(0, count).map((name, index) => {
+  const sites = names.map((name, index) => {
     const directory = join(root, name);
     const siteId = random.hex(16);
     const volume = Volume.open({

@@ -188,6 +188,14 @@ export class Network {
     }
   }
 
+  /** One direction is open again; nothing else changes. */
+  unsilence(from: number, to: number): void {
+    if (!this.mute.delete(`${from}>${to}`)) return;
+    for (const wire of this.live)
+      for (const pipe of wire.pipes) if (pipe.from.index === from && pipe.to.index === to) pipe.flow();
+    this.dialSoon(from, to);
+  }
+
   /** Every direction is open again. */
   heal(): void {
     this.mute.clear();

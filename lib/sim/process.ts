@@ -373,12 +373,15 @@ export class Process {
     this.volume.setattr(this.resolve(path), { mode }, USER, undefined);
   }
 
-  chown(path: string, uid: number, gid: number): void {
-    this.volume.setattr(this.resolve(path), { uid, gid }, USER, undefined);
+  /** An id of null stays. */
+  chown(path: string, uid: number | null, gid: number | null): void {
+    const changes = { ...(uid === null ? {} : { uid }), ...(gid === null ? {} : { gid }) };
+    this.volume.setattr(this.resolve(path), changes, USER, undefined);
   }
 
-  touch(path: string, s: number): void {
-    this.volume.setattr(this.resolve(path), { mtime: { s, ns: 0 } }, USER, undefined);
+  touch(path: string, seconds: number): void {
+    const s = Math.floor(seconds);
+    this.volume.setattr(this.resolve(path), { mtime: { s, ns: Math.round((seconds - s) * 1e9) } }, USER, undefined);
   }
 
   setxattr(path: string, name: string, value: string): void {
@@ -407,6 +410,11 @@ export class Process {
     const { handle, ino } = this.handle(name);
     const size = this.readAll(handle).length;
     this.pwrite(ino, handle, offset < 0 ? size : Math.min(offset, size + 5_000), data);
+  }
+
+  /** What the descriptor's file holds, as it shows it. */
+  readOpen(name: string): Buffer {
+    return this.readAll(this.handle(name).handle);
   }
 
   cut(name: string, size: number): void {

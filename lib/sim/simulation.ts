@@ -11,7 +11,7 @@ import { PosixError } from '../errno.js';
 import { AcknowledgedBytes } from './acknowledged-bytes.js';
 import { checkConverged, checkOracle, checkSite, treeShownBy } from './checks.js';
 import { marked } from './contents.js';
-import { founded } from './founding.js';
+import { founded, SITE_NAMES } from './founding.js';
 import { Network } from './network.js';
 import { Killed, Process } from './process.js';
 import { Random } from './random.js';
@@ -95,7 +95,7 @@ class Simulation {
     const topology = this.random.weighted(TOPOLOGIES);
     this.network = new Network(this.timeline, this.random.fork('network'), linkedIn(topology, count));
     const clocks = this.random.fork('clocks');
-    this.sites = founded(count, root).sites.map(({ directory, ...identity }) => {
+    this.sites = founded(SITE_NAMES.slice(0, count), root).sites.map(({ directory, ...identity }) => {
       const own = this.newDirectory();
       copyState(directory, own);
       const around = {

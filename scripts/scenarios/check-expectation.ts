@@ -1,30 +1,35 @@
 // check-expectation.ts — one `expect` line at one site: what is wrong, in words, or nothing.
 
-import { promises as fs } from 'node:fs';
-import { allPaths, entryType, namesIn, pathBytes, printable } from '../sites/tree-snapshot.js';
-import { readXattrs } from '../sites/system-calls.js';
+import { printable } from '../sites/tree-snapshot.js';
 import { fits, isExact } from './pattern.js';
 import type { AttributeName, Expectation, Pattern } from './scenario.js';
+import { allPaths, type OpenFile, type SiteTree } from './site-tree.js';
+import type { ListedConflict } from './stage.js';
 
 /** An expectation that can be checked at one site; `same` needs all of them. */
 export type SiteExpectation = Exclude<Expectation, { that: 'same' }>;
 
-/** Null when the expectation holds at the tree that is mounted at `root`, else what was found instead. */
-export async function checkExpectation(
-  root: string,
-  expectation: SiteExpectation,
-  conflictCount: () => Promise<number>,
-): Promise<string | null> {
+/** What a site shows. */
+export interface Shown {
+  readonly tree: SiteTree;
+  readonly handles: ReadonlyMap<string, { readonly file: OpenFile }>;
+  readonly conflicts: () => Promise<readonly ListedConflict[]>;
+}
+
+/** Null when the expectation holds, else what was found instead. */
+export async function checkExpectation(at: Shown, expectation: SiteExpectation): Promise<string | null> {
+  const { tree } = at;
   switch (expectation.that) {
     case 'exists':
-      return withoutMatch(root, expectation.patterns, false);
+      return withoutMatch(tree, expectation.patterns, false);
     case 'absent':
-      return withoutMatch(root, expectation.patterns, true);
+      return withoutMatch(tree, expectation.patterns, true);
     case 'cat':
-      return differs(quoted(await content(root, expectation.path)), quoted(expectation.text));
+      return differs(quoted(await tree.read(expectation.path)), quoted(expectation.text));
     case 'copies': {
-      const paths = allPaths(root).filter((path) => fits(expectation.pattern, path));
-      const texts = await Promise.all(paths.map((path) => content(root, path)));
+      const paths = (await allPaths(tree)).filter((path) => fits(expectation.pattern, path));
+      const texts: string[] = [];
+      for (const path of paths) texts.push(await tree.read(path));
       const shown = (list: readonly string[]): string =>
         list
           .map((text) => quoted(text))
@@ -33,26 +38,42 @@ export async function checkExpectation(
       return differs(shown(texts), shown(expectation.texts));
     }
     case 'names':
-      return misfit(namesIn(pathBytes(root, expectation.path)), expectation.patterns);
+      return misfit(await tree.list(expectation.path), expectation.patterns);
     case 'attribute':
-      return differs(await attribute(root, expectation.path, expectation.attribute), expectation.value);
+      return differs(await attribute(tree, expectation.path, expectation.attribute), expectation.value);
     case 'xattr': {
-      const value = readXattrs(pathBytes(root, expectation.path)).get(expectation.name)?.toString('latin1');
+      const value = (await tree.xattrs(expectation.path)).get(expectation.name);
       return differs(value === undefined ? 'no such attribute' : quoted(value), quoted(expectation.value));
     }
+    case 'no xattr': {
+      const value = (await tree.xattrs(expectation.path)).get(expectation.name);
+      return value === undefined ? null : `there is ${printable(quoted(value))}`;
+    }
+    case 'reads': {
+      const file = at.handles.get(expectation.handle)?.file;
+      if (!file) return `no handle ${expectation.handle} is open here`;
+      return differs(quoted(await file.read()), quoted(expectation.text));
+    }
     case 'linked': {
-      const inodes = await Promise.all(
-        expectation.paths.map(async (path) => (await fs.lstat(pathBytes(root, path), { bigint: true })).ino),
-      );
+      const inodes: number[] = [];
+      for (const path of expectation.paths) inodes.push((await tree.stat(path)).inode);
       return new Set(inodes).size === 1 ? null : `different inodes: ${inodes.join(', ')}`;
     }
-    case 'conflicts':
-      return differs(String(await conflictCount()), String(expectation.count));
+    case 'conflict': {
+      const { pattern, kinds } = expectation;
+      const found = (await at.conflicts()).filter(({ path }) => fits(pattern, path)).map(({ kind }) => kind);
+      return differs(found.toSorted().join(' ') || 'none', kinds.toSorted().join(' '));
+    }
+    case 'conflicts': {
+      const found = await at.conflicts();
+      const shown = found.map(({ path, kind }) => `${kind} ${path}`).join(', ') || 'none';
+      return found.length === expectation.count ? null : `found ${printable(shown)}`;
+    }
   }
 }
 
-function withoutMatch(root: string, patterns: readonly Pattern[], absent: boolean): string | null {
-  const paths = allPaths(root);
+async function withoutMatch(tree: SiteTree, patterns: readonly Pattern[], absent: boolean): Promise<string | null> {
+  const paths = await allPaths(tree);
   for (const pattern of patterns) {
     const matches = paths.filter((path) => fits(pattern, path));
     if (absent && matches.length > 0) return `there is ${matches.map((path) => printable(path)).join(', ')}`;
@@ -81,27 +102,22 @@ function listed(names: readonly string[]): string {
   return `there is ${names.map((name) => printable(name)).join(', ') || 'nothing'}`;
 }
 
-async function attribute(root: string, path: string, name: AttributeName): Promise<string> {
-  const bytes = pathBytes(root, path);
-  const stat = await fs.lstat(bytes, { bigint: true });
+async function attribute(tree: SiteTree, path: string, name: AttributeName): Promise<string> {
+  const stat = await tree.stat(path);
   switch (name) {
     case 'mode':
-      return (stat.mode & 0o7777n).toString(8).padStart(4, '0');
+      return stat.mode.toString(8).padStart(4, '0');
     case 'type':
-      return entryType(stat);
+      return stat.type;
     case 'nlink':
       return String(stat.nlink);
     case 'owner':
       return `${stat.uid}:${stat.gid}`;
     case 'target':
-      return (await fs.readlink(bytes, { encoding: 'buffer' })).toString('latin1');
+      return tree.readlink(path);
     case 'mtime':
       return String(Number(stat.mtimeNs / 1000n) / 1e6);
   }
-}
-
-async function content(root: string, path: string): Promise<string> {
-  return fs.readFile(pathBytes(root, path), 'latin1');
 }
 
 function differs(found: string, expected: string): string | null {

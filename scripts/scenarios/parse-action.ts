@@ -17,6 +17,16 @@ const ACTIONS: Readonly<Record<string, { readonly usage: string; readonly read: 
     read: (words) => (words.length > 0 ? { do: 'rmdir', paths: paths(words) } : null),
   },
   write: { usage: 'write FILE "TEXT"', read: (words) => fileAndText('write', words) },
+  echo: {
+    usage: 'echo "TEXT" > FILE, or >> FILE',
+    read: (words) => {
+      const at = words.findIndex(({ text, quoted }) => !quoted && (text === '>' || text === '>>'));
+      const [file, ...rest] = words.slice(at + 1);
+      if (at < 0 || !file || rest.length > 0) return null;
+      const said = words.slice(0, at).map(({ text }) => text).join(' '); // prettier-ignore
+      return { do: words[at]!.text === '>' ? 'write' : 'append', path: pathPattern(file), text: `${said}\n` };
+    },
+  },
   append: { usage: 'append FILE "TEXT"', read: (words) => fileAndText('append', words) },
   'save-by-rename': { usage: 'save-by-rename FILE "TEXT"', read: (words) => fileAndText('save-by-rename', words) },
   edit: {
@@ -74,12 +84,11 @@ const ACTIONS: Readonly<Record<string, { readonly usage: string; readonly read: 
       mode && rest.length > 0 ? { do: 'chmod', mode: number(mode, /^[0-7]{3,4}$/, 8), paths: paths(rest) } : null,
   },
   chown: {
-    usage: 'chown UID:GID PATH…',
+    usage: 'chown UID:GID PATH…, UID: or :GID for one of them',
     read: ([owner, ...rest]) => {
-      const ids = /^(\d+):(\d+)$/.exec(owner?.text ?? '');
-      return ids && rest.length > 0
-        ? { do: 'chown', uid: Number(ids[1]), gid: Number(ids[2]), paths: paths(rest) }
-        : null;
+      const ids = /^(\d*):(\d*)$/.exec(owner?.text ?? '');
+      if (!ids || ids[0] === ':' || rest.length === 0) return null;
+      return { do: 'chown', uid: idOf(ids[1]!), gid: idOf(ids[2]!), paths: paths(rest) };
     },
   },
   touch: {
@@ -132,10 +141,28 @@ const ACTIONS: Readonly<Record<string, { readonly usage: string; readonly read: 
     read: ([handle, text, ...rest]) =>
       handle && text?.quoted && rest.length === 0 ? { do: 'put', handle: handle.text, text: text.text } : null,
   },
+  lock: {
+    usage: 'lock HANDLE',
+    read: ([handle, ...rest]) => (handle && rest.length === 0 ? { do: 'lock', handle: handle.text } : null),
+  },
   close: {
     usage: 'close HANDLE',
     read: ([handle, ...rest]) => (handle && rest.length === 0 ? { do: 'close', handle: handle.text } : null),
   },
+};
+
+/** What people type in a shell, and how it is written here. */
+const SHELL_WORDS: Readonly<Record<string, string>> = {
+  cat: 'expect SITE: cat FILE = "TEXT" to look into a file, echo "TEXT" > FILE to write one',
+  ls: 'expect SITE: names DIR = NAME…',
+  stat: 'expect SITE: mode FILE = 0644, or type, nlink, owner, mtime',
+  rename: 'mv FROM TO',
+  unlink: 'rm PATH…',
+  link: 'ln EXISTING PATH',
+  symlink: 'ln -s TARGET PATH',
+  setfattr: 'setxattr PATH NAME "VALUE"',
+  cp: 'write FILE "TEXT"',
+  sync: 'sync alone on its line, without a site',
 };
 
 /** Reads an action; throws an Error that says how it is written when the words do not fit. */
@@ -143,7 +170,11 @@ export function parseAction(words: readonly Token[]): Action {
   const [verb, ...rest] = words;
   if (!verb) throw new Error(`an action belongs after the site, one of ${Object.keys(ACTIONS).join(', ')}`);
   const form = Object.hasOwn(ACTIONS, verb.text) ? ACTIONS[verb.text] : undefined;
-  if (!form) throw new Error(`unknown action ${verb.text}; there are ${Object.keys(ACTIONS).join(', ')}`);
+  if (!form) {
+    const instead = Object.hasOwn(SHELL_WORDS, verb.text) ? SHELL_WORDS[verb.text] : undefined;
+    const there = `there are ${Object.keys(ACTIONS).join(', ')}`;
+    throw new Error(`unknown action ${verb.text}; ${instead === undefined ? there : `write ${instead}`}`);
+  }
   const action = form.read(rest);
   if (!action) throw new Error(`write ${form.usage}`);
   return action;
@@ -172,6 +203,11 @@ function number(token: Token, form: RegExp, radix: number): number {
   if (!form.test(token.text))
     throw new Error(`"${token.text}" is no ${radix === 8 ? 'octal mode like 0644' : 'number'}`);
   return parseInt(token.text, radix);
+}
+
+/** Null: not to be changed. */
+function idOf(digits: string): number | null {
+  return digits === '' ? null : Number(digits);
 }
 
 function fileAndText(verb: 'write' | 'append' | 'save-by-rename', words: readonly Token[]): Action | null {

@@ -46,10 +46,29 @@ const EXPECTATIONS: Readonly<Record<string, { readonly usage: string; readonly r
         ? { that: 'xattr', path: path(file), name: name.text, value: right[0]!.text }
         : null,
   },
+  'no-xattr': {
+    usage: 'no-xattr PATH NAME',
+    read: ([file, name, ...more], right) =>
+      file && name && more.length === 0 && !right ? { that: 'no xattr', path: path(file), name: name.text } : null,
+  },
+  reads: {
+    usage: 'SITE: reads HANDLE = "TEXT"',
+    read: ([handle, ...more], right) =>
+      handle && more.length === 0 && right?.length === 1 && right[0]!.quoted
+        ? { that: 'reads', handle: handle.text, text: right[0]!.text }
+        : null,
+  },
   linked: {
     usage: 'linked PATH PATH…',
     read: (left, right) =>
       left.length > 1 && !right ? { that: 'linked', paths: left.map((token) => path(token)) } : null,
+  },
+  conflict: {
+    usage: 'conflict PATTERN = KIND…',
+    read: ([pattern, ...more], right) =>
+      pattern && more.length === 0 && right !== null && right.length > 0
+        ? { that: 'conflict', pattern: asPattern(pattern), kinds: right.map(({ text }) => text) }
+        : null,
   },
   conflicts: {
     usage: 'conflicts = NUMBER',

@@ -78,6 +78,35 @@ test('without links, every pair of sites is linked; without groups, a partition 
   });
 });
 
+test('echo is write and append with a line break', () => {
+  const actions = parseScenario('s', `${SITES}paris: echo one "two three" > x\nparis: echo "four" >> x\n`).steps.map(
+    (step) => step.step === 'act' && step.action,
+  );
+  const path = { text: 'x', quoted: false };
+  assert.deepEqual(actions, [
+    { do: 'write', path, text: 'one two three\n' },
+    { do: 'append', path, text: 'four\n' },
+  ]);
+});
+
+test('what a scenario is about, where it was published and where it can be played', () => {
+  const text = `${SITES}row: write ∥ write
+published: Somebody 2020, figure 1 # as printed
+theirs: one system lost both
+theirs: another kept both
+simulator-only: sets clocks
+clock oslo -2h
+`;
+  const { rows, published, only, steps } = parseScenario('s', text);
+  assert.deepEqual(rows, ['write ∥ write']);
+  assert.deepEqual(published, {
+    where: 'Somebody 2020, figure 1 # as printed',
+    theirs: ['one system lost both', 'another kept both'],
+  });
+  assert.deepEqual(only, { stage: 'simulator', reason: 'sets clocks' });
+  assert.deepEqual(steps, [{ step: 'clock', site: 'oslo', bySeconds: -7200, line: 7, source: 'clock oslo -2h' }]);
+});
+
 test('text is bytes: UTF-8 of the file, and escapes', () => {
   const [step] = parseScenario('s', `${SITES}paris: write "Ä\\xff" "\\"\\\\\\t"\n`).steps;
   assert.ok(step?.step === 'act' && step.action.do === 'write');
@@ -88,7 +117,7 @@ test('text is bytes: UTF-8 of the file, and escapes', () => {
 const MISTAKES: readonly [string, RegExp][] = [
   ['', /^f:1: no statement; the first is sites:/],
   ['paris: mkdir x', /^f:1: the first statement is sites:/],
-  ['sites: paris', /^f:1: name 2 to 4 sites/],
+  ['sites: paris', /^f:1: name 2 to 8 sites/],
   ['sites: paris Oslo', /^f:1: "Oslo" is no name of a site/],
   ['sites: paris paris', /^f:1: a site is named twice/],
   [`${SITES}links: paris-oslo`, /^f:2: rome has no link to a site that is listed before it/],
@@ -109,6 +138,17 @@ const MISTAKES: readonly [string, RegExp][] = [
   [`${SITES}paris: fails mkdir x`, /^f:2: write fails ERRNO ACTION/],
   [`${SITES}partition paris | oslo`, /^f:2: name every site once/],
   [`${SITES}partition paris oslo rome`, /^f:2: name every site once/],
+  [`${SITES}heal`, /^f:2: nothing is cut here: write partition before heal/],
+  [`${SITES}paris: cat x`, /^f:2: unknown action cat; write expect SITE: cat FILE = "TEXT" to look into a file/],
+  [`${SITES}paris: rename x y`, /^f:2: unknown action rename; write mv FROM TO/],
+  [`${SITES}paris: echo x`, /^f:2: write echo "TEXT" > FILE/],
+  [`${SITES}paris: lock h`, /^f:2: lock works on real mounts only: add a line real-only: REASON/],
+  [`${SITES}clock paris +1h`, /^f:2: clock works in the simulator only: add a line simulator-only: REASON/],
+  [`${SITES}simulator-only: clocks\nclock paris 1h`, /^f:3: write clock SITE \+90s/],
+  [`${SITES}simulator-only: clocks\nreal-only: locks`, /^f:3: there is simulator-only: already/],
+  [`${SITES}paris: mkdir x\nrow: write ∥ write`, /^f:3: row: belongs before the first step/],
+  [`${SITES}row:`, /^f:2: row: says nothing/],
+  [`${SITES}theirs: lost it`, /^f:2: theirs: belongs after published:/],
   [`${SITES}heal paris`, /^f:2: write heal, alone/],
   [`${SITES}kill paris\nparis: mkdir x\nrestart paris`, /^f:3: paris was killed: restart paris first/],
   [`${SITES}kill paris\n`, /^f:3: paris is dead at the end: add restart paris/],

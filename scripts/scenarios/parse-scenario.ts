@@ -4,11 +4,14 @@
 import { basename } from 'node:path';
 import { parseAction } from './parse-action.js';
 import { parseExpectation } from './parse-expectation.js';
-import type { Scenario, Step } from './scenario.js';
+import type { Scenario, StageName, Step } from './scenario.js';
 import { ScenarioError, tokenize, type Token } from './tokens.js';
 
 const SITE_NAME = /^[a-z][a-z0-9]*$/;
-const MAX_SITES = 4;
+const MAX_SITES = 8;
+
+/** Statements that are free text to the end of the line. */
+const REMARK = /^\s*(row|published|theirs|real-only|simulator-only):\s*(.*?)\s*$/;
 
 /** Parses the text of one scenario file. Throws {@link ScenarioError}. */
 export function parseScenario(file: string, text: string): Scenario {
@@ -16,6 +19,11 @@ export function parseScenario(file: string, text: string): Scenario {
   const lines = text.split('\n');
   for (const [index, line] of lines.entries()) {
     try {
+      const remark = REMARK.exec(line);
+      if (remark) {
+        parser.remark(remark[1]!, remark[2]!);
+        continue;
+      }
       const tokens = tokenize(line);
       if (tokens.length > 0) parser.statement(tokens, { line: index + 1, source: line.trim() });
     } catch (error) {
@@ -33,6 +41,9 @@ export function parseScenario(file: string, text: string): Scenario {
     sites: parser.sites,
     links: parser.links ?? everyPair(parser.sites),
     steps: parser.steps,
+    rows: parser.rows,
+    published: parser.where === null ? null : { where: parser.where, theirs: parser.theirs },
+    only: parser.only,
   };
 }
 
@@ -42,7 +53,33 @@ class Parser {
   sites: string[] = [];
   links: [string, string][] | null = null;
   readonly steps: Step[] = [];
+  readonly rows: string[] = [];
+  where: string | null = null;
+  readonly theirs: string[] = [];
+  only: { readonly stage: StageName; readonly reason: string } | null = null;
   private readonly dead = new Set<string>();
+  private isCut = false;
+
+  remark(kind: string, text: string): void {
+    if (text === '') throw new Error(`${kind}: says nothing; write it on the same line`);
+    if (this.steps.length > 0) throw new Error(`${kind}: belongs before the first step`);
+    switch (kind) {
+      case 'row':
+        this.rows.push(text);
+        break;
+      case 'published':
+        if (this.where !== null) throw new Error('published: is there already; another system is another theirs: line');
+        this.where = text;
+        break;
+      case 'theirs':
+        if (this.where === null) throw new Error('theirs: belongs after published:');
+        this.theirs.push(text);
+        break;
+      default:
+        if (this.only) throw new Error(`there is ${this.only.stage}-only: already, and no stage is left`);
+        this.only = { stage: kind === 'real-only' ? 'real' : 'simulator', reason: text };
+    }
+  }
 
   statement(tokens: readonly Token[], place: Place): void {
     const [first, ...rest] = tokens as [Token, ...Token[]];
@@ -53,22 +90,28 @@ class Parser {
     switch (first.text) {
       case 'partition':
         this.steps.push({ step: 'partition', groups: this.groups(rest), ...place });
+        this.isCut = true;
         break;
       case 'heal':
       case 'sync':
         if (rest.length > 0) throw new Error(`write ${first.text}, alone`);
+        if (first.text === 'heal' && !this.isCut) throw new Error('nothing is cut here: write partition before heal');
+        if (first.text === 'heal') this.isCut = false;
         this.steps.push({ step: first.text, ...place });
         break;
       case 'kill':
       case 'restart':
         this.readLife(first.text, rest, place);
         break;
+      case 'clock':
+        this.readClock(rest, place);
+        break;
       case 'expect':
         this.readExpect(rest, place);
         break;
       default:
         throw new Error(
-          `unknown statement ${first.text}; there are SITE: ACTION, partition, heal, sync, kill, restart, expect`,
+          `unknown statement ${first.text}; there are SITE: ACTION, partition, heal, sync, kill, restart, clock, expect`,
         );
     }
   }
@@ -110,6 +153,8 @@ class Parser {
     if (fails && !/^E[A-Z0-9]+$/.test(words[1]?.text ?? ''))
       throw new Error('write fails ERRNO ACTION, e.g. fails ENOENT rm x');
     const action = parseAction(fails ? words.slice(2) : words);
+    if (action.do === 'lock' && this.only?.stage !== 'real')
+      throw new Error('lock works on real mounts only: add a line real-only: REASON at the top');
     if (action.do === 'fill' && action.killAfter !== null) this.dead.add(site);
     this.steps.push({ step: 'act', site, action, failsWith: fails ? words[1]!.text : null, ...place });
   }
@@ -125,6 +170,16 @@ class Parser {
       throw new Error(`${site} runs: only a site that was killed is restarted`);
     }
     this.steps.push({ step, site, ...place });
+  }
+
+  private readClock(words: readonly Token[], place: Place): void {
+    const [site, by, ...more] = words;
+    const seconds = /^([+-]\d+)(s|m|h|d)$/.exec(by?.text ?? '');
+    if (!site || !seconds || more.length > 0) throw new Error('write clock SITE +90s, or -10m, +3h, -1d');
+    if (this.only?.stage !== 'simulator')
+      throw new Error('clock works in the simulator only: add a line simulator-only: REASON at the top');
+    const bySeconds = Number(seconds[1]) * { s: 1, m: 60, h: 3600, d: 86_400 }[seconds[2] as 's' | 'm' | 'h' | 'd'];
+    this.steps.push({ step: 'clock', site: this.alive(this.known(site.text)), bySeconds, ...place });
   }
 
   private readExpect(words: readonly Token[], place: Place): void {

@@ -6,9 +6,11 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { MountedTree } from './mounted-tree.js';
 import { parseScenario } from './parse-scenario.js';
 import { playScenario } from './play-scenario.js';
-import type { Stage } from './stage.js';
+import type { SiteTree } from './site-tree.js';
+import type { ListedConflict, Stage } from './stage.js';
 
 class PlainStage implements Stage {
   readonly calls: string[] = [];
@@ -20,14 +22,25 @@ class PlainStage implements Stage {
   root(site: string): string {
     return this.roots.get(site)!;
   }
+  tree(site: string): SiteTree {
+    return new MountedTree(this.root(site));
+  }
   isAlive(site: string): boolean {
     return !this.dead.has(site);
   }
   async digest(): Promise<string> {
     return 'd1';
   }
-  async conflicts(): Promise<number> {
-    return 0;
+  async conflicts(): Promise<readonly ListedConflict[]> {
+    return [];
+  }
+  async pause(): Promise<void> {}
+  setClock(): void {}
+  troubles(): string[] {
+    return [];
+  }
+  troublesAtEnd(): string[] {
+    return [];
   }
   async partition(groups: readonly (readonly string[])[]): Promise<void> {
     this.calls.push(`partition ${groups.map((group) => group.join(' ')).join(' | ')}`);

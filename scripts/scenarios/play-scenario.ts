@@ -2,27 +2,35 @@
 // An action that fails ends the play; an expectation that fails does not. Every play ends healed and synced, with one tree at all
 // sites, sound link counts, and every acknowledged text in some file, whether or not the file says so.
 
-import { promises as fs } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { linkCountViolations } from '../sites/tree-invariants.js';
-import { pathBytes, printable, snapshotTree, treeDifferences } from '../sites/tree-snapshot.js';
+import { printable, treeDifferences } from '../sites/tree-snapshot.js';
 import { AcknowledgedTexts } from './acknowledged-texts.js';
 import { checkExpectation } from './check-expectation.js';
 import { performAction, type Workplace } from './perform-action.js';
 import type { Scenario, Step } from './scenario.js';
 import type { Stage } from './stage.js';
 
+/** Sees what the sites show before and after each step at which they may merge. */
+export interface Spectator {
+  beforeMerging(): Promise<void>;
+  /** `step` as the file has it, or what the play does by itself. `wereApart`: sites had been cut off from each other, or down. */
+  afterMerging(step: string, wereApart: boolean): Promise<void>;
+}
+
+const NOBODY: Spectator = { beforeMerging: async () => {}, afterMerging: async () => {} };
+
 /** Plays to the end; resolves to what went wrong, each as `file:line: …`. Empty: as expected. */
-export async function playScenario(scenario: Scenario, stage: Stage): Promise<string[]> {
-  const play = new Play(scenario, stage);
+export async function playScenario(scenario: Scenario, stage: Stage, spectator = NOBODY): Promise<string[]> {
+  const play = new Play(scenario, stage, spectator);
   try {
     for (const step of scenario.steps) {
       try {
         await play.step(step);
+        for (const trouble of stage.troubles()) play.failed(step, trouble);
       } catch (error) {
         play.failed(step, (error as Error).message);
-        return play.failures;
       }
+      if (play.isOver) return play.failures;
     }
     await play.end();
   } finally {
@@ -31,14 +39,11 @@ export async function playScenario(scenario: Scenario, stage: Stage): Promise<st
   return play.failures;
 }
 
-/**
- * A file that was closed becomes a version a little later. Between the work of two sites this much time passes, so that the order of
- * stamps, which decides conflicts, is the order of lines.
- */
-const BETWEEN_SITES_MS = 40;
-
 class Play {
   readonly failures: string[] = [];
+  /** Something went wrong that makes the rest meaningless. */
+  isOver = false;
+  private areApart = false;
   private lastSite = '';
   private readonly texts = new AcknowledgedTexts();
   private readonly handles = new Map<string, Workplace['handles']>();
@@ -46,11 +51,18 @@ class Play {
   constructor(
     private readonly scenario: Scenario,
     private readonly stage: Stage,
+    private readonly spectator: Spectator,
   ) {
     for (const site of scenario.sites) this.handles.set(site, new Map());
   }
 
+  /** What was to be done could not be done, or is wrong whatever was expected. */
   failed(step: Step, message: string): void {
+    this.isOver = true;
+    this.unexpected(step, message);
+  }
+
+  private unexpected(step: Step, message: string): void {
     this.failures.push(`${this.scenario.file}:${step.line}: ${step.source}\n    ${message.replaceAll('\n', '\n    ')}`);
   }
 
@@ -59,30 +71,44 @@ class Play {
       case 'act':
         return this.act(step);
       case 'partition':
-        return this.stage.partition(step.groups);
+        await this.merge(step.source, () => this.stage.partition(step.groups));
+        this.areApart = true;
+        return;
       case 'heal':
-        return this.stage.heal();
+        await this.merge(step.source, () => this.stage.heal());
+        this.areApart = this.alive().length < this.scenario.sites.length;
+        return;
       case 'sync':
-        return this.stage.sync();
+        return this.merge(step.source, () => this.stage.sync());
       case 'kill':
         return this.kill(step.site);
       case 'restart':
         return this.stage.restart(step.site);
+      case 'clock':
+        return this.stage.setClock(step.site, step.bySeconds);
       case 'expect':
         return this.expect(step);
     }
   }
 
+  private async merge(step: string, act: () => Promise<void>): Promise<void> {
+    await this.spectator.beforeMerging();
+    await act();
+    await this.spectator.afterMerging(step, this.areApart);
+  }
+
   /** What holds at the end of every scenario. */
   async end(): Promise<void> {
-    await this.stage.heal();
-    for (const difference of await this.differences()) this.failures.push(`at the end: ${difference}`);
+    await this.closeHandles();
+    await this.merge('the end: heal', () => this.stage.heal());
+    const troubles = [...this.stage.troubles(), ...this.stage.troublesAtEnd(), ...(await this.differences())];
+    for (const trouble of troubles) this.failures.push(`at the end: ${trouble}`);
     for (const site of this.alive()) {
-      const root = this.stage.root(site);
-      const tree = snapshotTree(root);
-      for (const violation of linkCountViolations(tree)) this.failures.push(`at the end, at ${site}: ${violation}`);
-      const files = [...tree].filter(([, entry]) => entry.type === 'file').map(([path]) => path);
-      const contents = await Promise.all(files.map((path) => fs.readFile(pathBytes(root, path), 'latin1')));
+      const tree = this.stage.tree(site);
+      const snapshot = await tree.snapshot();
+      for (const violation of linkCountViolations(snapshot)) this.failures.push(`at the end, at ${site}: ${violation}`);
+      const contents: string[] = [];
+      for (const [path, entry] of snapshot) if (entry.type === 'file') contents.push(await tree.read(path));
       for (const { text, line, site: writer, path } of this.texts.missingFrom(contents)) {
         this.failures.push(
           `${this.scenario.file}:${line}: ${printable(JSON.stringify(text))}, written at ${writer} to ${printable(path)}, is in no file at ${site}`,
@@ -96,11 +122,11 @@ class Play {
   }
 
   private async act(step: Extract<Step, { step: 'act' }>): Promise<void> {
-    if (this.lastSite !== step.site) await sleep(BETWEEN_SITES_MS);
+    if (this.lastSite !== step.site) await this.stage.pause();
     this.lastSite = step.site;
     const at: Workplace = {
       site: step.site,
-      root: this.stage.root(step.site),
+      tree: this.stage.tree(step.site),
       line: step.line,
       texts: this.texts,
       handles: this.handles.get(step.site)!,
@@ -116,6 +142,7 @@ class Play {
   }
 
   private async kill(site: string): Promise<void> {
+    this.areApart = true;
     await this.stage.kill(site);
     await this.closeHandlesOf(site);
   }
@@ -123,24 +150,28 @@ class Play {
   private async expect(step: Extract<Step, { step: 'expect' }>): Promise<void> {
     const { expectation } = step;
     if (expectation.that === 'same') {
-      for (const difference of await this.differences()) this.failed(step, difference);
+      for (const difference of await this.differences()) this.unexpected(step, difference);
       return;
     }
     for (const site of step.sites ?? this.alive()) {
-      const wrong = await checkExpectation(this.stage.root(site), expectation, () => this.stage.conflicts(site)).catch(
-        (error: Error) => error.message,
-      );
-      if (wrong !== null) this.failed(step, `${site}: ${wrong}`);
+      const shown = {
+        tree: this.stage.tree(site),
+        handles: this.handles.get(site)!,
+        conflicts: () => this.stage.conflicts(site),
+      };
+      const wrong = await checkExpectation(shown, expectation).catch((error: Error) => error.message);
+      if (wrong !== null) this.unexpected(step, `${site}: ${wrong}`);
     }
   }
 
-  /** Differences of the digests and of the trees, all against the first site that runs. */
+  /** Differences of the digests, the trees and the lists of conflicts, all against the first site that runs. */
   private async differences(): Promise<string[]> {
     const sites = await Promise.all(
       this.alive().map(async (name) => ({
         name,
         digest: await this.stage.digest(name),
-        tree: snapshotTree(this.stage.root(name)),
+        conflicts: await this.stage.conflicts(name),
+        tree: await this.stage.tree(name).snapshot(),
       })),
     );
     const [first, ...others] = sites;
@@ -150,6 +181,8 @@ class Play {
       if (first.digest !== other.digest) {
         differences.unshift(`digest ${first.digest} at ${first.name}, ${other.digest} at ${other.name}`);
       }
+      const [here, there] = [first, other].map(({ conflicts }) => JSON.stringify(conflicts));
+      if (here !== there) differences.push(`conflicts ${here} at ${first.name}, ${there} at ${other.name}`);
       return differences;
     });
   }
@@ -162,10 +195,7 @@ class Play {
     const handles = this.handles.get(site)!;
     for (const [name, { file }] of handles) {
       handles.delete(name);
-      await file.close().catch((error: NodeJS.ErrnoException) => {
-        // A descriptor on the mount of a killed daemon can only fail.
-        if (error.code !== 'ENOTCONN' && error.code !== 'ECONNABORTED') throw error;
-      });
+      await file.close();
     }
   }
 }

@@ -24,7 +24,12 @@ export type Action =
   | { readonly do: 'ln'; readonly existing: string; readonly path: string }
   | { readonly do: 'symlink'; readonly target: string; readonly path: string }
   | { readonly do: 'chmod'; readonly mode: number; readonly paths: readonly string[] }
-  | { readonly do: 'chown'; readonly uid: number; readonly gid: number; readonly paths: readonly string[] }
+  | {
+      readonly do: 'chown';
+      readonly uid: number | null;
+      readonly gid: number | null;
+      readonly paths: readonly string[];
+    }
   | { readonly do: 'touch'; readonly timeSeconds: number | null; readonly paths: readonly string[] }
   | { readonly do: 'setxattr'; readonly path: string; readonly name: string; readonly value: string }
   | { readonly do: 'removexattr'; readonly path: string; readonly name: string }
@@ -33,6 +38,8 @@ export type Action =
   | { readonly do: 'fill'; readonly path: string; readonly count: number; readonly killAfter: number | null }
   | { readonly do: 'open'; readonly handle: string; readonly path: string }
   | { readonly do: 'put'; readonly handle: string; readonly text: string }
+  /** Takes the exclusive lock of the open file; fails when another descriptor of this machine has it. */
+  | { readonly do: 'lock'; readonly handle: string }
   | { readonly do: 'close'; readonly handle: string };
 
 export type Expectation =
@@ -43,7 +50,11 @@ export type Expectation =
   | { readonly that: 'names'; readonly path: string; readonly patterns: readonly Pattern[] }
   | { readonly that: 'attribute'; readonly attribute: AttributeName; readonly path: string; readonly value: string }
   | { readonly that: 'xattr'; readonly path: string; readonly name: string; readonly value: string }
+  | { readonly that: 'no xattr'; readonly path: string; readonly name: string }
+  | { readonly that: 'reads'; readonly handle: string; readonly text: string }
   | { readonly that: 'linked'; readonly paths: readonly string[] }
+  /** The kinds of conflict that are listed at the paths that it fits. */
+  | { readonly that: 'conflict'; readonly pattern: Pattern; readonly kinds: readonly string[] }
   | { readonly that: 'conflicts'; readonly count: number };
 
 /** Attributes that `expect` compares as text: `0644`, `file`, `2`, `1000:100`, `target/of/symlink`, seconds since 1970. */
@@ -57,8 +68,18 @@ export type Step = { readonly line: number; readonly source: string } & (
   | { readonly step: 'heal' }
   | { readonly step: 'sync' }
   | { readonly step: 'kill' | 'restart'; readonly site: string }
+  | { readonly step: 'clock'; readonly site: string; readonly bySeconds: number }
   | { readonly step: 'expect'; readonly sites: readonly string[] | null; readonly expectation: Expectation }
 );
+
+/** Where a scenario can be played. */
+export type StageName = 'simulator' | 'real';
+
+/** An anomaly that others published: where, and what their systems did. */
+export interface Published {
+  readonly where: string;
+  readonly theirs: readonly string[];
+}
 
 export interface Scenario {
   /** The file's name without its ending. */
@@ -68,4 +89,9 @@ export interface Scenario {
   /** Pairs of sites that dial each other, the one listed first in `sites` first. */
   readonly links: readonly (readonly [string, string])[];
   readonly steps: readonly Step[];
+  /** The rows of lib/crdt/MERGE.md that it plays, by their first column. */
+  readonly rows: readonly string[];
+  readonly published: Published | null;
+  /** The one stage that can play it, and why; null: both can. */
+  readonly only: { readonly stage: StageName; readonly reason: string } | null;
 }

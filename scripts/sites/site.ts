@@ -24,6 +24,13 @@ export interface StatusReport {
   }[];
 }
 
+/** What scripts read of a row of `weft conflicts --json`. */
+export interface ConflictReport {
+  readonly path: string;
+  readonly kind: string;
+  readonly reason: string;
+}
+
 export class Site {
   readonly mountpoint: string;
   readonly state: string;
@@ -83,13 +90,12 @@ export class Site {
     return (await this.weftChecked(['invite', this.mountpoint])).trim();
   }
 
-  async status(): Promise<StatusReport> {
-    const text = await this.weftChecked(['status', this.mountpoint, '--json']);
-    try {
-      return JSON.parse(text) as StatusReport;
-    } catch (error) {
-      throw new Error(`weft status --json printed no JSON object: ${text.slice(0, 400)}`, { cause: error });
-    }
+  status(): Promise<StatusReport> {
+    return this.weftJson<StatusReport>(['status', this.mountpoint]);
+  }
+
+  conflicts(): Promise<readonly ConflictReport[]> {
+    return this.weftJson<readonly ConflictReport[]>(['conflicts', this.mountpoint]);
   }
 
   /** `weft sync --wait`: returns when all reachable peers and this site have the same. */
@@ -157,6 +163,15 @@ export class Site {
       .split('\n')
       .filter((line) => line !== '' && !/^\{"level":[1-3]0,/.test(line))
       .slice(-lines);
+  }
+
+  private async weftJson<T>(args: readonly string[]): Promise<T> {
+    const text = await this.weftChecked([...args, '--json']);
+    try {
+      return JSON.parse(text) as T;
+    } catch (error) {
+      throw new Error(`weft ${args[0]} --json printed no JSON: ${text.slice(0, 400)}`, { cause: error });
+    }
   }
 
   private weftChecked(args: readonly string[], options: CommandOptions = {}): Promise<string> {

@@ -1,4 +1,4 @@
-// system-calls.ts — what Node's fs module lacks: extended attributes (xattr(7)), renameat2(2), mkfifo(3).
+// system-calls.ts — what Node's fs module lacks: extended attributes (xattr(7)), renameat2(2), mkfifo(3), flock(2).
 // Paths are Buffers: names are bytes. Calls are synchronous and follow no symbolic link.
 
 import { constants } from 'node:os';
@@ -16,12 +16,15 @@ const lremovexattr = libc.func('int lremovexattr(const void *path, const char *n
 const renameat2 = libc.func(
   'int renameat2(int olddirfd, const void *oldpath, int newdirfd, const void *newpath, uint32_t flags)',
 );
+const flock = libc.func('int flock(int fd, int operation)');
 const mkfifo = libc.func('int mkfifo(const void *path, uint32_t mode)');
 
 /** linux/limits.h: XATTR_LIST_MAX and XATTR_SIZE_MAX, both 64 KiB. */
 const XATTR_MAX_BYTES = 65_536;
 const AT_FDCWD = -100;
 const RENAME_EXCHANGE = 2;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
 
 /** All extended attributes of a path, by name. Filesystems without them show none. */
 export function readXattrs(path: Buffer): Map<string, Buffer> {
@@ -61,6 +64,11 @@ export function exchangeNames(first: Buffer, second: Buffer): void {
 /** Makes a named pipe with mode 0644, less the umask. */
 export function makeFifo(path: Buffer): void {
   if (mkfifo(zeroEnded(path), 0o644) !== 0) throw systemError('mkfifo', path);
+}
+
+/** Takes the exclusive lock of an open file; EAGAIN when another descriptor of this machine has it. */
+export function lockFile(descriptor: number): void {
+  if (flock(descriptor, LOCK_EX | LOCK_NB) !== 0) throw systemError('flock', Buffer.from(`descriptor ${descriptor}`));
 }
 
 function zeroEnded(path: Buffer): Buffer {

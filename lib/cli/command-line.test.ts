@@ -7,7 +7,19 @@ import { runCommandLine } from './command-line.js';
 import { UsageError } from './failure.js';
 import { Scratch } from './spawn-weft.test-support.js';
 
-const VERBS = ['create', 'join', 'mount', 'umount', 'invite', 'status', 'sync', 'link', 'conflicts', 'doctor'];
+const VERBS = [
+  'create',
+  'join',
+  'mount',
+  'umount',
+  'invite',
+  'status',
+  'sync',
+  'link',
+  'conflicts',
+  'history',
+  'doctor',
+];
 const INVITE = formatInvite({
   address: '127.0.0.1:1',
   volume: 'team',

@@ -3,6 +3,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ConflictRow, Daemon, DaemonModule, SiteState, SiteStatus } from '../daemon/daemon-interface.js';
+import type { HistoryRow, SiteHistory } from '../daemon/history-interface.js';
 import { serveJob } from './daemon-process.js';
 
 export const FAKE_CONFLICT: ConflictRow = {
@@ -12,6 +13,25 @@ export const FAKE_CONFLICT: ConflictRow = {
   shown: 'paris',
   sites: ['oslo', 'paris'],
   reason: 'both wrote',
+};
+
+const FAKE_HISTORY: readonly HistoryRow[] = [
+  {
+    event: 'written',
+    version: '1042-9fe3a1',
+    current: true,
+    stamp: Date.UTC(2026, 10, 21, 6) * 1000,
+    site: 'paris',
+    uid: 0,
+    size: 2048,
+    path: Buffer.from('/plän.md').toString('latin1'),
+    detail: '',
+    ino: 7,
+  },
+];
+
+const fakePast: SiteHistory = {
+  history: async (_path, limit) => FAKE_HISTORY.slice(0, limit),
 };
 
 export class FakeDaemon implements Daemon {
@@ -28,6 +48,7 @@ export class FakeDaemon implements Daemon {
       lastError: null,
     },
   ];
+  readonly past = fakePast;
   private end!: () => void;
   readonly ended = new Promise<void>((resolve) => (this.end = resolve));
 

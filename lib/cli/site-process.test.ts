@@ -66,7 +66,7 @@ test('a created site answers the whole command line until it is unmounted', asyn
     logPath: join(job.directory, 'daemon.log'),
   });
 
-  const [one, all, table, below, synced, syncedHere, conflicts, none, asJson] = await Promise.all([
+  const [one, all, table, below, synced, syncedHere, conflicts, none, asJson, history] = await Promise.all([
     scratch.weft(['status', mountpoint, '--json']),
     scratch.weft(['status', '--json']),
     scratch.weft(['status']),
@@ -76,6 +76,7 @@ test('a created site answers the whole command line until it is unmounted', asyn
     scratch.weft(['conflicts', mountpoint]),
     scratch.weft(['conflicts', join(mountpoint, 'other')]),
     scratch.weft(['conflicts', join(mountpoint, 'plän'), '--json']),
+    scratch.weft(['history', join(mountpoint, 'plän.md')]),
   ]);
   const report = JSON.parse(one.stdout) as Record<string, unknown>;
   assert.equal(report['volume'], 'team');
@@ -89,6 +90,7 @@ test('a created site answers the whole command line until it is unmounted', asyn
   assert.match(conflicts.stdout, /plän\\x1b\.md/);
   assert.equal(none.stdout, 'no conflicts\n');
   assert.match(asJson.stdout, /both wrote/);
+  assert.match(history.stdout, /^1042-9fe3a1 \* +2026-11-\d\dT\d\d:00:00 +paris +\w+ +2\.0 KiB +written +\/plän\.md$/m);
 
   assert.equal((await scratch.weft(['link', 'pause', mountpoint])).code, 0);
   assert.equal((await scratch.weft(['link', 'add', mountpoint, '127.0.0.1:7421'])).code, 0);

@@ -17,6 +17,7 @@ export const VERBS: ReadonlyMap<string, () => Promise<Verb>> = new Map([
   ['sync', async () => as((await import('./sync.js')).syncCommand)],
   ['link', async () => as((await import('./link.js')).linkCommand)],
   ['conflicts', async () => as((await import('./conflicts.js')).conflictsCommand)],
+  ['history', async () => as((await import('./history.js')).historyCommand)],
   ['doctor', async () => as((await import('./doctor.js')).doctorCommand)],
   // Not for people, and not listed.
   ['daemon', async () => as((await import('./daemon.js')).daemonCommand)],

@@ -6,14 +6,14 @@ import { attributesOf } from './fields.js';
 import type { HeadVersion } from './fields.js';
 import type { Ino } from './ids.js';
 import type { Inode } from './inode.js';
-import type { TreeStore } from './tree-store.js';
+import type { RegisterStore } from './tree-store.js';
 
 function isSameContent(a: HeadVersion, b: HeadVersion): boolean {
   return a.manifest === b.manifest && a.size === b.size;
 }
 
 /** The versions to show as copies, best first: one for each content that differs from the winner's. */
-export function losingVersions(inode: Inode, store: TreeStore): HeadVersion[] {
+export function losingVersions(inode: Inode, store: RegisterStore): HeadVersion[] {
   if ((inode.registers.get('head')?.length ?? 0) < 2) return [];
   const { heads } = attributesOf(inode);
   const shown: HeadVersion[] = [];
@@ -27,7 +27,7 @@ export function losingVersions(inode: Inode, store: TreeStore): HeadVersion[] {
 }
 
 /** The versions that compete for a file's name, the winner first; one alone when there is no conflict. */
-export function competingVersions(inode: Inode, store: TreeStore): HeadVersion[] {
+export function competingVersions(inode: Inode, store: RegisterStore): HeadVersion[] {
   const { head } = attributesOf(inode);
   return head ? [head, ...losingVersions(inode, store)] : [];
 }
@@ -37,6 +37,6 @@ export function headsLike(inode: Inode, head: HeadVersion): HeadVersion[] {
   return attributesOf(inode).heads.filter((other) => isSameContent(other, head));
 }
 
-function isBorn(ino: Ino, store: TreeStore): boolean {
+function isBorn(ino: Ino, store: RegisterStore): boolean {
   return store.inode(ino)?.registers.has('born') ?? false;
 }

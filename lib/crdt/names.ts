@@ -10,7 +10,7 @@ import { compareClaimants, fileClaims } from './placement.js';
 import type { Claimant } from './placement.js';
 import { compareEntries } from './register.js';
 import { NAME_MAX } from './register-schema.js';
-import type { TreeStore } from './tree-store.js';
+import type { RegisterStore } from './tree-store.js';
 
 /** Every suffixed name has it, so a name without it can clash with none. */
 export const SUFFIX_MARK = '.~';
@@ -21,11 +21,11 @@ const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
 
 /** The names of sites as they appear in suffixes, from the volume's own registers. */
 export class SiteNames {
-  readonly #store: TreeStore;
+  readonly #store: RegisterStore;
   readonly #actors: ActorTable;
   readonly #byActor = new Map<number, Name>();
 
-  constructor(store: TreeStore, actors: ActorTable) {
+  constructor(store: RegisterStore, actors: ActorTable) {
     this.#store = store;
     this.#actors = actors;
   }
@@ -131,7 +131,7 @@ export interface Contest {
 }
 
 /** Decides between the claimants of one name; merged directories are one claimant. */
-export function contest(claimants: readonly Claimant[], store: TreeStore, actors: ActorTable): Contest {
+export function contest(claimants: readonly Claimant[], store: RegisterStore, actors: ActorTable): Contest {
   if (claimants.length <= 1) return { winner: claimants[0], hidden: [], losers: [] };
   const [winner, ...rest] = claimants.toSorted((a, b) => compareClaimants(a, b, actors));
   const hidden: Claimant[] = [];

@@ -9,6 +9,7 @@ import { linkOfField, parseTimestamp, parseXattr } from './fields.js';
 import type { Place } from './fields.js';
 import { MAX_SLOT, ROOT_INO, VOLUME_INO } from './ids.js';
 import type { Ino, Name } from './ids.js';
+import { parseRetention, parseSnapshot, RETENTION_FIELD, snapshotNameError } from './snapshots.js';
 
 /** NAME_MAX of Linux, also for extended attributes (XATTR_NAME_MAX). */
 export const NAME_MAX = 255;
@@ -23,6 +24,8 @@ const UINT32_MAX = 0xffff_ffff;
 /** Seconds that every consumer of a time can hold: ±2^43, beyond any file system's range. */
 const SECONDS_MAX = 2 ** 43;
 const SITE_NAME_MAX = 255;
+/** Of a snapshot: one actor takes 34 to 50 of it, and every start of a daemon is one. */
+const SNAPSHOT_VALUE_MAX = 2 ** 20;
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
 const ID = /^[0-9a-f]{32}$/;
@@ -90,7 +93,15 @@ function volumeFieldError(field: string, value: Value): string | undefined {
   const kind = field.slice(0, colon + 1);
   const id = field.slice(colon + 1);
   if (typeof value !== 'string') return 'no string';
+  if (field === RETENTION_FIELD) {
+    parseRetention(value);
+    return undefined;
+  }
   switch (kind) {
+    case 'snap:':
+      if (value.length > SNAPSHOT_VALUE_MAX) return `a snapshot of ${value.length} characters`;
+      parseSnapshot(value);
+      return snapshotNameError(id);
     case 'site:':
       if (!ID.test(id)) return 'no site id';
       if (value.length === 0 || value.length > SITE_NAME_MAX) return `a site name of ${value.length} characters`;

@@ -37,6 +37,9 @@ export interface CopyOf {
   readonly actor: number;
 }
 
+/** Where registers are read. */
+export type RegisterStore = Pick<TreeStore, 'inode'>;
+
 export interface TreeStore {
   /** The inode with this number, alive or not; undefined when no register of it was ever seen. The same object until evicted: do not keep it across calls of Replica. */
   inode(ino: Ino): Inode | undefined;

@@ -4,6 +4,7 @@
 // Only same-version programs talk here: it is no public interface, and has no version of its own.
 
 import type { ConflictRow, SiteStatus } from './daemon-interface.js';
+import type { HistoryRow } from './history-interface.js';
 
 export const MAX_REQUEST_BYTES = 64 * 1024;
 /** A list of a million conflicts fits. */
@@ -19,6 +20,7 @@ export interface ControlResults {
   removePeer: null;
   invite: string;
   conflicts: ConflictRow[];
+  history: readonly HistoryRow[];
   stop: null;
 }
 

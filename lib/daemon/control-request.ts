@@ -5,6 +5,8 @@ import { z } from 'zod';
 
 const id = z.int().nonnegative();
 const peer = z.string().min(1).max(255);
+/** From the root of the volume; latin1 characters stand for bytes. */
+const path = z.string().startsWith('/');
 const durationMs = z
   .number()
   .positive()
@@ -21,6 +23,7 @@ export const controlRequest = z.discriminatedUnion('verb', [
   z.strictObject({ id, verb: z.literal('invite'), ttlMs: durationMs }),
   /** `path` is from the root of the volume and begins with '/': latin1 characters stand for bytes; null: everything. */
   z.strictObject({ id, verb: z.literal('conflicts'), path: z.string().startsWith('/').nullable() }),
+  z.strictObject({ id, verb: z.literal('history'), path, limit: z.int().positive() }),
   z.strictObject({ id, verb: z.literal('stop'), force: z.boolean() }),
 ]);
 

@@ -53,6 +53,7 @@ function recordingDaemon(): Daemon {
     removePeer: () => Promise.reject(new Error('no such peer')),
     invite: async (ttlMs) => `invite ${ttlMs}`,
     conflicts: async () => [],
+    past: { history: async () => [] },
     stop: async (force) => {
       if (stopError && !force) throw stopError;
       stopped();

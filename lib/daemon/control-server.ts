@@ -140,6 +140,8 @@ export class ControlServer {
         return this.daemon.invite(request.ttlMs);
       case 'conflicts':
         return this.daemon.conflicts(request.path);
+      case 'history':
+        return this.daemon.past.history(request.path, request.limit);
     }
   }
 

@@ -2,6 +2,7 @@
 // The command line never touches a volume itself: it asks the daemon through the control socket.
 
 import type { SiteId } from '../crdt/ids.js';
+import type { SiteHistory } from './history-interface.js';
 
 /** Fields of `weft status --json`; see the command line's contract in README.md. */
 export interface SiteStatus {
@@ -58,6 +59,7 @@ export interface Daemon {
   /** A one-time invite, valid for `ttlMs`. */
   invite(ttlMs: number): Promise<string>;
   conflicts(pathPrefix: string | null): Promise<ConflictRow[]>;
+  readonly past: SiteHistory;
   /** Flushes, unmounts and ends. Rejects with a message naming the remedy when the mount is busy and not `force`. */
   stop(force: boolean): Promise<void>;
   /** Settles when the daemon ended by itself (unmounted from outside, fatal error). */

@@ -28,6 +28,7 @@ import type { ConflictRow, Daemon, Log, Progress, SiteConfig, SiteState, SiteSta
 import { DurableCommits } from './durable-commits.js';
 import { InviteFile } from './invite-file.js';
 import { KnownPeersFile } from './known-peers-file.js';
+import { Past } from './past.js';
 import { SiteClient } from './site-client.js';
 import { SiteSyncStore } from './site-sync-store.js';
 import { isCopy, recordOrigin } from './state-origin.js';
@@ -60,6 +61,7 @@ const random: SyncRandom = {
 
 class RunningSite implements Daemon {
   readonly ended: Promise<void>;
+  readonly past: Past;
   private site!: SiteClient; // set by start(), before anything but a first commit uses it
   private store!: SiteSyncStore;
   private syncer!: Syncer;
@@ -90,6 +92,7 @@ class RunningSite implements Daemon {
     this.ingest = new IngestPool(statePath(directory), join(directory, 'packs'));
     this.knownPeers = new KnownPeersFile(directory, log);
     this.survey = new TreeSurvey(directory);
+    this.past = new Past(directory, () => this.site.request('flush', null));
     this.ended = new Promise((resolve, reject) => {
       this.finish = resolve;
       this.fail = reject;
@@ -315,6 +318,7 @@ class RunningSite implements Daemon {
     if (this.syncer) this.keepPeers();
     await this.syncer?.stop();
     await this.ingest.close();
+    await this.past.close();
     this.store?.close();
     // The last to close the database, and one that may write: SQLite then copies its log into it, and removes the log.
     await this.checkpoints?.stop();

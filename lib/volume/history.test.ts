@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, test } from 'node:test';
+import { HistoryIndex } from '../journal/history-index.js';
+import { JournalPast } from '../journal/past-registers.js';
+import { namesIn, PathHistory } from '../journal/path-history.js';
+import type { HistoryRow } from '../journal/path-history.js';
+import { StateSnapshot } from '../journal/state-snapshot.js';
+import { isDirectoryEntry, PastTree } from '../crdt/past-tree.js';
+import type { PastDirectory } from '../crdt/past-tree.js';
+import { VolumeFixture } from './volume-fixture.test-support.js';
+
+const opened: VolumeFixture[] = [];
+afterEach(() => {
+  for (const fixture of opened.splice(0)) fixture.remove();
+});
+
+function created(): VolumeFixture {
+  const fixture = VolumeFixture.create();
+  opened.push(fixture);
+  return fixture;
+}
+
+function withHistory<T>(fixture: VolumeFixture, use: (history: PathHistory, index: HistoryIndex) => T): T {
+  fixture.volume.publishAll();
+  const index = HistoryIndex.open(fixture.directory);
+  index.catchUp();
+  const present = StateSnapshot.open(fixture.directory);
+  try {
+    return use(new PathHistory(index, present.store), index);
+  } finally {
+    present.close();
+    index.close();
+  }
+}
+
+function historyOf(fixture: VolumeFixture, path: string, limit = 1000): HistoryRow[] {
+  return withHistory(fixture, (history) => history.rows(history.resolve(namesIn(path)), limit));
+}
+
+function lines(rows: readonly HistoryRow[]): string[] {
+  return rows.map(({ event, path, detail, size }) =>
+    [event, path, size ?? '', detail].filter((s) => s !== '').join(' '),
+  );
+}
+
+test('a file is followed through its renames, under each of its names, and when it is gone', () => {
+  const site = created();
+  site.mkdir('/d');
+  site.write('/d/a', 'one');
+  site.volume.fold();
+  site.rename('/d/a', '/d/b');
+  site.volume.setattr(site.resolve('/d/b'), { mode: 0o600 }, { uid: 0, gid: 0, pid: 1 }, undefined);
+  site.volume.fold();
+  site.write('/d/b', 'second');
+  site.volume.fold();
+  site.unlink('/d/b');
+  const expected = [
+    'removed /d/b',
+    'written /d/b 6',
+    'changed /d/b mode 0600',
+    'renamed /d/b from /d/a',
+    'written /d/a 3',
+    'created /d/a',
+  ];
+  assert.deepEqual(lines(historyOf(site, '/d/a')), expected);
+  assert.deepEqual(lines(historyOf(site, '/d/b')), expected);
+  assert.deepEqual(lines(historyOf(site, '/d')), [...expected, 'created /d']);
+  assert.deepEqual(lines(historyOf(site, '/d', 2)), expected.slice(0, 2));
+  const [, written] = historyOf(site, '/d/b');
+  assert.equal(written!.uid, 1000);
+  assert.equal(written!.site, `site${site.siteId.slice(0, 2)}`);
+  assert.ok(!written!.current);
+  site.rmdir('/d');
+  assert.deepEqual(lines(historyOf(site, '/d/b')), expected);
+  assert.deepEqual(historyOf(site, '/d/never'), []);
+});
+
+test('the files that a name had one after the other are its history: programs save by renaming', () => {
+  const site = created();
+  site.write('/f', 'one');
+  site.volume.fold();
+  site.write('/f.new', 'second');
+  site.volume.fold();
+  site.rename('/f.new', '/f');
+  assert.deepEqual(lines(historyOf(site, '/f')), [
+    'renamed /f from /f.new',
+    'removed /f',
+    'written /f.new 6',
+    'created /f.new',
+    'written /f 3',
+    'created /f',
+  ]);
+  withHistory(site, (history, index) => {
+    const versions = history.versions(history.resolve(['f']));
+    assert.deepEqual(
+      versions.map(({ size }) => size),
+      [6, 3],
+    );
+    for (const version of versions)
+      assert.deepEqual(PathHistory.matching(versions, version.id, index.actors), [version]);
+    const [counter] = versions[0]!.id.split('-');
+    assert.deepEqual(PathHistory.matching(versions, `${counter}-${'0'.repeat(32)}`, index.actors), []);
+    assert.deepEqual(PathHistory.matching(versions, 'yesterday', index.actors), []);
+  });
+});
+
+test('what other sites wrote has their name, and concurrent versions are all there', async () => {
+  const paris = created();
+  paris.write('/f', 'one');
+  const oslo = await paris.join();
+  opened.push(oslo);
+  paris.write('/f', 'paris');
+  oslo.write('/f', 'from oslo');
+  await paris.mergeWith(oslo);
+  for (const site of [paris, oslo]) {
+    const versions = historyOf(site, '/f').filter(({ version }) => version !== null);
+    assert.deepEqual(
+      versions.map(({ size, site: name, current }) => [size, name, current]),
+      [
+        [9, `site${oslo.siteId.slice(0, 2)}`, true],
+        [5, `site${paris.siteId.slice(0, 2)}`, false],
+        [3, `site${paris.siteId.slice(0, 2)}`, false],
+      ],
+    );
+  }
+});
+
+function paths(tree: PastTree, directory: PastDirectory, prefix = ''): string[] {
+  return tree.list(directory).flatMap((entry) => {
+    const path = `${prefix}/${entry.name}`;
+    return [path, ...(isDirectoryEntry(entry) ? paths(tree, entry.directory, path) : [])];
+  });
+}
+
+test('the tree of a moment is what was there then', () => {
+  const site = created();
+  const moments: { stamp: number; shown: string[] }[] = [];
+  const mark = (shown: string[]): void => {
+    site.volume.publishAll();
+    const stamp = site.volume.journal.db.prepare('select max(stamp) from change').pluck().get() as number;
+    moments.push({ stamp, shown });
+  };
+  mark([]);
+  site.mkdir('/d');
+  site.write('/d/a', 'one');
+  mark(['/d', '/d/a']);
+  site.rename('/d', '/e');
+  site.write('/e/b', 'x');
+  mark(['/e', '/e/a', '/e/b']);
+  site.unlink('/e/a');
+  site.unlink('/e/b');
+  site.rmdir('/e');
+  mark([]);
+  withHistory(site, (_history, index) => {
+    for (const { stamp, shown } of moments) {
+      const tree = new PastTree(new JournalPast(index, index.vectorAt(stamp)), index.actors);
+      assert.deepEqual(paths(tree, tree.root!), shown);
+    }
+    assert.equal(new PastTree(new JournalPast(index, index.vectorAt(1)), index.actors).root, undefined);
+  });
+});
+
+test('an index that is damaged, or of another journal, is made again', () => {
+  const site = created();
+  site.write('/f', 'one');
+  const before = lines(historyOf(site, '/f'));
+  writeFileSync(join(site.directory, 'history.db'), 'no database at all');
+  assert.deepEqual(lines(historyOf(site, '/f')), before);
+
+  const other = created();
+  other.write('/g', 'x');
+  other.write('/h', 'x');
+  historyOf(other, '/g');
+  for (const suffix of ['', '-wal', '-shm']) rmSync(join(site.directory, `history.db${suffix}`), { force: true });
+  const index = HistoryIndex.open(other.directory);
+  index.db.exec(`vacuum into '${join(site.directory, 'history.db')}'`);
+  index.close();
+  assert.deepEqual(lines(historyOf(site, '/f')), before);
+  assert.deepEqual(historyOf(site, '/g'), []);
+});

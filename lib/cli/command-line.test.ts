@@ -18,6 +18,8 @@ const VERBS = [
   'link',
   'conflicts',
   'history',
+  'restore',
+  'undelete',
   'doctor',
 ];
 const INVITE = formatInvite({

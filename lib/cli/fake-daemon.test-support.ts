@@ -32,6 +32,11 @@ const FAKE_HISTORY: readonly HistoryRow[] = [
 
 const fakePast: SiteHistory = {
   history: async (_path, limit) => FAKE_HISTORY.slice(0, limit),
+  restore: async (path, version, to) => {
+    if (version === 'never') throw new Error(`${path} has no version ${version}: weft history lists the versions`);
+    return { version: '1042-9fe3a1', path: to ?? path };
+  },
+  undelete: async (path, since) => ({ path: since === null ? `${path}.undeleted` : path, names: 3 }),
 };
 
 export class FakeDaemon implements Daemon {

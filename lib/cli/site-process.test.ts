@@ -66,18 +66,22 @@ test('a created site answers the whole command line until it is unmounted', asyn
     logPath: join(job.directory, 'daemon.log'),
   });
 
-  const [one, all, table, below, synced, syncedHere, conflicts, none, asJson, history] = await Promise.all([
-    scratch.weft(['status', mountpoint, '--json']),
-    scratch.weft(['status', '--json']),
-    scratch.weft(['status']),
-    scratch.weft(['invite', join(mountpoint, 'not/there/yet'), '--valid', '2h']),
-    scratch.weft(['sync', '--wait', mountpoint]),
-    scratch.weft(['sync', '--wait'], { cwd: mountpoint }),
-    scratch.weft(['conflicts', mountpoint]),
-    scratch.weft(['conflicts', join(mountpoint, 'other')]),
-    scratch.weft(['conflicts', join(mountpoint, 'plän'), '--json']),
-    scratch.weft(['history', join(mountpoint, 'plän.md')]),
-  ]);
+  const [one, all, table, below, synced, syncedHere, conflicts, none, asJson, history, restored, refused, undeleted] =
+    await Promise.all([
+      scratch.weft(['status', mountpoint, '--json']),
+      scratch.weft(['status', '--json']),
+      scratch.weft(['status']),
+      scratch.weft(['invite', join(mountpoint, 'not/there/yet'), '--valid', '2h']),
+      scratch.weft(['sync', '--wait', mountpoint]),
+      scratch.weft(['sync', '--wait'], { cwd: mountpoint }),
+      scratch.weft(['conflicts', mountpoint]),
+      scratch.weft(['conflicts', join(mountpoint, 'other')]),
+      scratch.weft(['conflicts', join(mountpoint, 'plän'), '--json']),
+      scratch.weft(['history', join(mountpoint, 'plän.md')]),
+      scratch.weft(['restore', `${join(mountpoint, 'plän@home.md')}@2h`, '--to', join(mountpoint, 'old.md')]),
+      scratch.weft(['restore', `${join(mountpoint, 'plän.md')}@never`]),
+      scratch.weft(['undelete', join(mountpoint, 'plän')]),
+    ]);
   const report = JSON.parse(one.stdout) as Record<string, unknown>;
   assert.equal(report['volume'], 'team');
   assert.equal(report['mounted'], true);
@@ -91,6 +95,10 @@ test('a created site answers the whole command line until it is unmounted', asyn
   assert.equal(none.stdout, 'no conflicts\n');
   assert.match(asJson.stdout, /both wrote/);
   assert.match(history.stdout, /^1042-9fe3a1 \* +2026-11-\d\dT\d\d:00:00 +paris +\w+ +2\.0 KiB +written +\/plän\.md$/m);
+
+  assert.equal(restored.stdout, 'version 1042-9fe3a1 is at /old.md\n');
+  assert.match(refused.stderr, /has no version never: weft history/);
+  assert.equal(undeleted.stdout, '/plän.undeleted is back (3 names)\n');
 
   assert.equal((await scratch.weft(['link', 'pause', mountpoint])).code, 0);
   assert.equal((await scratch.weft(['link', 'add', mountpoint, '127.0.0.1:7421'])).code, 0);

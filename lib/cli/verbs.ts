@@ -18,6 +18,8 @@ export const VERBS: ReadonlyMap<string, () => Promise<Verb>> = new Map([
   ['link', async () => as((await import('./link.js')).linkCommand)],
   ['conflicts', async () => as((await import('./conflicts.js')).conflictsCommand)],
   ['history', async () => as((await import('./history.js')).historyCommand)],
+  ['restore', async () => as((await import('./restore.js')).restoreCommand)],
+  ['undelete', async () => as((await import('./undelete.js')).undeleteCommand)],
   ['doctor', async () => as((await import('./doctor.js')).doctorCommand)],
   // Not for people, and not listed.
   ['daemon', async () => as((await import('./daemon.js')).daemonCommand)],

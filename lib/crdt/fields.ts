@@ -1,6 +1,6 @@
 // fields.ts — the registers of an inode: how each value is spelled, and what they say together.
 // Invariant: format(parse(x)) === x, so that equal values are equal strings; anything else is a CorruptionError. Bounds
-// (name lengths, ranges) are register-schema.ts's; the volume's snapshots are snapshots.ts's. Names, targets and attribute values are latin1 strings of their bytes.
+// (name lengths, ranges) are register-schema.ts's; the volume's own are volume-fields.ts's. Names, targets and attribute values are latin1 strings of their bytes.
 //
 //   born      <f|d|l|c|b|p|s> <parent>/<name> <btime> <mode> <uid> <gid> <rdev>      the name is empty for what was born
 //             without one (root, O_TMPFILE)

@@ -8,7 +8,7 @@ import { DIRECTORY_DIRENT_TYPE, direntType, isDirectory, REGULAR_DIRENT_TYPE, ty
 import type { HeadVersion } from './fields.js';
 import { FIRST_LINK, ROOT_INO, VOLUME_INO } from './ids.js';
 import type { ActorTable, Ino, LinkId, Name } from './ids.js';
-import type { Entry } from './inode.js';
+import type { Entry, Inode } from './inode.js';
 import { contest, nameLosers, SiteNames, SUFFIX_MARK } from './names.js';
 import { candidateAt, directoryClaim, directoryPlacement, fileClaims } from './placement.js';
 import type { Candidate, Claimant } from './placement.js';
@@ -76,6 +76,11 @@ export class PastTree {
   /** Undefined before the volume was made. */
   get root(): PastDirectory | undefined {
     return this.#isDirectory(ROOT_INO) ? { ino: ROOT_INO, members: this.#membersOf(ROOT_INO) } : undefined;
+  }
+
+  /** The registers of an inode then. */
+  inode(ino: Ino): Inode | undefined {
+    return this.#registers.inode(ino);
   }
 
   /** All entries of a directory, by name. */

@@ -9,7 +9,7 @@ import { linkOfField, parseTimestamp, parseXattr } from './fields.js';
 import type { Place } from './fields.js';
 import { MAX_SLOT, ROOT_INO, VOLUME_INO } from './ids.js';
 import type { Ino, Name } from './ids.js';
-import { parseRetention, parseSnapshot, RETENTION_FIELD, snapshotNameError } from './snapshots.js';
+import { parseRetention, parseSnapshot, RETENTION_FIELD, snapshotNameError } from './volume-fields.js';
 
 /** NAME_MAX of Linux, also for extended attributes (XATTR_NAME_MAX). */
 export const NAME_MAX = 255;

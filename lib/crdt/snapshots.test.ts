@@ -5,8 +5,8 @@ import { CorruptionError } from '../codec/bytes.js';
 import { ActorTable, VOLUME_INO } from './ids.js';
 import { Inode } from './inode.js';
 import { validateOp } from './register-schema.js';
-import { findSnapshot, formatRetention, formatSnapshot, parseRetention, parseSnapshot } from './snapshots.js';
-import { snapshotNameError, snapshotsOf } from './snapshots.js';
+import { findSnapshot, snapshotsOf } from './snapshots.js';
+import { formatRetention, formatSnapshot, parseRetention, parseSnapshot, snapshotNameError } from './volume-fields.js';
 
 const actorId = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes).toString('hex'));
 const vectors = fc.uniqueArray(fc.tuple(actorId, fc.integer({ min: 1, max: 2 ** 40 })), {
@@ -78,11 +78,11 @@ test('two snapshots of one name are told apart by their sites; one that was dele
     [
       ['after', 'paris', 40],
       ['before', 'oslo', 30],
-      ['before@paris', 'paris', 20],
-      ['before@oslo', 'oslo', 10],
+      ['before.~paris', 'paris', 20],
+      ['before.~oslo', 'oslo', 10],
     ],
   );
   assert.equal(findSnapshot(snapshots, 'before')!.stamp, 30);
-  assert.equal(findSnapshot(snapshots, 'after@paris')!.stamp, 40);
+  assert.equal(findSnapshot(snapshots, 'after.~paris')!.stamp, 40);
   assert.equal(findSnapshot(snapshots, 'never'), undefined);
 });

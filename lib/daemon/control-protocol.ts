@@ -4,7 +4,7 @@
 // Only same-version programs talk here: it is no public interface, and has no version of its own.
 
 import type { ConflictRow, SiteStatus } from './daemon-interface.js';
-import type { HistoryRow } from './history-interface.js';
+import type { HistoryRow, Restored, Undeleted } from './history-interface.js';
 
 export const MAX_REQUEST_BYTES = 64 * 1024;
 /** A list of a million conflicts fits. */
@@ -21,6 +21,8 @@ export interface ControlResults {
   invite: string;
   conflicts: ConflictRow[];
   history: readonly HistoryRow[];
+  restore: Restored;
+  undelete: Undeleted;
   stop: null;
 }
 

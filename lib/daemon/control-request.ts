@@ -5,6 +5,7 @@ import { z } from 'zod';
 
 const id = z.int().nonnegative();
 const peer = z.string().min(1).max(255);
+const name = z.string().min(1).max(255);
 /** From the root of the volume; latin1 characters stand for bytes. */
 const path = z.string().startsWith('/');
 const durationMs = z
@@ -24,6 +25,9 @@ export const controlRequest = z.discriminatedUnion('verb', [
   /** `path` is from the root of the volume and begins with '/': latin1 characters stand for bytes; null: everything. */
   z.strictObject({ id, verb: z.literal('conflicts'), path: z.string().startsWith('/').nullable() }),
   z.strictObject({ id, verb: z.literal('history'), path, limit: z.int().positive() }),
+  /** `version`: an id, a moment or a snapshot. */
+  z.strictObject({ id, verb: z.literal('restore'), path, version: name, to: path.nullable() }),
+  z.strictObject({ id, verb: z.literal('undelete'), path, since: name.nullable() }),
   z.strictObject({ id, verb: z.literal('stop'), force: z.boolean() }),
 ]);
 

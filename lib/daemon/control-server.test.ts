@@ -53,7 +53,11 @@ function recordingDaemon(): Daemon {
     removePeer: () => Promise.reject(new Error('no such peer')),
     invite: async (ttlMs) => `invite ${ttlMs}`,
     conflicts: async () => [],
-    past: { history: async () => [] },
+    past: {
+      history: async () => [],
+      restore: async (path, version) => ({ path, version }),
+      undelete: async (path) => ({ path, names: 1 }),
+    },
     stop: async (force) => {
       if (stopError && !force) throw stopError;
       stopped();

@@ -142,6 +142,10 @@ export class ControlServer {
         return this.daemon.conflicts(request.path);
       case 'history':
         return this.daemon.past.history(request.path, request.limit);
+      case 'restore':
+        return this.daemon.past.restore(request.path, request.version, request.to);
+      case 'undelete':
+        return this.daemon.past.undelete(request.path, request.since);
     }
   }
 

@@ -92,7 +92,7 @@ class RunningSite implements Daemon {
     this.ingest = new IngestPool(statePath(directory), join(directory, 'packs'));
     this.knownPeers = new KnownPeersFile(directory, log);
     this.survey = new TreeSurvey(directory);
-    this.past = new Past(directory, () => this.site.request('flush', null));
+    this.past = new Past(directory, () => this.site);
     this.ended = new Promise((resolve, reject) => {
       this.finish = resolve;
       this.fail = reject;

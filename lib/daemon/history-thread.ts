@@ -3,11 +3,27 @@
 // of a commit at least as new as the last when the question was asked.
 
 import { parentPort, workerData } from 'node:worker_threads';
+import { attributesOf } from '../crdt/fields.js';
+import type { HeadVersion } from '../crdt/fields.js';
+import type { Name } from '../crdt/ids.js';
+import { VOLUME_INO } from '../crdt/ids.js';
+import { PastTree } from '../crdt/past-tree.js';
+import type { PastEntry } from '../crdt/past-tree.js';
+import { findSnapshot, snapshotsOf } from '../crdt/snapshots.js';
 import { HistoryIndex } from '../journal/history-index.js';
-import { namesIn, PathHistory } from '../journal/path-history.js';
-import type { HistoryRow } from '../journal/path-history.js';
+import { JournalPast } from '../journal/past-registers.js';
+import { namesIn, PathHistory, versionId } from '../journal/path-history.js';
+import type { FoundVersion, HistoryRow } from '../journal/path-history.js';
+import { RemovedTrees } from '../journal/removed-trees.js';
 import { StateSnapshot } from '../journal/state-snapshot.js';
-import type { FromHistory, HistoryThreadData, ToHistory } from './history-requests.js';
+import type {
+  FromHistory,
+  HistoryRequests,
+  HistoryThreadData,
+  ToHistory,
+  VersionToRestore,
+} from './history-requests.js';
+import { MOMENT_EXAMPLES, parseMoment } from './moment.js';
 import { pathText } from './path-text.js';
 
 const { stateDirectory } = workerData as HistoryThreadData;
@@ -35,10 +51,102 @@ function historyOf(path: string, limit: number): readonly HistoryRow[] {
   });
 }
 
+function versionOf(path: string, text: string): VersionToRestore {
+  return withHistory((history, present) => {
+    const names = namesIn(path);
+    const inodes = history.resolve(names);
+    const version = versionNamed(history, present, path, text);
+    const { ino, id, manifest, size, mtime } = version;
+    const removed =
+      inodes.present === undefined ? new RemovedTrees(index, present.store, history).ofInode(ino, names) : null;
+    return { ino, id, manifest, size, mtime, present: inodes.present ?? null, removed: removed ?? null };
+  });
+}
+
+function versionNamed(history: PathHistory, present: StateSnapshot, path: string, text: string): FoundVersion {
+  const names = namesIn(path);
+  const versions = history.versions(history.resolve(names));
+  const [version, ...others] = PathHistory.matching(versions, text, index.actors);
+  if (version && others.length > 0) {
+    const ids = [version, ...others].map(({ op }) => `${op.counter}-${index.actors.id(op.actor)}`);
+    throw new Error(`version ${text} of ${pathText(path)} may be any of ${ids.join(', ')}: write more of it`);
+  }
+  if (version) return version;
+  const vector = vectorNamed(present, text);
+  if (!vector) {
+    throw new Error(
+      `${pathText(path)} has no version ${text}: weft history lists the versions; a moment (${MOMENT_EXAMPLES}) or a snapshot does too`,
+    );
+  }
+  const tree = new PastTree(new JournalPast(index, vector), index.actors);
+  const entry = lookUp(tree, names);
+  const head = entry && versionShown(tree, entry);
+  if (!entry || !head) {
+    throw new Error(`${pathText(path)} was no file with content then (${text}): weft history lists its versions`);
+  }
+  return { ...head, ino: entry.copy?.source ?? entry.ino, id: versionId(head, index.actors), op: head };
+}
+
+/** The part of the history that a moment or a snapshot means. */
+function vectorNamed({ store, actors }: StateSnapshot, text: string): Map<number, number> | undefined {
+  const stamp = parseMoment(text, Date.now());
+  if (stamp !== undefined) return index.vectorAt(stamp);
+  const snapshot = findSnapshot(snapshotsOf(store.inode(VOLUME_INO), actors), text);
+  return snapshot && new Map([...snapshot.vector].map(([actor, seq]) => [index.actors.intern(actor), seq]));
+}
+
+function lookUp(tree: PastTree, names: readonly Name[]): PastEntry | undefined {
+  let directory = tree.root;
+  let entry: PastEntry | undefined;
+  for (const name of names) {
+    entry = directory && tree.lookup(directory, name);
+    directory = entry?.directory;
+  }
+  return entry;
+}
+
+function versionShown(tree: PastTree, { copy, ino }: PastEntry): HeadVersion | undefined {
+  const inode = copy ? undefined : tree.inode(ino);
+  return copy?.version ?? (inode && attributesOf(inode).head);
+}
+
+function removedAt(path: string, since: string | null): HistoryRequests['removed']['reply'] {
+  return withHistory((history, { store }) => {
+    const removed = new RemovedTrees(index, store, history);
+    const names = namesIn(path);
+    if (since === null) {
+      const tree = removed.latest(names);
+      if (!tree) {
+        throw new Error(
+          `nothing of the name ${pathText(path)} was removed: weft history of its directory lists what was; what was removed in a ` +
+            `directory that is there comes back with --since TIME (${MOMENT_EXAMPLES})`,
+        );
+      }
+      return { ...tree, directory: directoryOf(history.pathOf(tree.links[0]!)) };
+    }
+    const stamp = parseMoment(since, Date.now());
+    if (stamp === undefined) throw new Error(`${since} is no moment: write for example ${MOMENT_EXAMPLES}`);
+    const tree = removed.since(names, stamp);
+    if (!tree) throw new Error(`${pathText(path)} was not there then (${since}): weft history lists when it was`);
+    if (tree.links.length === 0) throw new Error(`nothing at ${pathText(path)} was removed since ${since}`);
+    const place = history.pathOf(tree.links[0]!);
+    return { ...tree, directory: namesIn(place).join('/') === names.join('/') ? directoryOf(place) : null };
+  });
+}
+
+/** Of a path; '' for what is in the root. */
+function directoryOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'));
+}
+
 function answer(message: ToHistory): unknown {
   switch (message.name) {
     case 'history':
       return historyOf(message.args.path, message.args.limit);
+    case 'version':
+      return versionOf(message.args.path, message.args.version);
+    case 'removed':
+      return removedAt(message.args.path, message.args.since);
   }
 }
 

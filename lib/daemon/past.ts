@@ -2,15 +2,23 @@
 // Invariant: an answer includes everything that was written and closed before it was asked for.
 
 import { HistoryClient } from './history-client.js';
-import type { HistoryRow, SiteHistory } from './history-interface.js';
+import type { HistoryRow, Restored, SiteHistory, Undeleted } from './history-interface.js';
+import { pathText } from './path-text.js';
+import type { SiteClient } from './site-client.js';
+import type { Name } from '../crdt/ids.js';
+import { namesIn } from '../journal/path-history.js';
+import type { LostLink, RemovedTree } from '../journal/removed-trees.js';
+
+/** A millisecond or two of the site thread's work. */
+const PLACES_PER_REQUEST = 100;
 
 export class Past implements SiteHistory {
   private readonly thread: HistoryClient;
 
   constructor(
     stateDirectory: string,
-    /** Resolves when all that was written and closed is committed. */
-    private readonly flush: () => Promise<unknown>,
+    /** The site thread, once it runs. */
+    private readonly site: () => SiteClient,
   ) {
     this.thread = new HistoryClient(stateDirectory);
   }
@@ -20,7 +28,64 @@ export class Past implements SiteHistory {
     return this.thread.request('history', { path, limit });
   }
 
+  async restore(path: string, version: string, to: string | null): Promise<Restored> {
+    await this.flush();
+    const found = await this.thread.request('version', { path, version });
+    const { manifest, size, mtime } = found;
+    const old = { manifest, size, mtime };
+    try {
+      if (to !== null) {
+        await this.site().request('restore', { ino: found.ino, version: old, to: namesIn(to) });
+        return { version: found.id, path: to };
+      }
+      let at = path;
+      if (found.present === null) {
+        if (!found.removed) throw new Error('its file never had a place: restore the version elsewhere with --to PATH');
+        const [name] = await this.placeAgain(found.removed);
+        if (name) at = `${path.slice(0, path.lastIndexOf('/'))}/${name}`;
+      }
+      await this.site().request('restore', { ino: found.present ?? found.ino, version: old, to: null });
+      return { version: found.id, path: at };
+    } catch (error) {
+      throw new Error(`${pathText(to ?? path)}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  async undelete(path: string, since: string | null): Promise<Undeleted> {
+    await this.flush();
+    const removed = await this.thread.request('removed', { path, since });
+    const names = await this.placeAgain(removed);
+    const came = names.filter((placed) => placed !== null).length;
+    if (removed.directory === null) return { path, names: came };
+    return { path: `${removed.directory}/${names[0] ?? removed.links[0]!.name}`, names: came };
+  }
+
+  /** In slices, so that no local call waits long. What was cut off goes on when it is asked for again. */
+  private async placeAgain({ above, links, times }: RemovedTree): Promise<(Name | null)[]> {
+    const names: (Name | null)[] = [];
+    const place = async (lost: readonly LostLink[], touch: boolean): Promise<void> => {
+      if (lost.length === 0) return;
+      names.push(...(await this.site().request('placeAgain', { lost: [...lost], touch })).names);
+    };
+    await place(above, true);
+    names.length = 0;
+    // The first comes back to a directory that went on living; the others to directories that are to be as they were.
+    await place(links.slice(0, 1), true);
+    for (const slice of slicesOf(links.slice(1))) await place(slice, false);
+    for (const slice of slicesOf(times)) await this.site().request('setTimes', { times: slice });
+    return names;
+  }
+
+  /** What was written and closed is committed afterwards. */
+  private async flush(): Promise<void> {
+    await this.site().request('flush', null);
+  }
+
   close(): Promise<void> {
     return this.thread.close();
   }
+}
+
+function* slicesOf<T>(list: readonly T[]): Generator<T[]> {
+  for (let from = 0; from < list.length; from += PLACES_PER_REQUEST) yield list.slice(from, from + PLACES_PER_REQUEST);
 }

@@ -205,6 +205,25 @@ export class SiteServer {
       case 'fold':
         this.reply(id, name, { commit: volume.fold() });
         break;
+      case 'restore': {
+        const { ino, version, to } = message.args;
+        if (to) volume.restoring.restoreTo(ino, version, to);
+        else volume.restoring.restore(ino, version);
+        volume.fold();
+        this.reply(id, name, null);
+        break;
+      }
+      case 'placeAgain': {
+        const names = volume.restoring.placeAgain(message.args.lost, message.args.touch);
+        volume.fold();
+        this.reply(id, name, { names });
+        break;
+      }
+      case 'setTimes':
+        volume.restoring.setTimes(message.args.times);
+        volume.fold();
+        this.reply(id, name, null);
+        break;
       case 'status':
         this.reply(id, name, this.status());
         break;

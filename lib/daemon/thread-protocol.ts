@@ -1,7 +1,9 @@
 // thread-protocol.ts — the messages between the main thread (event loop, network) and the site thread (kernel, replicated state).
 // The site thread never returns to an event loop: it takes messages with receiveMessageOnPort after its wake descriptor fired.
 
-import type { ActorId, ObjectId, SiteId } from '../crdt/ids.js';
+import type { ActorId, Ino, Name, ObjectId, SiteId } from '../crdt/ids.js';
+import type { Timestamp } from '../crdt/inode.js';
+import type { LostPlace, OldVersion } from '../volume/restoring.js';
 import type { PackedObject } from '../chunks/pack.js';
 import type { IngestJob, IngestResult } from '../chunks/ingest.js';
 import type { SiteConfig } from './daemon-interface.js';
@@ -30,6 +32,12 @@ export interface Requests {
   flush: { args: null; reply: { commit: number } };
   /** Commit what was acknowledged. */
   fold: { args: null; reply: { commit: number } };
+  /** Make a file show an old version; or, with `to`, a new file with it. */
+  restore: { args: { ino: Ino; version: OldVersion; to: Name[] | null }; reply: null };
+  /** Give links their places back; the reply has the names that they got, null for one that has a place. */
+  placeAgain: { args: { lost: LostPlace[]; touch: boolean }; reply: { names: (Name | null)[] } };
+  /** Modification times of directories that came back. */
+  setTimes: { args: { times: (readonly [Ino, Timestamp])[] }; reply: null };
   status: {
     args: null;
     reply: {

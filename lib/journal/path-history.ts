@@ -105,7 +105,7 @@ export class PathHistory {
   }
 
   /** The directories that a path led to at some time, with those merged into them; the one that it leads to now first. */
-  private directories(names: readonly Name[]): Ino[] {
+  directories(names: readonly Name[]): Ino[] {
     let found: Ino[] = [ROOT_INO, ...this.present.aliasesOf(ROOT_INO)];
     for (const name of names) {
       const next = new Set<Ino>();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import { HistoryIndex } from '../journal/history-index.js';
 import { JournalPast } from '../journal/past-registers.js';
+import { RemovedTrees } from '../journal/removed-trees.js';
 import { namesIn, PathHistory } from '../journal/path-history.js';
 import type { HistoryRow } from '../journal/path-history.js';
 import { StateSnapshot } from '../journal/state-snapshot.js';
@@ -179,4 +180,57 @@ test('an index that is damaged, or of another journal, is made again', () => {
   index.close();
   assert.deepEqual(lines(historyOf(site, '/f')), before);
   assert.deepEqual(historyOf(site, '/g'), []);
+});
+
+test('what was removed in one go comes back, not what had been removed from it before', () => {
+  const site = created();
+  site.mkdir('/t');
+  for (const name of ['/t/a', '/t/b', '/t/long-gone']) site.write(name, name);
+  site.volume.publishAll();
+  site.unlink('/t/long-gone');
+  site.volume.fold();
+  site.crash(60_000);
+  for (const name of ['/t/a', '/t/b']) site.unlink(name);
+  site.rmdir('/t');
+  site.volume.publishAll();
+  const removed = withHistory(site, (history, index) => {
+    const present = StateSnapshot.open(site.directory);
+    try {
+      return new RemovedTrees(index, present.store, history).latest(['t'])!;
+    } finally {
+      present.close();
+    }
+  });
+  assert.deepEqual(
+    removed.links.map(({ name }) => name),
+    ['t', 'a', 'b'],
+  );
+  assert.deepEqual(site.volume.restoring.placeAgain(removed.links, true), ['t', 'a', 'b']);
+  assert.deepEqual(site.volume.restoring.placeAgain(removed.links, true), [null, null, null]);
+  assert.deepEqual(site.list('/t'), ['a', 'b']);
+  assert.equal(site.text('/t/a'), '/t/a');
+});
+
+test('what one site brings back and another changed meanwhile merges', async () => {
+  const paris = created();
+  paris.mkdir('/t');
+  paris.write('/t/f', 'one');
+  const oslo = await paris.join();
+  opened.push(oslo);
+  const lost = [paris.resolve('/t'), paris.resolve('/t/f')];
+  const places = [
+    { ino: lost[0]!, link: 0, parent: 1, name: 't' },
+    { ino: lost[1]!, link: 0, parent: lost[0]!, name: 'f' },
+  ];
+  paris.unlink('/t/f');
+  paris.rmdir('/t');
+  await paris.mergeWith(oslo);
+  // Both bring it back; one writes to it, the other makes something of that name.
+  paris.volume.restoring.placeAgain(places, true);
+  oslo.volume.restoring.placeAgain(places, true);
+  oslo.write('/t/f', 'oslo');
+  await paris.mergeWith(oslo);
+  for (const site of [paris, oslo]) assert.equal(site.text('/t/f'), 'oslo');
+  assert.equal(paris.digest, oslo.digest);
+  assert.deepEqual(paris.list('/'), ['t']);
 });

@@ -41,6 +41,7 @@ import { OpenFiles } from './open-files.js';
 import type { Ingester, KernelCache } from './ports.js';
 import { Recovery } from './recovery.js';
 import { RemoteChanges } from './remote-changes.js';
+import { Restoring } from './restoring.js';
 import { SpaceGuard } from './space-guard.js';
 
 export interface VolumeOptions {
@@ -86,6 +87,8 @@ export class Volume implements FileSystem {
   private readonly names: Namespace;
   private readonly xattrs: ExtendedAttributes;
   private readonly remote: RemoteChanges;
+  /** Of what the history still has. */
+  readonly restoring: Restoring;
   private readonly clock: VolumeClock;
   private slot: number | null;
   /** Numbers this commit; the durable ones come back through {@link durable}. */
@@ -140,6 +143,7 @@ export class Volume implements FileSystem {
       this.contents.forget(ino);
       this.merges.note(ino);
     };
+    this.restoring = new Restoring(this.core, changed);
     this.remote = new RemoteChanges(this.core, changed, policyChanged);
     const recovery = new Recovery(this.commits, this.drafts, this.objects, this.journal.foldedLsn, (ino, error) =>
       options.onCorrupt(`what was last written to inode ${ino} and not synced: ${error.message}`),

@@ -1,0 +1,88 @@
+// volume-fields.ts — the volume's own registers that are about its past: named snapshots, and how long old versions are kept.
+// Invariant: format(parse(x)) === x, as in fields.ts.
+//
+//   snap:<name>   <actor>:<seq>,…   by actor: the highest change of each that belongs to it; `-`: deleted
+//   keep          [age=<s>] [count=<n>] [bytes=<n>]   in this order, separated by blanks; what is not there is not limited
+
+import { CorruptionError } from '../codec/bytes.js';
+import type { Value, VersionVector } from './change.js';
+import { parseInteger } from './fields.js';
+import type { ActorId } from './ids.js';
+
+export const SNAPSHOT_PREFIX = 'snap:';
+export const RETENTION_FIELD = 'keep';
+const DELETED = '-';
+const ACTOR = /^[0-9a-f]{32}$/;
+const NAME_MAX = 64;
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+const NO_NAME = /^[.-]|[/@\u0000-\u001f\u007f]|\p{Surrogate}/u;
+
+/** How much of the past is kept; what is undefined is not limited. */
+export interface Retention {
+  /** Seconds since a version was replaced or removed. */
+  readonly age?: number;
+  /** Old versions of one file. */
+  readonly count?: number;
+  /** Of all old versions together, by their sizes. */
+  readonly bytes?: number;
+}
+
+const LIMITS = ['age', 'count', 'bytes'] as const;
+
+/** What is wrong with the name of a snapshot, or undefined. */
+export function snapshotNameError(name: string): string | undefined {
+  if (name.length === 0 || name.length > NAME_MAX) return `a name of 1 to ${NAME_MAX} characters is asked for`;
+  return NO_NAME.test(name) ? "no '/', '@' or control character, and no '.' or '-' at its beginning" : undefined;
+}
+
+export function snapshotField(name: string): string {
+  return SNAPSHOT_PREFIX + name;
+}
+
+export function formatSnapshot(vector: VersionVector): string {
+  return [...vector]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([actor, seq]) => `${actor}:${seq}`)
+    .join(',');
+}
+
+/** What a deletion writes. */
+export function formatDeletedSnapshot(): string {
+  return DELETED;
+}
+
+/** @returns undefined when it says that the snapshot was deleted */
+export function parseSnapshot(value: Value): Map<ActorId, number> | undefined {
+  if (value === DELETED) return undefined;
+  const vector = new Map<ActorId, number>();
+  let last = '';
+  for (const part of String(value).split(',')) {
+    const actor = part.slice(0, 32);
+    const seq = parseInteger(part.slice(33), 'snap');
+    if (!ACTOR.test(actor) || part.charAt(32) !== ':' || actor <= last || seq < 1) {
+      throw new CorruptionError(`snap: malformed value ${JSON.stringify(value).slice(0, 200)}`);
+    }
+    vector.set(actor, seq);
+    last = actor;
+  }
+  return vector;
+}
+
+export function formatRetention(retention: Retention): string {
+  return LIMITS.filter((limit) => retention[limit] !== undefined)
+    .map((limit) => `${limit}=${retention[limit]}`)
+    .join(' ');
+}
+
+export function parseRetention(value: Value): Retention {
+  const retention: Partial<Record<(typeof LIMITS)[number], number>> = {};
+  for (const part of value === '' ? [] : String(value).split(' ')) {
+    const limit = LIMITS.find((name) => part.startsWith(`${name}=`));
+    if (!limit) throw new CorruptionError(`keep: malformed value ${JSON.stringify(value).slice(0, 200)}`);
+    retention[limit] = parseInteger(part.slice(limit.length + 1), 'keep');
+  }
+  if (formatRetention(retention) !== value) {
+    throw new CorruptionError(`keep: malformed value ${JSON.stringify(value).slice(0, 200)}`);
+  }
+  return retention;
+}

@@ -31,6 +31,7 @@ import { KnownPeersFile } from './known-peers-file.js';
 import { Past } from './past.js';
 import { SiteClient } from './site-client.js';
 import { SiteSyncStore } from './site-sync-store.js';
+import { SyncPacing } from './sync-pacing.js';
 import { isCopy, recordOrigin } from './state-origin.js';
 import type { FromSite } from './thread-protocol.js';
 import { type Survey, TreeSurvey } from './tree-survey.js';
@@ -67,6 +68,7 @@ class RunningSite implements Daemon {
   private syncer!: Syncer;
   private checkpoints: CheckpointThread | null = null;
   private readonly durable: DurableCommits;
+  private readonly pacing = new SyncPacing();
   private readonly ingest: IngestPool;
   private readonly knownPeers: KnownPeersFile;
   private readonly survey: TreeSurvey;
@@ -83,11 +85,14 @@ class RunningSite implements Daemon {
     const { directory } = state;
     this.durable = new DurableCommits(
       async (unsynced) => {
+        this.pacing.began(performance.now());
         await fsyncPaths(unsynced);
         await makeCommitsDurable(directory);
+        this.pacing.ended(performance.now());
       },
       (commit) => this.advanced(commit),
       (error) => this.diskFailed(error),
+      () => this.pacing.mayWaitMs(performance.now(), this.linked),
     );
     this.ingest = new IngestPool(statePath(directory), join(directory, 'packs'));
     this.knownPeers = new KnownPeersFile(directory, log);
@@ -112,7 +117,7 @@ class RunningSite implements Daemon {
     this.site = await SiteClient.start(
       { stateDirectory: directory, config: this.config(), mount, actorId: randomBytes(16).toString('hex') },
       {
-        committed: (message) => this.durable.committed(message),
+        committed: (message) => this.committed(message),
         ingest: ({ job }) => void this.runIngest(job),
         needed: ({ ids }) => this.needed(ids),
         unused: ({ files }) => void this.removeFiles(files),
@@ -139,7 +144,10 @@ class RunningSite implements Daemon {
         dial: config.peers,
         known: this.knownPeers.load(),
       });
-      this.syncer.on('changed', () => this.keepPeersSoon());
+      this.syncer.on('changed', () => {
+        this.durable.reconsider();
+        this.keepPeersSoon();
+      });
       this.listen = await this.syncer.start();
     } catch (error) {
       await this.abandon(mount);
@@ -155,6 +163,17 @@ class RunningSite implements Daemon {
   }
 
   // ── from the site thread ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private committed(message: Extract<FromSite, { type: 'committed' }>): void {
+    this.pacing.committed(performance.now(), message.pressing);
+    this.durable.committed(message);
+    if (message.pressing) this.durable.reconsider();
+  }
+
+  /** Whether a peer is connected. */
+  private get linked(): boolean {
+    return this.syncer?.linked ?? false;
+  }
 
   private advanced(commit: number): void {
     // The first commit, of what was recovered, is reported before the thread says that it is ready.
@@ -179,7 +198,7 @@ class RunningSite implements Daemon {
 
   /** A reader waits. Objects are fetched anyway, as soon as they are known of; here only the wait is bounded. */
   private needed(ids: readonly ObjectId[]): void {
-    const reachable = this.syncer?.peers().some((peer) => peer.state === 'connected') ?? false;
+    const reachable = this.linked;
     const timeoutMs = reachable ? ABSENT_TIMEOUT_MS : 0;
     setTimeout(() => {
       this.log.warn(

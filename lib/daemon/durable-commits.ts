@@ -1,6 +1,7 @@
 // durable-commits.ts — makes commits survive power loss, off the site thread, and says which do.
 // Invariant: what the vector says is on stable storage, its objects first. The site thread commits without waiting for the disk;
-// a sync here covers every commit made before it began, so under load many commits share one.
+// a sync here covers every commit made before it began, so under load many commits share one. How long commits wait for company is
+// asked of the owner; whoever waits for one of them is not kept waiting.
 
 import type { ActorId } from '../crdt/ids.js';
 import type { FromSite } from './thread-protocol.js';
@@ -18,6 +19,7 @@ export class DurableCommits {
   private durableCommit = 0;
   private beingSynced = 0;
   private failure: Error | null = null;
+  private endPause: (() => void) | null = null;
 
   constructor(
     /** Puts these paths, then every commit made before the call, on stable storage. Rejects when the disk fails. */
@@ -25,6 +27,8 @@ export class DurableCommits {
     /** Called after the vector or `missing` changed. */
     private readonly advanced: (commit: number) => void,
     private readonly failed: (error: Error) => void,
+    /** How long the commits that wait now may wait for others to share their sync, ms. Asked again after {@link reconsider}. */
+    private readonly mayWaitMs: () => number = () => 0,
   ) {}
 
   /** The last commit heard of, durable or not. */
@@ -41,13 +45,24 @@ export class DurableCommits {
   reached(commit: number): Promise<void> {
     if (this.failure) return Promise.reject(this.failure);
     if (commit <= this.durableCommit) return Promise.resolve();
-    return new Promise((resolve, reject) => this.waiters.push({ commit, resolve, reject }));
+    return new Promise((resolve, reject) => {
+      this.waiters.push({ commit, resolve, reject });
+      this.reconsider();
+    });
+  }
+
+  /** What `mayWaitMs` answers may have become less. */
+  reconsider(): void {
+    this.endPause?.();
   }
 
   private async run(): Promise<void> {
     this.running = true;
     try {
-      while (this.waiting.length > 0) await this.makeDurable(this.waiting.splice(0));
+      while (this.waiting.length > 0) {
+        await this.company();
+        await this.makeDurable(this.waiting.splice(0));
+      }
     } catch (error) {
       // After a failed sync nobody knows what is on the disk: nothing may be called durable any more (fsync(2), EIO).
       this.failure = error as Error;
@@ -55,6 +70,22 @@ export class DurableCommits {
       this.failed(this.failure);
     } finally {
       this.running = false;
+    }
+  }
+
+  /** Lets commits come together that nobody waits for. */
+  private async company(): Promise<void> {
+    while (this.waiters.length === 0) {
+      const waitMs = this.mayWaitMs();
+      if (waitMs <= 0) return;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, waitMs).unref(); // an orderly stop waits for the last commit
+        this.endPause = (): void => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      this.endPause = null;
     }
   }
 

@@ -154,9 +154,10 @@ export class SiteServer {
       this.reported.set(actor, seq);
       vector.push([actor, seq]);
     }
-    const { objects } = this.volume;
+    const { objects, lastCommit, logPressing } = this.volume;
     const missing = objects.missingCount();
-    this.post({ type: 'committed', commit: this.volume.lastCommit, vector, missing, unsynced: objects.takeUnsynced() });
+    const unsynced = objects.takeUnsynced();
+    this.post({ type: 'committed', commit: lastCommit, vector, missing, unsynced, pressing: logPressing });
   }
 
   private reply<N extends RequestName>(id: number, _name: N, value: Requests[N]['reply']): void {

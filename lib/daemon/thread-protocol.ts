@@ -80,13 +80,17 @@ export type FromSite =
   | { readonly type: 'ready'; readonly wakeFd: number | null; readonly replayed: number }
   | { readonly type: 'reply'; readonly id: number; readonly value: unknown }
   | { readonly type: 'refused'; readonly id: number; readonly error: string }
-  /** A commit is in SQLite, not durable yet: what is new in the version vector, how many objects are missing, and the packs to be synced before it. */
+  /**
+   * A commit is in SQLite, not durable yet: what is new in the version vector, how many objects are missing, the packs to be synced
+   * before it, and whether the intent log has grown so far that it should become durable soon.
+   */
   | {
       readonly type: 'committed';
       readonly commit: number;
       readonly vector: readonly (readonly [ActorId, number])[];
       readonly missing: number;
       readonly unsynced: readonly string[];
+      readonly pressing: boolean;
     }
   | { readonly type: 'ingest'; readonly job: IngestJob }
   /** Local files that nothing needs any more. */

@@ -106,6 +106,12 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
     this.exchange.advanced();
   }
 
+  /** Whether any peer is connected. */
+  get linked(): boolean {
+    for (const peer of this.roster.peers.values()) if (peer.isConnected) return true;
+    return false;
+  }
+
   peers(): PeerStatus[] {
     return this.roster.statuses(({ connection }) => (connection && this.routes.get(connection)?.link.rttMs) ?? null);
   }

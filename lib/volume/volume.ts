@@ -313,6 +313,11 @@ export class Volume implements FileSystem {
     return this.commitNumber;
   }
 
+  /** Whether commits should become durable soon, because the log that they are in has grown. */
+  get logPressing(): boolean {
+    return this.log.sizeBytes > LOG_LIMIT_BYTES / 2;
+  }
+
   /** Publishes everything that was written, open files too, and commits. */
   publishAll(): number {
     this.contents.publishAll();

@@ -7,7 +7,7 @@ import { CorruptionError } from '../codec/bytes.js';
 import type { ObjectId } from '../crdt/ids.js';
 import { PosixError } from '../errno.js';
 import { AbsentObjects } from './absent-objects.js';
-import type { IngestFailure, IngestJob, IngestResult, IngestWorkerData } from './ingest.js';
+import type { IngestFailure, IngestJob, IngestResult, IngestWorkerData, ToIngestWorker } from './ingest.js';
 import { LocalFile } from './local-file.js';
 import { decodeManifest } from './manifest.js';
 import { makeVersion } from './new-version.js';
@@ -86,18 +86,33 @@ class Ingester {
       has: (id) => this.recent.has(id) || this.index.has(id),
       get: (id) => {
         const recent = this.recent.get(id);
-        return recent ? this.getRecent(recent) : this.getCommitted(id);
+        return (recent && this.getRecent(recent)) ?? this.getCommitted(id);
       },
     };
   }
 
-  private getRecent(object: PackedObject): Buffer {
+  /** Undefined when it is not there any more. */
+  private getRecent(object: PackedObject): Buffer | undefined {
     try {
       return this.packs.read(object);
     } catch (error) {
       this.recent.delete(object.id);
+      if (error instanceof CorruptionError) return undefined;
       throw error;
     }
+  }
+
+  /** A collection is about to look at the packs: what is written from now on goes to a new one. */
+  seal(): void {
+    this.writer.seal();
+  }
+
+  /** A collection removed these packs. */
+  forgetPacks(packs: readonly string[]): void {
+    const removed = new Set(packs);
+    for (const [id, { pack }] of this.recent.entries()) if (removed.has(pack)) this.recent.delete(id);
+    this.packs.forget(packs);
+    this.index.forgetPacks(packs);
   }
 
   private getCommitted(id: ObjectId): Buffer {
@@ -126,13 +141,16 @@ function failure({ jobId }: IngestJob, error: unknown): IngestFailure {
 const port = parentPort;
 if (!port) throw new Error('ingest-worker runs as a worker thread only');
 let ingester: Ingester | undefined;
-port.on('message', (jobs: readonly IngestJob[] | 'close') => {
-  if (jobs === 'close') {
+port.on('message', (message: ToIngestWorker) => {
+  if ('jobs' in message) port.postMessage(answer(message.jobs), []);
+  else if ('forget' in message) ingester?.forgetPacks(message.forget);
+  else if ('seal' in message) {
+    ingester?.seal();
+    port.postMessage('sealed', []);
+  } else {
     ingester?.close();
     port.close();
-    return;
   }
-  port.postMessage(answer(jobs), []);
 });
 
 function answer(jobs: readonly IngestJob[]): (IngestResult | IngestFailure)[] {

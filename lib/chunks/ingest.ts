@@ -45,6 +45,15 @@ export interface IngestWorkerData {
   readonly objectsDirectory: string;
 }
 
+/** What a worker is told, and takes in this order. */
+export type ToIngestWorker =
+  | { readonly jobs: readonly IngestJob[] }
+  /** Write to a new pack from now on; answered by 'sealed'. */
+  | { readonly seal: true }
+  /** These packs are gone. */
+  | { readonly forget: readonly string[] }
+  | { readonly close: true };
+
 interface Waiting {
   readonly job: IngestJob;
   readonly resolve: (result: IngestResult) => void;
@@ -55,6 +64,8 @@ interface Runner {
   readonly worker: Worker;
   /** In the order in which they were sent and will be answered. */
   running: Waiting[];
+  /** To be called when it wrote its last record to the packs there are, or ended. */
+  readonly sealed: (() => void)[];
 }
 
 const MAX_WORKERS = 2;
@@ -90,10 +101,7 @@ export class IngestPool {
       const runner = this.idleRunner();
       if (!runner) return;
       runner.running = this.takeBatch();
-      runner.worker.postMessage(
-        runner.running.map(({ job }) => job),
-        [],
-      );
+      tell(runner, { jobs: runner.running.map(({ job }) => job) });
     }
   }
 
@@ -113,12 +121,16 @@ export class IngestPool {
 
   private startRunner(): Runner {
     const worker = new Worker(new URL('./ingest-worker.js', import.meta.url), { workerData: this.data });
-    const runner: Runner = { worker, running: [] };
+    const runner: Runner = { worker, running: [], sealed: [] };
     let crash: Error | undefined;
-    worker.on('message', (answers: (IngestResult | IngestFailure)[]) => this.finish(runner, answers));
+    worker.on('message', (answer: (IngestResult | IngestFailure)[] | 'sealed') => {
+      if (answer === 'sealed') runner.sealed.shift()!();
+      else this.finish(runner, answer);
+    });
     worker.on('error', (error) => (crash = error));
     worker.on('exit', (code) => {
       this.runners.delete(runner);
+      for (const done of runner.sealed) done();
       for (const { reject } of runner.running) reject(crash ?? new Error(`an ingest thread ended with code ${code}`));
       if (!this.closed) this.dispatch();
     });
@@ -136,14 +148,36 @@ export class IngestPool {
     this.dispatch();
   }
 
+  /** Resolves when what the workers pack from now on goes to new packs. */
+  async seal(): Promise<void> {
+    await Promise.all(
+      [...this.runners].map(
+        (runner) =>
+          new Promise<void>((resolve) => {
+            runner.sealed.push(resolve);
+            tell(runner, { seal: true });
+          }),
+      ),
+    );
+  }
+
+  /** A collection removed these packs. */
+  forgetPacks(packs: readonly string[]): void {
+    for (const runner of this.runners) tell(runner, { forget: packs });
+  }
+
   /** Lets running jobs end, rejects waiting ones, and ends the threads. */
   async close(): Promise<void> {
     this.closed = true;
     for (const { reject } of this.queue.splice(0)) reject(new Error('the ingest pool was closed'));
     const ended = [...this.runners].map(({ worker }) => new Promise((resolve) => worker.once('exit', resolve)));
-    for (const { worker } of this.runners) worker.postMessage('close', []);
+    for (const runner of this.runners) tell(runner, { close: true });
     await Promise.all(ended);
   }
+}
+
+function tell({ worker }: Runner, message: ToIngestWorker): void {
+  worker.postMessage(message, []);
 }
 
 function errorOf(answer: IngestFailure): Error {

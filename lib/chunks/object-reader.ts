@@ -48,12 +48,30 @@ export class ObjectReader implements ObjectSource {
   get(id: ObjectId): Buffer {
     let bytes = this.cache.get(id);
     if (bytes === undefined) {
-      const object = this.locate(id);
-      if (!object) throw new AbsentObjects([id]);
-      bytes = this.packs.read(object);
+      bytes = this.read(id);
       this.cache.set(id, bytes);
     }
     return bytes;
+  }
+
+  private read(id: ObjectId): Buffer {
+    let object = this.locate(id);
+    for (;;) {
+      if (!object) throw new AbsentObjects([id]);
+      try {
+        return this.packs.read(object);
+      } catch (error) {
+        const read: PackedObject = object;
+        object = this.locate(id);
+        // A collection may have moved it between the two looks.
+        if (object && object.pack === read.pack && object.offset === read.offset) throw error;
+      }
+    }
+  }
+
+  /** A collection removed these packs. */
+  forgetPacks(packs: readonly string[]): void {
+    this.packs.forget(packs);
   }
 
   /** Up to `limit` objects that the site wants and does not hold, manifests first. */

@@ -9,8 +9,10 @@ import { LRUCache } from 'lru-cache';
 import { CorruptionError } from '../codec/bytes.js';
 import type { ObjectId } from '../crdt/ids.js';
 import { AbsentObjects } from './absent-objects.js';
-import { objectIdOf } from './object-kind.js';
-import type { MissingObject, ObjectKind } from './object-kind.js';
+import { CollectionGuard } from './collection-guard.js';
+import { chunksOf, decodeManifest } from './manifest.js';
+import { ObjectKind, objectIdOf } from './object-kind.js';
+import type { MissingObject } from './object-kind.js';
 import { PackReader } from './pack-reader.js';
 import { PackWriter, scanPack } from './pack.js';
 import type { PackedObject } from './pack.js';
@@ -20,6 +22,19 @@ export interface ObjectSource {
   has(id: ObjectId): boolean;
   /** The object's bytes, shared: not to be changed. AbsentObjects, CorruptionError. */
   get(id: ObjectId): Buffer;
+}
+
+/** An object that a collection copied to another pack. */
+export interface MovedObject {
+  readonly id: ObjectId;
+  readonly from: { readonly pack: number; readonly offset: number };
+  readonly to: { readonly pack: string; readonly offset: number };
+}
+
+/** An object that nothing needed when a collection marked all, and the number of the pack that it was in. */
+export interface UnusedObject {
+  readonly id: ObjectId;
+  readonly pack: number;
 }
 
 export interface ObjectStoreOptions {
@@ -58,11 +73,18 @@ export class ObjectStore implements ObjectSource {
   private missingObjects: number;
   /** Computed when first asked for: it reads the whole index. */
   private storedBytes: number | undefined;
+  private guard: CollectionGuard | null = null;
+  /** Packs that are about to be removed, or were: what comes to lie in one is lost. Names are never used twice. */
+  private readonly retired = new Set<string>();
+  private discards = 0;
 
   private readonly selectHas: Statement<[Buffer]>;
   private readonly selectPlace: Statement<[Buffer]>;
   private readonly insertObject: Statement<[Buffer, number, number, number, number, number, number]>;
   private readonly deleteObject: Statement<[Buffer]>;
+  private readonly deleteUnused: Statement<[Buffer, number]>;
+  private readonly selectStored: Statement<[Buffer, number]>;
+  private readonly moveObject: Statement<[number, number, Buffer, number, number]>;
   private readonly insertMissing: Statement<[number, Buffer]>;
   private readonly deleteMissing: Statement<[Buffer]>;
   private readonly selectMissing: Statement<[number, Buffer, number]>;
@@ -87,6 +109,9 @@ export class ObjectStore implements ObjectSource {
     this.selectPlace = db.prepare(LOCATE);
     this.insertObject = db.prepare('INSERT OR IGNORE INTO object VALUES (?, ?, ?, ?, ?, ?, ?)');
     this.deleteObject = db.prepare('DELETE FROM object WHERE id = ?');
+    this.deleteUnused = db.prepare('DELETE FROM object WHERE id = ? AND pack = ?');
+    this.selectStored = db.prepare<[Buffer, number]>('SELECT stored FROM object WHERE id = ? AND pack = ?').pluck();
+    this.moveObject = db.prepare('UPDATE object SET pack = ?, offset = ? WHERE id = ? AND pack = ? AND offset = ?');
     this.insertMissing = db.prepare('INSERT OR IGNORE INTO missing VALUES (?, ?)');
     this.deleteMissing = db.prepare('DELETE FROM missing WHERE kind IN (1, 2) AND id = ?');
     this.selectMissing = db.prepare('SELECT kind, id FROM missing WHERE (kind, id) > (?, ?) ORDER BY kind, id LIMIT ?');
@@ -159,6 +184,7 @@ export class ObjectStore implements ObjectSource {
     const id = objectIdOf(bytes);
     const blob = Buffer.from(id, 'hex');
     if (this.selectHas.get(blob) === undefined) this.index(this.writer.stage(kind, id, bytes), blob);
+    else this.guard?.cite(id);
     return id;
   }
 
@@ -170,14 +196,21 @@ export class ObjectStore implements ObjectSource {
     this.writer.flush();
   }
 
-  /** Takes over objects that another thread has written to packs in the same directory, and made durable. */
+  /**
+   * Takes over objects that another thread has written to packs in the same directory, and made durable. What lies in a pack that
+   * is being removed is not taken: if it is wanted, it stays so.
+   */
   adopt(objects: readonly PackedObject[]): void {
-    for (const object of objects) this.index(object, Buffer.from(object.id, 'hex'));
+    for (const object of objects) {
+      if (!this.retired.has(object.pack)) this.index(object, Buffer.from(object.id, 'hex'));
+    }
   }
 
   /** Whether the object was new. */
   private index(object: PackedObject, id: Buffer): boolean {
     const { kind, offset, stored, raw, flags } = object;
+    this.guard?.cite(object.id);
+    this.guard?.keepPack(object.pack);
     const added =
       this.insertObject.run(id, this.packNumber(object.pack), offset, stored, raw, kind, flags).changes === 1;
     if (added && this.storedBytes !== undefined) this.storedBytes += stored;
@@ -197,8 +230,15 @@ export class ObjectStore implements ObjectSource {
   /** Notes that an object is needed; nothing happens when it is held. */
   want(id: ObjectId, kind: ObjectKind): void {
     const blob = Buffer.from(id, 'hex');
-    if (this.selectHas.get(blob) !== undefined) return;
-    this.missingObjects += this.insertMissing.run(kind, blob).changes;
+    this.guard?.cite(id);
+    if (this.selectHas.get(blob) === undefined) this.missingObjects += this.insertMissing.run(kind, blob).changes;
+  }
+
+  /** A collection found that nothing needs these, or nobody has them: they are not asked for, but for those that were cited since. */
+  unwant(ids: readonly ObjectId[]): void {
+    for (const id of ids)
+      if (!this.requireGuard().isCited(id))
+        this.missingObjects -= this.deleteMissing.run(Buffer.from(id, 'hex')).changes;
   }
 
   /** Up to `limit` objects that are wanted and not held, manifests first; `after`: those that follow this one, for the next page. */
@@ -225,6 +265,104 @@ export class ObjectStore implements ObjectSource {
   /** Instead of {@link sync}: paths (packs and their directory) that another thread must fsync for the same effect. */
   takeUnsynced(): string[] {
     return this.writer.takeUnsynced();
+  }
+
+  // ── collection ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+  //
+  // A collection marks what is needed as one commit left it, on another thread. From before that commit until it ends, everything
+  // that names an object says so here (put, adopt, want, citeVersion), and what was named is not discarded. So between "nothing needs
+  // it" and its removal nobody can come to need it unnoticed. Records are never changed: a pack is copied to others, the index says
+  // so, and only when that is durable is the pack removed.
+
+  /** Begins a collection, and ends the pack that is being written: what is in packs now stays as it is. The caller has just committed. */
+  beginCollection(): void {
+    this.guard = new CollectionGuard();
+    this.writer.seal();
+  }
+
+  get collecting(): boolean {
+    return this.guard !== null;
+  }
+
+  /** How often something was discarded: whoever decided before that an object is held must look again when this has changed. */
+  get discardCount(): number {
+    return this.discards;
+  }
+
+  /** A version is about to be named by a register: it and its chunks stay. */
+  citeVersion(manifest: ObjectId): void {
+    if (!this.guard || !this.has(manifest)) return;
+    this.guard.cite(manifest);
+    try {
+      for (const chunk of chunksOf(decodeManifest(this.get(manifest)))) this.want(chunk, ObjectKind.chunk);
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error; // it is a missing one now; its chunks are wanted when it comes
+    }
+  }
+
+  /** Whether all of a version is held, or among `packed`. False when its manifest is not. */
+  holdsVersion(manifest: Uint8Array, id: ObjectId, packed: readonly PackedObject[]): boolean {
+    const intact = new Set(packed.filter(({ pack }) => !this.retired.has(pack)).map((object) => object.id));
+    const holds = (object: ObjectId): boolean => intact.has(object) || this.has(object);
+    return holds(id) && chunksOf(decodeManifest(Buffer.from(manifest))).every(holds);
+  }
+
+  /** Forgets objects that nothing needed at the mark, but for those that were cited since. Returns how many stay. */
+  discard(unused: readonly UnusedObject[]): number {
+    let kept = 0;
+    for (const { id, pack } of unused) {
+      if (this.requireGuard().isCited(id)) {
+        this.requireGuard().keepPack(this.packName(pack));
+        kept++;
+        continue;
+      }
+      const blob = Buffer.from(id, 'hex');
+      const stored = this.selectStored.get(blob, pack) as number | undefined;
+      if (stored === undefined) continue; // it was found damaged meanwhile
+      this.deleteUnused.run(blob, pack);
+      this.cache.delete(id);
+      if (this.storedBytes !== undefined) this.storedBytes -= stored;
+    }
+    this.discards++;
+    return kept;
+  }
+
+  /** Takes over the copies of objects in other packs, which are on stable storage. */
+  move(moved: readonly MovedObject[]): void {
+    for (const { id, from, to } of moved) {
+      const blob = Buffer.from(id, 'hex');
+      this.moveObject.run(this.packNumber(to.pack), to.offset, blob, from.pack, from.offset);
+    }
+  }
+
+  /**
+   * Gives up packs whose records were all discarded or moved. Returns those of which that is still so: nothing reads or adopts from them
+   * any more, and once this is durable their files may go.
+   */
+  retire(packs: readonly string[]): string[] {
+    const retired = packs.filter((name) => !this.requireGuard().keepsPack(name));
+    for (const name of retired) this.retired.add(name);
+    this.reader.forget(retired);
+    return retired;
+  }
+
+  /** Ends a collection. `removed`: packs whose files are gone. */
+  endCollection(removed: readonly string[]): void {
+    for (const name of removed) {
+      this.db.prepare('DELETE FROM pack WHERE name = ?').run(name);
+      this.packNumbers.delete(name);
+    }
+    this.guard = null;
+  }
+
+  private requireGuard(): CollectionGuard {
+    if (!this.guard) throw new Error('no collection is under way');
+    return this.guard;
+  }
+
+  private packName(number: number): string {
+    for (const [name, other] of this.packNumbers) if (other === number) return name;
+    throw new Error(`no pack has number ${number}`);
   }
 
   /** Finds in the packs what the index lacks, e.g. after the database was lost; returns how many objects were added. Reads every pack. */

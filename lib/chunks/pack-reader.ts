@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { CorruptionError } from '../codec/bytes.js';
 import { decodeRecordData, decodeRecordHeader, RECORD_HEADER_BYTES } from './pack-record.js';
+import type { RecordHeader } from './pack-record.js';
 import type { PackedObject } from './pack.js';
 
 const OPEN_PACKS = 64;
@@ -22,12 +23,24 @@ export class PackReader {
 
   /** The object's bytes, in a buffer of their own. CorruptionError when the pack does not hold them (any more). */
   read(object: PackedObject): Buffer {
+    const { header, data } = this.checkedRecord(object);
+    return decodeRecordData(header, data, object.pack);
+  }
+
+  /** A record's header and its data as they are stored, verified. CorruptionError as {@link read}. */
+  readRecord(object: PackedObject): { header: RecordHeader; data: Buffer } {
+    const { header, data } = this.checkedRecord(object);
+    decodeRecordData(header, data, object.pack);
+    return { header, data };
+  }
+
+  private checkedRecord(object: PackedObject): { header: RecordHeader; data: Buffer } {
     const record = this.record(object);
     const header = decodeRecordHeader(record, 0);
     if (!header || header.id !== object.id || header.stored !== object.stored) {
       throw new CorruptionError(`object ${object.id}: no such record in ${object.pack} at ${object.offset}`);
     }
-    return decodeRecordData(header, record.subarray(RECORD_HEADER_BYTES), object.pack);
+    return { header, data: record.subarray(RECORD_HEADER_BYTES) };
   }
 
   private record(object: PackedObject): Buffer {
@@ -56,6 +69,11 @@ export class PackReader {
       this.open.set(pack, fd);
     }
     return fd;
+  }
+
+  /** Closes these packs: removed ones give their space back then. */
+  forget(packs: Iterable<string>): void {
+    for (const pack of packs) this.open.delete(pack);
   }
 
   close(): void {

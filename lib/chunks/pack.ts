@@ -85,6 +85,10 @@ export class PackWriter {
   /** Appends one object; it is in the page cache then, and on stable storage after the next {@link sync}. ENOSPC, EIO: nothing was appended. */
   append(kind: ObjectKind, id: ObjectId, bytes: Uint8Array): PackedObject {
     const { object, data } = this.prepare(kind, id, bytes);
+    return this.appendRecord(object, data);
+  }
+
+  private appendRecord(object: RecordHeader, data: Uint8Array): PackedObject {
     return withErrno(() => {
       this.writeStaged();
       const placed = this.place(object);
@@ -98,6 +102,11 @@ export class PackWriter {
       this.advance(placed);
       return placed;
     });
+  }
+
+  /** Appends a record's data as another pack holds them, verified by the caller. ENOSPC, EIO: nothing was appended. */
+  copy(header: RecordHeader, data: Uint8Array): PackedObject {
+    return this.appendRecord(header, data);
   }
 
   /**
@@ -238,6 +247,14 @@ export class PackWriter {
     this.reserved = PACK_HEADER_BYTES;
     this.flushing = 0;
     this.directoryUnsynced = true;
+  }
+
+  /** Ends the pack that is being written: the next record goes to a new one. EIO: as {@link flush}. */
+  seal(): void {
+    withErrno(() => {
+      this.writeStaged();
+      this.finishPack();
+    });
   }
 
   private finishPack(): void {

@@ -39,6 +39,11 @@ export class ReceivedObjects {
     return packed;
   }
 
+  /** What comes from now on goes to a new pack. EIO. */
+  seal(): void {
+    this.writer.seal();
+  }
+
   close(): void {
     this.writer.close();
   }

@@ -20,6 +20,7 @@ const VERBS = [
   'history',
   'restore',
   'undelete',
+  'gc',
   'doctor',
 ];
 const INVITE = formatInvite({

@@ -2,8 +2,15 @@
 // It mounts nothing. What it does is decided by the volume's name, which travels the same way as in the real thing.
 
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ConflictRow, Daemon, DaemonModule, SiteState, SiteStatus } from '../daemon/daemon-interface.js';
 import type { HistoryRow, SiteHistory } from '../daemon/history-interface.js';
+import type {
+  CollectionReport,
+  ConflictRow,
+  Daemon,
+  DaemonModule,
+  SiteState,
+  SiteStatus,
+} from '../daemon/daemon-interface.js';
 import { serveJob } from './daemon-process.js';
 
 export const FAKE_CONFLICT: ConflictRow = {
@@ -81,6 +88,26 @@ export class FakeDaemon implements Daemon {
     this.peers = this.peers.map((peer) => ({ ...peer, aheadCommits: 3 }));
     await delay(timeoutMs);
     return false;
+  }
+
+  async collect(carriesOut: boolean): Promise<CollectionReport> {
+    this.calls.push(`collect ${carriesOut}`);
+    const none = { objects: 0, bytes: 0 };
+    const kept = { conflict: none, merge: none, open: none, snapshot: none, history: none, unlisted: none };
+    const collected = { discardedObjects: 7, rewrittenPacks: 1, removedPacks: ['a.pack'], freedBytes: 3 << 20 };
+    return {
+      kept: { ...kept, shown: { objects: 1204, bytes: 5 << 20 }, peers: { objects: 2, bytes: 1024 } },
+      unused: { objects: 7, bytes: 2 << 20 },
+      packs: 3,
+      packBytes: 9 << 20,
+      reclaimableBytes: 3 << 20,
+      waitsFor: ['oslo'],
+      collected: carriesOut ? collected : null,
+    };
+  }
+
+  async keepHistory(durationMs: number): Promise<void> {
+    this.calls.push(`keepHistory ${durationMs}`);
   }
 
   async pause(peer: string | null): Promise<void> {

@@ -20,6 +20,7 @@ export const VERBS: ReadonlyMap<string, () => Promise<Verb>> = new Map([
   ['history', async () => as((await import('./history.js')).historyCommand)],
   ['restore', async () => as((await import('./restore.js')).restoreCommand)],
   ['undelete', async () => as((await import('./undelete.js')).undeleteCommand)],
+  ['gc', async () => as((await import('./gc.js')).gcCommand)],
   ['doctor', async () => as((await import('./doctor.js')).doctorCommand)],
   // Not for people, and not listed.
   ['daemon', async () => as((await import('./daemon.js')).daemonCommand)],

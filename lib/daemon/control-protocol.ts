@@ -3,8 +3,8 @@
 // `progress` lines and then exactly one `result` or `error` line of the same id. Lines are bounded on both sides.
 // Only same-version programs talk here: it is no public interface, and has no version of its own.
 
-import type { ConflictRow, SiteStatus } from './daemon-interface.js';
 import type { HistoryRow, Restored, Undeleted } from './history-interface.js';
+import type { CollectionReport, ConflictRow, SiteStatus } from './daemon-interface.js';
 
 export const MAX_REQUEST_BYTES = 64 * 1024;
 /** A list of a million conflicts fits. */
@@ -23,6 +23,8 @@ export interface ControlResults {
   history: readonly HistoryRow[];
   restore: Restored;
   undelete: Undeleted;
+  collect: CollectionReport;
+  keepHistory: null;
   stop: null;
 }
 

@@ -8,10 +8,8 @@ const peer = z.string().min(1).max(255);
 const name = z.string().min(1).max(255);
 /** From the root of the volume; latin1 characters stand for bytes. */
 const path = z.string().startsWith('/');
-const durationMs = z
-  .number()
-  .positive()
-  .max(10 * 365 * 86_400_000);
+const MAX_DURATION_MS = 10 * 365 * 86_400_000;
+const durationMs = z.number().positive().max(MAX_DURATION_MS);
 
 export const controlRequest = z.discriminatedUnion('verb', [
   z.strictObject({ id, verb: z.literal('status') }),
@@ -28,6 +26,9 @@ export const controlRequest = z.discriminatedUnion('verb', [
   /** `version`: an id, a moment or a snapshot. */
   z.strictObject({ id, verb: z.literal('restore'), path, version: name, to: path.nullable() }),
   z.strictObject({ id, verb: z.literal('undelete'), path, since: name.nullable() }),
+  /** `carriesOut` false: only look. */
+  z.strictObject({ id, verb: z.literal('collect'), carriesOut: z.boolean() }),
+  z.strictObject({ id, verb: z.literal('keepHistory'), durationMs: z.int().nonnegative().max(MAX_DURATION_MS) }),
   z.strictObject({ id, verb: z.literal('stop'), force: z.boolean() }),
 ]);
 

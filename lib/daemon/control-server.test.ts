@@ -58,6 +58,8 @@ function recordingDaemon(): Daemon {
       restore: async (path, version) => ({ path, version }),
       undelete: async (path) => ({ path, names: 1 }),
     },
+    collect: async () => Promise.reject(new Error('not asked for here')),
+    keepHistory: async () => {},
     stop: async (force) => {
       if (stopError && !force) throw stopError;
       stopped();

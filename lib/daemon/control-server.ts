@@ -146,6 +146,11 @@ export class ControlServer {
         return this.daemon.past.restore(request.path, request.version, request.to);
       case 'undelete':
         return this.daemon.past.undelete(request.path, request.since);
+      case 'collect':
+        return this.daemon.collect(request.carriesOut);
+      case 'keepHistory':
+        await this.daemon.keepHistory(request.durationMs);
+        return null;
     }
   }
 

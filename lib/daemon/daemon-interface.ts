@@ -3,6 +3,7 @@
 
 import type { SiteId } from '../crdt/ids.js';
 import type { SiteHistory } from './history-interface.js';
+import type { Amount, KeptReason } from '../volume/collection-survey.js';
 
 /** Fields of `weft status --json`; see the command line's contract in README.md. */
 export interface SiteStatus {
@@ -46,6 +47,28 @@ export interface ConflictRow {
   reason: string;
 }
 
+/** What objects there are and why, and what a collection did. Bytes are as stored; `kept` names the first reason that holds. */
+export interface CollectionReport {
+  kept: Readonly<Record<KeptReason, Amount>>;
+  /** What nothing needs: it goes with a collection. */
+  unused: Amount;
+  /** Files with objects, and the bytes that they take on the disk. */
+  packs: number;
+  packBytes: number;
+  /** Of these, what a collection gives back now. */
+  reclaimableBytes: number;
+  /** Peers that have not confirmed everything yet, or wait for objects. */
+  waitsFor: string[];
+  /** Null: it was only looked at. */
+  collected: {
+    discardedObjects: number;
+    rewrittenPacks: number;
+    removedPacks: string[];
+    /** Bytes of the disk. */
+    freedBytes: number;
+  } | null;
+}
+
 /** A site that runs. Methods reject with an Error whose message names what is wrong and the remedy. */
 export interface Daemon {
   status(): Promise<SiteStatus>;
@@ -60,6 +83,10 @@ export interface Daemon {
   invite(ttlMs: number): Promise<string>;
   conflicts(pathPrefix: string | null): Promise<ConflictRow[]>;
   readonly past: SiteHistory;
+  /** What stored objects are needed for. `carriesOut`: gives up those that nothing needs. */
+  collect(carriesOut: boolean): Promise<CollectionReport>;
+  /** From now on, how long versions are kept after something took their place. */
+  keepHistory(durationMs: number): Promise<void>;
   /** Flushes, unmounts and ends. Rejects with a message naming the remedy when the mount is busy and not `force`. */
   stop(force: boolean): Promise<void>;
   /** Settles when the daemon ended by itself (unmounted from outside, fatal error). */
@@ -83,6 +110,8 @@ export interface SiteConfig {
   peers: string[];
   /** Inode slot claimed by this site; null until claimed. */
   slot: number | null;
+  /** How long versions are kept here after something took their place, milliseconds; absent: as the volume says. */
+  keepHistoryMs?: number;
 }
 
 export interface Progress {

@@ -24,7 +24,17 @@ import { statePath } from '../journal/schema.js';
 import { redeemInvite } from '../sync/join.js';
 import type { SyncClock, SyncRandom } from '../sync/ports.js';
 import { Syncer } from '../sync/syncer.js';
-import type { ConflictRow, Daemon, Log, Progress, SiteConfig, SiteState, SiteStatus } from './daemon-interface.js';
+import type {
+  CollectionReport,
+  ConflictRow,
+  Daemon,
+  Log,
+  Progress,
+  SiteConfig,
+  SiteState,
+  SiteStatus,
+} from './daemon-interface.js';
+import { Collector } from './collector.js';
 import { DurableCommits } from './durable-commits.js';
 import { InviteFile } from './invite-file.js';
 import { KnownPeersFile } from './known-peers-file.js';
@@ -66,6 +76,8 @@ class RunningSite implements Daemon {
   private site!: SiteClient; // set by start(), before anything but a first commit uses it
   private store!: SiteSyncStore;
   private syncer!: Syncer;
+  private received!: ReceivedObjects;
+  private collector: Collector | null = null;
   private checkpoints: CheckpointThread | null = null;
   private readonly durable: DurableCommits;
   private readonly pacing = new SyncPacing();
@@ -129,8 +141,15 @@ class RunningSite implements Daemon {
       this.checkpoints = startCheckpointThread(directory, (error) => this.diskFailed(error));
       await this.site.request('report', null);
       await this.durable.reached(this.durable.lastReported);
-      const received = new ReceivedObjects(join(directory, 'packs'));
-      this.store = new SiteSyncStore(this.site, this.durable, received, () => this.config(), directory);
+      this.received = new ReceivedObjects(join(directory, 'packs'));
+      this.store = new SiteSyncStore(
+        this.site,
+        this.durable,
+        this.received,
+        () => this.config(),
+        directory,
+        (ids) => this.collector?.reportedAbsent(ids),
+      );
       const config = this.config();
       this.syncer = new Syncer({
         store: this.store,
@@ -149,11 +168,34 @@ class RunningSite implements Daemon {
         this.keepPeersSoon();
       });
       this.listen = await this.syncer.start();
+      if (mount) this.collector = this.makeCollector();
     } catch (error) {
       await this.abandon(mount);
       throw error;
     }
     if (this.listen !== this.config().listen) this.state.saveConfig({ ...this.config(), listen: this.listen });
+  }
+
+  private makeCollector(): Collector {
+    return new Collector({
+      stateDirectory: this.state.directory,
+      site: this.site,
+      durable: (commit) => this.durable.reached(commit),
+      packUsers: {
+        seal: async () => {
+          this.received.seal();
+          await this.ingest.seal();
+        },
+        forget: (packs) => {
+          this.store.forgetPacks(packs);
+          this.ingest.forgetPacks(packs);
+        },
+      },
+      vector: () => this.durable.vector,
+      peers: () => this.syncer.peersMet(),
+      keepHistoryMs: () => this.config().keepHistoryMs ?? null,
+      log: this.log,
+    });
   }
 
   private async abandon(mounted: boolean): Promise<void> {
@@ -314,6 +356,14 @@ class RunningSite implements Daemon {
     return conflicts.filter(({ path }) => path === pathPrefix || path.startsWith(`${pathPrefix}/`));
   }
 
+  collect(carriesOut: boolean): Promise<CollectionReport> {
+    return carriesOut ? this.collector!.collect() : this.collector!.survey();
+  }
+
+  async keepHistory(durationMs: number): Promise<void> {
+    this.state.saveConfig({ ...this.config(), keepHistoryMs: durationMs });
+  }
+
   async stop(force: boolean): Promise<void> {
     await this.store.flush();
     // Refused while somebody uses the mount: everything goes on then.
@@ -334,6 +384,7 @@ class RunningSite implements Daemon {
   }
 
   private async closeAll(): Promise<void> {
+    await this.collector?.close();
     if (this.syncer) this.keepPeers();
     await this.syncer?.stop();
     await this.ingest.close();

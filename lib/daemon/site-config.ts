@@ -34,13 +34,22 @@ const RULES: Record<keyof SiteConfig, Rule> = {
     holds: (value) => value === null || (Number.isSafeInteger(value) && (value as number) > 0),
     be: 'a positive number or null',
   },
+  keepHistoryMs: {
+    holds: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
+    be: 'milliseconds, 0 or more',
+  },
 };
+
+/** Fields that need not be there. */
+const OPTIONAL: ReadonlySet<string> = new Set<keyof SiteConfig>(['keepHistoryMs']);
 
 /** The value as a config, its fields in the order of {@link SiteConfig}. Throws an Error that lists what is wrong with it. */
 export function checkSiteConfig(value: unknown): SiteConfig {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('not an object');
   const given = value as Record<string, unknown>;
-  const names = Object.keys(RULES) as (keyof SiteConfig)[];
+  const names = (Object.keys(RULES) as (keyof SiteConfig)[]).filter(
+    (name) => Object.hasOwn(given, name) || !OPTIONAL.has(name),
+  );
   const wrong = names
     .filter((name) => !RULES[name].holds(given[name]))
     .map((name) => `${name} ${Object.hasOwn(given, name) ? `must be ${RULES[name].be}` : 'is missing'}`);

@@ -225,6 +225,26 @@ export class SiteServer {
         volume.fold();
         this.reply(id, name, null);
         break;
+      case 'versionsInUse':
+        this.reply(id, name, { inUse: volume.versionsInUse() });
+        break;
+      case 'beginCollection':
+        this.reply(id, name, { inUse: volume.beginCollection() });
+        break;
+      case 'collect':
+        this.reply(id, name, { kept: volume.collect(message.args.unused, message.args.moved) });
+        break;
+      case 'retirePacks':
+        this.reply(id, name, volume.retirePacks(message.args.packs));
+        break;
+      case 'correctWants':
+        volume.correctWants(message.args.needed, message.args.unneeded);
+        this.reply(id, name, null);
+        break;
+      case 'endCollection':
+        volume.endCollection(message.args.removed);
+        this.reply(id, name, null);
+        break;
       case 'status':
         this.reply(id, name, this.status());
         break;

@@ -42,6 +42,8 @@ export class SiteSyncStore implements SyncStore {
     private readonly received: ObjectIntake,
     private readonly config: () => SiteConfig,
     stateDirectory: string,
+    /** Told of objects that no linked peer holds. */
+    private readonly absent: (ids: readonly ObjectId[]) => void = () => {},
   ) {
     const { volumeId, siteId, site: siteName } = config();
     this.volumeId = volumeId;
@@ -92,6 +94,15 @@ export class SiteSyncStore implements SyncStore {
 
   missingCount(): number {
     return this.durable.missing;
+  }
+
+  absentEverywhere(ids: readonly ObjectId[]): void {
+    this.absent(ids);
+  }
+
+  /** A collection removed these packs. */
+  forgetPacks(packs: readonly string[]): void {
+    this.objects.forgetPacks(packs);
   }
 
   async readObject(id: ObjectId): Promise<{ kind: number; bytes: Uint8Array } | undefined> {

@@ -4,6 +4,8 @@
 import type { ActorId, Ino, Name, ObjectId, SiteId } from '../crdt/ids.js';
 import type { Timestamp } from '../crdt/inode.js';
 import type { LostPlace, OldVersion } from '../volume/restoring.js';
+import type { MissingObject } from '../chunks/object-kind.js';
+import type { MovedObject, UnusedObject } from '../chunks/object-store.js';
 import type { PackedObject } from '../chunks/pack.js';
 import type { IngestJob, IngestResult } from '../chunks/ingest.js';
 import type { SiteConfig } from './daemon-interface.js';
@@ -38,6 +40,17 @@ export interface Requests {
   placeAgain: { args: { lost: LostPlace[]; touch: boolean }; reply: { names: (Name | null)[] } };
   /** Modification times of directories that came back. */
   setTimes: { args: { times: (readonly [Ino, Timestamp])[] }; reply: null };
+  /** The versions that open files and drafts use. */
+  versionsInUse: { args: null; reply: { inUse: ObjectId[] } };
+  /** A collection begins: the reply as of versionsInUse. Marks are of a later commit. See lib/volume/volume.ts. */
+  beginCollection: { args: null; reply: { inUse: ObjectId[] } };
+  /** A slice of what a collection found. `kept`: how many of the unused stay. */
+  collect: { args: { unused: UnusedObject[]; moved: MovedObject[] }; reply: { kept: number } };
+  /** Give up packs; those of which `retired` may be removed once the commit is durable. */
+  retirePacks: { args: { packs: string[] }; reply: { retired: string[]; commit: number } };
+  /** What is to be fetched, and what not. */
+  correctWants: { args: { needed: MissingObject[]; unneeded: ObjectId[] }; reply: null };
+  endCollection: { args: { removed: string[] }; reply: null };
   status: {
     args: null;
     reply: {

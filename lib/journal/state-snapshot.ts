@@ -4,6 +4,7 @@
 
 import type { ActorId } from '../crdt/ids.js';
 import { ActorTable } from '../crdt/ids.js';
+import type { VersionVector } from '../crdt/change.js';
 import type { TreeStore } from '../crdt/tree-store.js';
 import { NAME_HASH_KEY, nameHash } from './name-hash.js';
 import type { Connection } from './schema.js';
@@ -17,8 +18,12 @@ const CACHED_DIRENTS = 2_000;
 export class StateSnapshot {
   readonly store: TreeStore;
   readonly actors = new ActorTable();
+  private lastSeqs: VersionVector | undefined;
 
-  private constructor(private readonly db: Connection) {
+  private constructor(
+    /** For what layers above keep in tables of their own. */
+    readonly db: Connection,
+  ) {
     db.exec('begin');
     for (const name of db.prepare('select name from actor order by id').pluck().all() as ActorId[])
       this.actors.intern(name);
@@ -43,6 +48,13 @@ export class StateSnapshot {
     let count = this.store.copies().size;
     for (const ino of this.store.inodes()) if (this.store.inode(ino)!.nlink > 0) count++;
     return count;
+  }
+
+  /** Highest seq held of each actor. */
+  vector(): VersionVector {
+    return (this.lastSeqs ??= new Map(
+      this.db.prepare('select name, last_seq from actor where last_seq > 0').raw().all() as [ActorId, number][],
+    ));
   }
 
   close(): void {

@@ -3,18 +3,25 @@
 // changes of an actor are numbered without gaps, and so are their operations in that order.
 
 import { LRUCache } from 'lru-cache';
-import type { Change } from '../crdt/change.js';
+import type { Change, VersionVector } from '../crdt/change.js';
 import { parseHead } from '../crdt/fields.js';
-import type { OpId } from '../crdt/ids.js';
+import type { ActorTable, OpId } from '../crdt/ids.js';
 import type { Version } from '../crdt/version-graph.js';
 import { decodeChange, startOpOf } from './change-codec.js';
 import { GenerationCache } from './generation-cache.js';
-import type { Journal } from './journal.js';
-import type { Statement } from './schema.js';
+import type { Connection, Statement } from './schema.js';
 
 const VERSIONS_REMEMBERED = 10_000;
 /** Operations of decoded changes that are remembered: files that were written together are asked for together. */
 const OPS_REMEMBERED = 100_000;
+
+/** A journal, or one commit of it seen from another thread. */
+export interface HistorySource {
+  readonly db: Connection;
+  readonly actors: ActorTable;
+  /** Highest seq held of each actor. */
+  vector(): VersionVector;
+}
 
 export class VersionHistory {
   private readonly selectBytes: Statement;
@@ -26,7 +33,7 @@ export class VersionHistory {
     sizeCalculation: ({ ops }) => ops.length + 1,
   });
 
-  constructor(private readonly journal: Journal) {
+  constructor(private readonly journal: HistorySource) {
     this.selectBytes = journal.db.prepare('select bytes from change where actor = ? and seq = ?').pluck();
   }
 

@@ -140,6 +140,13 @@ export class MemorySyncStore implements SyncStore {
     return ids;
   }
 
+  /** Objects that were said to be at no linked peer. */
+  readonly nowhere = new Set<ObjectId>();
+
+  absentEverywhere(ids: readonly ObjectId[]): void {
+    for (const id of ids) this.nowhere.add(id);
+  }
+
   missingCount(): number {
     return this.absent.size;
   }

@@ -82,6 +82,11 @@ export class ObjectFetch {
     }
   }
 
+  /** Those of the objects that every one of these links reported absent. */
+  absentOnAll(links: readonly number[], ids: readonly ObjectId[]): ObjectId[] {
+    return ids.filter((id) => links.every((link) => this.absent.get(id)?.has(link)));
+  }
+
   announced(link: number, ids: readonly ObjectId[]): void {
     for (const id of ids) {
       const links = this.absent.get(id);

@@ -127,6 +127,12 @@ export class SiteExchange implements ConnectionOwner {
 
   noteAbsent(connection: Connection, ids: readonly ObjectId[]): void {
     this.fetch.reportedAbsent(connection.key, ids);
+    const ready = this.connections().filter(({ session }) => session.ready);
+    const nowhere = this.fetch.absentOnAll(
+      ready.map(({ key }) => key),
+      ids,
+    );
+    if (nowhere.length > 0) this.store.absentEverywhere(nowhere);
     this.fetchSoon();
   }
 

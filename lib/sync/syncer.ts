@@ -203,6 +203,11 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
     return [...this.roster.peers.values()].map((peer) => ({ ...peer.known(), paused: this.roster.isPaused(peer) }));
   }
 
+  /** Every site that was met, linked or not, with what it acknowledged as durable and how many objects it waits for. */
+  peersMet(): Pick<Peer, 'siteId' | 'site' | 'vector' | 'missingCount'>[] {
+    return [...this.roster.peers.values()];
+  }
+
   /** A one-time invite, `weft://HOST:PORT/VOLUME#ID.SECRET`. */
   invite(ttlMs: number): string {
     const { random, invites, volumeName } = this.options;

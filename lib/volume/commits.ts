@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import type { WriteDraft } from '../crdt/local-writes.js';
 import type { RegisterWrite, Replica, ViewChange } from '../crdt/replica.js';
-import type { Change, ChangeOp } from '../crdt/change.js';
+import type { Change, ChangeOp, Value } from '../crdt/change.js';
 import type { Ino, OpId, SiteId } from '../crdt/ids.js';
 import { VOLUME_INO } from '../crdt/ids.js';
 import type { Timestamp } from '../crdt/inode.js';
@@ -60,6 +60,8 @@ export class Commits {
     private readonly clock: VolumeClock,
     private readonly siteId: SiteId,
     private readonly actorId: string,
+    /** Told of every write that is about to be applied, this site's and others'. */
+    private readonly note: (ino: Ino, field: string, value: Value) => void,
   ) {
     this.counter = journal.maxOp;
   }
@@ -190,6 +192,7 @@ export class Commits {
   private identify(draft: WriteDraft): RegisterWrite {
     const { ino, field, value } = draft;
     const pred: readonly OpId[] = draft.bases ?? this.journal.store.inode(ino)?.registers.get(field) ?? [];
+    this.note(ino, field, value);
     const counter = ++this.counter;
     this.ops.push({ key: `${ino}.${field}`, value, pred: this.formatOps(pred) });
     // The entries are copied: the register's array is what the replica is about to change.
@@ -237,9 +240,12 @@ export class Commits {
     this.hybridClock.observe(change.stamp, this.clock.nowUs());
     const writes = change.ops.map((op, i): RegisterWrite => {
       const dot = op.key.indexOf('.');
+      const field = op.key.slice(dot + 1);
+      const ino = Number(op.key.slice(0, dot));
+      this.note(ino, field, op.value);
       return {
-        ino: Number(op.key.slice(0, dot)),
-        field: op.key.slice(dot + 1),
+        ino,
+        field,
         value: op.value,
         counter: change.startOp + i,
         actor,

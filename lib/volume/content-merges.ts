@@ -183,6 +183,10 @@ export class ContentMerges {
         ended();
         this.await(ino, absent);
       },
+      outdated: () => {
+        ended();
+        this.note(ino);
+      },
     });
   }
 

@@ -269,6 +269,14 @@ export class FileContents {
     if (!this.core.openFiles.isOpen(ino)) this.kept.drop(ino);
   }
 
+  /** The versions that open files show, and those that drafts and local files are laid over. */
+  *versionsInUse(): Generator<ObjectId> {
+    yield* this.core.openFiles.versions();
+    yield* this.kept.versions();
+    for (const { content } of this.core.drafts.all())
+      if (content instanceof WorkingCopy && content.baseId !== undefined) yield content.baseId;
+  }
+
   /** Publishes files that stay open: idle ones, and those whose oldest change is old. */
   publishIdle(): void {
     const now = this.core.clock.monotonicMs();
@@ -356,6 +364,7 @@ export class FileContents {
     this.jobs.ask(content, {
       ingested: (result) => this.ingested(draft, content, result),
       failed: () => this.ingestFailed(draft, content),
+      outdated: () => this.ingestFailed(draft, content),
     });
   }
 

@@ -62,6 +62,11 @@ export class KeptCopies {
     return copy?.content;
   }
 
+  /** The versions that are kept. */
+  *versions(): Generator<ObjectId> {
+    for (const { manifestId } of this.byIno.values()) yield manifestId;
+  }
+
   /** Forgets what is kept of an inode, whatever version. */
   drop(ino: Ino): void {
     const copy = this.byIno.get(ino);

@@ -42,6 +42,11 @@ export class OpenFiles {
   private readonly byIno = new Map<Ino, Set<OpenFile>>();
   private next = 1;
 
+  constructor(
+    /** Told of every version that a handle is about to show. */
+    private readonly cited: (manifest: ObjectId) => void,
+  ) {}
+
   open(ino: Ino, flags: number, version: OpenVersion, backed: boolean): OpenFile {
     const access = flags & O_ACCMODE;
     const file: OpenFile = {
@@ -55,6 +60,7 @@ export class OpenFiles {
       version,
       manifest: null,
     };
+    if (version.manifestId !== '') this.cited(version.manifestId);
     this.byHandle.set(file.handle, file);
     const siblings = this.byIno.get(ino);
     if (siblings) siblings.add(file);
@@ -88,6 +94,11 @@ export class OpenFiles {
 
   of(ino: Ino): Iterable<OpenFile> {
     return this.byIno.get(ino) ?? [];
+  }
+
+  /** The versions that handles show, some of them several times. */
+  *versions(): Generator<ObjectId> {
+    for (const { version } of this.byHandle.values()) if (version.manifestId !== '') yield version.manifestId;
   }
 
   /** A handle on the inode, if there is one: they all go the same way, through the kernel's page cache or to a local file. */

@@ -1,17 +1,20 @@
 // volume-fixture.test-support.ts — volumes in temporary state directories, without kernel or network, for tests.
 // Two fixtures of one volume exchange changes and objects directly: what the links do, without them.
 
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { createHash, randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { IngestJob } from '../chunks/ingest.js';
+import type { IngestJob, IngestResult } from '../chunks/ingest.js';
 import { IngestPool } from '../chunks/ingest.js';
 import { ReceivedObjects } from '../chunks/received-objects.js';
 import { digestOf } from '../crdt/digest.js';
-import { ROOT_INO } from '../crdt/ids.js';
+import { type ObjectId, ROOT_INO } from '../crdt/ids.js';
+import type { RetentionRules } from '../journal/held-versions.js';
 import { statePath } from '../journal/schema.js';
 import { JournalReader } from '../journal/journal-reader.js';
+import { carryOut, type CollectionSite, type Collected } from './collection.js';
+import { type CollectionSurvey, surveyObjects } from './collection-survey.js';
 import type { Caller, Ino } from './file-system.js';
 import { Volume } from './volume.js';
 
@@ -28,8 +31,15 @@ function steppingClock(startMs: number) {
   };
 }
 
+export interface Collection {
+  readonly survey: CollectionSurvey;
+  readonly collected: Collected;
+}
+
 export class VolumeFixture {
   volume: Volume;
+  /** What no peer is said to have, to the next collection. */
+  reportedAbsent: ObjectId[] = [];
   readonly notices: string[] = [];
   private readonly jobs: IngestJob[] = [];
   private readonly abandoned: [Volume, string][] = [];
@@ -104,14 +114,62 @@ export class VolumeFixture {
 
   /** Publishes everything, large files through real ingest workers. */
   async publish(): Promise<void> {
-    this.volume.publishAll();
-    if (this.jobs.length === 0) return;
+    // A file of which a worker took something for held that a collection discarded is packed again.
+    do {
+      this.volume.publishAll();
+      for (const result of await this.pack()) this.volume.ingested(result);
+    } while (this.jobs.length > 0);
+  }
+
+  /** What ingest workers make of the files that wait for them; not handed over yet. */
+  async pack(): Promise<IngestResult[]> {
+    if (this.jobs.length === 0) return [];
     const pool = new IngestPool(statePath(this.directory), join(this.directory, 'packs'));
     try {
-      for (const job of this.jobs.splice(0)) this.volume.ingested(await pool.run(job));
+      return await Promise.all(this.jobs.splice(0).map((job) => pool.run(job)));
     } finally {
       await pool.close();
     }
+  }
+
+  /**
+   * A collection, with nothing kept that nothing shows but what the rules say.
+   * @param between called after each of its steps
+   */
+  async collect(
+    rules: Partial<RetentionRules> = {},
+    between: (step: string) => unknown = () => {},
+  ): Promise<Collection> {
+    const { volume, directory } = this;
+    const inUse = volume.beginCollection();
+    const all = { nowUs: Infinity, keepHistoryMs: 0, acknowledged: null, ...rules };
+    const survey = surveyObjects({ stateDirectory: directory, rules: all, inUse, reportedAbsent: this.reportedAbsent });
+    await between('survey');
+    volume.correctWants(survey.needed, survey.unneeded);
+    const site: CollectionSite = {
+      collect: async (unused, moved) => {
+        const kept = volume.collect(unused, moved);
+        await between('collect');
+        return kept;
+      },
+      retire: async (packs) => {
+        const { retired, commit } = volume.retirePacks(packs);
+        volume.durable(commit);
+        await between('retire');
+        return retired;
+      },
+      verify: async (ids) => ids.forEach((id) => volume.verify(id)),
+    };
+    const collected = await carryOut(directory, survey, site, Date.now());
+    await between('remove');
+    volume.endCollection(collected.removedPacks);
+    return { survey, collected };
+  }
+
+  /** Bytes of all packs, as far as they are on the disk. */
+  get packBytes(): number {
+    const names = readdirSync(join(this.directory, 'packs'));
+    return names.reduce((sum, name) => sum + statSync(join(this.directory, 'packs', name)).blocks * 512, 0);
   }
 
   /** Gives another site every change and object that it lacks. */

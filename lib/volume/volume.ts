@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { posixError } from '../errno.js';
 import type { Ino, Name, ObjectId, SiteId } from '../crdt/ids.js';
 import { inoOf, MAX_SLOT, ROOT_INO, VOLUME_INO } from '../crdt/ids.js';
-import { isDirectory } from '../crdt/fields.js';
+import type { Value } from '../crdt/change.js';
+import { isDirectory, isTombstone, LINK_PREFIX, parseHead } from '../crdt/fields.js';
 import { createWrites, type WriteDraft } from '../crdt/local-writes.js';
 import { Replica } from '../crdt/replica.js';
 import { HybridClock } from '../crdt/stamp.js';
@@ -16,9 +17,9 @@ import { Journal } from '../journal/journal.js';
 import { VersionHistory } from '../journal/version-history.js';
 import type { IngestResult } from '../chunks/ingest.js';
 import { chunksOf, decodeManifest } from '../chunks/manifest.js';
-import { ObjectKind } from '../chunks/object-kind.js';
+import { type MissingObject, ObjectKind } from '../chunks/object-kind.js';
 import type { PackedObject } from '../chunks/pack.js';
-import { ObjectStore } from '../chunks/object-store.js';
+import { type MovedObject, ObjectStore, type UnusedObject } from '../chunks/object-store.js';
 import { Commits, type VolumeClock } from './commits.js';
 import { ContentMerges } from './content-merges.js';
 import { Core } from './core.js';
@@ -110,21 +111,30 @@ export class Volume implements FileSystem {
     });
     const replica = new Replica(this.journal.store, this.journal.actors);
     const hybridClock = new HybridClock(this.lastStamp());
-    this.commits = new Commits(this.journal, this.log, replica, hybridClock, clock, options.siteId, options.actorId);
+    this.commits = new Commits(
+      this.journal,
+      this.log,
+      replica,
+      hybridClock,
+      clock,
+      options.siteId,
+      options.actorId,
+      (ino, field, value) => this.noteWrite(ino, field, value),
+    );
     this.drafts = new Drafts(this.journal, this.log, this.objects, stateDirectory, monotonicMs);
     this.core = new Core(
       this.journal,
       this.objects,
       this.commits,
       this.drafts,
-      new OpenFiles(),
+      new OpenFiles((manifest) => this.objects.citeVersion(manifest)),
       clock,
       options.kernel,
       new SpaceGuard(stateDirectory, monotonicMs),
       () => this.allocate(),
     );
     this.changes = new InodeChanges(this.core, options.siteId);
-    this.jobs = new IngestJobs(options.ingester);
+    this.jobs = new IngestJobs(options.ingester, this.objects);
     this.merges = new ContentMerges(
       this.core,
       new VersionHistory(this.journal),
@@ -260,6 +270,22 @@ export class Volume implements FileSystem {
     this.merges.work(isOver);
   }
 
+  /** A version that a register is about to name, or a file that is about to get a name again, needs its bytes from now on. */
+  private noteWrite(ino: Ino, field: string, value: Value): void {
+    const { objects } = this;
+    if (field === 'head') {
+      if (objects.collecting) objects.citeVersion(parseHead(value).manifest);
+    } else if (field.startsWith(LINK_PREFIX) && !isTombstone(value)) {
+      const inode = this.journal.store.inode(ino);
+      if (!inode || (inode.nlink > 0 && !objects.collecting)) return;
+      for (const head of inode.registers.get('head') ?? []) {
+        const { manifest } = parseHead(head.value);
+        objects.want(manifest, ObjectKind.manifest);
+        objects.citeVersion(manifest);
+      }
+    }
+  }
+
   private policyChanged(ino: Ino): void {
     const inode = this.journal.store.inode(ino);
     if (inode && isDirectory(inode)) this.merges.noteAll();
@@ -390,6 +416,51 @@ export class Volume implements FileSystem {
       this.verify(id);
       this.objects.want(id, ObjectKind.chunk); // nothing when it is held, or wanted already
     }
+  }
+
+  // ── collection: see ObjectStore ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The versions that are in use here, whatever the registers say. */
+  versionsInUse(): ObjectId[] {
+    return [...new Set(this.contents.versionsInUse())];
+  }
+
+  /** Begins a collection. Returns the versions in use; the mark is to be of a later commit. */
+  beginCollection(): ObjectId[] {
+    this.uncommitted = true;
+    this.fold();
+    this.objects.beginCollection();
+    return this.versionsInUse();
+  }
+
+  /** A slice of what a collection found; returns how many of the unused objects stay. In SQLite when it returns. */
+  collect(unused: readonly UnusedObject[], moved: readonly MovedObject[]): number {
+    this.objects.move(moved);
+    const kept = this.objects.discard(unused);
+    this.uncommitted = true;
+    this.fold();
+    return kept;
+  }
+
+  /** Gives up packs that hold nothing any more. They may be removed once the commit is durable. */
+  retirePacks(packs: readonly string[]): { retired: string[]; commit: number } {
+    const retired = this.objects.retire(packs);
+    this.uncommitted = true;
+    return { retired, commit: this.fold() };
+  }
+
+  endCollection(removed: readonly string[]): void {
+    this.objects.endCollection(removed);
+    this.uncommitted = true;
+    this.fold();
+  }
+
+  /** Objects that are needed and neither held nor wanted; and others that are wanted and that nothing needs, or nobody has. */
+  correctWants(needed: readonly MissingObject[], unneeded: readonly ObjectId[]): void {
+    this.objects.unwant(unneeded);
+    for (const { id, kind } of needed) this.objects.want(id, kind);
+    this.uncommitted = true;
+    this.fold();
   }
 
   /** The kernel can be given local files to read and write by itself. */

@@ -1,0 +1,73 @@
+// collection-thread.ts — the thread of one collection: surveys, and if it is to, carries out what it found. Started by collector.ts.
+// It changes packs only by adding and removing whole ones; what concerns the index it asks the main thread, which asks the site's.
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { join } from 'node:path';
+import { listPacks, wasteOf, worthRewriting } from '../chunks/pack-use.js';
+import { carryOut, type CollectionSite } from '../volume/collection.js';
+import { type CollectionSurvey, surveyObjects } from '../volume/collection-survey.js';
+import type { CollectionAnswer, CollectionQuestion, CollectionReport, CollectionThreadData } from './collector.js';
+
+const port = parentPort!;
+const { request, carriesOut, startedMs } = workerData as CollectionThreadData;
+const { stateDirectory } = request;
+
+const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
+let nextId = 1;
+
+function ask<V>(question: CollectionQuestion): Promise<V> {
+  const id = nextId++;
+  return new Promise<V>((resolve, reject) => {
+    waiting.set(id, { resolve, reject });
+    port.postMessage({ id, question }, []);
+  });
+}
+
+port.on('message', ({ id, value, error }: CollectionAnswer) => {
+  const { resolve, reject } = waiting.get(id)!;
+  waiting.delete(id);
+  if (error === undefined) resolve(value as never);
+  else reject(new Error(error));
+});
+
+const site: CollectionSite = {
+  collect: (unused, moved) => ask({ ask: 'collect', unused, moved }),
+  retire: (packs) => ask({ ask: 'retire', packs }),
+  verify: (ids) => ask({ ask: 'verify', ids }),
+};
+
+function diskBytes(): number {
+  const packs = listPacks(join(stateDirectory, 'packs'), new Map());
+  return packs.reduce((sum, pack) => sum + pack.diskBytes, 0);
+}
+
+function reportOf(survey: CollectionSurvey): CollectionReport {
+  const { kept, unused, unusedBytes, packs } = survey;
+  return {
+    kept,
+    unused: { objects: unused.reduce((sum, { length }) => sum + length, 0), bytes: unusedBytes },
+    packs: packs.length,
+    packBytes: packs.reduce((sum, pack) => sum + pack.diskBytes, 0),
+    reclaimableBytes: wasteOf([...packs.filter(({ neededObjects }) => neededObjects === 0), ...worthRewriting(packs)]),
+    waitsFor: [],
+    collected: null,
+  };
+}
+
+async function run(): Promise<CollectionReport> {
+  const survey = surveyObjects(request);
+  const report = reportOf(survey);
+  if (!carriesOut) return report;
+  const { needed, unneeded, damaged } = survey;
+  if (damaged.length > 0) await site.verify(damaged);
+  if (needed.length + unneeded.length > 0) await ask({ ask: 'correctWants', needed, unneeded });
+  const { discardedObjects, removedPacks, rewrittenPacks } = await carryOut(stateDirectory, survey, site, startedMs);
+  const freedBytes = report.packBytes - diskBytes();
+  return { ...report, collected: { discardedObjects, rewrittenPacks, removedPacks: [...removedPacks], freedBytes } };
+}
+
+try {
+  port.postMessage({ report: await run() }, []);
+} finally {
+  port.close();
+}

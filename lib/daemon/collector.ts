@@ -1,0 +1,278 @@
+// collector.ts — collections of a site, seen from the main thread: when there is one, and what the threads say to each other in it.
+//
+//   writers seal their packs → site thread begins, and says what is in use → collection thread surveys a commit that is later
+//   → … collects in slices, moves, retires (site thread) → durable → forget (readers) → unlink (collection thread) → site thread ends
+//
+// Invariant: one collection at a time; whatever fails, the site thread is told that it ended.
+
+import { statfsSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import type { VersionVector } from '../crdt/change.js';
+import type { ObjectId, SiteId } from '../crdt/ids.js';
+import type { MissingObject } from '../chunks/object-kind.js';
+import type { MovedObject, UnusedObject } from '../chunks/object-store.js';
+import { commonVector } from '../journal/held-versions.js';
+import type { SurveyRequest } from '../volume/collection-survey.js';
+import type { CollectionReport, Log } from './daemon-interface.js';
+import type { SiteRequests } from './site-sync-store.js';
+
+export type { CollectionReport };
+
+export interface CollectionThreadData {
+  readonly request: SurveyRequest;
+  /** False: only look. */
+  readonly carriesOut: boolean;
+  /** Wall clock. */
+  readonly startedMs: number;
+}
+
+/** What the collection thread asks for. */
+export type CollectionQuestion =
+  | { readonly ask: 'collect'; readonly unused: readonly UnusedObject[]; readonly moved: readonly MovedObject[] }
+  | { readonly ask: 'retire'; readonly packs: readonly string[] }
+  | { readonly ask: 'verify'; readonly ids: readonly ObjectId[] }
+  | { readonly ask: 'correctWants'; readonly needed: readonly MissingObject[]; readonly unneeded: readonly ObjectId[] };
+
+export interface CollectionAnswer {
+  readonly id: number;
+  readonly value?: unknown;
+  readonly error?: string;
+}
+
+type FromThread =
+  { readonly id: number; readonly question: CollectionQuestion } | { readonly report: CollectionReport };
+
+/** A site that this one has met, as far as collections care. */
+export interface PeerNeeds {
+  readonly siteId: SiteId;
+  readonly site: string;
+  /** What it acknowledged as durable. */
+  readonly vector: VersionVector;
+  /** Objects that it knows of and waits for. */
+  readonly missingCount: number;
+}
+
+/** What writes and reads packs on other threads than the site's. */
+export interface PackUsers {
+  /** Resolves when what is written from now on goes to new packs. */
+  seal(): Promise<void>;
+  /** These packs are gone. */
+  forget(packs: readonly string[]): void;
+}
+
+export interface CollectorOptions {
+  readonly stateDirectory: string;
+  readonly site: SiteRequests;
+  /** Resolves when the commit is on stable storage. */
+  readonly durable: (commit: number) => Promise<void>;
+  readonly packUsers: PackUsers;
+  /** What is durable here. */
+  readonly vector: () => VersionVector;
+  readonly peers: () => readonly PeerNeeds[];
+  /** How long versions are kept after something took their place, in milliseconds; null: as the volume says. */
+  readonly keepHistoryMs: () => number | null;
+  readonly log: Log;
+}
+
+const CHECK_EVERY_MS = 60_000;
+/** A collection that nobody asked for comes no sooner after the last one … */
+const INTERVAL_MS = 60 * 60_000;
+/** … and when so much was stored since, or the disk has less than this free, no sooner than this. */
+const MUCH_STORED_BYTES = 256 * 2 ** 20;
+const LOW_DISK_BYTES = 2 * 2 ** 30;
+const SHORT_INTERVAL_MS = 5 * 60_000;
+/** Nor does looking for what is unused take more than this part of the time. */
+const MAX_SHARE = 0.02;
+/** What is reported absent comes in batches: looked at once for many of them. */
+const ABSENT_DELAY_MS = 2_000;
+const US_PER_MS = 1_000;
+
+export class Collector {
+  private running: Promise<unknown> = Promise.resolve();
+  private closed = false;
+  private lastEndMs = performance.now();
+  private lastDurationMs = 0;
+  private storedBytes: number | null = null;
+  private readonly absent = new Set<ObjectId>();
+  private absentTimer: NodeJS.Timeout | null = null;
+  private readonly timer: NodeJS.Timeout;
+  /** What a peer had acknowledged when it last waited for no object: whatever it shows since, it holds. */
+  private readonly settled = new Map<SiteId, VersionVector>();
+
+  constructor(private readonly options: CollectorOptions) {
+    this.timer = setInterval(() => void this.check(), CHECK_EVERY_MS).unref();
+  }
+
+  /** What there is, and what of it would go. Changes nothing. */
+  survey(): Promise<CollectionReport> {
+    return this.next(async () => {
+      const { inUse } = await this.options.site.request('versionsInUse', null);
+      return this.inThread(false, inUse);
+    });
+  }
+
+  /** Gives up what nothing needs. */
+  collect(): Promise<CollectionReport> {
+    return this.next(() => this.collectNow());
+  }
+
+  /** Every linked peer says that it does not hold these. Whether anything needs them all the same is looked at soon. */
+  reportedAbsent(ids: readonly ObjectId[]): void {
+    for (const id of ids) this.absent.add(id);
+    this.absentTimer ??= setTimeout(() => {
+      this.absentTimer = null;
+      this.collectQuietly();
+    }, ABSENT_DELAY_MS).unref();
+  }
+
+  /** Resolves when no collection is under way; none begins any more. */
+  async close(): Promise<void> {
+    this.closed = true;
+    clearInterval(this.timer);
+    if (this.absentTimer) clearTimeout(this.absentTimer);
+    await this.running.catch(() => {});
+  }
+
+  private next<T>(run: () => Promise<T>): Promise<T> {
+    const result = this.running
+      .catch(() => {})
+      .then(() => {
+        if (this.closed) throw new Error('the site is being unmounted');
+        return run();
+      });
+    this.running = result;
+    return result;
+  }
+
+  private async check(): Promise<void> {
+    const idleMs = performance.now() - this.lastEndMs;
+    if (idleMs < Math.max(SHORT_INTERVAL_MS, this.lastDurationMs / MAX_SHARE)) return;
+    if (idleMs >= INTERVAL_MS || this.isDiskLow() || (await this.isMuchStored())) this.collectQuietly();
+  }
+
+  private isDiskLow(): boolean {
+    const { bavail, bsize } = statfsSync(this.options.stateDirectory);
+    return bavail * bsize < LOW_DISK_BYTES;
+  }
+
+  private async isMuchStored(): Promise<boolean> {
+    const { chunkBytes } = await this.options.site.request('status', null);
+    this.storedBytes ??= chunkBytes;
+    return chunkBytes - this.storedBytes >= MUCH_STORED_BYTES;
+  }
+
+  private collectQuietly(): void {
+    const { log } = this.options;
+    this.collect().then(
+      ({ collected }) => {
+        if (collected && collected.freedBytes > 0) log.info(collected, 'disk space was reclaimed');
+      },
+      (error: Error) => log.warn({ err: error }, 'disk space could not be reclaimed now; it is tried again'),
+    );
+  }
+
+  private async collectNow(): Promise<CollectionReport> {
+    const { site, packUsers } = this.options;
+    const startMs = performance.now();
+    const absent = [...this.absent];
+    this.absent.clear();
+    await packUsers.seal();
+    const { inUse } = await site.request('beginCollection', null);
+    let removed: readonly string[] = [];
+    try {
+      const report = await this.inThread(true, inUse, absent);
+      removed = report.collected?.removedPacks ?? [];
+      return report;
+    } finally {
+      await site.request('endCollection', { removed: [...removed] });
+      this.lastEndMs = performance.now();
+      this.lastDurationMs = this.lastEndMs - startMs;
+      this.storedBytes = null;
+    }
+  }
+
+  private async inThread(
+    carriesOut: boolean,
+    inUse: readonly ObjectId[],
+    reportedAbsent: readonly ObjectId[] = [],
+  ): Promise<CollectionReport> {
+    const startedMs = Date.now();
+    const rules = {
+      nowUs: startedMs * US_PER_MS,
+      keepHistoryMs: this.options.keepHistoryMs(),
+      acknowledged: this.acknowledged(),
+    };
+    const { stateDirectory } = this.options;
+    const data: CollectionThreadData = {
+      request: { stateDirectory, rules, inUse, reportedAbsent },
+      carriesOut,
+      startedMs,
+    };
+    const report = await this.runThread(data);
+    return { ...report, waitsFor: this.lagging() };
+  }
+
+  private runThread(workerData: CollectionThreadData): Promise<CollectionReport> {
+    return new Promise((resolve, reject) => {
+      const worker = new Worker(new URL('collection-thread.js', import.meta.url), { workerData });
+      worker.on('message', (message: FromThread) => {
+        if ('report' in message) resolve(message.report);
+        else void this.answer(worker, message.id, message.question);
+      });
+      worker.once('error', reject);
+      worker.once('exit', (code) => reject(new Error(`the collection thread ended with code ${code}`)));
+    });
+  }
+
+  private async answer(worker: Worker, id: number, question: CollectionQuestion): Promise<void> {
+    let answer: CollectionAnswer;
+    try {
+      answer = { id, value: await this.carryOut(question) };
+    } catch (error) {
+      answer = { id, error: (error as Error).message };
+    }
+    worker.postMessage(answer, []);
+  }
+
+  private async carryOut(question: CollectionQuestion): Promise<unknown> {
+    const { site, durable, packUsers } = this.options;
+    switch (question.ask) {
+      case 'collect': {
+        const { unused, moved } = question;
+        return (await site.request('collect', { unused: [...unused], moved: [...moved] })).kept;
+      }
+      case 'retire': {
+        const { retired, commit } = await site.request('retirePacks', { packs: [...question.packs] });
+        await durable(commit);
+        packUsers.forget(retired);
+        return retired;
+      }
+      case 'verify':
+        return site.request('verify', { ids: [...question.ids] });
+      case 'correctWants': {
+        const { needed, unneeded } = question;
+        return site.request('correctWants', { needed: [...needed], unneeded: [...unneeded] });
+      }
+    }
+  }
+
+  /** What every peer knows of, and would not build on anything older. A peer that waits for objects may still be given older ones. */
+  private acknowledged(): VersionVector | null {
+    const peers = this.options.peers();
+    if (peers.length === 0) return null;
+    for (const { siteId, vector, missingCount } of peers)
+      if (missingCount === 0) this.settled.set(siteId, new Map(vector));
+    return commonVector(peers.map(({ siteId }) => this.settled.get(siteId) ?? new Map()));
+  }
+
+  /** The peers for whose sake something may be kept. */
+  private lagging(): string[] {
+    const vector = [...this.options.vector()];
+    const knowsAll = ({ siteId }: PeerNeeds): boolean =>
+      vector.every(([actor, seq]) => (this.settled.get(siteId)?.get(actor) ?? 0) >= seq);
+    return this.options
+      .peers()
+      .filter((peer) => !knowsAll(peer))
+      .map(({ site }) => site);
+  }
+}

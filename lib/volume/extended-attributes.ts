@@ -1,4 +1,6 @@
 // extended-attributes.ts — xattr(7): user, trusted and security names, and POSIX access lists, which change the mode with them.
+// Invariant: what an access list says of owner, mask and others is what the mode says, which sites merge bit by bit; so a list that one
+// site set grants nothing that another's chmod took away.
 // A conflict copy shows its source's attributes until it is changed.
 
 import { posixError } from '../errno.js';
@@ -9,7 +11,7 @@ import type { WriteDraft } from '../crdt/local-writes.js';
 import { isMergePolicy, MERGE_POLICY_XATTR } from '../crdt/merge-policy.js';
 import type { Core } from './core.js';
 import type { InodeChanges } from './inode-changes.js';
-import { ACCESS_ACL, decodeAcl, DEFAULT_ACL, isEquivalentToMode, modeOfAcl } from './posix-acl.js';
+import { ACCESS_ACL, aclWithMode, decodeAcl, DEFAULT_ACL, isEquivalentToMode, modeOfAcl } from './posix-acl.js';
 
 const S_ISGID = 0o2000;
 const XATTR_CREATE = 1;
@@ -34,9 +36,11 @@ export class ExtendedAttributes {
   }
 
   get(ino: Ino, name: string): Buffer {
-    const value = xattrOf(this.carrier(ino), checkedName(name));
+    const carrier = this.carrier(ino);
+    const value = xattrOf(carrier, checkedName(name));
     if (value === undefined) throw posixError('ENODATA');
-    return Buffer.from(value, 'latin1');
+    const bytes = Buffer.from(value, 'latin1');
+    return name === ACCESS_ACL ? aclWithMode(bytes, attributesOf(carrier).mode) : bytes;
   }
 
   list(ino: Ino): string[] {

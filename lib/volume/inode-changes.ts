@@ -25,7 +25,6 @@ import { blocksOf, INLINE_LIMIT } from '../chunks/manifest.js';
 import { AccessTimes } from './access-times.js';
 import type { AttributeChanges, Attributes, Caller } from './file-system.js';
 import type { Core } from './core.js';
-import { ACCESS_ACL, aclAfterChmod } from './posix-acl.js';
 
 const S_ISUID = 0o4000;
 const S_ISGID = 0o2000;
@@ -178,10 +177,6 @@ export class InodeChanges {
     const inode = this.core.inode(ino);
     const { mode: base } = attributesOf(inode);
     writes.push({ ino, field: 'mode', value: formatMode(base, mode) });
-    const acl = xattrOf(inode, ACCESS_ACL);
-    if (acl === undefined) return;
-    const changed = aclAfterChmod(Buffer.from(acl, 'latin1'), mode).toString('latin1');
-    writes.push({ ino, field: xattrField(ACCESS_ACL), value: formatXattr(changed) });
   }
 
   /** chown(2) takes set-user-id, set-group-id of executables, and capabilities from what is not a directory. */

@@ -73,3 +73,57 @@ test('what is written to an open file is not lost when its names are removed one
   const texts = paris.list('').map((name) => paris.text(name));
   assert.deepEqual(texts, ['acknowledged']);
 });
+
+/** An access list as the kernel passes it: owner and a named user may read and write, the group and others read. */
+function accessList(userId: number, mask: number): Buffer {
+  const entries: [tag: number, perm: number, id: number][] = [
+    [0x01, 6, 0xffffffff],
+    [0x02, 6, userId],
+    [0x04, 4, 0xffffffff],
+    [0x10, mask, 0xffffffff],
+    [0x20, 4, 0xffffffff],
+  ];
+  const bytes = Buffer.alloc(4 + entries.length * 8);
+  bytes.writeUInt32LE(2, 0);
+  for (const [i, [tag, perm, id]] of entries.entries()) {
+    bytes.writeUInt16LE(tag, 4 + i * 8);
+    bytes.writeUInt16LE(perm, 6 + i * 8);
+    bytes.writeUInt32LE(id, 8 + i * 8);
+  }
+  return bytes;
+}
+
+/** What the list of a file says of mask and others, and the mode. */
+function permissions(
+  { volume }: VolumeFixture,
+  ino: number,
+): { mask: number; others: number; user: number; mode: number } {
+  const list = volume.getxattr(ino, 'system.posix_acl_access');
+  const mode = volume.getattr(ino).mode & 0o777;
+  return { mask: list.readUInt16LE(30), others: list.readUInt16LE(38), user: list.readUInt32LE(16), mode };
+}
+
+test('others do not keep by an access list what another site took from them by chmod', async () => {
+  const [oslo, paris] = await twoSites();
+  const ino = oslo.write('x', 'x');
+  await oslo.mergeWith(paris);
+  oslo.volume.setxattr(ino, 'system.posix_acl_access', accessList(1001, 6), 0, false);
+  paris.volume.setattr(ino, { mode: 0o600 }, USER, undefined);
+  await oslo.mergeWith(paris);
+  for (const site of [oslo, paris]) {
+    assert.deepEqual(permissions(site, ino), { mask: 2, others: 0, user: 1001, mode: 0o620 });
+  }
+});
+
+test('a chmod does not undo what another site changed in the access list', async () => {
+  const [oslo, paris] = await twoSites();
+  const ino = oslo.write('x', 'x');
+  oslo.volume.setxattr(ino, 'system.posix_acl_access', accessList(1001, 6), 0, false);
+  await oslo.mergeWith(paris);
+  oslo.volume.setxattr(ino, 'system.posix_acl_access', accessList(1002, 6), 0, false);
+  paris.volume.setattr(ino, { mode: 0o660 }, USER, undefined);
+  await oslo.mergeWith(paris);
+  for (const site of [oslo, paris]) {
+    assert.deepEqual(permissions(site, ino), { mask: 6, others: 0, user: 1002, mode: 0o660 });
+  }
+});

@@ -77,8 +77,8 @@ export function isEquivalentToMode(entries: readonly AclEntry[]): boolean {
   return entries.every(({ tag }) => tag === USER_OBJ || tag === GROUP_OBJ || tag === OTHER);
 }
 
-/** The access list after chmod(2) to `mode` (__posix_acl_chmod_masq). */
-export function aclAfterChmod(value: Uint8Array, mode: number): Buffer {
+/** The access list of a file that has this mode, as chmod(2) to it leaves the list (__posix_acl_chmod_masq). */
+export function aclWithMode(value: Uint8Array, mode: number): Buffer {
   const entries = decodeAcl(value) ?? [];
   const groupClass = find(entries, MASK) ?? find(entries, GROUP_OBJ);
   for (const entry of entries) {

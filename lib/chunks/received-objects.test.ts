@@ -45,8 +45,8 @@ test('wrong bytes are refused by name, and nothing of the batch is stored', asyn
   assert.deepEqual(readdirSync(directory), []);
 });
 
-test('a full disk gives ENOSPC', async (t) => {
-  const received = new ReceivedObjects(tinyFilesystem(t, 128 << 10));
+test('a disk that others fill keeps its last 64 MiB: objects that would need them are refused with ENOSPC, smaller ones taken', async (t) => {
+  const received = new ReceivedObjects(tinyFilesystem(t, (64 << 20) + (128 << 10)));
   t.after(() => received.close());
   await assert.rejects(
     received.store([named(chunk, randomBytes(300_000, 1))]),

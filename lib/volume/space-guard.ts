@@ -2,11 +2,9 @@
 // Why before and not at the failing write: an operation that was logged must also fit into the database, and what frees space
 // (unlink, truncate) needs some itself. So a reserve is kept that only those may use.
 
-import { statfsSync } from 'node:fs';
+import { isReserveNeeded } from '../chunks/disk-reserve.js';
 import { posixError } from '../errno.js';
 
-/** Bytes kept for folding what is logged and for operations that free space. */
-const RESERVE_BYTES = 64 * 2 ** 20;
 const CHECK_EVERY_MS = 500;
 
 export class SpaceGuard {
@@ -23,8 +21,7 @@ export class SpaceGuard {
     const now = this.monotonicMs();
     if (now - this.checkedMs >= CHECK_EVERY_MS) {
       this.checkedMs = now;
-      const { bavail, bsize } = statfsSync(this.directory);
-      this.full = bavail * bsize < RESERVE_BYTES;
+      this.full = isReserveNeeded(this.directory);
     }
     if (this.full) throw posixError('ENOSPC');
   }

@@ -37,10 +37,23 @@ test('chmod ∥ chmod: where both changed a bit differently the stricter wins', 
   assert.equal(modeAfter([0o777, 0o1777], [0o1777, 0o777]), 0o1777);
 });
 
-test('set-user-id and set-group-id fall to a concurrent chown or write', () => {
+test('chmod ∥ chown ∥ write: set-user-id and set-group-id fall to a concurrent chown or write', () => {
   const setId = formatMode(0o755, 0o6755);
   assert.equal(mergeModes([setId, formatModeWithoutSetId(0o755)]), 0o755);
   assert.equal(mergeModes([setId]), 0o6755);
+});
+
+test('chmod ∥ chmod: of three sites, each against what it saw', () => {
+  const [oslo, paris, rome] = partitioned((site) => {
+    site.write('x', 'base');
+    site.chmod('x', 0o644);
+  }, 3);
+  oslo.chmod('x', 0o755);
+  paris.chmod('x', 0o640);
+  rome.chmod('x', 0o600);
+  rome.chmod('x', 0o620);
+  converge(oslo, paris, rome);
+  assert.equal(oslo.mode('x').toString(8), '731');
 });
 
 test('the merged mode does not depend on the order of the values', () => {
@@ -53,7 +66,7 @@ test('the merged mode does not depend on the order of the values', () => {
   );
 });
 
-test('chmod ∥ write, chmod ∥ chown: all apply', () => {
+test('chmod ∥ chown ∥ write: all apply', () => {
   const [oslo, paris] = partitioned((site) => site.write('x', 'base'));
   oslo.chmod('x', 0o600);
   paris.write('x', 'edited');
@@ -63,7 +76,7 @@ test('chmod ∥ write, chmod ∥ chown: all apply', () => {
   assert.deepEqual([mode, uid, gid], [0o600, 7, 8]);
 });
 
-test('chown ∥ chown of the same id: the later', () => {
+test('chown ∥ chown: of the same id, the later', () => {
   const [oslo, paris] = partitioned((site) => site.write('x', 'base'));
   oslo.chown('x', 1, 1);
   paris.nowUs += 10;
@@ -89,7 +102,7 @@ test('xattr ∥ xattr: key by key, the later; set beats remove', () => {
   assert.deepEqual([xattrOf(inode, 'a'), xattrOf(inode, 'b'), xattrOf(inode, 'c')], ['oslo', 'paris', undefined]);
 });
 
-test('mtime travels with the winning version; a later utimens stands', () => {
+test('utimens ∥ write: mtime travels with the winning version; a later utimens stands', () => {
   const [oslo, paris] = partitioned((site) => site.write('x', 'base'));
   oslo.utimens('x', 5);
   paris.nowUs += 10;
@@ -114,7 +127,7 @@ test('settling a conflict does not change the mtime of the winner', () => {
   assert.deepEqual(attributesOf(inodeAt(paris, 'x')).mtime, { s: 7, ns: 0 });
 });
 
-test('ctime is at least as late as every change seen', () => {
+test('utimens ∥ write: ctime is at least as late as every change seen', () => {
   const [oslo, paris] = partitioned((site) => site.write('x', 'base'));
   paris.nowUs += 1000;
   paris.chmod('x', 0o600);

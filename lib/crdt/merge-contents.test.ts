@@ -24,7 +24,7 @@ test('write ∥ write: the later version at the path, the other as a copy beside
   assert.equal(oslo.nlink(copy), 1);
 });
 
-test('write ∥ write of the same bytes is no conflict', () => {
+test('write ∥ write: of the same bytes is no conflict', () => {
   const [oslo, paris] = partitioned((site) => site.write('x', 'base'));
   oslo.write('x', 'same');
   paris.write('x', 'same');
@@ -32,7 +32,7 @@ test('write ∥ write of the same bytes is no conflict', () => {
   assert.deepEqual(oslo.conflicts(), []);
 });
 
-test('three versions: one winner, two copies; settling one leaves the other', () => {
+test('write ∥ write: of three versions, one winner, two copies; settling one leaves the other', () => {
   const [oslo, paris, rome] = partitioned((site) => site.write('x', 'base'), 3);
   for (const [i, site] of [oslo, paris, rome].entries()) {
     site.nowUs += i * 10;
@@ -43,6 +43,19 @@ test('three versions: one winner, two copies; settling one leaves the other', ()
   const copy = Object.keys(tree).find((name) => name.includes('oslo'))!;
   paris.unlink(copy);
   assert.deepEqual(Object.values(converge(oslo, paris, rome)).toSorted(), ['paris', 'rome']);
+});
+
+test('truncate ∥ write: two versions, that which was cut off among them', () => {
+  for (const isCutLater of [false, true]) {
+    const [oslo, paris] = partitioned((site) => site.write('x', 'base'));
+    const [writer, cutter] = [oslo, paris];
+    (isCutLater ? cutter : writer).nowUs += 10;
+    writer.write('x', 'edited');
+    cutter.write('x', '');
+    const tree = converge(oslo, paris);
+    assert.equal(tree['x'], isCutLater ? '' : 'edited');
+    assert.deepEqual(Object.values(tree).toSorted(), ['', 'edited']);
+  }
 });
 
 test('a copy is settled by removing it', () => {
@@ -118,7 +131,7 @@ test('an edit is not lost because its writer removed another name of the file', 
   assert.deepEqual(Object.values(converge(oslo, paris)), ['edited']);
 });
 
-test('unlink of one name ∥ unlink of the other: neither removed the file, so it returns', () => {
+test('unlink of one name ∥ unlink of another: neither removed the file, so it returns', () => {
   const [oslo, paris] = twoNames();
   oslo.unlink('x');
   paris.nowUs += 10;
@@ -134,7 +147,7 @@ test('both names removed at both sites: it is gone', () => {
   assert.deepEqual(converge(oslo, paris), {});
 });
 
-test('edit ∥ edit of a conflict copy: the same rules again', () => {
+test('edit ∥ edit of a copy: the same rules again', () => {
   const { oslo, paris, copy } = conflicting();
   oslo.write(copy, 'oslo again');
   paris.write(copy, 'paris again');
@@ -195,7 +208,7 @@ test('write ∥ unlink: the data wins, and the list says so', () => {
   assert.deepEqual(converge(oslo, paris), {});
 });
 
-test('chmod, times or attributes alone do not bring a removed file back', () => {
+test('chmod, times or xattr ∥ unlink: they do not bring a removed file back', () => {
   const [oslo, paris] = partitioned((site) => site.write('x', 'base'));
   oslo.chmod('x', 0o600);
   oslo.utimens('x', 5);
@@ -268,7 +281,7 @@ test('a copy that became a file and moved, in one batch with its rivals, is show
   assert.ok(Object.values(tree).includes('edited too'));
 });
 
-test('merges of the same versions at two sites are one version and no conflict, and the next write settles them', () => {
+test('merge ∥ merge: of the same versions they are one version and no conflict, and the next write settles them', () => {
   const { oslo, paris } = conflicting();
   for (const site of [oslo, paris]) assert.ok(site.merge('x'));
   assert.deepEqual(converge(oslo, paris), { x: 'mine+theirs' });
@@ -279,7 +292,7 @@ test('merges of the same versions at two sites are one version and no conflict, 
   assert.equal(paris.store.inode(paris.find('x')!.ino)!.registers.get('head')!.length, 1);
 });
 
-test('a merge ∥ a merge of more versions: two versions, which merge to the same as all at once', () => {
+test('merge ∥ merge: of more versions at one site they are two versions, which merge to the same as all at once', () => {
   const [oslo, paris, rome] = partitioned((site) => site.write('x', 'base'), 3);
   for (const site of [oslo, paris, rome]) site.write('x', site.name);
   converge(oslo, paris);
@@ -292,7 +305,7 @@ test('a merge ∥ a merge of more versions: two versions, which merge to the sam
   assert.deepEqual(oslo.conflicts(), []);
 });
 
-test('a merge ∥ unlink by someone who saw all that is in it: removed', () => {
+test('write ∥ write under a merge policy: who saw all that is in a merge has removed it too', () => {
   const { oslo, paris } = conflicting();
   oslo.merge('x');
   paris.merge('x');
@@ -301,7 +314,7 @@ test('a merge ∥ unlink by someone who saw all that is in it: removed', () => {
   assert.deepEqual(oslo.conflicts(), []);
 });
 
-test('a merge ∥ unlink by someone who had not seen all that is in it: the data win', () => {
+test('write ∥ write under a merge policy: who had not seen all that is in a merge has not removed it', () => {
   const [oslo, paris, rome] = partitioned((site) => site.write('x', 'base'), 3);
   oslo.write('x', 'oslo');
   paris.write('x', 'paris');

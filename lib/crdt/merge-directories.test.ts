@@ -22,7 +22,7 @@ test('mkdir ∥ mkdir: one directory with both sets of children', () => {
   assert.deepEqual(converge(oslo, paris), { d: 'd', 'd/x': '1', 'd/y': '2' });
 });
 
-test('mkdir ∥ mkdir of whole trees merge all the way down, and files that clash in them take suffixes', () => {
+test('mkdir ∥ mkdir: whole trees merge all the way down, and files that clash in them take suffixes', () => {
   const [oslo, paris] = partitioned();
   for (const site of [oslo, paris]) {
     site.mkdir('d');
@@ -106,7 +106,7 @@ test('a merged directory renamed at both sites goes to the later place, whole', 
   assert.deepEqual(converge(oslo, paris), { f: 'd', 'f/oslo': 'own', 'f/paris': 'own' });
 });
 
-test('a directory moved ∥ one made under the same name: the earlier takes a suffix, no tree is mixed into another', () => {
+test('directory moved ∥ made or moved to the same name: the earlier takes a suffix, no tree is mixed into another', () => {
   const [oslo, paris] = partitioned((site) => {
     site.mkdir('a');
     site.write('a/x', '1');
@@ -120,7 +120,7 @@ test('a directory moved ∥ one made under the same name: the earlier takes a su
   assert.deepEqual(tree, { b: 'd', 'b/y': '2', [suffixed]: 'd', [`${suffixed}/x`]: '1' });
 });
 
-test('rename ∥ rename of one directory: it goes to the later place, whole, and the other is listed', () => {
+test('rename ∥ rename: one directory goes to the later place, whole, and the other is listed', () => {
   const [oslo, paris] = partitioned((site) => {
     abc(site);
     site.write('a/x', '1');
@@ -132,14 +132,14 @@ test('rename ∥ rename of one directory: it goes to the later place, whole, and
   assert.deepEqual(paris.conflicts(), ['moved-elsewhere c/a, not b/a']);
 });
 
-test("Kleppmann's figure 1: one directory moved under two others is under one of them", () => {
+test("rename ∥ rename: as in Kleppmann's figure 1, one directory moved under two others is under one of them", () => {
   const [oslo, paris] = partitioned(abc);
   oslo.rename('a', 'b/a');
   paris.rename('a', 'c/a');
   assert.equal(directories(converge(oslo, paris)).length, 3);
 });
 
-test("Kleppmann's figure 2: a moved into b ∥ b moved into a: the later move is deferred, and takes effect when it can", () => {
+test("renames that form a cycle: as in Kleppmann's figure 2, a moved into b ∥ b moved into a: the later move is deferred, and takes effect when it can", () => {
   const [oslo, paris] = partitioned((site) => {
     site.mkdir('a');
     site.mkdir('b');
@@ -157,7 +157,7 @@ test("Kleppmann's figure 2: a moved into b ∥ b moved into a: the later move is
   assert.deepEqual(oslo.conflicts(), []);
 });
 
-test('a cycle of three moves', () => {
+test('renames that form a cycle: three of them', () => {
   const [oslo, paris, rome] = partitioned(abc, 3);
   oslo.rename('a', 'b/a');
   paris.nowUs += 10;
@@ -167,7 +167,7 @@ test('a cycle of three moves', () => {
   assert.deepEqual(converge(oslo, paris, rome), { c: 'd', 'c/b': 'd', 'c/b/a': 'd' });
 });
 
-test('a deferred move falls back to the next concurrent place', () => {
+test('renames that form a cycle: a deferred move falls back to the next concurrent place', () => {
   const [oslo, paris, rome] = partitioned(abc, 3);
   oslo.rename('b', 'a/b');
   rome.nowUs += 5;
@@ -177,7 +177,7 @@ test('a deferred move falls back to the next concurrent place', () => {
   assert.deepEqual(converge(oslo, paris, rome), { c: 'd', 'c/a': 'd', 'c/a/b': 'd' });
 });
 
-test('two cycles at once do not disturb each other', () => {
+test('renames that form a cycle: two cycles at once do not disturb each other', () => {
   const [oslo, paris] = partitioned((site) => {
     for (const name of ['a', 'b', 'c', 'd']) site.mkdir(name);
   });
@@ -216,14 +216,14 @@ test('removing what blocks a deferred move does not bring it back', () => {
   assert.deepEqual(converge(oslo, paris), { a: 'd' });
 });
 
-test('rmdir ∥ rmdir: once', () => {
+test('unlink ∥ unlink, rmdir ∥ rmdir: a directory is removed once', () => {
   const [oslo, paris] = partitioned((site) => site.mkdir('d'));
   oslo.rmdir('d');
   paris.rmdir('d');
   assert.deepEqual(converge(oslo, paris), {});
 });
 
-test('rename of a directory ∥ its removal: the move wins', () => {
+test('rename ∥ rmdir: the move wins', () => {
   const [oslo, paris] = partitioned((site) => site.mkdir('d'));
   oslo.rename('d', 'e');
   paris.nowUs += 10;
@@ -232,7 +232,7 @@ test('rename of a directory ∥ its removal: the move wins', () => {
   assert.deepEqual(oslo.conflicts(), ['removed-elsewhere e']);
 });
 
-test('create in a directory ∥ its removal: the directory returns, and the list says so', () => {
+test('create or create or rename into a directory ∥ its removal: renamed into, created in, the directory returns, and the list says so', () => {
   const [oslo, paris] = partitioned((site) => site.mkdir('d'));
   oslo.rmdir('d');
   paris.write('d/x', '1');
@@ -241,7 +241,7 @@ test('create in a directory ∥ its removal: the directory returns, and the list
   assert.equal(oslo.nlink(''), 3);
 });
 
-test('rename into a directory ∥ its removal: the directory returns', () => {
+test('create or rename into a directory ∥ its removal: renamed into, the directory returns', () => {
   const [oslo, paris] = partitioned((site) => {
     abc(site);
     site.write('x', '1');
@@ -253,7 +253,7 @@ test('rename into a directory ∥ its removal: the directory returns', () => {
   assert.deepEqual(converge(oslo, paris), { a: 'd', 'a/x': '1', b: 'd', 'b/c': 'd' });
 });
 
-test('a directory that returns takes a suffix when its name was taken', () => {
+test('create or rename into a directory ∥ its removal: one that returns takes a suffix when its name was taken', () => {
   const [oslo, paris] = partitioned((site) => site.mkdir('d'));
   oslo.rmdir('d');
   oslo.mkdir('d');
@@ -264,7 +264,7 @@ test('a directory that returns takes a suffix when its name was taken', () => {
   assert.deepEqual(tree, { d: 'd', [suffixed]: 'd', [`${suffixed}/x`]: '1' });
 });
 
-test('write ∥ recursive removal of an ancestor: only the path to the written file returns', () => {
+test('write ∥ removal of a tree: only the path to the written file returns', () => {
   const [oslo, paris] = partitioned((site) => {
     for (const path of ['d', 'd/e', 'd/e/f', 'd/g']) site.mkdir(path);
     for (const path of ['d/1', 'd/e/2', 'd/e/f/3', 'd/g/4']) site.write(path, path);

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { converge, partitioned } from './convergence.test-support.js';
+import { attributesOf } from './fields.js';
 import { settleBeforeWrite } from './local-writes.js';
+import type { SimulatedSite } from './simulated-site.test-support.js';
 
 // MERGE.md: files and names. Two sites share a start, work apart, and are brought together.
 
@@ -80,7 +82,7 @@ test('symlinks of one name collapse when their targets are equal', () => {
   assert.equal(Object.keys(converge(oslo, paris)).length, 3);
 });
 
-test('create ∥ mkdir of one name: the directory has it, even if it is the earlier one', () => {
+test('create ∥ mkdir: the directory has the name, even if it is the earlier one', () => {
   const [oslo, paris] = partitioned();
   oslo.mkdir('x');
   oslo.write('x/inside', 'kept');
@@ -91,14 +93,14 @@ test('create ∥ mkdir of one name: the directory has it, even if it is the earl
   assert.deepEqual(tree, { x: 'd', 'x/inside': 'kept', [suffixed]: 'a file' });
 });
 
-test('unlink ∥ unlink: once', () => {
+test('unlink ∥ unlink, rmdir ∥ rmdir: a file is removed once', () => {
   const [oslo, paris] = partitioned((site) => site.write('x', '1'));
   oslo.unlink('x');
   paris.unlink('x');
   assert.deepEqual(converge(oslo, paris), {});
 });
 
-test('unlink ∥ re-creation under the same name: the new file stays', () => {
+test('unlink ∥ re-creation: the new file stays', () => {
   const [oslo, paris] = partitioned((site) => site.write('x', 'old'));
   oslo.unlink('x');
   paris.unlink('x');
@@ -115,7 +117,7 @@ test('rename ∥ unlink: the move wins, and the list says so', () => {
   assert.deepEqual(oslo.conflicts(), ['removed-elsewhere y']);
 });
 
-test('rename ∥ rename of one file: one link, at the later place; the other is listed', () => {
+test('rename ∥ rename: of one file, one link, at the later place; the other is listed', () => {
   const [oslo, paris] = partitioned((site) => {
     site.write('x', '1');
     site.mkdir('d');
@@ -141,7 +143,7 @@ test('two files renamed to one name: the later one has it, the other is beside i
   assert.deepEqual(Object.values(tree).toSorted(), ['A', 'B']);
 });
 
-test('a victim that both sites replaced is gone', () => {
+test('two files renamed to one name: a victim that both replaced is gone', () => {
   const [oslo, paris] = partitioned((site) => {
     site.write('a', 'A');
     site.write('b', 'B');
@@ -152,7 +154,7 @@ test('a victim that both sites replaced is gone', () => {
   assert.deepEqual(Object.values(converge(oslo, paris)).toSorted(), ['A', 'B']);
 });
 
-test('rename over a file ∥ write to that file: the renamed one has the name, the written victim is beside it, named after who wrote it', () => {
+test('rename over a file ∥ write to it: the renamed one has the name, the written victim is beside it, named after who wrote it', () => {
   const [oslo, paris] = partitioned((site) => {
     site.write('new', 'replacement');
     site.write('x', 'old');
@@ -174,7 +176,7 @@ test('link ∥ unlink: the file lives by its new link', () => {
   assert.equal(oslo.nlink('y'), 1);
 });
 
-test('link ∥ link of one file at one name: one entry, and removing it removes both links', () => {
+test('link ∥ link at one name: one entry, and removing it removes both links', () => {
   const [oslo, paris] = partitioned((site) => site.write('x', '1'));
   oslo.link('x', 'y');
   paris.link('x', 'y');
@@ -185,7 +187,7 @@ test('link ∥ link of one file at one name: one entry, and removing it removes 
   assert.equal(oslo.nlink('x'), 1);
 });
 
-test('RENAME_EXCHANGE is one change, also of a directory with a file, and of a loser with its winner', () => {
+test('exchange ∥ anything: one change, also of a directory with a file, and of a loser with its winner', () => {
   const [oslo, paris] = partitioned((site) => {
     site.write('x', 'X');
     site.mkdir('d');
@@ -201,6 +203,41 @@ test('RENAME_EXCHANGE is one change, also of a directory with a file, and of a l
   paris.exchange('n', suffixed);
   converge(oslo, paris);
   assert.deepEqual([oslo.read('n'), oslo.read(suffixed)], [beside, shown]);
+});
+
+test('exchange ∥ anything: an exchange, a write, a rename, a removal', () => {
+  const start = (site: SimulatedSite): void => {
+    site.write('x', 'X');
+    site.write('y', 'Y');
+  };
+  const cases: readonly [(site: SimulatedSite) => void, Record<string, string>][] = [
+    [(site) => site.exchange('x', 'y'), { x: 'Y', y: 'X' }],
+    [(site) => site.write('x', 'edited'), { x: 'Y', y: 'edited' }],
+    [(site) => site.rename('x', 'z'), { x: 'Y', z: 'X' }],
+    // The exchange moved it: a rename wins over a removal.
+    [(site) => site.unlink('x'), { x: 'Y', y: 'X' }],
+  ];
+  for (const [act, expected] of cases) {
+    const [oslo, paris] = partitioned(start);
+    oslo.exchange('x', 'y');
+    paris.nowUs += 10;
+    act(paris);
+    assert.deepEqual(converge(oslo, paris), expected);
+  }
+});
+
+test('mknod: a pipe, a socket and a device are entries like any other, and never versions', () => {
+  const [oslo, paris] = partitioned();
+  oslo.mknod('p', 'p');
+  paris.nowUs += 10;
+  paris.mknod('s', 'p');
+  paris.mknod('c', 'dev', 0x103);
+  const tree = converge(oslo, paris);
+  const [beside] = Object.keys(tree).filter((name) => name.startsWith('p.~oslo-'));
+  assert.deepEqual(Object.keys(tree), ['dev', 'p', beside]);
+  const typeAt = (path: string): string => attributesOf(oslo.store.inode(oslo.find(path)!.ino)!).type;
+  assert.deepEqual([typeAt('dev'), typeAt('p'), typeAt(beside!)], ['c', 's', 'p']);
+  assert.equal(attributesOf(oslo.store.inode(oslo.find('dev')!.ino)!).rdev, 0x103);
 });
 
 test('names are bytes: neither case nor Unicode normalisation makes two names one', () => {

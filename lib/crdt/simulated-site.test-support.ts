@@ -103,7 +103,11 @@ export class SimulatedSite {
     return this.#make('l', path, 0o777, { target });
   }
 
-  #make(type: FileType, path: string, mode: number, more: { target?: string }): Ino {
+  mknod(type: FileType, path: string, rdev = 0): Ino {
+    return this.#make(type, path, 0o644, { rdev });
+  }
+
+  #make(type: FileType, path: string, mode: number, more: { target?: string; rdev?: number }): Ino {
     const { parent, name } = this.#vacant(path);
     const ino = this.reserve();
     this.#commit(() => [

@@ -2,12 +2,12 @@
 // run-scenarios.ts — plays scenario files: on simulated sites, in milliseconds each, or with --real on sites with real mounts.
 // Exit code 0: all came out as expected; 1: some did not; 2: wrong usage or a mistake in a file. See scenarios/README.md.
 
-import { readdirSync, readFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { projectRoot } from './sites/project-root.js';
 import { textTable } from './sites/text-table.js';
+import { mergeRows } from './scenarios/merge-rows.js';
 import { parseScenario } from './scenarios/parse-scenario.js';
+import { readyScenarios } from './scenarios/ready-scenarios.js';
 import { type Played, ScenarioPlayer } from './scenarios/scenario-player.js';
 import type { Scenario } from './scenarios/scenario.js';
 import { ScenarioError } from './scenarios/tokens.js';
@@ -18,6 +18,7 @@ const USAGE = `usage: run-scenarios [--real] [--only NAME]… [--table] [--keep]
   --table      show what each site showed before and after each merge, and why; as for a FILE that is named
   --keep       leave the files of a failed scenario where they are, and say where (--real)
   --seed N     other delays, the same for the same N (simulated)
+  --merge-table  play what lib/crdt/MERGE.md says, simulated and (--real) on mounts, and print it row by row
   --list       print the names`;
 
 async function main(): Promise<number> {
@@ -30,6 +31,7 @@ async function main(): Promise<number> {
         table: { type: 'boolean', default: false },
         keep: { type: 'boolean', default: false },
         seed: { type: 'string', default: '1' },
+        'merge-table': { type: 'boolean', default: false },
         list: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -64,6 +66,7 @@ async function main(): Promise<number> {
   }
   const player = new ScenarioPlayer(Number(values.seed), values.table || positionals.length > 0, values.keep);
   try {
+    if (values['merge-table']) return await playRows(player, scenarios, values.real);
     return await playAll(player, scenarios, values.real);
   } finally {
     player.close();
@@ -81,17 +84,35 @@ async function playAll(player: ScenarioPlayer, scenarios: readonly Scenario[], r
   return all.some(({ failures }) => failures.length > 0) ? 1 : 0;
 }
 
+/** Plays the rows of the merge rules, on both stages with `real`. */
+async function playRows(player: ScenarioPlayer, all: readonly Scenario[], real: boolean): Promise<number> {
+  const cells = new Map<string, string[]>();
+  let failed = 0;
+  for (const scenario of all.filter(({ rows }) => rows.length > 0)) {
+    const row: string[] = [];
+    for (const stage of real ? (['simulator', 'real'] as const) : (['simulator'] as const)) {
+      const played = await player.play(scenario, stage);
+      if (played.failures.length > 0) failed++;
+      print(played);
+      row.push(verdict(played));
+    }
+    cells.set(scenario.name, row);
+  }
+  const rows = mergeRows().flatMap(({ name }) =>
+    all
+      .filter((scenario) => scenario.rows.includes(name))
+      .map((scenario, index) => [index === 0 ? name : '', scenario.name, ...cells.get(scenario.name)!]),
+  );
+  console.log(`\n${textTable(['ROW OF MERGE.MD', 'SCENARIO', 'SIMULATOR', ...(real ? ['REAL MOUNTS'] : [])], rows)}`);
+  console.log(
+    `\n${mergeRows().length} rows, ${cells.size} scenarios, ${failed === 0 ? 'all hold' : `${failed} do not hold`}`,
+  );
+  return failed === 0 ? 0 : 1;
+}
+
 /** The given files, or all of scripts/scenarios. @throws ScenarioError */
 function readScenarios(files: readonly string[]): Scenario[] {
-  const directory = join(projectRoot(), 'scripts/scenarios');
-  const all =
-    files.length > 0
-      ? files
-      : readdirSync(directory)
-          .filter((name) => name.endsWith('.scenario'))
-          .toSorted()
-          .map((name) => relative(process.cwd(), join(directory, name)));
-  return all.map((file) => parseScenario(file, textOf(file)));
+  return files.length > 0 ? files.map((file) => parseScenario(file, textOf(file))) : readyScenarios();
 }
 
 function textOf(file: string): string {
@@ -107,28 +128,31 @@ function textOf(file: string): string {
   }
 }
 
-function print({ scenario, failures, skipped, tables, ms }: Played): void {
+function print(played: Played): void {
+  const { scenario, failures, skipped, tables, ms } = played;
   for (const table of tables) console.log(`${table}\n`);
-  const verdict = skipped !== null ? 'not here' : failures.length === 0 ? 'ok' : 'FAILED';
-  console.log(
-    `${verdict.padEnd(8)} ${duration(ms).padStart(8)}  ${scenario.name}${skipped === null ? '' : `: ${skipped}`}`,
-  );
+  const why = skipped === null ? '' : `: ${skipped}`;
+  console.log(`${verdict(played).padEnd(8)} ${duration(ms).padStart(8)}  ${scenario.name}${why}`);
   for (const failure of failures) console.log(`  ${failure}`);
 }
 
 function report(all: readonly Played[]): void {
-  const rows = all.map(({ scenario, failures, skipped, ms }) => [
-    scenario.name,
-    skipped !== null ? 'not here' : failures.length === 0 ? 'ok' : 'FAILED',
-    scenario.sites.length.toString(),
-    scenario.steps.length.toString(),
-    duration(ms),
+  const rows = all.map((played) => [
+    played.scenario.name,
+    verdict(played),
+    played.scenario.sites.length.toString(),
+    played.scenario.steps.length.toString(),
+    duration(played.ms),
   ]);
   if (all.length > 1) console.log(`\n${textTable(['SCENARIO', 'RESULT', 'SITES', 'STEPS', 'TIME'], rows, 2)}`);
   const failed = all.filter(({ failures }) => failures.length > 0).length;
   const skipped = all.filter((played) => played.skipped !== null).length;
   const notHere = skipped > 0 ? `, ${skipped} for the other stage` : '';
   console.log(`\n${all.length - failed - skipped} scenarios as expected, ${failed} not${notHere}`);
+}
+
+function verdict({ failures, skipped }: Played): string {
+  return skipped !== null ? 'not here' : failures.length === 0 ? 'ok' : 'FAILED';
 }
 
 function duration(ms: number): string {

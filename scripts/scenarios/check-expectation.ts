@@ -29,7 +29,7 @@ export async function checkExpectation(at: Shown, expectation: SiteExpectation):
     case 'copies': {
       const paths = (await allPaths(tree)).filter((path) => fits(expectation.pattern, path));
       const texts: string[] = [];
-      for (const path of paths) texts.push(await tree.read(path));
+      for (const path of paths) if ((await tree.stat(path)).type === 'file') texts.push(await tree.read(path));
       const shown = (list: readonly string[]): string =>
         list
           .map((text) => quoted(text))

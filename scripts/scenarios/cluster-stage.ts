@@ -1,7 +1,9 @@
 // cluster-stage.ts — real sites with real mounts for a scenario, joined as its links say.
 
+import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Cluster } from '../sites/cluster.js';
+import type { Cluster } from '../sites/cluster.js';
+import { run } from '../sites/command.js';
 import type { StatusReport } from '../sites/site.js';
 import { MountedTree } from './mounted-tree.js';
 import type { Scenario } from './scenario.js';
@@ -29,6 +31,11 @@ export class ClusterStage implements Stage {
     const stage = new ClusterStage(cluster, scenario);
     for (const [index, name] of scenario.sites.entries()) {
       const site = cluster.addSite(name);
+      const diskMegabytes = scenario.disks.get(name);
+      if (diskMegabytes !== undefined) {
+        mkdirSync(site.state);
+        await mount(['-t', 'tmpfs', '-o', `size=${diskMegabytes}m`, 'weft-scenario', site.state]);
+      }
       if (index === 0) {
         await site.create(scenario.name);
         continue;
@@ -71,6 +78,10 @@ export class ClusterStage implements Stage {
 
   setClock(): void {
     throw new Error('the clock of this machine is left alone: clock works in the simulator only');
+  }
+
+  setDisk(site: string, megabytes: number): Promise<void> {
+    return mount(['-o', `remount,size=${megabytes}m`, this.cluster.site(site).state]);
   }
 
   troubles(): string[] {
@@ -161,4 +172,9 @@ export class ClusterStage implements Stage {
 
 function latin1(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1');
+}
+
+async function mount(args: readonly string[]): Promise<void> {
+  const { code, stderr } = await run('mount', args);
+  if (code !== 0) throw new Error(`mount ${args.join(' ')}: ${stderr.trim()}`);
 }

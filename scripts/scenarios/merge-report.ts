@@ -163,7 +163,8 @@ function reason(
   const now = seen[0];
   const sides = [...before].map(([site, view]) => {
     const [sight, was] = [view.get(path), common.get(path)];
-    return { site, sight, was, isChanged: differs(sight, was) };
+    const isNew = sight !== undefined && was !== undefined && sight.inode !== was.inode;
+    return { site, sight, was: isNew ? undefined : was, isChanged: isNew || differs(sight, was) };
   });
   const writers = sides.filter(({ isChanged }) => isChanged);
   if (!now) {
@@ -217,7 +218,8 @@ function manyWriters(
   const tell = (what: string, rule: string, of: (sight: Sight) => string): void => {
     if (new Set(sights.map((sight) => of(sight))).size === 1) return;
     const changed = sights.filter((sight) => !sight.was || of(sight) !== of(sight.was));
-    reasons.push(changed.length === 1 ? `${what} as at ${changed[0]!.site}` : rule);
+    const isTaken = changed.length === 1 && of(changed[0]!) === of(now);
+    reasons.push(isTaken ? `${what} as at ${changed[0]!.site}` : rule);
   };
   const isOneInode = new Set(sights.map(({ inode }) => inode)).size === 1;
   const last = sights.filter((sight) => contentOf(sight) === contentOf(now)).map(({ site }) => site);

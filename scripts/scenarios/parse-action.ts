@@ -43,6 +43,13 @@ const ACTIONS: Readonly<Record<string, { readonly usage: string; readonly read: 
         ? { do: 'overwrite', path: path(file), offset: number(offset, /^\d+$/, 10), text: text.text }
         : null,
   },
+  blob: {
+    usage: 'blob FILE 20M',
+    read: ([file, size, ...rest]) =>
+      file && /^\d+M$/.test(size?.text ?? '') && rest.length === 0
+        ? { do: 'blob', path: path(file), megabytes: parseInt(size!.text, 10) }
+        : null,
+  },
   truncate: {
     usage: 'truncate FILE BYTES',
     read: ([file, bytes, ...rest]) =>

@@ -40,6 +40,7 @@ export function parseScenario(file: string, text: string): Scenario {
     file,
     sites: parser.sites,
     links: parser.links ?? everyPair(parser.sites),
+    disks: parser.disks,
     steps: parser.steps,
     rows: parser.rows,
     published: parser.where === null ? null : { where: parser.where, theirs: parser.theirs },
@@ -53,6 +54,7 @@ class Parser {
   sites: string[] = [];
   links: [string, string][] | null = null;
   readonly steps: Step[] = [];
+  readonly disks = new Map<string, number>();
   readonly rows: string[] = [];
   where: string | null = null;
   readonly theirs: string[] = [];
@@ -106,12 +108,16 @@ class Parser {
       case 'clock':
         this.readClock(rest, place);
         break;
+      case 'disk':
+        this.readDisk(rest, place);
+        break;
       case 'expect':
-        this.readExpect(rest, place);
+      case 'await':
+        this.readExpect(rest, first.text === 'await', place);
         break;
       default:
         throw new Error(
-          `unknown statement ${first.text}; there are SITE: ACTION, partition, heal, sync, kill, restart, clock, expect`,
+          `unknown statement ${first.text}; there are SITE: ACTION, partition, heal, sync, kill, restart, clock, disk, expect, await`,
         );
     }
   }
@@ -182,12 +188,25 @@ class Parser {
     this.steps.push({ step: 'clock', site: this.alive(this.known(site.text)), bySeconds, ...place });
   }
 
-  private readExpect(words: readonly Token[], place: Place): void {
+  /** The first time, before anything happens, it gives the site a disk; later it makes that larger or smaller. */
+  private readDisk(words: readonly Token[], place: Place): void {
+    const [site, size, ...more] = words;
+    if (!site || !/^\d+M$/.test(size?.text ?? '') || more.length > 0) throw new Error('write disk SITE 200M');
+    if (this.only?.stage !== 'real')
+      throw new Error('disk works on real mounts only: add a line real-only: REASON at the top');
+    const name = this.known(site.text);
+    const megabytes = parseInt(size!.text, 10);
+    if (this.steps.length === 0) this.disks.set(name, megabytes);
+    else if (this.disks.has(name)) this.steps.push({ step: 'disk', site: name, megabytes, ...place });
+    else throw new Error(`${name} has no disk of its own: write disk ${name} SIZE before the first step too`);
+  }
+
+  private readExpect(words: readonly Token[], isAwaited: boolean, place: Place): void {
     const first = words[0];
     const named = first?.text.endsWith(':') && !first.quoted ? first.text.slice(0, -1) : null;
     const sites = named === null ? null : named.split(',').map((name) => this.alive(this.known(name)));
     const expectation = parseExpectation(named === null ? words : words.slice(1));
-    this.steps.push({ step: 'expect', sites, expectation, ...place });
+    this.steps.push({ step: 'expect', sites, expectation, isAwaited, ...place });
   }
 
   /** `partition` alone: every site by itself; `partition a | b c`: groups, which must name every site once. */

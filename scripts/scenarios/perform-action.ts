@@ -2,6 +2,7 @@
 // It keeps the account of acknowledged texts: what a file held before it is overwritten or removed is discarded knowingly, but only
 // once the call succeeded.
 
+import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path/posix';
 import { printable } from '../sites/tree-snapshot.js';
 import type { AcknowledgedTexts } from './acknowledged-texts.js';
@@ -52,6 +53,9 @@ export async function performAction(at: Workplace, action: Action): Promise<void
       const { path, offset, text } = action;
       return overwrite(at, path, text, () => tree.writeAt(path, offset, text));
     }
+    case 'blob':
+      // Its bytes are compared like all content; they are no text that could be looked for.
+      return tree.create(action.path, randomBytes(action.megabytes << 20).toString('latin1'), false);
     case 'truncate':
       return overwrite(at, action.path, '', () => tree.truncate(action.path, action.sizeBytes));
     case 'mv':

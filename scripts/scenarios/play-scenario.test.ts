@@ -36,6 +36,7 @@ class PlainStage implements Stage {
   }
   async pause(): Promise<void> {}
   setClock(): void {}
+  async setDisk(): Promise<void> {}
   troubles(): string[] {
     return [];
   }

@@ -39,6 +39,9 @@ export async function playScenario(scenario: Scenario, stage: Stage, spectator =
   return play.failures;
 }
 
+/** How long an `await` may take. */
+const AWAIT_MS = 30_000;
+
 class Play {
   readonly failures: string[] = [];
   /** Something went wrong that makes the rest meaningless. */
@@ -86,8 +89,10 @@ class Play {
         return this.stage.restart(step.site);
       case 'clock':
         return this.stage.setClock(step.site, step.bySeconds);
+      case 'disk':
+        return this.stage.setDisk(step.site, step.megabytes);
       case 'expect':
-        return this.expect(step);
+        return step.isAwaited ? this.await(step) : this.expect(step);
     }
   }
 
@@ -148,20 +153,32 @@ class Play {
   }
 
   private async expect(step: Extract<Step, { step: 'expect' }>): Promise<void> {
-    const { expectation } = step;
-    if (expectation.that === 'same') {
-      for (const difference of await this.differences()) this.unexpected(step, difference);
-      return;
+    for (const wrong of await this.wrongAt(step)) this.unexpected(step, wrong);
+  }
+
+  private async await(step: Extract<Step, { step: 'expect' }>): Promise<void> {
+    const untilMs = performance.now() + AWAIT_MS;
+    let wrong = await this.wrongAt(step);
+    while (wrong.length > 0 && performance.now() < untilMs) {
+      await this.stage.pause();
+      wrong = await this.wrongAt(step);
     }
-    for (const site of step.sites ?? this.alive()) {
+    if (wrong.length > 0) this.failed(step, `not after ${AWAIT_MS / 1000} s: ${wrong.join('\n')}`);
+  }
+
+  private async wrongAt({ expectation, sites }: Extract<Step, { step: 'expect' }>): Promise<string[]> {
+    if (expectation.that === 'same') return this.differences();
+    const wrong: string[] = [];
+    for (const site of sites ?? this.alive()) {
       const shown = {
         tree: this.stage.tree(site),
         handles: this.handles.get(site)!,
         conflicts: () => this.stage.conflicts(site),
       };
-      const wrong = await checkExpectation(shown, expectation).catch((error: Error) => error.message);
-      if (wrong !== null) this.unexpected(step, `${site}: ${wrong}`);
+      const what = await checkExpectation(shown, expectation).catch((error: Error) => error.message);
+      if (what !== null) wrong.push(`${site}: ${what}`);
     }
+    return wrong;
   }
 
   /** Differences of the digests, the trees and the lists of conflicts, all against the first site that runs. */

@@ -16,6 +16,8 @@ export type Action =
   | { readonly do: 'write' | 'append' | 'save-by-rename'; readonly path: Pattern; readonly text: string }
   /** Opens the file, puts `replacement` where `text` was, which is there once, and writes all of it again. */
   | { readonly do: 'edit'; readonly path: Pattern; readonly text: string; readonly replacement: string }
+  /** A new file of that many random megabytes. */
+  | { readonly do: 'blob'; readonly path: string; readonly megabytes: number }
   | { readonly do: 'overwrite'; readonly path: string; readonly offset: number; readonly text: string }
   | { readonly do: 'truncate'; readonly path: string; readonly sizeBytes: number }
   | { readonly do: 'mv'; readonly from: Pattern; readonly to: string }
@@ -69,7 +71,15 @@ export type Step = { readonly line: number; readonly source: string } & (
   | { readonly step: 'sync' }
   | { readonly step: 'kill' | 'restart'; readonly site: string }
   | { readonly step: 'clock'; readonly site: string; readonly bySeconds: number }
-  | { readonly step: 'expect'; readonly sites: readonly string[] | null; readonly expectation: Expectation }
+  /** The disk that holds the site's state has that size from now on. */
+  | { readonly step: 'disk'; readonly site: string; readonly megabytes: number }
+  | {
+      readonly step: 'expect';
+      readonly sites: readonly string[] | null;
+      readonly expectation: Expectation;
+      /** It may take a while until it holds. */
+      readonly isAwaited: boolean;
+    }
 );
 
 /** Where a scenario can be played. */
@@ -88,6 +98,8 @@ export interface Scenario {
   readonly sites: readonly string[];
   /** Pairs of sites that dial each other, the one listed first in `sites` first. */
   readonly links: readonly (readonly [string, string])[];
+  /** Sites whose state is on a disk of its own, with its first size in megabytes. */
+  readonly disks: ReadonlyMap<string, number>;
   readonly steps: readonly Step[];
   /** The rows of lib/crdt/MERGE.md that it plays, by their first column. */
   readonly rows: readonly string[];

@@ -148,6 +148,10 @@ export class SimulatedStage implements Stage {
     this.site(name).clock.jump(bySeconds * 1000);
   }
 
+  setDisk(): Promise<void> {
+    return Promise.reject(new Error('simulated disks have no size: disk works on real mounts only'));
+  }
+
   troubles(): string[] {
     return [...this.errors, ...this.alive().flatMap((site) => checkSite(site))];
   }

@@ -28,6 +28,8 @@ export interface Stage {
   restart(site: string): Promise<void>;
   /** Sets the clock of a site forward, or back. */
   setClock(site: string, bySeconds: number): void;
+  /** Gives the disk of a site's state another size. */
+  setDisk(site: string, megabytes: number): Promise<void>;
   /** What is wrong at the sites that no scenario could expect; looked for after every step. */
   troubles(): string[];
   /** Likewise, when all sites have everything: also what takes longer to look for. */

@@ -10,7 +10,7 @@ import type { FromSite, RequestName, Requests, SiteThreadData, ToSite } from './
  * What the site thread holds in its heap is bounded by its caches, some 60 MB; without a limit the collector lets garbage grow to
  * several times that before it works.
  */
-const HEAP_LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 32 };
+const HEAP_LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 64 };
 
 interface Pending {
   readonly resolve: (value: unknown) => void;

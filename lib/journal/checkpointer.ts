@@ -22,7 +22,7 @@ export interface CheckpointerOptions {
 }
 
 /** Less than this is left to later: a pass costs syncs. */
-const MIN_PASS_BYTES = 256 * 2 ** 10;
+const MIN_PASS_BYTES = 2 * 2 ** 20;
 
 export class Checkpointer {
   private readonly db: Connection;

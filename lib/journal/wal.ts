@@ -20,7 +20,7 @@ interface CheckpointRow {
 }
 
 /** Large enough that a checkpoint writes a page once for many commits, small enough to be read back fast on start. */
-export const DEFAULT_WAL_TARGET_BYTES = 64 * 2 ** 20;
+export const DEFAULT_WAL_TARGET_BYTES = 128 * 2 ** 20;
 
 const FRAME_HEADER_BYTES = 24;
 

@@ -19,6 +19,7 @@ const USAGE = `usage: run-scenarios [--real] [--only NAME]… [--table] [--keep]
   --keep       leave the files of a failed scenario where they are, and say where (--real)
   --seed N     other delays, the same for the same N (simulated)
   --merge-table  play what lib/crdt/MERGE.md says, simulated and (--real) on mounts, and print it row by row
+  --published  play cases that others published, likewise, and print what their systems did and what Weft shows
   --list       print the names`;
 
 async function main(): Promise<number> {
@@ -32,6 +33,7 @@ async function main(): Promise<number> {
         keep: { type: 'boolean', default: false },
         seed: { type: 'string', default: '1' },
         'merge-table': { type: 'boolean', default: false },
+        published: { type: 'boolean', default: false },
         list: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -67,6 +69,7 @@ async function main(): Promise<number> {
   const player = new ScenarioPlayer(Number(values.seed), values.table || positionals.length > 0, values.keep);
   try {
     if (values['merge-table']) return await playRows(player, scenarios, values.real);
+    if (values.published) return await playPublished(player, scenarios, values.real);
     return await playAll(player, scenarios, values.real);
   } finally {
     player.close();
@@ -89,14 +92,15 @@ async function playRows(player: ScenarioPlayer, all: readonly Scenario[], real: 
   const cells = new Map<string, string[]>();
   let failed = 0;
   for (const scenario of all.filter(({ rows }) => rows.length > 0)) {
-    const row: string[] = [];
-    for (const stage of real ? (['simulator', 'real'] as const) : (['simulator'] as const)) {
-      const played = await player.play(scenario, stage);
+    const plays = await playOnStages(player, scenario, real);
+    for (const played of plays) {
       if (played.failures.length > 0) failed++;
       print(played);
-      row.push(verdict(played));
     }
-    cells.set(scenario.name, row);
+    cells.set(
+      scenario.name,
+      plays.map((played) => verdict(played)),
+    );
   }
   const rows = mergeRows().flatMap(({ name }) =>
     all
@@ -108,6 +112,34 @@ async function playRows(player: ScenarioPlayer, all: readonly Scenario[], real: 
     `\n${mergeRows().length} rows, ${cells.size} scenarios, ${failed === 0 ? 'all hold' : `${failed} do not hold`}`,
   );
   return failed === 0 ? 0 : 1;
+}
+
+/** Plays what others published, on both stages with `real`, and compares. */
+async function playPublished(player: ScenarioPlayer, all: readonly Scenario[], real: boolean): Promise<number> {
+  let [cases, failed] = [0, 0];
+  for (const scenario of all.filter(({ published }) => published.length > 0)) {
+    const plays = await playOnStages(player, scenario, real);
+    console.log(scenario.name.replaceAll('-', ' '));
+    for (const { where, theirs } of scenario.published) {
+      cases++;
+      console.log(`  ${where}`);
+      for (const what of theirs) console.log(`    ${what}`);
+    }
+    const verdicts = plays.map((played, i) => `${i === 0 ? 'simulated' : 'on mounts'}: ${verdict(played)}`);
+    console.log(`  Weft (${verdicts.join(', ')})`);
+    for (const what of plays[0]!.outcome) console.log(`    ${what}`);
+    for (const failure of plays.flatMap(({ failures }) => failures)) console.log(`  ${failure}`);
+    console.log('');
+    failed += plays.filter(({ failures }) => failures.length > 0).length;
+  }
+  console.log(`${cases} published cases, ${failed === 0 ? 'all as expected' : `${failed} plays not as expected`}`);
+  return failed === 0 ? 0 : 1;
+}
+
+async function playOnStages(player: ScenarioPlayer, scenario: Scenario, real: boolean): Promise<Played[]> {
+  const plays = [await player.play(scenario, 'simulator')];
+  if (real) plays.push(await player.play(scenario, 'real'));
+  return plays;
 }
 
 /** The given files, or all of scripts/scenarios. @throws ScenarioError */

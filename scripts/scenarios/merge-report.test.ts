@@ -119,3 +119,24 @@ expect names . = x x.~*
 `);
   assert.deepEqual(failures, []);
 });
+
+test('of a case that others published, what is shown at the end is told', async () => {
+  const { outcome } = await play(`
+published: Somebody
+theirs: lost one
+paris: mkdir empty
+partition
+paris: write x "from paris"
+oslo: write x "from oslo"
+heal
+`);
+  assert.deepEqual(
+    outcome.map((line) => line.replace(/~(\w+)-\w{4}/g, '~$1-xxxx')),
+    [
+      'empty/',
+      'x "from oslo"',
+      'x.~paris-xxxx "from paris"',
+      'conflict: name x.~paris-xxxx: paris and oslo gave one name to different things',
+    ],
+  );
+});

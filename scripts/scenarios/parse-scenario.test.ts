@@ -95,17 +95,19 @@ test('what a scenario is about, where it was published and where it can be playe
 published: Somebody 2020, figure 1 # as printed
 theirs: one system lost both
 theirs: another kept both
+published: Somebody else
+theirs: a third lost one
 simulator-only: sets clocks
 clock oslo -2h
 `;
   const { rows, published, only, steps } = parseScenario('s', text);
   assert.deepEqual(rows, ['write ∥ write']);
-  assert.deepEqual(published, {
-    where: 'Somebody 2020, figure 1 # as printed',
-    theirs: ['one system lost both', 'another kept both'],
-  });
+  assert.deepEqual(published, [
+    { where: 'Somebody 2020, figure 1 # as printed', theirs: ['one system lost both', 'another kept both'] },
+    { where: 'Somebody else', theirs: ['a third lost one'] },
+  ]);
   assert.deepEqual(only, { stage: 'simulator', reason: 'sets clocks' });
-  assert.deepEqual(steps, [{ step: 'clock', site: 'oslo', bySeconds: -7200, line: 7, source: 'clock oslo -2h' }]);
+  assert.deepEqual(steps, [{ step: 'clock', site: 'oslo', bySeconds: -7200, line: 9, source: 'clock oslo -2h' }]);
 });
 
 test('text is bytes: UTF-8 of the file, and escapes', () => {
@@ -155,6 +157,7 @@ const MISTAKES: readonly [string, RegExp][] = [
   [`${SITES}simulator-only: clocks\nreal-only: locks`, /^f:3: there is simulator-only: already/],
   [`${SITES}paris: mkdir x\nrow: write ∥ write`, /^f:3: row: belongs before the first step/],
   [`${SITES}row:`, /^f:2: row: says nothing/],
+  [`${SITES}published: Somebody`, /published: Somebody says nothing of what others did: add theirs: lines/],
   [`${SITES}theirs: lost it`, /^f:2: theirs: belongs after published:/],
   [`${SITES}heal paris`, /^f:2: write heal, alone/],
   [`${SITES}kill paris\nparis: mkdir x\nrestart paris`, /^f:3: paris was killed: restart paris first/],

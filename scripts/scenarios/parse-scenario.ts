@@ -43,7 +43,7 @@ export function parseScenario(file: string, text: string): Scenario {
     disks: parser.disks,
     steps: parser.steps,
     rows: parser.rows,
-    published: parser.where === null ? null : { where: parser.where, theirs: parser.theirs },
+    published: parser.published,
     only: parser.only,
   };
 }
@@ -56,8 +56,7 @@ class Parser {
   readonly steps: Step[] = [];
   readonly disks = new Map<string, number>();
   readonly rows: string[] = [];
-  where: string | null = null;
-  readonly theirs: string[] = [];
+  readonly published: { readonly where: string; readonly theirs: string[] }[] = [];
   only: { readonly stage: StageName; readonly reason: string } | null = null;
   private readonly dead = new Set<string>();
   private isCut = false;
@@ -70,13 +69,14 @@ class Parser {
         this.rows.push(text);
         break;
       case 'published':
-        if (this.where !== null) throw new Error('published: is there already; another system is another theirs: line');
-        this.where = text;
+        this.published.push({ where: text, theirs: [] });
         break;
-      case 'theirs':
-        if (this.where === null) throw new Error('theirs: belongs after published:');
-        this.theirs.push(text);
+      case 'theirs': {
+        const last = this.published.at(-1);
+        if (!last) throw new Error('theirs: belongs after published:');
+        last.theirs.push(text);
         break;
+      }
       default:
         if (this.only) throw new Error(`there is ${this.only.stage}-only: already, and no stage is left`);
         this.only = { stage: kind === 'real-only' ? 'real' : 'simulator', reason: text };
@@ -123,6 +123,8 @@ class Parser {
   }
 
   end(): void {
+    const silent = this.published.find(({ theirs }) => theirs.length === 0);
+    if (silent) throw new Error(`published: ${silent.where} says nothing of what others did: add theirs: lines`);
     if (this.sites.length === 0) throw new Error('no statement; the first is sites: NAME NAME…');
     for (const site of this.dead) throw new Error(`${site} is dead at the end: add restart ${site}`);
   }

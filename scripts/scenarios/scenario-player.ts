@@ -4,6 +4,7 @@ import { scratchDirectory } from '../../lib/sim/scratch-directory.js';
 import { Cluster } from '../sites/cluster.js';
 import { ClusterStage } from './cluster-stage.js';
 import { MergeReport } from './merge-report.js';
+import { outcomeAt } from './outcome.js';
 import { playScenario } from './play-scenario.js';
 import type { Scenario, StageName } from './scenario.js';
 import { SimulatedStage } from './simulated-stage.js';
@@ -14,10 +15,14 @@ export interface Played {
   readonly failures: readonly string[];
   /** Why it cannot be played on this stage; null: it was played. */
   readonly skipped: string | null;
+  /** What all sites show at the end, with what is in conflict and why, a line each. */
+  readonly outcome: readonly string[];
   /** What the sites showed before and after each merge, when that was asked for. */
   readonly tables: readonly string[];
   readonly ms: number;
 }
+
+type Seen = Pick<Played, 'failures' | 'outcome' | 'tables'>;
 
 export class ScenarioPlayer {
   private scratch: ReturnType<typeof scratchDirectory> | null = null;
@@ -31,7 +36,7 @@ export class ScenarioPlayer {
 
   async play(scenario: Scenario, stage: StageName): Promise<Played> {
     if (scenario.only && scenario.only.stage !== stage) {
-      return { scenario, failures: [], skipped: scenario.only.reason, tables: [], ms: 0 };
+      return { scenario, failures: [], skipped: scenario.only.reason, outcome: [], tables: [], ms: 0 };
     }
     const startMs = performance.now();
     const result = stage === 'real' ? await this.playReal(scenario) : await this.playSimulated(scenario);
@@ -44,7 +49,7 @@ export class ScenarioPlayer {
     this.scratch = null;
   }
 
-  private async playSimulated(scenario: Scenario): Promise<Pick<Played, 'failures' | 'tables'>> {
+  private async playSimulated(scenario: Scenario): Promise<Seen> {
     this.scratch ??= scratchDirectory();
     const stage = await SimulatedStage.open(scenario, this.seed, this.scratch.path);
     try {
@@ -54,17 +59,15 @@ export class ScenarioPlayer {
     }
   }
 
-  private async playReal(scenario: Scenario): Promise<Pick<Played, 'failures' | 'tables'>> {
+  private async playReal(scenario: Scenario): Promise<Seen> {
     const cluster = new Cluster('weft-scenario');
-    let failures: string[] = [];
-    let tables: readonly string[] = [];
+    let seen: Seen = { failures: [], outcome: [], tables: [] };
     try {
-      const played = await this.playOn(await ClusterStage.open(cluster, scenario), scenario);
-      failures = [...played.failures];
-      tables = played.tables;
+      seen = await this.playOn(await ClusterStage.open(cluster, scenario), scenario);
     } catch (error) {
-      failures = [`${scenario.file}: ${(error as Error).message}`];
+      seen = { ...seen, failures: [`${scenario.file}: ${(error as Error).message}`] };
     }
+    const failures = [...seen.failures];
     if (failures.length > 0) {
       for (const site of cluster.sites.values()) {
         const troubles = site.logTroubles();
@@ -77,13 +80,14 @@ export class ScenarioPlayer {
     } catch (error) {
       failures.push(`cleaning up: ${(error as Error).message}`);
     }
-    return { failures, tables };
+    return { ...seen, failures };
   }
 
-  private async playOn(stage: Stage, scenario: Scenario): Promise<Pick<Played, 'failures' | 'tables'>> {
-    if (!this.withTables) return { failures: await playScenario(scenario, stage), tables: [] };
-    const report = new MergeReport(scenario, stage);
+  private async playOn(stage: Stage, scenario: Scenario): Promise<Seen> {
+    const report = this.withTables ? new MergeReport(scenario, stage) : undefined;
     const failures = await playScenario(scenario, stage, report);
-    return { failures, tables: report.tables };
+    const isOutcomeKnown = scenario.published.length > 0 && failures.length === 0;
+    const outcome = isOutcomeKnown ? await outcomeAt(stage, scenario.sites[0]!) : [];
+    return { failures, outcome, tables: report?.tables ?? [] };
   }
 }

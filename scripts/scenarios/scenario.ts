@@ -85,7 +85,7 @@ export type Step = { readonly line: number; readonly source: string } & (
 /** Where a scenario can be played. */
 export type StageName = 'simulator' | 'real';
 
-/** An anomaly that others published: where, and what their systems did. */
+/** A case that others published: where, and what the systems there did. */
 export interface Published {
   readonly where: string;
   readonly theirs: readonly string[];
@@ -103,7 +103,7 @@ export interface Scenario {
   readonly steps: readonly Step[];
   /** The rows of lib/crdt/MERGE.md that it plays, by their first column. */
   readonly rows: readonly string[];
-  readonly published: Published | null;
+  readonly published: readonly Published[];
   /** The one stage that can play it, and why; null: both can. */
   readonly only: { readonly stage: StageName; readonly reason: string } | null;
 }

@@ -7,7 +7,7 @@ import { checkContent } from './content-model.test-support.js';
 import { commit, randomBytes, temporaryDirectory, temporaryStore, wordyBytes } from './chunks-fixture.test-support.js';
 import type { TestStore } from './chunks-fixture.test-support.js';
 import { IngestPool } from './ingest.js';
-import { decodeManifest } from './manifest.js';
+import { decodeManifest, NO_HOLES } from './manifest.js';
 import { ObjectKind } from './object-kind.js';
 import { SmallContent } from './small-content.js';
 import { WorkingCopy } from './working-copy.js';
@@ -79,7 +79,12 @@ test('bytes of the base that are not here fail the job by name; with them it suc
   const chunk = randomBytes(100_000, 1);
   const elsewhere = temporaryStore(t).store;
   const id = elsewhere.put(ObjectKind.chunk, chunk);
-  const manifest = { size: 100_000, extents: [{ offset: 0, length: 100_000, chunk: id }], inline: null };
+  const manifest = {
+    size: 100_000,
+    extents: [{ offset: 0, length: 100_000, chunk: id }],
+    inline: null,
+    holes: NO_HOLES,
+  };
   const copy = WorkingCopy.create(join(directory, 'a'), 'ab'.repeat(32), manifest, store);
   copy.write(5, Buffer.from('x'));
   await assert.rejects(publish(copy, ingest), (error) => error instanceof AbsentObjects && error.ids[0] === id);

@@ -7,7 +7,7 @@ import { CorruptionError } from '../codec/bytes.js';
 import { AbsentObjects } from './absent-objects.js';
 import { randomBytes, temporaryStore } from './chunks-fixture.test-support.js';
 import { absentChunks, readManifest } from './manifest-reader.js';
-import { inlineManifest } from './manifest.js';
+import { inlineManifest, NO_HOLES } from './manifest.js';
 import type { Extent, Manifest } from './manifest.js';
 import { ObjectKind, objectIdOf } from './object-kind.js';
 import type { ObjectStore } from './object-store.js';
@@ -25,7 +25,7 @@ function sample(): { manifest: Manifest; bytes: Buffer } {
     extents.push({ offset, length, chunk: typeof part === 'number' ? null : objectIdOf(part) });
     offset += length;
   }
-  return { manifest: { size: offset, extents, inline: null }, bytes };
+  return { manifest: { size: offset, extents, inline: null, holes: NO_HOLES }, bytes };
 }
 
 function holdAll(store: ObjectStore): void {
@@ -97,7 +97,7 @@ test('a manifest that is wrong about a chunk is refused', (t) => {
   holdAll(store);
   const extents = [{ offset: 0, length: 69_999, chunk: objectIdOf(CHUNKS[1]!) }];
   assert.throws(
-    () => readManifest(store, { size: 69_999, extents, inline: null }, 0, 10, Buffer.alloc(10), 0),
+    () => readManifest(store, { size: 69_999, extents, inline: null, holes: NO_HOLES }, 0, 10, Buffer.alloc(10), 0),
     (error) => error instanceof CorruptionError && /70000 bytes where a manifest says 69999/.test(error.message),
   );
 });

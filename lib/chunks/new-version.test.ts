@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { randomBytes, temporaryDirectory, temporaryStore } from './chunks-fixture.test-support.js';
 import { LocalFile } from './local-file.js';
 import { readManifest } from './manifest-reader.js';
-import { decodeManifest, MIN_HOLE_BYTES } from './manifest.js';
+import { blocksOf, decodeManifest, LONG_HOLE_BYTES, MAX_SHORT_HOLES, nextData, nextHole } from './manifest.js';
 import type { Manifest } from './manifest.js';
 import { makeVersion } from './new-version.js';
 import { ObjectKind } from './object-kind.js';
@@ -107,7 +107,7 @@ test('one byte changed in a large file costs a few chunks', (t) => {
   copy.remove();
 });
 
-test('holes stay holes, short ones excepted', (t) => {
+test('holes stay holes, short ones beside the chunks', (t) => {
   const { store } = temporaryStore(t);
   const copy = WorkingCopy.spill(join(temporaryDirectory(t), 'copy'), new SmallContent(), store);
   const data = randomBytes(100_000, 1);
@@ -124,6 +124,7 @@ test('holes stay holes, short ones excepted', (t) => {
       [(1 << 20) + 102_400, (2 << 20) - 102_400, true],
     ],
   );
+  assert.deepEqual(manifest.holes, [0, 4096]);
   const into = Buffer.alloc(3 << 20);
   readManifest(store, manifest, 0, 3 << 20, into, 0);
   assert.deepEqual(into.subarray(1 << 20, (1 << 20) + data.length), data);
@@ -149,9 +150,81 @@ test('a file without data is one hole, however large', (t) => {
   const { manifest, put } = fromCopy(copy, store);
   assert.deepEqual(manifest.extents, [{ offset: 0, length: 2 ** 43, chunk: null }]);
   assert.equal(put.length, 1);
-  copy.truncate(MIN_HOLE_BYTES);
+  copy.truncate(LONG_HOLE_BYTES);
   assert.equal(fromCopy(copy, store).manifest.extents.length, 1);
   copy.truncate(100);
-  assert.deepEqual(fromCopy(copy, store).manifest.inline, Buffer.alloc(100));
+  const small = fromCopy(copy, store).manifest;
+  assert.deepEqual(small.inline, Buffer.alloc(100));
+  assert.deepEqual(small.holes, [0, 100]);
   copy.remove();
+});
+
+test('whatever was written, punched and cut off, a version has each block as a hole that was never written since', (t) => {
+  const { store } = temporaryStore(t);
+  const directory = temporaryDirectory(t);
+  const BLOCKS = 120;
+  const step = fc.record({
+    what: fc.constantFrom('write', 'write', 'punch', 'truncate'),
+    at: fc.nat(BLOCKS),
+    count: fc.nat(20),
+  });
+  let run = 0;
+  fc.assert(
+    fc.property(fc.array(fc.array(step, { minLength: 1, maxLength: 6 }), { minLength: 1, maxLength: 4 }), (rounds) => {
+      const copy = WorkingCopy.spill(join(directory, `copy-${run++}`), new SmallContent(), store);
+      let data: boolean[] = [];
+      for (const round of rounds) {
+        for (const { what, at, count } of round) {
+          if (what === 'truncate') {
+            copy.truncate(at * 4096);
+            data = Array.from({ length: at }, (_, i) => data[i] ?? false);
+          } else if (count > 0) {
+            if (what === 'write') copy.write(at * 4096, randomBytes(count * 4096, at));
+            else copy.fallocate(3, at * 4096, count * 4096);
+            for (let i = at; i < at + count; i++) if (what === 'write' || i < data.length) data[i] = what === 'write';
+            data = Array.from(data, (isData) => isData ?? false);
+          }
+        }
+        const { manifest } = fromCopy(copy, store);
+        assert.equal(manifest.size, data.length * 4096);
+        assert.equal(blocksOf(manifest), data.filter(Boolean).length * 8);
+        for (const [i, isData] of data.entries()) {
+          assert.equal(nextData(manifest, i * 4096) === i * 4096, isData, `block ${i}`);
+          assert.equal(nextHole(manifest, i * 4096 + 1) === i * 4096 + 1, !isData, `block ${i}`);
+        }
+      }
+      copy.remove();
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('a file of very many holes has no more chunks than a dense one, and keeps its longer holes', (t) => {
+  const { store } = temporaryStore(t);
+  const path = join(temporaryDirectory(t), 'file');
+  const size = (MAX_SHORT_HOLES + 1000) * 8192;
+  // Data of no blocks at all: what the file says of itself is all that counts here.
+  writeFileSync(path, '');
+  const real = LocalFile.open(path);
+  const longer = 80_000 * 8192;
+  const isHole = (block: number): boolean => block % 2 === 0 || (block >= longer / 4096 && block < longer / 4096 + 5);
+  const next = (at: number, wanted: boolean): number => {
+    let block = Math.floor(at / 4096);
+    if (isHole(block) === wanted) return at;
+    while (isHole(block) !== wanted) block++;
+    return block * 4096 < size ? block * 4096 : wanted ? size : -1;
+  };
+  const file = Object.assign(Object.create(real) as LocalFile, {
+    nextHole: (at: number) => next(at, true),
+    nextData: (at: number) => next(at, false),
+    read: (from: number, to: number, into: Buffer, at: number) => void into.fill(from % 251, at, at + to - from),
+  });
+  const changed = new RangeSet();
+  changed.insert(0, Infinity);
+  let chunks = 0;
+  const sink = { put: (kind: ObjectKind, bytes: Uint8Array) => (chunks++, store.put(kind, bytes)) };
+  const manifest = decodeManifest(makeVersion({ file, size, base: null, changed, objects: store }, sink).manifest);
+  real.remove();
+  assert.ok(chunks < size / 65_536, `${chunks} chunks`);
+  assert.deepEqual(manifest.holes, [longer, longer + 5 * 4096]);
 });

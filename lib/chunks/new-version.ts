@@ -11,8 +11,9 @@ import {
   extentIndex,
   INLINE_LIMIT,
   inlineManifest,
+  LONG_HOLE_BYTES,
   MAX_CHUNK_BYTES,
-  MIN_HOLE_BYTES,
+  MAX_SHORT_HOLES,
   nextData,
   nextHole,
 } from './manifest.js';
@@ -52,20 +53,21 @@ export function makeVersion(parts: Ingredients, sink: ObjectSink): { manifestId:
 function inlineVersion(parts: Ingredients): Manifest {
   const bytes = Buffer.alloc(parts.size);
   readContent(parts, 0, parts.size, bytes, 0);
-  return inlineManifest(bytes);
+  return inlineManifest(bytes, findHoles(parts).short);
 }
 
 function chunkedVersion(parts: Ingredients, sink: ObjectSink): Manifest {
   const extents: Extent[] = [];
   const window = new Window(parts);
+  const { long, short } = findHoles(parts);
   let end = 0;
-  for (const [start, holeEnd] of holes(parts)) {
+  for (const [start, holeEnd] of long) {
     for (const extent of cutRun(parts, window, sink, end, start)) extents.push(extent);
     extents.push({ offset: start, length: holeEnd - start, chunk: null });
     end = holeEnd;
   }
   for (const extent of cutRun(parts, window, sink, end, parts.size)) extents.push(extent);
-  return { size: parts.size, extents, inline: null };
+  return { size: parts.size, extents, inline: null, holes: short };
 }
 
 /** The chunks of the run of data [start, end). */
@@ -102,7 +104,30 @@ function reusableExtent(parts: Ingredients, offset: number, runEnd: number): Ext
   return cutByContent || end === runEnd ? extent : undefined;
 }
 
-/** The holes of the new version: in order, in whole blocks (up to the end of the file), none too short to be worth an extent. */
+/** The holes of the new version, as the manifest has them: extents of their own, and short ones. */
+interface Holes {
+  readonly long: (readonly [start: number, end: number])[];
+  readonly short: readonly number[];
+}
+
+/** Of too many short holes the shortest become data: those of one block, then those of up to three, and so on. */
+function findHoles(parts: Ingredients): Holes {
+  const long: [number, number][] = [];
+  let short: number[] = [];
+  let leastBytes = BLOCK_BYTES;
+  for (const [start, end] of holes(parts)) {
+    if (end - start >= LONG_HOLE_BYTES) long.push([start, end]);
+    else if (end - start >= leastBytes || (end === parts.size && leastBytes === BLOCK_BYTES)) short.push(start, end);
+    while (short.length > 2 * MAX_SHORT_HOLES) {
+      leastBytes *= 2;
+      const least = leastBytes;
+      short = short.filter((_, i) => short[i | 1]! - short[i & ~1]! >= least);
+    }
+  }
+  return { long, short };
+}
+
+/** The holes of the new version: in order, in whole blocks (up to the end of the file). */
 function* holes(parts: Ingredients): Generator<[number, number]> {
   let start = -1;
   let end = -1;
@@ -121,7 +146,7 @@ function* holes(parts: Ingredients): Generator<[number, number]> {
 function* wholeBlocks(start: number, end: number, size: number): Generator<[number, number]> {
   const from = Math.ceil(start / BLOCK_BYTES) * BLOCK_BYTES;
   const to = end === size ? end : Math.floor(end / BLOCK_BYTES) * BLOCK_BYTES;
-  if (end > 0 && to - from >= MIN_HOLE_BYTES) yield [from, to];
+  if (end > 0 && to > from) yield [from, to];
 }
 
 /** Holes of the local file where it is read, of the base elsewhere; adjacent ones are not joined. */

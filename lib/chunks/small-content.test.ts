@@ -12,7 +12,7 @@ test('small content does what a plain buffer does', () => {
       let content = new SmallContent(randomBytes(length, 1));
       for (const op of ops) {
         if (model.outgrows(op)) continue;
-        if (op.op === 'reopen') content = new SmallContent(Buffer.from(content.bytes()));
+        if (op.op === 'reopen') content = new SmallContent(Buffer.from(content.bytes()), content.holes());
         assert.equal(applyOp(content, op), model.apply(op), JSON.stringify(op));
         checkContent(content, model.bytes);
         assert.deepEqual(content.bytes(), model.bytes);

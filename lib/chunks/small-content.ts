@@ -1,10 +1,10 @@
 // small-content.ts — a file below the inline limit that is being written: all of it in one buffer that grows.
-// Which blocks hold data is tracked in a mask, so that holes stay holes as long as the file is written. What would outgrow
+// Which blocks hold data is tracked in a mask, so that holes stay holes, in the next version too. What would outgrow
 // SMALL_CONTENT_MAX is refused (our bug): the volume spills the content into a working copy first, see WorkingCopy.spill.
 
 import { posixError } from '../errno.js';
 import { checkFallocate, sizeAfter } from './fallocate-rules.js';
-import { INLINE_LIMIT, MAX_FILE_BYTES } from './manifest.js';
+import { INLINE_LIMIT, MAX_FILE_BYTES, NO_HOLES } from './manifest.js';
 import { BLOCK_BYTES, SECTOR_BYTES } from './writable-content.js';
 import type { WritableContent } from './writable-content.js';
 
@@ -19,12 +19,13 @@ export class SmallContent implements WritableContent {
   /** Bit n: block n, of BLOCK_BYTES, holds data or is allocated. */
   private allocated: number;
 
-  /** Takes over `bytes`, does not copy them. */
-  constructor(bytes: Buffer = Buffer.alloc(0)) {
+  /** Takes over `bytes`, does not copy them; `holes` as in their manifest. */
+  constructor(bytes: Buffer = Buffer.alloc(0), holes = NO_HOLES) {
     if (bytes.length > SMALL_CONTENT_MAX) throw new RangeError(`${bytes.length} bytes are too many for SmallContent`);
     this.buffer = bytes;
     this.length = bytes.length;
     this.allocated = blockMask(0, bytes.length);
+    for (let i = 0; i < holes.length; i += 2) this.allocated &= ~blockMask(holes[i]!, holes[i + 1]!);
   }
 
   get size(): number {
@@ -116,6 +117,20 @@ export class SmallContent implements WritableContent {
       yield [at, end];
       at = end;
     }
+  }
+
+  /** The holes as start, end, start, end, …: those of a manifest. */
+  holes(): readonly number[] {
+    const whole = blockMask(0, this.length);
+    if ((this.allocated & whole) === whole) return NO_HOLES;
+    const holes: number[] = [];
+    for (let at = this.seekHole(0); at < this.length;) {
+      let end = at;
+      while (end < this.length && !this.isData(end)) end = nextBlock(end);
+      holes.push(at, Math.min(end, this.length));
+      at = end < this.length ? this.seekHole(end) : end;
+    }
+    return holes;
   }
 
   blocks(): number {

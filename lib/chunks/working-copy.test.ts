@@ -9,7 +9,7 @@ import { anyOps, applyOp, checkContent, ModelContent } from './content-model.tes
 import type { ContentOp } from './content-model.test-support.js';
 import { randomBytes, temporaryDirectory, temporaryStore, tinyFilesystem } from './chunks-fixture.test-support.js';
 import { LocalFile } from './local-file.js';
-import { decodeManifest, encodeManifest } from './manifest.js';
+import { decodeManifest, encodeManifest, NO_HOLES } from './manifest.js';
 import type { Extent, Manifest } from './manifest.js';
 import { makeVersion } from './new-version.js';
 import { ObjectKind } from './object-kind.js';
@@ -36,7 +36,7 @@ function storeBase(store: ObjectStore): Base {
     extents.push({ offset, length, chunk: typeof part === 'number' ? null : store.put(ObjectKind.chunk, part) });
     offset += length;
   }
-  const manifest = { size: offset, extents, inline: null };
+  const manifest = { size: offset, extents, inline: null, holes: NO_HOLES };
   const bytes = Buffer.concat(parts.map((part) => (typeof part === 'number' ? Buffer.alloc(part) : part)));
   return { id: store.put(ObjectKind.manifest, encodeManifest(manifest)), manifest, bytes };
 }
@@ -282,7 +282,7 @@ test('a file larger than local files can be gives EFBIG', (t) => {
   copy.remove();
   const extents = [{ offset: 0, length: 2 ** 50, chunk: null }];
   assert.throws(
-    () => WorkingCopy.create(path, 'ab'.repeat(32), { size: 2 ** 50, extents, inline: null }, store),
+    () => WorkingCopy.create(path, 'ab'.repeat(32), { size: 2 ** 50, extents, inline: null, holes: NO_HOLES }, store),
     tooFar,
   );
 });

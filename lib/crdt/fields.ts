@@ -9,6 +9,7 @@
 //             -<parent>/<name>\0[<op>,<op>…]                 tombstone: removed from there, having seen those heads
 //   mode      base * 65536 + mode      uid gid  int          target  bytes      into  <canonical ino>
 //   times     <s.nnnnnnnnn>            head  <manifest id> <size> <mtime> <copy ino>      x:<name>  =<value> | -
+//                                            a version with holes also says its st_blocks: … <blocks>
 //                                            a merge of versions also names those it is made of: … <op>,<op>…
 
 import { CorruptionError } from '../codec/bytes.js';
@@ -84,10 +85,14 @@ export interface Head {
   readonly mtime: Timestamp;
   /** The inode number under which this version is shown should it lose. */
   readonly copyIno: Ino;
+  /** Of a version with holes: st_blocks, in units of 512 bytes. Without it there is a block for every byte. */
+  readonly blocks?: number | undefined;
   /** Of a version that a site made by merging others: what people wrote that is in it, each `counter@actor`. */
-  readonly merged?: readonly string[];
+  readonly merged?: readonly string[] | undefined;
 }
 
+const BLOCK_BYTES = 4096;
+const SECTORS_PER_BLOCK = 8;
 const NANOSECOND_DIGITS = 9;
 const OBJECT_ID = /^[0-9a-f]{64}$/;
 const CITATION = /^(?:0|[1-9]\d{0,15})@[0-9a-f]{32}$/;
@@ -266,24 +271,33 @@ export function formatModeWithoutSetId(mode: number): number {
   return formatMode(mode | SET_ID_BITS, mode & ~SET_ID_BITS);
 }
 
-export function formatHead({ manifest, size, mtime, copyIno, merged }: Head): string {
-  const value = `${manifest} ${size} ${formatTimestamp(mtime)} ${copyIno}`;
+export function formatHead({ manifest, size, mtime, copyIno, blocks, merged }: Head): string {
+  let value = `${manifest} ${size} ${formatTimestamp(mtime)} ${copyIno}`;
+  if (blocks !== undefined) value += ` ${blocks}`;
   return merged ? `${value} ${merged.join(',')}` : value;
 }
 
 export function parseHead(value: Value): Head {
   const parts = typeof value === 'string' ? value.split(' ') : [];
-  if (parts.length < 4 || parts.length > 5 || !OBJECT_ID.test(parts[0]!)) throw malformed('head', value);
-  const head = {
+  if (parts.length < 4 || parts.length > 6 || !OBJECT_ID.test(parts[0]!)) throw malformed('head', value);
+  const plain = {
     manifest: parts[0]!,
     size: parseInteger(parts[1]!, 'head'),
     mtime: parseTimestamp(parts[2]!, 'head'),
     copyIno: parseInteger(parts[3]!, 'head'),
   };
-  if (parts.length === 4) return head;
-  const merged = parts[4]!.split(',');
+  if (parts.length === 4) return plain;
+  const isSparse = parts.length === 6 || !parts[4]!.includes('@');
+  const head = isSparse ? { ...plain, blocks: parseInteger(parts[4]!, 'head') } : plain;
+  if (isSparse && parts.length === 5) return head;
+  const merged = parts.at(-1)!.split(',');
   for (const op of merged) if (!CITATION.test(op)) throw malformed('head', value);
   return { ...head, merged };
+}
+
+/** st_blocks of a version without holes: whole blocks of 4 KiB, in units of 512 bytes. */
+export function wholeBlocks(size: number): number {
+  return Math.ceil(size / BLOCK_BYTES) * SECTORS_PER_BLOCK;
 }
 
 export function formatInto(canonical: Ino): string {

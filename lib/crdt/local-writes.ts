@@ -217,7 +217,7 @@ export function mergeVersions(
   tree: LocalTree,
   file: Inode,
   versions: readonly HeadVersion[],
-  result: Pick<Head, 'manifest' | 'size' | 'mtime' | 'copyIno'>,
+  result: Omit<Head, 'merged'>,
 ): WriteDraft[] {
   const merged = new Set<string>();
   for (const version of versions.flatMap((one) => headsLike(file, one))) {
@@ -378,22 +378,21 @@ function copyAt(tree: LocalTree, copyIno: Ino): { source: Inode; version: HeadVe
 
 /** A copy becomes a file under the name that it is shown with, looking as it did. */
 function copyBirth(tree: LocalTree, source: Inode, version: HeadVersion, reserve: () => Ino): WriteDraft[] {
-  const { manifest, size, mtime, copyIno: ino } = version;
+  const { copyIno: ino } = version;
   const { mode, uid, gid, btime } = attributesOf(source);
   const first = claimsOf(tree, source)[0]!;
   const name = rivalsOf(tree, first).find((rival) => rival.ino === ino)!.shown!;
   const xattrs = new Map(xattrNames(source).map((key) => [key, xattrOf(source, key)!]));
   const { parent } = placeOf(tree, first);
   const drafts = createWrites({ ino, type: 'f', parent, name, btime, mode, uid, gid, xattrs });
-  const head = formatHead({ manifest, size, mtime, copyIno: reserve() });
+  const head = formatHead({ ...version, copyIno: reserve(), merged: undefined });
   return [...drafts.slice(0, -1), { ino, field: 'head', value: head }, drafts.at(-1)!];
 }
 
 /** The winning version said again, over itself and the versions that go. The file looks as before: same bytes, same mtime. */
 function dropVersions(source: Inode, versions: readonly HeadVersion[]): WriteDraft {
   const { head, mtime } = attributesOf(source);
-  const { manifest, size, copyIno } = head!;
-  return writeOver(source, [head!, ...versions], formatHead({ manifest, size, mtime, copyIno }));
+  return writeOver(source, [head!, ...versions], formatHead({ ...head!, mtime, merged: undefined }));
 }
 
 /** A version instead of these and all that say the same. */

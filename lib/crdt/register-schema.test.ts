@@ -46,6 +46,10 @@ test('what is formatted is accepted, and parsed to what it was', () => {
       assert.deepEqual(parseLink(tombstone), { kind: 'tombstone', parent, name: here, cites: ops });
       const head = { manifest: MANIFEST, size: parent, mtime: at, copyIno: Math.max(ino, 2) };
       assert.deepEqual(parseHead(formatHead(head)), head);
+      const sparse = { ...head, size: 5000, blocks: 8 };
+      assert.deepEqual(parseHead(formatHead(sparse)), sparse);
+      validateOp(formatKey(Math.max(ino, 2), 'head'), formatHead(sparse));
+      assert.deepEqual(parseHead(formatHead({ ...sparse, merged: [`1@${ID}`] })), { ...sparse, merged: [`1@${ID}`] });
       const merge = ops.length > 0 ? { ...head, merged: ops } : head;
       assert.deepEqual(parseHead(formatHead(merge)), merge);
       validateOp(formatKey(Math.max(ino, 2), 'head'), formatHead(merge));
@@ -134,6 +138,10 @@ test('a malformed key or value is refused, with its name', () => {
     ['5.head', `${MANIFEST.toUpperCase()} 5 0.000000000 9`],
     ['5.head', `${MANIFEST} -5 0.000000000 9`],
     ['5.head', `${MANIFEST} 5 0.000000000 1`],
+    ['5.head', `${MANIFEST} 5000 0.000000000 9 16`],
+    ['5.head', `${MANIFEST} 5000 0.000000000 9 08`],
+    ['5.head', `${MANIFEST} 5000 0.000000000 9 1@${ID} 8`],
+    ['5.head', `${MANIFEST} 5000 0.000000000 9 8 8`],
     ['5.x:', '='],
     [`5.x:${'a'.repeat(256)}`, '='],
     ['5.x:a', 'value'],

@@ -5,7 +5,7 @@
 import { CorruptionError } from '../codec/bytes.js';
 import type { Value } from './change.js';
 import { LINK_PREFIX, XATTR_PREFIX, parseBorn, parseHead, parseInteger, parseInto, parseLink } from './fields.js';
-import { linkOfField, parseTimestamp, parseXattr } from './fields.js';
+import { linkOfField, parseTimestamp, parseXattr, wholeBlocks } from './fields.js';
 import type { Place } from './fields.js';
 import { MAX_SLOT, ROOT_INO, VOLUME_INO } from './ids.js';
 import type { Ino, Name } from './ids.js';
@@ -147,6 +147,9 @@ function inodeFieldError({ ino, field }: RegisterKey, value: Value): string | un
       const head = parseHead(value);
       const merged = head.merged?.length ?? 0;
       if (merged > CITES_MAX) return `${merged} versions merged, at most ${CITES_MAX}`;
+      if (head.blocks !== undefined && head.blocks >= wholeBlocks(head.size)) {
+        return `${head.blocks} blocks of ${head.size} bytes with holes`;
+      }
       return head.copyIno <= ROOT_INO ? `copy inode ${head.copyIno}` : timeError(head.mtime.s);
     }
     case 'into':

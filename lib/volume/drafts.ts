@@ -126,7 +126,7 @@ export class Drafts {
     if (manifest.size > SMALL_CONTENT_MAX) return large(manifest);
     const bytes = Buffer.alloc(manifest.size);
     readManifest(this.objects, manifest, 0, manifest.size, bytes, 0);
-    return new SmallContent(bytes);
+    return new SmallContent(bytes, manifest.holes);
   }
 
   manifest(id: string): Manifest {
@@ -339,9 +339,12 @@ export class Drafts {
     const bases: OpId[] = [];
     for (let n = input.varint('bases'); n > 0; n--) bases.push({ counter: input.varint(), actor: input.varint() });
     const body = input.bytes('draft body');
+    const holes: number[] = [];
+    // What was written before holes were kept ends here.
+    for (let n = input.remaining > 0 ? input.varint('holes') : 0; n > 0; n--) holes.push(input.varint('hole bound'));
     input.finish('draft state');
     const content = small
-      ? new SmallContent(Buffer.from(body))
+      ? new SmallContent(Buffer.from(body), holes)
       : WorkingCopy.restore(join(this.directory, basename(file)), body, this.objects);
     const draft = this.add(ino, key, content, bases, mtime);
     draft.logStart = lsn + 1;
@@ -427,7 +430,7 @@ export class Drafts {
   }
 }
 
-/** form u8 (0 small, 1 working copy), key, local file, whether the kernel writes to it, mtime, bases, then the bytes or the working copy's state */
+/** form u8 (0 small, 1 working copy), key, local file, whether the kernel writes to it, mtime, bases, then the working copy's state, or the bytes and their holes */
 function encodeState(draft: Draft): Buffer {
   const out = new ByteWriter(1024);
   const { content } = draft;
@@ -436,6 +439,10 @@ function encodeState(draft: Draft): Buffer {
   out.latin1(isSmall ? '' : basename(content.path)).u8(draft.seen ? 1 : 0);
   out.signed(draft.mtime.s).varint(draft.mtime.ns).varint(draft.bases.length);
   for (const op of draft.bases) out.varint(op.counter).varint(op.actor);
-  out.bytes(content instanceof SmallContent ? content.bytes() : content.state());
+  if (content instanceof SmallContent) {
+    const holes = content.holes();
+    out.bytes(content.bytes()).varint(holes.length);
+    for (const bound of holes) out.varint(bound);
+  } else out.bytes(content.state());
   return out.copy();
 }

@@ -11,7 +11,15 @@ import { sameOp } from '../crdt/register.js';
 import type { Timestamp } from '../crdt/inode.js';
 import type { IntentLog } from '../journal/intent-log.js';
 import type { IngestResult } from '../chunks/ingest.js';
-import { decodeManifest, encodeManifest, inlineManifest, nextData, nextHole } from '../chunks/manifest.js';
+import {
+  decodeManifest,
+  encodeManifest,
+  inlineManifest,
+  type Manifest,
+  nextData,
+  nextHole,
+  sparseBlocksOf,
+} from '../chunks/manifest.js';
 import { readManifest } from '../chunks/manifest-reader.js';
 import { ObjectKind } from '../chunks/object-kind.js';
 import { SmallContent } from '../chunks/small-content.js';
@@ -354,10 +362,11 @@ export class FileContents {
     if (!this.isReachable(draft.ino)) return;
     const { content } = draft;
     if (content instanceof SmallContent) {
-      const id = this.core.objects.put(ObjectKind.manifest, encodeManifest(inlineManifest(content.bytes())));
+      const manifest = inlineManifest(content.bytes(), content.holes());
+      const id = this.core.objects.put(ObjectKind.manifest, encodeManifest(manifest));
       // The log may let go of these bytes once the fold is durable, and a fold may become durable before the pack is.
       if (draft.synced) this.core.objects.sync();
-      this.commitVersion(draft, draft.generation, id, content.size);
+      this.commitVersion(draft, draft.generation, id, manifest);
       return;
     }
     draft.ingesting = draft.generation;
@@ -386,7 +395,7 @@ export class FileContents {
     }
     const manifest = decodeManifest(Buffer.from(result.manifest));
     content.published(result.manifestId, manifest);
-    this.commitVersion(draft, generation, result.manifestId, manifest.size);
+    this.commitVersion(draft, generation, result.manifestId, manifest);
   }
 
   /** A worker could not; the draft stays, and is tried again when it is next due. */
@@ -396,8 +405,9 @@ export class FileContents {
     content.unpublished();
   }
 
-  private commitVersion(draft: Draft, generation: number, manifestId: ObjectId, size: number): void {
+  private commitVersion(draft: Draft, generation: number, manifestId: ObjectId, manifest: Manifest): void {
     const { ino } = draft;
+    const { size } = manifest;
     const ends = !this.core.openFiles.isOpen(ino);
     if (this.isOwnHead(draft, manifestId)) {
       // Nothing new after all: e.g. a recovered draft whose version was committed before the crash.
@@ -405,7 +415,9 @@ export class FileContents {
       if (ends) this.abandon(draft);
       return;
     }
-    const value = formatHead({ manifest: manifestId, size, mtime: draft.mtime, copyIno: this.core.allocate() });
+    const copyIno = this.core.allocate();
+    const blocks = sparseBlocksOf(manifest);
+    const value = formatHead({ manifest: manifestId, size, mtime: draft.mtime, copyIno, blocks });
     const steps = [() => settleBeforeWrite(this.core.tree, ino), [{ ino, field: 'head', value, bases: draft.bases }]];
     const now = this.core.clock.now();
     this.core.perform(steps, now, [], [], { entries: [], inodes: [ino] }, { ino, ends });

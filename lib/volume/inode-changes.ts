@@ -3,7 +3,7 @@
 // access list follow each other, ctime moves with every change. A change of a conflict copy makes it an ordinary file first.
 
 import { posixError } from '../errno.js';
-import type { Ino, ObjectId, SiteId } from '../crdt/ids.js';
+import type { Ino, SiteId } from '../crdt/ids.js';
 import { VOLUME_INO } from '../crdt/ids.js';
 import {
   attributesOf,
@@ -15,13 +15,12 @@ import {
   LINK_PREFIX,
   parseLink,
   typeBits,
+  wholeBlocks,
   xattrField,
   xattrOf,
 } from '../crdt/fields.js';
 import type { Inode, Timestamp } from '../crdt/inode.js';
 import { type Creation, settleCopy, settleBeforeWrite, type WriteDraft } from '../crdt/local-writes.js';
-import { GenerationCache } from '../journal/generation-cache.js';
-import { blocksOf, INLINE_LIMIT } from '../chunks/manifest.js';
 import { AccessTimes } from './access-times.js';
 import type { AttributeChanges, Attributes, Caller } from './file-system.js';
 import type { Core } from './core.js';
@@ -31,8 +30,6 @@ const S_ISGID = 0o2000;
 const S_IXGRP = 0o010;
 const BLOCK_BYTES = 4096;
 const SECTORS_PER_BLOCK = 8;
-/** Large files whose st_blocks are kept in memory. */
-const MANIFESTS_REMEMBERED = 10_000;
 
 const CAPABILITY = 'security.capability';
 
@@ -44,7 +41,6 @@ export interface Truncator {
 
 export class InodeChanges {
   private readonly accessTimes = new AccessTimes();
-  private readonly manifestBlocks = new GenerationCache<ObjectId, number>(MANIFESTS_REMEMBERED);
 
   constructor(
     private readonly core: Core,
@@ -70,7 +66,7 @@ export class InodeChanges {
       gid: facts.gid,
       rdev: facts.rdev,
       size,
-      blocks: draft ? draft.content.blocks() : this.blocksOf(facts.type, size, facts.head?.manifest),
+      blocks: draft ? draft.content.blocks() : blocksOf(facts),
       atime: this.accessTimes.of(inode),
       mtime: draft ? draft.mtime : (this.core.commits.directoryTime(canonical) ?? facts.mtime),
       ctime: inode.ctime,
@@ -94,26 +90,12 @@ export class InodeChanges {
       gid: facts.gid,
       rdev: 0,
       size: head.size,
-      blocks: this.blocksOf('f', head.size, head.manifest),
+      blocks: head.blocks ?? wholeBlocks(head.size),
       atime: this.accessTimes.of(source),
       mtime: head.mtime,
       ctime: source.ctime,
       btime: facts.btime,
     };
-  }
-
-  /** st_blocks: of a large file what its manifest says, holes left out, once the manifest is held here. */
-  private blocksOf(type: string, size: number, manifest: ObjectId | undefined): number {
-    if (type === 'd') return SECTORS_PER_BLOCK;
-    if (type !== 'f') return 0;
-    const whole = Math.ceil(size / BLOCK_BYTES) * SECTORS_PER_BLOCK;
-    if (size < INLINE_LIMIT || manifest === undefined) return whole;
-    let blocks = this.manifestBlocks.get(manifest);
-    if (blocks === undefined && this.core.objects.has(manifest)) {
-      blocks = blocksOf(this.core.drafts.manifest(manifest));
-      this.manifestBlocks.set(manifest, blocks);
-    }
-    return blocks ?? whole;
   }
 
   // ── setattr ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -264,6 +246,11 @@ function sizeOf(facts: InodeAttributes): number {
   if (facts.type === 'd') return BLOCK_BYTES;
   if (facts.type === 'l') return facts.target.length;
   return facts.size;
+}
+
+function blocksOf({ type, size, head }: InodeAttributes): number {
+  if (type === 'd') return SECTORS_PER_BLOCK;
+  return type === 'f' ? (head?.blocks ?? wholeBlocks(size)) : 0;
 }
 
 /** The mode register's value without set-user-id, and without set-group-id unless it marks mandatory locking (inode(7)). */

@@ -1,7 +1,8 @@
 // volume-fixture.test-support.ts — volumes in temporary state directories, without kernel or network, for tests.
 // Two fixtures of one volume exchange changes and objects directly: what the links do, without them.
 
-import { cpSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { createHash, randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -104,7 +105,8 @@ export class VolumeFixture {
   crash(downMs = 0): void {
     this.startMs += downMs;
     const copy = temporaryDirectory();
-    cpSync(this.directory, copy, { recursive: true, filter: (path) => !path.endsWith('-shm') });
+    execFileSync('cp', ['-a', `${this.directory}/.`, copy]); // unlike Node's, with the holes
+    rmSync(`${statePath(copy)}-shm`);
     this.abandoned.push([this.volume, this.directory]);
     this.directory = copy;
     this.jobs.length = 0; // the workers died with it

@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { ROOT_INO } from '../crdt/ids.js';
+import { USER, VolumeFixture } from './volume-fixture.test-support.js';
+
+const O_RDWR = 2;
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+const PUNCH_HOLE = 3;
+const BLOCK = 4096;
+
+function site(t: TestContext): VolumeFixture {
+  const fixture = VolumeFixture.create();
+  t.after(() => fixture.remove());
+  return fixture;
+}
+
+/** Where a file has data, and st_blocks. */
+function layout(fixture: VolumeFixture, path: string): { data: [number, number][]; blocks: number; size: number } {
+  const ino = fixture.resolve(path);
+  const { size, blocks } = fixture.volume.getattr(ino);
+  const { handle } = fixture.volume.open(ino, 0, false, USER);
+  const data: [number, number][] = [];
+  try {
+    for (let at = 0; at < size;) {
+      const from = fixture.volume.lseek(handle, at, SEEK_DATA);
+      const to = fixture.volume.lseek(handle, from, SEEK_HOLE);
+      data.push([from, to]);
+      at = to;
+    }
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'ENXIO') throw error;
+  }
+  fixture.volume.release(handle);
+  return { data, blocks, size };
+}
+
+/** Runs of data, as they are written, and a size. */
+interface Layout {
+  readonly data: readonly (readonly [number, number])[];
+  readonly size: number;
+}
+
+const LAYOUTS: Record<string, Layout> = {
+  'nothing-but-a-hole': { data: [], size: 100 },
+  'a-block-before-data': { data: [[BLOCK, 2 * BLOCK]], size: 2 * BLOCK },
+  'small-with-three-holes': {
+    data: [
+      [BLOCK, 2 * BLOCK],
+      [5 * BLOCK, 6 * BLOCK],
+    ],
+    size: 40_001,
+  },
+  // What CPython's test_tarfile has: 4 KiB of data after each 8 KiB of nothing.
+  'an-unpacked-sparse-archive': {
+    data: Array.from({ length: 7 }, (_, i) => [(3 * i + 2) * BLOCK, (3 * i + 3) * BLOCK] as const),
+    size: 86_016,
+  },
+  'large-with-short-and-long-holes': {
+    data: [
+      [0, 100 * BLOCK],
+      [101 * BLOCK, 102 * BLOCK],
+      [300 * BLOCK, 800 * BLOCK],
+      [815 * BLOCK, 816 * BLOCK],
+    ],
+    size: 900 * BLOCK + 5,
+  },
+};
+
+function make(fixture: VolumeFixture, name: string, { data, size }: Layout): number {
+  const { opened } = fixture.volume.create(ROOT_INO, name, 0o644, O_RDWR, 0o022, USER);
+  for (const [from, to] of data) {
+    for (let at = from; at < to; at += 1 << 20)
+      fixture.volume.write(opened.handle, at, Buffer.alloc(Math.min(to - at, 1 << 20), 7), false);
+  }
+  fixture.volume.setattr(fixture.resolve(name), { size }, USER, opened.handle);
+  return opened.handle;
+}
+
+function expected({ data, size }: Layout) {
+  return { data, size, blocks: data.reduce((sum, [from, to]) => sum + (to - from) / 512, 0) };
+}
+
+function assertLayouts(fixture: VolumeFixture, when: string): void {
+  for (const [name, wanted] of Object.entries(LAYOUTS)) {
+    assert.deepEqual(layout(fixture, name), expected(wanted), `${name}, ${when}`);
+  }
+}
+
+test('a sparse file has the same holes and st_blocks after it was closed, at another site, and after a restart', async (t) => {
+  const a = site(t);
+  const b = await a.join();
+  t.after(() => b.remove());
+  for (const [name, wanted] of Object.entries(LAYOUTS)) a.volume.release(make(a, name, wanted));
+  assertLayouts(a, 'written');
+  await a.publish();
+  assertLayouts(a, 'published');
+  await a.sendTo(b);
+  assertLayouts(b, 'at the other site');
+  a.reopen();
+  assertLayouts(a, 'mounted again');
+  a.crash();
+  assertLayouts(a, 'after a crash');
+  for (const name of Object.keys(LAYOUTS)) assert.deepEqual(b.read(name), a.read(name));
+});
+
+test('a sparse file that was being written has its holes after a crash and after a restart', async (t) => {
+  const a = site(t);
+  for (const [name, wanted] of Object.entries(LAYOUTS)) make(a, name, wanted);
+  a.volume.fold();
+  a.crash();
+  assertLayouts(a, 'after a crash');
+  for (const name of Object.keys(LAYOUTS)) {
+    const { handle } = a.volume.open(a.resolve(name), O_RDWR, false, USER);
+    a.volume.write(handle, 0, Buffer.alloc(BLOCK, 8), false);
+  }
+  a.reopen();
+  for (const [name, { data }] of Object.entries(LAYOUTS)) {
+    const { data: now } = layout(a, name);
+    const last = data.at(-1);
+    assert.equal(now[0]![0], 0, name);
+    if (last && data.length > 1) assert.deepEqual(now.at(-1), last, name);
+  }
+});
+
+test('what is written into a hole of a file, or punched into its data, leaves its other holes', async (t) => {
+  const a = site(t);
+  const b = await a.join();
+  t.after(() => b.remove());
+  for (const [name, wanted] of Object.entries(LAYOUTS)) a.volume.release(make(a, name, wanted));
+  await a.publish();
+  for (const name of ['small-with-three-holes', 'an-unpacked-sparse-archive']) {
+    const before = expected(LAYOUTS[name]!);
+    const { handle } = a.volume.open(a.resolve(name), O_RDWR, false, USER);
+    a.volume.write(handle, 10, Buffer.from('into the first hole'), false);
+    a.volume.fallocate(handle, PUNCH_HOLE, 5 * BLOCK, BLOCK);
+    a.volume.release(handle);
+    await a.sendTo(b);
+    const data: [number, number][] = [[0, BLOCK]];
+    for (const [from, to] of before.data) {
+      if (from === 5 * BLOCK) continue;
+      if (data.at(-1)![1] === from) data.at(-1)![1] = to;
+      else data.push([from, to]);
+    }
+    for (const fixture of [a, b])
+      assert.deepEqual(layout(fixture, name), { ...before, data }, `${name}: ${fixture.siteId}`);
+  }
+});
+
+test('a copy that lost a conflict has the holes and st_blocks of its version', async (t) => {
+  const a = site(t);
+  const b = await a.join();
+  t.after(() => b.remove());
+  a.write('file', 'base');
+  await a.sendTo(b);
+  for (const [fixture, name] of [
+    [a, 'small-with-three-holes'],
+    [b, 'an-unpacked-sparse-archive'],
+  ] as const) {
+    const { handle } = fixture.volume.open(fixture.resolve('file'), O_RDWR | 0o1000, false, USER);
+    const { data, size } = LAYOUTS[name]!;
+    for (const [from, to] of data) fixture.volume.write(handle, from, Buffer.alloc(to - from, 7), false);
+    fixture.volume.setattr(fixture.resolve('file'), { size }, USER, handle);
+    fixture.volume.release(handle);
+  }
+  await a.mergeWith(b);
+  const names = a.list('');
+  assert.equal(names.length, 2);
+  const layouts = names.map((name) => layout(a, name));
+  for (const name of ['small-with-three-holes', 'an-unpacked-sparse-archive']) {
+    const wanted = expected(LAYOUTS[name]!);
+    assert.ok(
+      layouts.some(
+        (one) =>
+          JSON.stringify(one) === JSON.stringify({ data: wanted.data, blocks: wanted.blocks, size: wanted.size }),
+      ),
+    );
+  }
+  // A copy that becomes a file of its own.
+  const copy = names.find((name) => name !== 'file')!;
+  const before = layout(a, copy);
+  a.volume.setattr(a.resolve(copy), { mode: 0o600 }, USER, undefined);
+  a.volume.fold();
+  assert.deepEqual(layout(a, copy), before);
+});

@@ -3,7 +3,7 @@
 // when they are asked for, from a version's chunks or from a buffer.
 
 import type { ObjectId } from '../crdt/ids.js';
-import { extentIndex } from './manifest.js';
+import { extentIndex, nextData, nextHole } from './manifest.js';
 import type { Manifest } from './manifest.js';
 import { readManifest } from './manifest-reader.js';
 import type { ObjectSource } from './object-store.js';
@@ -13,6 +13,10 @@ export interface Source {
   readonly size: number;
   /** Copies [offset, offset + length), which must be within `size`. AbsentObjects, CorruptionError. */
   read(offset: number, length: number, into: Buffer, at: number): void;
+  /** The first byte at or after `offset` that is in no hole, or `size`. */
+  nextData(offset: number): number;
+  /** The first byte at or after `offset` that is in a hole, or `size`. */
+  nextHole(offset: number): number;
   /** What names the bytes at `offset` without their being read: equal names and places mean equal bytes up to `end`. */
   identity(offset: number): Identity;
 }
@@ -41,6 +45,15 @@ export class VersionSource implements Source {
     readManifest(this.objects, this.manifest, offset, length, into, at);
   }
 
+  nextData(offset: number): number {
+    const data = nextData(this.manifest, offset);
+    return data < 0 ? this.size : data;
+  }
+
+  nextHole(offset: number): number {
+    return offset < this.size ? nextHole(this.manifest, offset) : this.size;
+  }
+
   identity(offset: number): Identity {
     const { manifest } = this;
     if (manifest.inline) return { name: this.id, place: offset, end: this.size };
@@ -62,6 +75,14 @@ export class BufferSource implements Source {
 
   read(offset: number, length: number, into: Buffer, at: number): void {
     this.bytes.copy(into, at, offset, offset + length);
+  }
+
+  nextData(offset: number): number {
+    return offset;
+  }
+
+  nextHole(): number {
+    return this.size;
   }
 
   identity(): Identity {

@@ -19,9 +19,11 @@ import { AbsentObjects } from '../chunks/absent-objects.js';
 import { Content, type Source, VersionSource } from '../chunks/content.js';
 import type { IngestResult } from '../chunks/ingest.js';
 import { decodeManifest, encodeManifest, INLINE_LIMIT, inlineManifest } from '../chunks/manifest.js';
+import { type Manifest, sparseBlocksOf } from '../chunks/manifest.js';
 import { ObjectKind } from '../chunks/object-kind.js';
 import { SmallContent } from '../chunks/small-content.js';
 import { WorkingCopy } from '../chunks/working-copy.js';
+import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, type WritableContent } from '../chunks/writable-content.js';
 import type { Core } from './core.js';
 import type { IngestJobs } from './ingest-jobs.js';
 import { mergeVersionContents } from './version-merge.js';
@@ -128,8 +130,12 @@ export class ContentMerges {
     const result = yield* mergeVersionContents(policy, versions, { actors, version, parseOp, content });
     if (!result || !this.isCurrent(ino, heads)) return;
     if (result.size < INLINE_LIMIT) {
-      const bytes = encodeManifest(inlineManifest(result.read(0, result.size)));
-      this.commit(ino, heads, this.core.objects.put(ObjectKind.manifest, bytes), result.size);
+      const small = new SmallContent();
+      yield* writeOnto(small, undefined, result);
+      const manifest = inlineManifest(small.bytes(), small.holes());
+      if (!this.isCurrent(ino, heads)) return;
+      const id = this.core.objects.put(ObjectKind.manifest, encodeManifest(manifest));
+      this.commit(ino, heads, id, manifest);
     } else yield* this.ingest(ino, heads, result);
   }
 
@@ -173,10 +179,10 @@ export class ContentMerges {
       this.withWorker.delete(ino);
     };
     this.jobs.ask(content, {
-      ingested: ({ manifestId, objects }: IngestResult) => {
+      ingested: ({ manifestId, manifest, objects }: IngestResult) => {
         this.core.objects.adopt(objects);
         ended();
-        if (this.isCurrent(ino, heads)) this.commit(ino, heads, manifestId, result.size);
+        if (this.isCurrent(ino, heads)) this.commit(ino, heads, manifestId, decodeManifest(Buffer.from(manifest)));
         else this.note(ino);
       },
       failed: (absent) => {
@@ -190,12 +196,13 @@ export class ContentMerges {
     });
   }
 
-  private commit(ino: Ino, heads: readonly HeadVersion[], manifest: ObjectId, size: number): void {
+  private commit(ino: Ino, heads: readonly HeadVersion[], id: ObjectId, manifest: Manifest): void {
     const { core } = this;
+    const version = { manifest: id, size: manifest.size, blocks: sparseBlocksOf(manifest) };
     const inode = core.inode(ino);
     const copyIno = core.allocate();
     const mtime = latestTime(inode, heads);
-    const writes = mergeVersions(core.tree, inode, heads, { manifest, size, mtime, copyIno });
+    const writes = mergeVersions(core.tree, inode, heads, { ...version, mtime, copyIno });
     const steps = [() => settleBeforeWrite(core.tree, ino), writes];
     core.perform(steps, core.clock.now(), [], [ino], { entries: [], inodes: [] });
     this.merged(ino);
@@ -223,19 +230,19 @@ function largestInPlace(result: Content): VersionSource | undefined {
   return largest;
 }
 
-/** Makes a working copy, of a version if any, hold the result: writes what is not there already. */
-function* writeOnto(content: WorkingCopy, onto: Source | undefined, result: Content): Generator<undefined, void> {
+/** Makes what is empty, or a working copy of a version, hold the result: writes what is not there already, and punches its holes. */
+function* writeOnto(content: WritableContent, onto: Source | undefined, result: Content): Generator<undefined, void> {
   if (result.size !== content.size) content.truncate(result.size);
-  let at = 0;
+  let start = 0;
   for (const { source, from, length } of result.pieces) {
-    if (source === onto && from === at) {
-      at += length;
-      continue;
-    }
-    for (const end = at + length; at < end;) {
-      const to = Math.min(end, at + COPY_BYTES);
-      content.write(at, result.read(at, to));
-      at = to;
+    const shift = start - from;
+    start += length;
+    if (source === onto && shift === 0) continue;
+    for (let at = from, end = from + length; at < end;) {
+      const data = Math.min(source.nextData(at), end);
+      if (data > at) content.fallocate(FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, at + shift, data - at);
+      at = Math.min(source.nextHole(data), end, data + COPY_BYTES);
+      content.write(data + shift, result.read(data + shift, at + shift));
       yield undefined;
     }
   }

@@ -183,3 +183,37 @@ test('a copy that lost a conflict has the holes and st_blocks of its version', a
   a.volume.fold();
   assert.deepEqual(layout(a, copy), before);
 });
+
+test('a merge of two versions of a sparse file has the holes of both, and st_blocks of its own', async (t) => {
+  const a = site(t);
+  const b = await a.join();
+  t.after(() => b.remove());
+  const names = ['small-with-three-holes', 'an-unpacked-sparse-archive', 'large-with-short-and-long-holes'];
+  for (const name of names) a.volume.release(make(a, name, LAYOUTS[name]!));
+  for (const name of names) a.volume.setxattr(a.resolve(name), 'user.weft.merge', Buffer.from('ranges'), 0, false);
+  await a.sendTo(b);
+  const end = (name: string): number => Math.floor(LAYOUTS[name]!.size / BLOCK) * BLOCK - BLOCK;
+  for (const name of names) {
+    for (const [fixture, at] of [
+      [a, 0],
+      [b, end(name)],
+    ] as const) {
+      const { handle } = fixture.volume.open(fixture.resolve(name), O_RDWR, false, USER);
+      fixture.volume.write(handle, at, Buffer.alloc(BLOCK, 9), false);
+      fixture.volume.release(handle);
+    }
+  }
+  for (let round = 0; round < 3; round++) await a.mergeWith(b);
+  assert.deepEqual(a.list('').toSorted(), names.toSorted());
+  for (const name of names) {
+    const { data, size } = LAYOUTS[name]!;
+    const blocks = new Set([0, end(name) / BLOCK]);
+    for (const [from, to] of data) for (let at = from; at < to; at += BLOCK) blocks.add(at / BLOCK);
+    for (const fixture of [a, b]) {
+      const now = layout(fixture, name);
+      assert.deepEqual([now.size, now.blocks], [size, blocks.size * 8], `${name}: ${fixture.siteId}`);
+      for (const [from, to] of now.data)
+        for (let at = from; at < to; at += BLOCK) assert.ok(blocks.has(at / BLOCK), `${name}: data at ${at}`);
+    }
+  }
+});

@@ -2,7 +2,7 @@
 // them, at the other one, and after unmounting and after SIGKILL. Needs root and /dev/fuse.
 
 import assert from 'node:assert/strict';
-import { closeSync, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Cluster } from '../scripts/sites/cluster.js';
@@ -114,6 +114,20 @@ describe('sparse files', () => {
     await paris.kill();
     await paris.mount();
     assert.deepEqual(layouts(paris.mountpoint), local);
+  });
+
+  test('have them when an old version is restored', async () => {
+    for (const name of ['small, punched', 'large, every third block']) {
+      const path = join(paris.mountpoint, name);
+      writeFileSync(path, 'something else');
+      await cluster.settle();
+      const { stdout } = await paris.weft(['history', path, '--json']);
+      const rows = JSON.parse(stdout) as { version: string | null; size: number }[];
+      const old = rows.find(({ version, size }) => version !== null && size === RECIPES[name]!.bytes)!;
+      await paris.weft(['restore', `${path}@${old.version}`]);
+      await cluster.settle();
+      for (const site of [paris, oslo]) assert.equal(layout(join(site.mountpoint, name)), local[name], site.name);
+    }
   });
 
   test('have those that they have on the local filesystem in a copy by cp, and in what tar -S unpacks', async () => {

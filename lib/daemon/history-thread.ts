@@ -56,10 +56,10 @@ function versionOf(path: string, text: string): VersionToRestore {
     const names = namesIn(path);
     const inodes = history.resolve(names);
     const version = versionNamed(history, present, path, text);
-    const { ino, id, manifest, size, mtime } = version;
+    const { ino, id, manifest, size, mtime, blocks } = version;
     const removed =
       inodes.present === undefined ? new RemovedTrees(index, present.store, history).ofInode(ino, names) : null;
-    return { ino, id, manifest, size, mtime, present: inodes.present ?? null, removed: removed ?? null };
+    return { ino, id, manifest, size, mtime, blocks, present: inodes.present ?? null, removed: removed ?? null };
   });
 }
 

@@ -31,8 +31,8 @@ export class Past implements SiteHistory {
   async restore(path: string, version: string, to: string | null): Promise<Restored> {
     await this.flush();
     const found = await this.thread.request('version', { path, version });
-    const { manifest, size, mtime } = found;
-    const old = { manifest, size, mtime };
+    const { manifest, size, mtime, blocks } = found;
+    const old = { manifest, size, mtime, blocks };
     try {
       if (to !== null) {
         await this.site().request('restore', { ino: found.ino, version: old, to: namesIn(to) });

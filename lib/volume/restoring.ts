@@ -17,6 +17,8 @@ export interface OldVersion {
   readonly manifest: ObjectId;
   readonly size: number;
   readonly mtime: Timestamp;
+  /** st_blocks, if it has holes. */
+  readonly blocks?: number | undefined;
 }
 
 /** A link that lost its place, and where it was. */
@@ -113,8 +115,8 @@ export class Restoring {
     }
   }
 
-  private headOf({ manifest, size, mtime }: OldVersion): string {
-    return formatHead({ manifest, size, mtime, copyIno: this.core.allocate() });
+  private headOf({ manifest, size, mtime, blocks }: OldVersion): string {
+    return formatHead({ manifest, size, mtime, copyIno: this.core.allocate(), blocks });
   }
 
   private sameTime(ino: Ino, { s, ns }: Timestamp): boolean {

@@ -6,7 +6,7 @@
 #   make scenarios    partitions between real sites, one readable story per file   (SCENARIOS='--only NAME')
 #   make play         a story of your own on simulated sites, in milliseconds       (SCENARIO=FILE, or all)
 #   make bench        this filesystem beside the local one and bindfs               (BENCH='--quick')
-#   make posix        our own POSIX suite, on a fresh volume or in POSIX='DIR DIR'   (POSIX='--only rename')
+#   make posix        our own POSIX suite, on a fresh volume or in POSIX='DIR DIR'   (POSIX='--as-user --only rename')
 #   make conformance  pjdfstest, built in PJDFSTEST=DIR                             (CONFORMANCE='--only rename')
 #   make sim          one simulated schedule: sites, crashes, partitions   (SEED=7 SITES=3 STEPS=100, or HISTORY=FILE)
 #   make programs    git, tar, rsync, PostgreSQL, npm … each with its own self-check  (PROGRAMS='--only git')

@@ -1,19 +1,22 @@
 #!/usr/bin/env node
 // posix.ts — our own POSIX suite (posix/parts.ts), on any directories: per system call how many assertions fail on each, and which.
-// Without a directory: on a fresh volume, with a local directory beside it. Needs root, because it becomes other users.
+// Without a directory: on a fresh volume, with a local directory beside it. Root becomes other users; a plain user asserts what it may do.
 // Exit code 0: every assertion holds on the first directory; 1: some fail; 2: wrong usage.
 
-import { realpathSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Cluster } from '../scripts/sites/cluster.js';
-import { filesystemType } from '../scripts/sites/mounts.js';
 import { textTable } from '../scripts/sites/text-table.js';
+import { notApplicable } from './posix/not-applicable.js';
 import { SYSCALLS } from './posix/parts.js';
+import { runAsUser } from './posix/run-as-user.js';
 import type { Assertion } from './posix/trial.js';
 import { runSuite, type DirectoryResult } from './posix/run-suite.js';
 
-const USAGE = `usage: posix [DIR…] [--only SYSCALL]… [--json]
+const USAGE = `usage: posix [DIR…] [--as-user] [--driver NAME] [--only SYSCALL]… [--json]
   DIR             where to run: e.g. a mount and a directory beside it; default: a fresh volume and a local directory
+  --as-user       root runs all of it, the daemon too, as a user who is not root, and counts what needs root
+  --driver NAME   of the fresh volume: kernel (default) or fuse-native
   --only SYSCALL  only assertions about this system call, e.g. renameat2
   --json          print one JSON object: per directory all assertions`;
 
@@ -21,6 +24,8 @@ class UsageError extends Error {}
 
 interface Options {
   readonly directories: readonly string[];
+  readonly asUser: boolean;
+  readonly driver: string;
   readonly only: readonly string[];
   readonly json: boolean;
 }
@@ -30,13 +35,20 @@ function readOptions(): Options | null {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
+      'as-user': { type: 'boolean', default: false },
+      driver: { type: 'string' },
       only: { type: 'string', multiple: true, default: [] },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
   if (values.help) return null;
-  if (process.getuid?.() !== 0) throw new UsageError('the suite becomes other users: run it as root');
+  if (values['as-user'] && process.getuid!() !== 0) {
+    throw new UsageError('only root can become another user: leave out --as-user');
+  }
+  if (values.driver !== undefined && positionals.length > 0) {
+    throw new UsageError('--driver is about a fresh volume: leave out the directories');
+  }
   for (const directory of positionals) {
     if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory())
       throw new UsageError(`${directory} is no directory: make it first`);
@@ -44,7 +56,13 @@ function readOptions(): Options | null {
   for (const syscall of values.only) {
     if (!SYSCALLS.includes(syscall)) throw new UsageError(`no assertions about ${syscall}: ${SYSCALLS.join(', ')}`);
   }
-  return { directories: positionals, only: values.only, json: values.json };
+  return {
+    directories: positionals,
+    asUser: values['as-user'],
+    driver: values.driver ?? 'kernel',
+    only: values.only,
+    json: values.json,
+  };
 }
 
 async function main(): Promise<number> {
@@ -63,16 +81,12 @@ async function main(): Promise<number> {
   }
   const cluster = new Cluster('weft-posix');
   try {
-    let { directories } = options;
-    if (directories.length === 0) {
-      const site = cluster.addSite('mount', ['allow_other']);
-      await site.create('posix');
-      directories = [site.mountpoint, cluster.scratch('local')];
-    }
-    const results: DirectoryResult[] = [];
-    for (const directory of directories) results.push(await runSuite(directory, options.only));
+    const results = options.asUser ? await runAsUser(options.only, options.driver) : await runHere(cluster, options);
     if (options.json) console.log(JSON.stringify(results));
     else report(results);
+    if (options.asUser && !options.json) {
+      reportNotApplicable((await runSuite(cluster.scratch('root'), options.only)).assertions, results[0]!.assertions);
+    }
     return results[0]!.assertions.some(isFailure) ? 1 : 0;
   } catch (error) {
     console.error((error as Error).message);
@@ -80,6 +94,25 @@ async function main(): Promise<number> {
   } finally {
     await cluster.close();
   }
+}
+
+async function runHere(cluster: Cluster, { directories, driver, only }: Options): Promise<DirectoryResult[]> {
+  const results: DirectoryResult[] = [];
+  if (directories.length > 0) {
+    for (const directory of directories) results.push(await runSuite(directory, only));
+    return results;
+  }
+  const site = cluster.addSite('mount', process.getuid!() === 0 ? ['allow_other'] : [], driver);
+  await site.create('posix');
+  return [await runSuite(site.mountpoint, only), await runSuite(cluster.scratch('local'), only)];
+}
+
+function reportNotApplicable(byRoot: readonly Assertion[], byUser: readonly Assertion[]): void {
+  const groups = notApplicable(byRoot, byUser);
+  const rows = groups.map(({ reason, assertions }) => [reason, String(assertions.length)]);
+  const total = groups.reduce((sum, { assertions }) => sum + assertions.length, 0);
+  console.log(`\nroot makes ${byRoot.length} assertions; ${total} of them a plain user cannot make:`);
+  console.log(textTable(['NEEDS ROOT', 'ASSERTIONS'], rows, 1));
 }
 
 function isFailure({ failure, limit }: Assertion): boolean {
@@ -96,7 +129,7 @@ function report(results: readonly DirectoryResult[]): void {
   const syscalls = [
     ...new Set(results.flatMap(({ assertions }) => assertions.map(({ syscall }) => syscall))),
   ].toSorted();
-  const names = results.map(({ directory }) => filesystemType(realpathSync(directory)));
+  const names = results.map(({ filesystem }) => filesystem);
   const row = (title: string, syscall: string | null): string[] => [
     title,
     ...results.flatMap((result) => count(result, syscall).map(String)),

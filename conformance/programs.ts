@@ -10,15 +10,17 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Cluster } from '../scripts/sites/cluster.js';
 import { run } from '../scripts/sites/command.js';
+import { PlainUser } from '../scripts/sites/plain-user.js';
 import { isRunning } from '../scripts/sites/processes.js';
 import type { Site } from '../scripts/sites/site.js';
 import { PROGRAMS } from './programs/all-programs.js';
 import { Place, type Program } from './programs/program.js';
 
-const USAGE = `usage: programs [--only NAME]… [--dir DIR] [--driver NAME] [--second-site] [--no-local] [--seed N]
+const USAGE = `usage: programs [--only NAME]… [--dir DIR] [--driver NAME] [--as-user] [--second-site] [--no-local] [--seed N]
   --only NAME     only programs whose names contain NAME: ${PROGRAMS.map(({ name }) => name).join(' ')}
   --dir DIR       work in this directory instead of a fresh volume
   --driver NAME   kernel (default) or fuse-native
+  --as-user       root runs all of it, the daemon too, as a user who is not root
   --second-site   another site is joined, and must show the same tree after each program
   --no-local      do not run on the local filesystem for comparison
   --seed N        repeat the random choices of an earlier run`;
@@ -26,7 +28,9 @@ const USAGE = `usage: programs [--only NAME]… [--dir DIR] [--driver NAME] [--s
 interface Options {
   readonly programs: readonly Program[];
   readonly dir: string | null;
-  readonly driver: string | null;
+  readonly driver: string;
+  /** Root starts it all again as a plain user. */
+  readonly asUser: boolean;
   readonly secondSite: boolean;
   readonly local: boolean;
   readonly seed: number;
@@ -48,6 +52,7 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return 0;
   }
+  if (options.asUser) return runAsUser();
   const cluster = new Cluster('weft-programs');
   try {
     const tested = options.dir === null ? await mountedSite(cluster, options) : null;
@@ -70,6 +75,27 @@ async function main(): Promise<number> {
   }
 }
 
+/** How npm reaches its registry and Node's headers here is in root's settings, which the other user has not. */
+async function npmSettings(): Promise<Record<string, string>> {
+  const settings: Record<string, string> = {};
+  for (const key of ['registry', 'nodedir']) {
+    const value = (await run('npm', ['config', 'get', key])).stdout.trim();
+    if (value !== '' && value !== 'undefined') settings[`npm_config_${key}`] = value;
+  }
+  return settings;
+}
+
+/** The same call without --as-user, by the other user. */
+async function runAsUser(): Promise<number> {
+  const user = await PlainUser.create();
+  try {
+    const args = process.argv.slice(2).filter((arg) => arg !== '--as-user');
+    return (await user.script(import.meta.filename, args, { shown: true, env: await npmSettings() })).code ?? 1;
+  } finally {
+    await user.close();
+  }
+}
+
 /** Null: only help is wanted. */
 function readOptions(): Options | null {
   const { values } = parseArgs({
@@ -77,6 +103,7 @@ function readOptions(): Options | null {
       only: { type: 'string', multiple: true },
       dir: { type: 'string' },
       driver: { type: 'string' },
+      'as-user': { type: 'boolean', default: false },
       'second-site': { type: 'boolean', default: false },
       'no-local': { type: 'boolean', default: false },
       seed: { type: 'string' },
@@ -91,10 +118,12 @@ function readOptions(): Options | null {
   if (values.dir !== undefined && (values.driver !== undefined || values['second-site'])) {
     throw new UsageError('--dir names a directory that is mounted already: --driver and --second-site have no meaning');
   }
+  if (values['as-user'] && !isRoot()) throw new UsageError('only root can become another user: leave out --as-user');
   return {
     programs,
     dir: values.dir ?? null,
-    driver: values.driver ?? null,
+    driver: values.driver ?? 'kernel',
+    asUser: values['as-user'],
     secondSite: values['second-site'],
     local: !values['no-local'],
     seed,
@@ -103,15 +132,8 @@ function readOptions(): Options | null {
 
 async function mountedSite(cluster: Cluster, options: Options): Promise<Site> {
   // Only root's programs change to other users.
-  const site = cluster.addSite('programs', isRoot() ? ['allow_other'] : []);
+  const site = cluster.addSite('programs', isRoot() ? ['allow_other'] : [], options.driver);
   await site.create('programs');
-  if (options.driver !== null) {
-    await site.umount();
-    const changed = await site.weft(['mount', site.mountpoint, '--driver', options.driver]);
-    if (changed.code !== 0) throw new Error(changed.stderr.trim());
-    await site.weft(['umount', site.mountpoint]);
-    await site.mount();
-  }
   return site;
 }
 
@@ -143,7 +165,6 @@ interface Outcome {
 const NOTHING: Outcome = { notRun: null, failure: null, seconds: null, localSeconds: null };
 
 async function runProgram(bench: Bench, program: Program): Promise<Outcome> {
-  if (program.rootOnly && !isRoot()) return { ...NOTHING, notRun: 'only root can do what it does' };
   const missing = await missingPackages(program);
   if (missing.length > 0) return { ...NOTHING, notRun: `not installed: apt-get install ${missing.join(' ')}` };
   const scratch = bench.cluster.scratch(program.name);

@@ -26,7 +26,7 @@ export const SPARSE_BYTES = 64 << 20;
 /** Packages of this project that give a few hundred real files of all sizes. */
 const PACKAGES = ['@types', 'typescript/lib', 'yargs', 'ws', 'pino', 'fast-check', 'zod'];
 
-/** Writes the tree into a directory that does not exist yet. Root only: it sets owners. */
+/** Writes the tree into a directory that does not exist yet. By root some of it belongs to others. */
 export function writeSourceTree(directory: string): void {
   const at = (...parts: string[]): string => join(directory, ...parts);
   mkdirSync(at('real'), { recursive: true });
@@ -44,11 +44,13 @@ export function writeSourceTree(directory: string): void {
   symlinkSync('t'.repeat(1000), at('links/long'));
   lutimesSync(at('links/dangling'), 1_000_000_000, 1_000_000_000.5);
 
+  const isRoot = process.getuid!() === 0;
   mkdirSync(at('modes'));
-  for (const mode of [0o000, 0o400, 0o644, 0o755, 0o1777, 0o2755, 0o4711, 0o7777]) {
+  // What only root reads cannot be copied by others.
+  for (const mode of [isRoot ? 0o000 : 0o600, 0o400, 0o644, 0o755, 0o1777, 0o2755, 0o4711, 0o7777]) {
     const path = at('modes', mode.toString(8).padStart(4, '0'));
     writeFileSync(path, `mode ${mode.toString(8)}\n`);
-    chownSync(path, 1000 + mode, 2000 + mode);
+    if (isRoot) chownSync(path, 1000 + mode, 2000 + mode);
     chmodSync(path, mode);
   }
   mkdirSync(at('modes/sticky'));

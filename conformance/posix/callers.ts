@@ -2,7 +2,7 @@
 // On Linux credentials belong to a thread (credentials(7)); libc spreads changes over all threads, the system calls do not. So this
 // thread becomes somebody else for one call and root again, without a process for each. Saved ids stay 0: that is the way back.
 
-import { must, native } from './libc.js';
+import { must, native, NeedsRoot } from './libc.js';
 
 export interface Caller {
   readonly name: string;
@@ -11,22 +11,30 @@ export interface Caller {
   readonly groups: readonly number[];
 }
 
-/** Ids that no account needs to have. */
-const OWNER_ID = 61001;
-const GROUP_ID = 61002;
+export const IS_ROOT = process.getuid!() === 0;
+
+/** Ids that no account needs to have. A plain user is the owner, since it can make nothing that belongs to others. */
+const OWNER_ID = IS_ROOT ? 61001 : process.getuid!();
+const GROUP_ID = IS_ROOT ? 61002 : process.getgid!();
 const MEMBER_ID = 61003;
 const OTHER_ID = 61004;
 
+/** Who prepares: the process itself, also where it is a plain user's. */
 export const ROOT: Caller = { name: 'root', uid: 0, gid: 0, groups: [] };
-export const OWNER: Caller = { name: 'owner', uid: OWNER_ID, gid: OWNER_ID, groups: [] };
+export const OWNER: Caller = { name: 'owner', uid: OWNER_ID, gid: IS_ROOT ? OWNER_ID : GROUP_ID, groups: [] };
 /** Its group id is the group of what is tested. */
 export const GROUP: Caller = { name: 'group', uid: MEMBER_ID - 1000, gid: GROUP_ID, groups: [] };
 /** A member of that group by its supplementary groups. */
 export const SUPPLEMENTARY: Caller = { name: 'supplementary', uid: MEMBER_ID, gid: MEMBER_ID, groups: [7, GROUP_ID] };
 export const OTHER: Caller = { name: 'other', uid: OTHER_ID, gid: OTHER_ID, groups: [] };
 
-export const CALLERS: readonly Caller[] = [ROOT, OWNER, GROUP, SUPPLEMENTARY, OTHER];
-export const PLAIN_CALLERS: readonly Caller[] = CALLERS.slice(1);
+/** Those whom this process can become: a plain user only itself. */
+export function possible(callers: readonly Caller[]): readonly Caller[] {
+  return IS_ROOT ? callers : callers.filter((caller) => caller === OWNER);
+}
+
+export const CALLERS: readonly Caller[] = possible([ROOT, OWNER, GROUP, SUPPLEMENTARY, OTHER]);
+export const PLAIN_CALLERS: readonly Caller[] = possible([OWNER, GROUP, SUPPLEMENTARY, OTHER]);
 
 /** Whose things are tested: they belong to OWNER, and to the group of GROUP and SUPPLEMENTARY. */
 export const UID = OWNER_ID;
@@ -51,7 +59,8 @@ function become(uid: number, gid: number, groups: readonly number[]): void {
 
 /** Makes calls as somebody. `work` must not wait for anything else in this process. */
 export function as<T>(caller: Caller, work: () => T): T {
-  if (caller.uid === 0) return work();
+  if (caller === ROOT || (!IS_ROOT && caller === OWNER)) return work();
+  if (!IS_ROOT) throw new NeedsRoot(`to become ${caller.name}`);
   become(caller.uid, caller.gid, caller.groups);
   try {
     return work();

@@ -19,7 +19,7 @@ import {
   unlinkat,
 } from './path-calls.js';
 import { exists, lstat, lstatResult, stat } from './stat.js';
-import { entryType, KINDS, make, makeFile } from './things.js';
+import { entryType, KINDS, make, makeFile, SOMEBODY } from './things.js';
 import type { Part, Trial } from './trial.js';
 
 export const directories: Part = {
@@ -76,7 +76,7 @@ function checkKinds(trial: Trial): void {
 
 function fill(trial: Trial, count: number): string {
   const directory = make('directory', trial.name());
-  for (let i = 0; i < count; i++) make('file', `${directory}/${i}`, { uid: 0, gid: 0 });
+  for (let i = 0; i < count; i++) make('file', `${directory}/${i}`, SOMEBODY);
   return directory;
 }
 

@@ -25,7 +25,7 @@ import {
   unlink,
 } from './path-calls.js';
 import { exists, lstat } from './stat.js';
-import { KINDS_BUT_DIRECTORY, make, TYPE_BITS } from './things.js';
+import { KINDS_BUT_DIRECTORY, make, SOMEBODY, TYPE_BITS } from './things.js';
 import type { Part, Trial } from './trial.js';
 
 function closing(result: Result): Result {
@@ -90,14 +90,14 @@ const MOVINGS: readonly Moving[] = [
   ...KINDS_BUT_DIRECTORY.map((kind): Moving => ({
     syscall: 'unlink',
     how: `a ${kind}`,
-    prepare: (path) => void make(kind, path, { uid: 0, gid: 0, mode: 0 }),
+    prepare: (path) => void make(kind, path, { ...SOMEBODY, mode: 0 }),
     call: (path) => unlink(path),
     there: false,
   })),
   {
     syscall: 'rmdir',
     how: '',
-    prepare: (path) => void make('directory', path, { uid: 0, gid: 0, mode: 0 }),
+    prepare: (path) => void make('directory', path, { ...SOMEBODY, mode: 0 }),
     call: (path) => rmdir(path),
     there: false,
   },
@@ -111,14 +111,14 @@ const MOVINGS: readonly Moving[] = [
   ...KINDS_BUT_DIRECTORY.map((kind): Moving => ({
     syscall: 'rename',
     how: `a ${kind} out of it`,
-    prepare: (path) => void make(kind, path, { uid: 0, gid: 0, mode: 0 }),
+    prepare: (path) => void make(kind, path, { ...SOMEBODY, mode: 0 }),
     call: (path, outside) => rename(path, outside),
     there: false,
   })),
   {
     syscall: 'rename',
     how: 'a file into it',
-    prepare: (_, outside) => void make('file', outside, { uid: 0 }),
+    prepare: (_, outside) => void make('file', outside, SOMEBODY),
     call: (path, outside) => rename(outside, path),
     there: true,
   },
@@ -126,8 +126,8 @@ const MOVINGS: readonly Moving[] = [
     syscall: 'rename',
     how: 'a file over one in it',
     prepare: (path, outside) => {
-      make('file', path, { uid: 0, mode: 0 });
-      make('file', outside, { uid: 0 });
+      make('file', path, { ...SOMEBODY, mode: 0 });
+      make('file', outside, SOMEBODY);
     },
     call: (path, outside) => rename(outside, path),
     there: true,
@@ -142,7 +142,7 @@ const MOVINGS: readonly Moving[] = [
   {
     syscall: 'renameat2',
     how: 'RENAME_NOREPLACE into it',
-    prepare: (_, outside) => void make('file', outside, { uid: 0 }),
+    prepare: (_, outside) => void make('file', outside, SOMEBODY),
     call: (path, outside) => renameat2(outside, path, RENAME_NOREPLACE),
     there: true,
   },
@@ -150,8 +150,8 @@ const MOVINGS: readonly Moving[] = [
     syscall: 'renameat2',
     how: 'RENAME_EXCHANGE with one in it',
     prepare: (path, outside) => {
-      make('file', path, { uid: 0, mode: 0 });
-      make('fifo', outside, { uid: 0 });
+      make('file', path, { ...SOMEBODY, mode: 0 });
+      make('fifo', outside, SOMEBODY);
     },
     call: (path, outside) => renameat2(outside, path, RENAME_EXCHANGE),
     there: true,

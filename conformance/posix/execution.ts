@@ -3,7 +3,19 @@
 
 import { spawnSync } from 'node:child_process';
 import { copyFileSync } from 'node:fs';
-import { CALLERS, GID, modeFor, OTHER, permits, EXECUTE, ROOT, UID } from './callers.js';
+import {
+  type Caller,
+  CALLERS,
+  GID,
+  IS_ROOT,
+  modeFor,
+  OTHER,
+  permits,
+  PLAIN_CALLERS,
+  EXECUTE,
+  ROOT,
+  UID,
+} from './callers.js';
 import { close } from './file-calls.js';
 import { must } from './libc.js';
 import { chmod, lchown, O_RDONLY, O_WRONLY, open, truncate, unlink } from './path-calls.js';
@@ -14,11 +26,8 @@ import type { Part, Trial } from './trial.js';
 const PROGRAM = '/usr/bin/id';
 
 /** 'ok' when the program could be started, else the errno's name. `output` is what it printed. */
-function execute(
-  path: string,
-  args: readonly string[],
-  ids: { uid: number; gid: number },
-): { answer: string; output: string } {
+function execute(path: string, args: readonly string[], caller: Caller): { answer: string; output: string } {
+  const ids = IS_ROOT ? { uid: caller.uid, gid: caller.gid } : {};
   const { error, stdout } = spawnSync(path, args, { ...ids, encoding: 'latin1' });
   return {
     answer: error ? ((error as NodeJS.ErrnoException).code ?? String(error)) : 'ok',
@@ -55,7 +64,7 @@ export const execution: Part = {
       const expected = kind === 'file' ? 'ok' : 'EACCES';
       trial.equal(`a ${kind}`, execute(`./${path}`, [], ROOT).answer, expected);
     }
-    checkSetId(trial);
+    trial.rootStep(() => checkSetId(trial));
     checkBusy(trial);
     checkScript(trial);
   },
@@ -93,7 +102,7 @@ function checkBusy(trial: Trial): void {
 
 function checkScript(trial: Trial): void {
   const script = `./${makeFile(trial.name(), '#!/bin/sh\necho "$0" "$1"\n', { mode: 0o755 })}`;
-  trial.equal('a script', execute(script, ['x'], OTHER).output, `${script} x`);
+  trial.equal('a script', execute(script, ['x'], PLAIN_CALLERS.at(-1)!).output, `${script} x`);
   const lost = `./${makeFile(trial.name(), '#!/missing/interpreter\n', { mode: 0o755 })}`;
-  trial.equal('a script without its interpreter', execute(lost, [], OTHER).answer, 'ENOENT');
+  trial.equal('a script without its interpreter', execute(lost, [], PLAIN_CALLERS.at(-1)!).answer, 'ENOENT');
 }

@@ -38,8 +38,16 @@ export function outcome(result: Result): string {
   return result >= 0 ? 'ok' : (NAMES.get(-result) ?? `errno ${-result}`);
 }
 
+/** A preparation that only root can make. */
+export class NeedsRoot extends Error {
+  constructor(what: string) {
+    super(`${what} needs root`);
+  }
+}
+
 /** For what an assertion needs before it can be made: a failure here is none of the call under test. */
 export function must(what: string, result: Result): number {
+  if (process.getuid!() !== 0 && ['EPERM', 'EACCES'].includes(outcome(result))) throw new NeedsRoot(what);
   if (result < 0) throw new Error(`cannot prepare: ${what}: ${outcome(result)}`);
   return result;
 }

@@ -6,7 +6,7 @@ import { must } from './libc.js';
 import { O_RDONLY, O_RDWR, O_WRONLY, open } from './path-calls.js';
 import { append, createAll, OtherProcess } from './other-process.js';
 import { lstat } from './stat.js';
-import { make, makeFile } from './things.js';
+import { make, makeFile, SOMEBODY } from './things.js';
 import type { Part, Trial } from './trial.js';
 
 export const locks: Part = {
@@ -207,7 +207,7 @@ function checkErrors(trial: Trial): void {
 
 function checkLeases(trial: Trial, other: OtherProcess): void {
   trial.about('fcntl', 'leases');
-  const path = makeFile(trial.name(), 'content', { uid: 0 });
+  const path = makeFile(trial.name(), 'content', SOMEBODY);
   const fd = must('open', open(path, O_RDONLY));
   trial.answers('a read lease', 'ok', fcntl(fd, F.setlease, F_RDLCK));
   trial.equal('F_GETLEASE', fcntl(fd, F.getlease), F_RDLCK);

@@ -267,13 +267,15 @@ function checkOwnership(trial: Trial): void {
   trial.about('rename', 'over what belongs to somebody else');
   for (const kind of KINDS_BUT_DIRECTORY) {
     const d = make('directory', trial.name(), { uid: OWNER.uid, gid: GID, mode: 0o755 });
-    const source = make(kind, `${d}/x`, { uid: 0, gid: 0, mode: 0 });
-    const target = make(kind, `${d}/y`, { uid: OTHER.uid, gid: 0, mode: 0 });
-    trial.answers(
-      `a ${kind}, by the directory’s owner`,
-      'ok',
-      as(OWNER, () => rename(source, target)),
-    );
-    trial.equal(`a ${kind}: its owner stays`, lstat(target).uid, 0);
+    trial.rootStep(() => {
+      const source = make(kind, `${d}/x`, { uid: 0, gid: 0, mode: 0 });
+      const target = make(kind, `${d}/y`, { uid: OTHER.uid, gid: 0, mode: 0 });
+      trial.answers(
+        `a ${kind}, by the directory’s owner`,
+        'ok',
+        as(OWNER, () => rename(source, target)),
+      );
+      trial.equal(`a ${kind}: its owner stays`, lstat(target).uid, 0);
+    });
   }
 }

@@ -7,12 +7,15 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { filesystemType } from '../../scripts/sites/mounts.js';
+import { IS_ROOT } from './callers.js';
 import { must } from './libc.js';
 import { PARTS } from './parts.js';
 import { chdir, mkdir } from './path-calls.js';
 import { type Assertion, type Part, Trial } from './trial.js';
 
 export interface DirectoryReport {
+  /** As /proc/self/mountinfo names it. */
+  readonly filesystem: string;
   readonly assertions: readonly Assertion[];
   readonly milliseconds: Readonly<Record<string, number>>;
 }
@@ -21,7 +24,7 @@ function runPart(part: Part, name: string, trial: Trial): void {
   must('mkdir', mkdir(name, 0o777));
   must('chdir', chdir(name));
   try {
-    part.run(trial);
+    trial.step(() => part.run(trial));
   } catch (error) {
     trial.about(part.syscalls[0]!);
     trial.holds(`the part ${name} comes to its end`, false, () => (error as Error).stack ?? String(error));
@@ -35,7 +38,8 @@ function main([directory, ...syscalls]: readonly string[]): void {
   const work = mkdtempSync(join(realpathSync(directory), 'posix-'));
   chmodSync(work, 0o777);
   const watched = syscalls.length > 0 ? new Set(syscalls) : null;
-  const trial = new Trial(filesystemType(work), watched);
+  const filesystem = filesystemType(work);
+  const trial = new Trial(filesystem, watched);
   const milliseconds: Record<string, number> = {};
   try {
     for (const [name, part] of Object.entries(PARTS)) {
@@ -47,9 +51,11 @@ function main([directory, ...syscalls]: readonly string[]): void {
     }
   } finally {
     // Not Node's own: names here are any bytes.
+    // Only root gets into what the suite leaves without permissions.
+    if (!IS_ROOT) execFileSync('chmod', ['-Rf', 'u+rwx', work]);
     execFileSync('rm', ['-rf', work]);
   }
-  const report: DirectoryReport = { assertions: trial.assertions, milliseconds };
+  const report: DirectoryReport = { filesystem, assertions: trial.assertions, milliseconds };
   process.stdout.write(JSON.stringify(report));
 }
 

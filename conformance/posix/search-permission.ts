@@ -1,11 +1,11 @@
 // search-permission.ts — who may not search a directory reaches nothing through it: EACCES from every call that takes a path.
 // POSIX.1-2024 4.7, path_resolution(7). The mode gives the caller's class one thing and the other classes the opposite.
 
-import { as, CALLERS, EXECUTE, modeFor, permits, ROOT, UID, GID } from './callers.js';
+import { as, CALLERS, EXECUTE, modeFor, permits, PLAIN_CALLERS, ROOT, UID, GID } from './callers.js';
 import { must, outcome } from './libc.js';
-import { chmod, fchdir, lchown, mkdir, O_PATH, open } from './path-calls.js';
+import { chmod, fchdir, O_PATH, open } from './path-calls.js';
 import { PATH_CALLS, PATH_SYSCALLS } from './path-table.js';
-import { make } from './things.js';
+import { make, SOMEBODY } from './things.js';
 import type { Part } from './trial.js';
 
 export const searchPermission: Part = {
@@ -35,10 +35,10 @@ export const searchPermission: Part = {
           must('fchdir', fchdir(here));
         }
       }
-      const denied = make('directory', trial.name(), { mode: 0 });
-      must('mkdir', mkdir(`${denied}/inner`, 0o777));
-      must('chown', lchown(`${denied}/inner`, 0, 0));
-      for (const caller of CALLERS.slice(1)) {
+      const denied = make('directory', trial.name());
+      make('directory', `${denied}/inner`, { ...SOMEBODY, mode: 0o777 });
+      must('chmod', chmod(denied, 0));
+      for (const caller of PLAIN_CALLERS) {
         const name = trial.name();
         if (other === 'file') make('file', name, { uid: caller.uid, mode: 0o666 });
         trial.refuses('no search above', 'EACCES', [denied, name], () => call(`${denied}/inner/x`, name), caller);

@@ -1,11 +1,11 @@
 // sticky.ts — in a sticky directory only the owner of the file, of the directory, and root remove or rename: EPERM for others.
 // POSIX.1-2024 unlink(), rename(), rmdir() (Linux answers EPERM, not EACCES); inode(7).
 
-import { as, type Caller, CALLERS, GID, OTHER, OWNER, ROOT, SUPPLEMENTARY, UID } from './callers.js';
+import { as, type Caller, CALLERS, GID, IS_ROOT, OTHER, OWNER, ROOT, SUPPLEMENTARY, UID } from './callers.js';
 import { must, type Result } from './libc.js';
 import { chmod, lchown, rename, RENAME_EXCHANGE, RENAME_NOREPLACE, renameat2, rmdir, unlink } from './path-calls.js';
 import { exists } from './stat.js';
-import { type Kind, KINDS, make } from './things.js';
+import { type Kind, KINDS, make, SOMEBODY } from './things.js';
 import type { Part, Trial } from './trial.js';
 
 interface Removal {
@@ -55,8 +55,8 @@ export const sticky: Part = {
   run(trial) {
     for (const kind of KINDS) {
       for (const caller of CALLERS) {
-        for (const directoryOwner of [0, UID, OTHER.uid]) {
-          for (const fileOwner of [0, UID, SUPPLEMENTARY.uid]) {
+        for (const directoryOwner of IS_ROOT ? [0, UID, OTHER.uid] : [UID]) {
+          for (const fileOwner of IS_ROOT ? [0, UID, SUPPLEMENTARY.uid] : [UID]) {
             for (const removal of REMOVALS) check(trial, { kind, caller, directoryOwner, fileOwner, removal });
           }
         }
@@ -93,7 +93,7 @@ function check(trial: Trial, { kind, caller, directoryOwner, fileOwner, removal 
 function checkAdding(trial: Trial): void {
   trial.about('rename', 'sticky');
   for (const caller of CALLERS) {
-    const directory = make('directory', trial.name(), { uid: 0, mode: 0o1777 });
+    const directory = make('directory', trial.name(), { ...SOMEBODY, mode: 0o1777 });
     const path = make('file', trial.name(), { uid: caller.uid });
     trial.answers(
       `into it, by ${caller.name}`,
@@ -111,7 +111,7 @@ function checkAdding(trial: Trial): void {
       'ok',
       as(caller, () => unlink(`${directory}/y`)),
     );
-    const file = make('file', `${directory}/z`, { uid: 0, mode: 0o1777 });
+    const file = make('file', `${directory}/z`, { ...SOMEBODY, mode: 0o1777 });
     must('chmod', chmod(directory, 0o777));
     must('lchown', lchown(directory, OWNER.uid, GID));
     trial.answers(

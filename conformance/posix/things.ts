@@ -1,19 +1,19 @@
 // things.ts — the kinds of file that a directory can hold, and making one for a test.
 
-import { GID, UID } from './callers.js';
+import { GID, IS_ROOT, UID } from './callers.js';
 import { close, write } from './file-calls.js';
 import { must } from './libc.js';
 import { chmod, lchown, makeDevice, mkdir, mknod, O_CREAT, O_EXCL, O_WRONLY, open, symlink } from './path-calls.js';
 
 export type Kind = 'file' | 'directory' | 'symlink' | 'fifo' | 'character device' | 'block device' | 'socket';
 
+/** All that this process can make: devices only as root. */
 export const KINDS: readonly Kind[] = [
   'file',
   'directory',
   'symlink',
   'fifo',
-  'character device',
-  'block device',
+  ...(IS_ROOT ? (['character device', 'block device'] as const) : []),
   'socket',
 ];
 
@@ -49,6 +49,9 @@ export interface Owned {
   /** Whatever the umask is. */
   readonly mode?: number;
 }
+
+/** Neither OWNER nor GROUP, where this process can give things away. */
+export const SOMEBODY: Owned = IS_ROOT ? { uid: 0, gid: 0 } : {};
 
 /** Makes something as root; it belongs to OWNER and GROUP unless said otherwise. Returns the path. */
 export function make(kind: Kind, path: string, { uid = UID, gid = GID, mode }: Owned = {}): string {

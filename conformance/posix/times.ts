@@ -19,6 +19,7 @@ import {
   pread,
   pwrite,
 } from './file-calls.js';
+import { GID, IS_ROOT, UID } from './callers.js';
 import { must, type Result } from './libc.js';
 import {
   access,
@@ -55,7 +56,7 @@ import {
   utimensat,
 } from './path-calls.js';
 import { exists, lstat, lstatResult, type Stat } from './stat.js';
-import { KINDS, KINDS_BUT_DIRECTORY, KINDS_WITH_MODE, make, makeFile } from './things.js';
+import { type Kind, KINDS, KINDS_BUT_DIRECTORY, KINDS_WITH_MODE, make, makeFile } from './things.js';
 import type { Part, Trial } from './trial.js';
 
 /** Longer than a tick of the slowest kernel clock (HZ=100). */
@@ -92,7 +93,8 @@ export const times: Part = {
   syscalls: [...new Set(timeCases().map(({ syscall }) => syscall))],
   run(trial) {
     const cases = timeCases();
-    const prepared = cases.map((entry) => {
+    const prepared: { entry: TimeCase; at: (name: string) => string }[] = [];
+    const prepare = (entry: TimeCase): void => {
       const base = trial.name();
       must('mkdir', mkdir(base, 0o777));
       for (const name of ['d', 'e']) must('mkdir', mkdir(`${base}/${name}`, 0o777));
@@ -113,8 +115,9 @@ export const times: Part = {
           ),
         );
       }
-      return { entry, at };
-    });
+      prepared.push({ entry, at });
+    };
+    for (const entry of cases) trial.step(() => prepare(entry));
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, TICK_MS);
     for (const { entry, at } of prepared) check(trial, entry, at);
   },
@@ -161,15 +164,15 @@ function timeCases(): TimeCase[] {
 function nothing(): void {}
 
 function makingCases(): TimeCase[] {
-  const makers: readonly [syscall: string, what: string, call: (path: string) => Result][] = [
+  const makers: [syscall: string, what: string, call: (path: string) => Result][] = [
     ['open', 'O_CREAT', (p) => closing(open(p, O_CREAT | O_WRONLY, 0o644))],
     ['creat', 'a new file', (p) => closing(creat(p, 0o644))],
     ['mkdir', 'a new directory', (p) => mkdir(p, 0o755)],
     ['mkfifo', 'a new fifo', (p) => mkfifo(p, 0o644)],
-    ['mknod', 'a new device', (p) => mknod(p, 0o020644, 0x103)],
     ['mknod', 'a new socket', (p) => mknod(p, 0o140644)],
     ['symlink', 'a new symlink', (p) => symlink('target', p)],
   ];
+  if (IS_ROOT) makers.push(['mknod', 'a new device', (p) => mknod(p, 0o020644, 0x103)]);
   const cases: TimeCase[] = [];
   for (const [syscall, what, call] of makers) {
     cases.push({
@@ -331,11 +334,15 @@ function renameCases(): TimeCase[] {
   return cases;
 }
 
+/** User attributes are for files and directories (xattr(7)). */
+function attributeOf(kind: Kind): string {
+  return kind === 'file' || kind === 'directory' ? 'user.a' : 'trusted.a';
+}
+
 function attributeCases(): TimeCase[] {
   const given = { s: 3_000, ns: 5 };
   const changers: readonly [syscall: string, what: string, changes: string, call: (path: string) => Result][] = [
-    ['lchown', 'to other ids', 'c', (p) => lchown(p, 5, 6)],
-    ['lchown', 'to the same ids', 'c', (p) => lchown(p, 61001, 61002)],
+    ['lchown', 'to the same ids', 'c', (p) => lchown(p, UID, GID)],
     ['utimensat', 'now and now', 'amc', (p) => utimensat(p, null, AT_SYMLINK_NOFOLLOW)],
     ['utimensat', 'now and omit', 'ac', (p) => utimensat(p, [UTIME_NOW, UTIME_OMIT], AT_SYMLINK_NOFOLLOW)],
     ['utimensat', 'omit and now', 'mc', (p) => utimensat(p, [UTIME_OMIT, UTIME_NOW], AT_SYMLINK_NOFOLLOW)],
@@ -344,17 +351,18 @@ function attributeCases(): TimeCase[] {
     ['utimensat', 'omit and given', 'm?c', (p) => utimensat(p, [UTIME_OMIT, given], AT_SYMLINK_NOFOLLOW)],
     ['lstat', 'looking', '', (p) => lstatResult(p)],
   ];
-  const ofMode: readonly [syscall: string, what: string, changes: string, call: (path: string) => Result][] = [
+  const ofRoot: typeof changers = IS_ROOT ? [['lchown', 'to other ids', 'c', (p) => lchown(p, 5, 6)]] : [];
+  const ofMode: [syscall: string, what: string, changes: string, call: (path: string) => Result][] = [
     ['chmod', 'to another mode', 'c', (p) => chmod(p, 0o700)],
     ['chmod', 'to the same mode', 'c', (p) => chmod(p, 0o640)],
     ['access', 'asking', '', (p) => access(p, 4)],
-    ['setxattr', 'a trusted attribute', 'c', (p) => setxattr(p, 'trusted.a', Buffer.from('v'))],
     ['getxattr', 'a missing attribute', '', (p) => (getxattr(p, 'trusted.missing') < 0 ? 0 : 0)],
     ['listxattr', 'the names', '', (p) => listxattr(p)],
   ];
+  if (IS_ROOT) ofMode.push(['setxattr', 'a trusted attribute', 'c', (p) => setxattr(p, 'trusted.a', Buffer.from('v'))]);
   const cases: TimeCase[] = [];
   for (const kind of KINDS) {
-    for (const [syscall, what, changes, call] of kind === 'symlink' ? changers : [...changers, ...ofMode]) {
+    for (const [syscall, what, changes, call] of [...changers, ...ofRoot, ...(kind === 'symlink' ? [] : ofMode)]) {
       cases.push({
         syscall,
         what: `${kind}, ${what}`,
@@ -370,8 +378,8 @@ function attributeCases(): TimeCase[] {
       what: `${kind}, an attribute`,
       changes: { d: '', 'd/x': 'c' },
       prepare: (at) =>
-        void [make(kind, at('d/x')), must('setxattr', setxattr(at('d/x'), 'trusted.a', Buffer.from('v')))],
-      call: (at) => removexattr(at('d/x'), 'trusted.a'),
+        void [make(kind, at('d/x')), must('setxattr', setxattr(at('d/x'), attributeOf(kind), Buffer.from('v')))],
+      call: (at) => removexattr(at('d/x'), attributeOf(kind)),
     });
   }
   return cases;

@@ -2,9 +2,9 @@
 // An assertion is named by its system call and what it says, the same on every filesystem, so that two runs can be compared line by
 // line. Invariant: an assertion never throws; what throws is a preparation that failed, and it ends its part with one failure.
 
-import { as, type Caller, ROOT } from './callers.js';
+import { as, type Caller, IS_ROOT, ROOT } from './callers.js';
 import { limitOf } from './known-limits.js';
-import { outcome, type Result } from './libc.js';
+import { NeedsRoot, outcome, type Result } from './libc.js';
 import { trace } from './stat.js';
 
 /** What a call should answer: 'ok' or the name of an errno; several where POSIX or Linux leave the choice. */
@@ -50,6 +50,23 @@ export class Trial {
   /** A name that nothing has in this part. */
   name(): string {
     return `n${++this.names}`;
+  }
+
+  /**
+   * Assertions whose preparation may need root. A plain user leaves out the rest of them from where it does; what is left out is counted
+   * by comparing with what root asserts (run-suite.ts).
+   */
+  step(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (!(error instanceof NeedsRoot)) throw error;
+    }
+  }
+
+  /** A {@link step} that says something about root itself, or needs root throughout. */
+  rootStep(work: () => void): void {
+    if (IS_ROOT) work();
   }
 
   /** The base of all other assertions. */

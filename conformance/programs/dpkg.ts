@@ -14,12 +14,16 @@ export const dpkg: Program = {
   },
   run: async (place) => {
     await place.bash(`
+      # A plain user's files are its own, whatever the archive says.
+      compare() {
+        if test $UID = 0; then tar -d "$@"; else { tar -d "$@" || true; } | { ! grep -Ev ': [UG]id differs$'; }; fi
+      }
       for package in "$INPUTS"/*.deb; do
         name=$(dpkg-deb -f "$package" Package)
         dpkg -x "$package" "$name"
         dpkg -e "$package" "$name.control"
         (cd "$name"; md5sum --quiet -c "../$name.control/md5sums")
-        dpkg-deb --fsys-tarfile "$package" | tar -d -C "$name" -f - || fail "$name differs from its archive"
+        dpkg-deb --fsys-tarfile "$package" | compare -C "$name" -f - || fail "$name differs from its archive"
         dpkg-deb --fsys-tarfile "$package" | tar -t | wc -l > expected
         find "$name" | wc -l | cmp - expected || fail "$name holds another number of files than its archive"
       done
@@ -27,7 +31,7 @@ export const dpkg: Program = {
       mkdir -p git/DEBIAN; cp git.control/control git/DEBIAN/
       dpkg-deb -Znone --root-owner-group -b git again.deb > /dev/null
       rm -r git/DEBIAN
-      dpkg-deb --fsys-tarfile again.deb | tar -d -C git -f -
+      dpkg-deb --fsys-tarfile again.deb | compare -C git -f -
     `);
   },
 };

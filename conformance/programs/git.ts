@@ -8,7 +8,11 @@ export const git: Program = {
   needs: [command('git')],
   prepare: async (inputs) => {
     // As a bare mirror: the branches of a working tree may move while this runs.
-    await inputs.bash(`git clone -q --mirror '${projectRoot()}' origin.git`);
+    // It may belong to somebody else, which git asks to be told of.
+    await inputs.bash(`
+      printf '[safe]\\n\\tdirectory = *\\n' > gitconfig
+      GIT_CONFIG_GLOBAL=$PWD/gitconfig git clone -q --mirror '${projectRoot()}' origin.git
+    `);
   },
   run: async (place) => {
     await place.bash(`

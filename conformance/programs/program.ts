@@ -9,8 +9,6 @@ export interface Program {
   readonly name: string;
   /** What must be installed; the runner says how. */
   readonly needs: readonly Need[];
-  /** Only root can do what it does. */
-  readonly rootOnly?: boolean;
   /** Writes what both runs start from into a directory on the local filesystem. Not timed. */
   readonly prepare?: (inputs: Place) => Promise<void>;
   /** Works in an empty directory of the filesystem under test; rejects, saying what is wrong, when something is. */

@@ -6,7 +6,6 @@ import { command, type Program } from './program.js';
 export const rsync: Program = {
   name: 'rsync',
   needs: [command('rsync'), command('setfacl', 'acl'), command('setfattr', 'attr')],
-  rootOnly: true,
   prepare: writeCopiedTree,
   run: async (place) => {
     await place.bash(`

@@ -8,7 +8,6 @@ const FLAGS = "--acls --xattrs --xattrs-include='*' --sparse --numeric-owner --f
 export const tar: Program = {
   name: 'tar',
   needs: [command('tar'), command('setfacl', 'acl'), command('setfattr', 'attr')],
-  rootOnly: true,
   prepare: async (inputs) => {
     await writeCopiedTree(inputs);
     await inputs.bash(`tar -c ${FLAGS} -f tree.tar tree`);

@@ -8,7 +8,6 @@ const OPERATIONS = 6000;
 export const treeExerciser: Program = {
   name: 'tree-exerciser',
   needs: [],
-  rootOnly: true,
   run: async (place) => {
     await place.bash('mkdir shared own1 own2 own3 own4');
     const ends = await Promise.allSettled(

@@ -127,6 +127,7 @@ test('a process that ends takes its mount along', async () => {
 });
 
 const NOBODY = 65534;
+const NO_ACCOUNT = 61999;
 
 /** /dev/fuse as distributions ship it, while `run` runs. */
 async function withOpenDevice(run: () => Promise<void>): Promise<void> {
@@ -198,5 +199,10 @@ test('what fusermount3 refuses is passed on with the remedy', async () => {
     const notMine = await serveElsewhere(freshDirectory(), [], readableCopy(), NOBODY);
     assert.match(notMine.said, /mount on a directory that you own/);
     await notMine.ended;
+    const foreign = freshDirectory();
+    fs.chownSync(foreign, NO_ACCOUNT, NO_ACCOUNT);
+    const nameless = await serveElsewhere(foreign, [], readableCopy(), NO_ACCOUNT);
+    assert.match(nameless.said, /could not determine username: it wants an account \(getent passwd 61999\)/);
+    await nameless.ended;
   });
 });

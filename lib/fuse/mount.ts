@@ -140,6 +140,9 @@ function explainFusermount(path: string, stderr: string): string {
   if (said.includes('failed to open /dev/fuse')) {
     return `${said}: 'chmod 666 ${DEVICE}' as root, as distributions ship it`;
   }
+  if (said.includes('could not determine username')) {
+    return `${said}: it wants an account (getent passwd ${process.getuid!()})`;
+  }
   if (said.includes('no write access')) return `${said}: mount on a directory that you own`;
   if (said.includes('Permission denied') || said.includes('Operation not permitted')) {
     return `${said}: fusermount3 must be setuid root, and no AppArmor or seccomp rule may forbid mounting on ${path}`;

@@ -6,6 +6,7 @@ import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { exitOnSignals } from './exit-on-signals.js';
 import { detachBelow, mountsBelow } from './mounts.js';
 import { processesWithEnvironment, processEnd, signalProcess } from './processes.js';
 import { Site } from './site.js';
@@ -20,16 +21,16 @@ export class Cluster {
   private readonly watchdog = new Watchdog();
 
   constructor(prefix: string) {
-    installSignalHandlers();
+    cleanUpAtExit();
     this.directory = realpathSync(mkdtempSync(join(tmpdir(), `${prefix}-`)));
     // Tests change to other users on the mount; they must be able to get there.
     chmodSync(this.directory, 0o755);
     open.add(this);
   }
 
-  /** Adds a site; it has no volume yet. `mountOptions` as mount(8) spells them. */
-  addSite(name: string, mountOptions: readonly string[] = []): Site {
-    const site = new Site(name, this.directory, this.home, this.watchdog, mountOptions);
+  /** Adds a site; it has no volume yet. `mountOptions` as mount(8) spells them, `driver` as `weft create` does. */
+  addSite(name: string, mountOptions: readonly string[] = [], driver = 'kernel'): Site {
+    const site = new Site(name, this.directory, this.home, this.watchdog, { mountOptions, driver });
     this.sites.set(name, site);
     return site;
   }
@@ -91,12 +92,11 @@ export class Cluster {
 }
 
 let installed = false;
-function installSignalHandlers(): void {
+function cleanUpAtExit(): void {
   if (installed) return;
   installed = true;
   process.on('exit', () => {
     for (const cluster of open) cluster.closeNow();
   });
-  const signals = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
-  for (const [signal, number] of Object.entries(signals)) process.on(signal, () => process.exit(128 + number));
+  exitOnSignals();
 }

@@ -15,6 +15,9 @@ export interface CommandResult {
 
 export interface CommandOptions {
   readonly cwd?: string;
+  /** Of another user, for root. */
+  readonly uid?: number;
+  readonly gid?: number;
   /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
   /** Default 60 s; then the program is killed and the call rejects. */
@@ -29,6 +32,8 @@ export function run(program: string, args: readonly string[], options: CommandOp
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       cwd: options.cwd,
+      uid: options.uid,
+      gid: options.gid,
       env: { ...process.env, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

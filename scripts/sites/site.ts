@@ -42,7 +42,7 @@ export class Site {
     directory: string,
     private readonly home: string,
     private readonly watchdog: Watchdog,
-    private readonly mountOptions: readonly string[] = [],
+    private readonly mounting: { readonly mountOptions: readonly string[]; readonly driver: string },
   ) {
     this.mountpoint = join(directory, name);
     this.state = join(directory, `${name}.state`);
@@ -184,8 +184,9 @@ export class Site {
   }
 
   private flags(): string[] {
-    const options = this.mountOptions.flatMap((option) => ['-o', option]);
-    return ['--site', this.name, '--state', this.state, ...options];
+    const { mountOptions, driver } = this.mounting;
+    const options = mountOptions.flatMap((option) => ['-o', option]);
+    return ['--site', this.name, '--state', this.state, '--driver', driver, ...options];
   }
 
   private async noteDaemon(): Promise<void> {

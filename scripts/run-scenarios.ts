@@ -154,7 +154,7 @@ function textOf(file: string): string {
     const { code, message } = error as NodeJS.ErrnoException;
     throw new ScenarioError(
       file,
-      0,
+      null,
       code === 'ENOENT' ? 'there is no such file; --list names the ready ones' : message,
     );
   }

@@ -90,7 +90,7 @@ function tableOf(merging: Merging, conflicts: ReadonlyMap<string, readonly Liste
     'WHY',
   ];
   const columns = [...before.values(), ...[...after.values()].slice(0, isAlike ? 1 : after.size)];
-  const told = changed.filter((path) => !comesWithItsDirectory(path, changed, views));
+  const told = changed.filter((path) => !comesWithItsDirectory(path, changed, [...views, common]));
   const rows = told.slice(0, MOST_ROWS).map((path) => {
     return [printable(path), ...cells(columns.map((view) => view.get(path))), reason(path, merging, conflicts)];
   });

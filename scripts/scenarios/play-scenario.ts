@@ -2,6 +2,7 @@
 // An action that fails ends the play; an expectation that fails does not. Every play ends healed and synced, with one tree at all
 // sites, sound link counts, and every acknowledged text in some file, whether or not the file says so.
 
+import { getSystemErrorMap } from 'node:util';
 import { linkCountViolations } from '../sites/tree-invariants.js';
 import { printable, treeDifferences } from '../sites/tree-snapshot.js';
 import { AcknowledgedTexts } from './acknowledged-texts.js';
@@ -140,8 +141,11 @@ class Play {
     try {
       await performAction(at, step.action);
     } catch (error) {
-      if (step.failsWith !== null && (error as NodeJS.ErrnoException).code === step.failsWith) return;
-      throw error;
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === undefined) throw error;
+      if (code === step.failsWith) return;
+      const expected = step.failsWith === null ? `; if it is meant to fail, write fails ${code} before it` : '';
+      throw new Error(`${code}: ${meaningOf(code)}${expected}`, { cause: error });
     }
     if (step.failsWith !== null) throw new Error(`succeeded, expected ${step.failsWith}`);
   }
@@ -215,4 +219,10 @@ class Play {
       await file.close();
     }
   }
+}
+
+/** What an errno says, as strerror(3). */
+function meaningOf(code: string): string {
+  for (const [name, meaning] of getSystemErrorMap().values()) if (name === code) return meaning;
+  return 'the call failed';
 }

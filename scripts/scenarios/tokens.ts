@@ -8,10 +8,10 @@ export interface Token {
   readonly column: number;
 }
 
-/** A mistake in a scenario file, named by file, line and column. */
+/** A mistake in a scenario file, named by file, line and column; null: there is no such line. */
 export class ScenarioError extends Error {
-  constructor(file: string, line: number, message: string) {
-    super(`${file}:${line}: ${message}`);
+  constructor(file: string, line: number | null, message: string) {
+    super(`${file}:${line === null ? '' : `${line}:`} ${message}`);
     this.name = 'ScenarioError';
   }
 }

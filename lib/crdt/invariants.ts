@@ -2,6 +2,7 @@
 // Invariant: reads only; says in words what is wrong. That the tree is the right one is projection.ts's to say; this says that it is
 // a tree, that nothing that lives is lost from it, and that every version that nobody gave up can be read.
 
+import { hasContestedAttributes } from './attribute-conflicts.js';
 import { attributesOf, isDirectory, typeBits, DIRECTORY_DIRENT_TYPE } from './fields.js';
 import { ROOT_INO, VOLUME_INO } from './ids.js';
 import type { ActorTable, Ino, ObjectId } from './ids.js';
@@ -84,6 +85,9 @@ class Checker {
   #checkInode(ino: Ino): void {
     const inode = this.#store.inode(ino)!;
     if (!inode.registers.has('born')) return;
+    const isContested = hasContestedAttributes(inode);
+    const isNoted = this.#store.attributeContests().has(ino);
+    this.#expect(isNoted === isContested, () => `inode ${ino}: contested attributes ${isContested}, noted ${isNoted}`);
     const links = this.#links.get(ino) ?? 0;
     const isShown = links > 0;
     const alias = this.#store.alias(ino);

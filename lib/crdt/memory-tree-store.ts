@@ -21,6 +21,7 @@ export class MemoryTreeStore implements TreeStore {
   readonly #deferred = new Map<Ino, number>();
   readonly #copies = new Map<Ino, CopyOf>();
   readonly #copiesOf = new Map<Ino, Set<Ino>>();
+  readonly #attributeContests = new Set<Ino>();
 
   inode(ino: Ino): Inode | undefined {
     return this.#inodes.get(ino);
@@ -129,6 +130,15 @@ export class MemoryTreeStore implements TreeStore {
 
   copiesOf(source: Ino): readonly Ino[] {
     return [...(this.#copiesOf.get(source) ?? [])];
+  }
+
+  attributeContests(): ReadonlySet<Ino> {
+    return this.#attributeContests;
+  }
+
+  setAttributeContest(ino: Ino, isContested: boolean): void {
+    if (isContested) this.#attributeContests.add(ino);
+    else this.#attributeContests.delete(ino);
   }
 
   inodes(): Iterable<Ino> {

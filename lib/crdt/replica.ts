@@ -3,6 +3,7 @@
 // causally delivered writes. What is uncontested is shown at once, at the cost of the names it touches; the rest is left to
 // projector.ts, once per batch. Total: conflicts are data, not errors.
 
+import { hasContestedAttributes } from './attribute-conflicts.js';
 import type { DirectoryTree } from './directory-tree.js';
 import { LINK_PREFIX, direntType, isDirectory, linkOfField, memoOf } from './fields.js';
 import { parseBorn, timeOfStamp, typeOf } from './fields.js';
@@ -97,6 +98,8 @@ export class Replica {
     } else {
       inode.registers.set(field, after);
       forgetAttributes(inode);
+      if (after.length > 1 || (before !== undefined && before.length > 1))
+        this.#store.setAttributeContest(ino, hasContestedAttributes(inode));
       this.#editor.noteInode(ino, false);
       if (!isDirectory(inode)) this.#recheckContests(inode);
     }

@@ -85,6 +85,10 @@ export interface TreeStore {
   copies(): ReadonlyMap<Ino, CopyOf>;
   copiesOf(source: Ino): readonly Ino[];
 
+  /** Inodes of which several sites wrote a permission, an owner or an extended attribute at once (attribute-conflicts.ts). */
+  attributeContests(): ReadonlySet<Ino>;
+  setAttributeContest(ino: Ino, isContested: boolean): void;
+
   /** Every inode number with registers, ascending. For checks and the from-scratch projection only. */
   inodes(): Iterable<Ino>;
 }

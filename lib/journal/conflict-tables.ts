@@ -1,4 +1,4 @@
-// conflict-tables.ts — what is in conflict: contested names, merged directories, deferred placements, conflict copies.
+// conflict-tables.ts — what is in conflict: contested names and attributes, merged directories, deferred placements, conflict copies.
 // Invariant: memory and SQLite hold the same; reads never touch SQLite. All of it is loaded at open, because it is small: it
 // grows with what concurrent work left unresolved and not with the volume. Lists are ascending, the same at every run.
 
@@ -61,12 +61,15 @@ export class ConflictTables {
   readonly aliases: ReferenceTable<Ino>;
   readonly copies: ReferenceTable<CopyOf>;
   readonly deferred = new Map<Ino, number>();
+  readonly attributeContests = new Set<Ino>();
   private readonly contested = new Map<Ino, Map<Name, readonly Claim[]>>();
 
   private readonly putClaim: Statement;
   private readonly removeClaims: Statement;
   private readonly putDeferred: Statement;
   private readonly removeDeferred: Statement;
+  private readonly putAttributeContest: Statement;
+  private readonly removeAttributeContest: Statement;
 
   constructor(db: Connection) {
     const putAlias = db.prepare('replace into alias(ino, canonical) values (?, ?)');
@@ -87,6 +90,8 @@ export class ConflictTables {
     this.removeClaims = db.prepare('delete from claim where parent = ? and base = ?');
     this.putDeferred = db.prepare('replace into deferred(ino, candidate) values (?, ?)');
     this.removeDeferred = db.prepare('delete from deferred where ino = ?');
+    this.putAttributeContest = db.prepare('insert into attribute_contest(ino) values (?)');
+    this.removeAttributeContest = db.prepare('delete from attribute_contest where ino = ?');
     this.load(db);
   }
 
@@ -100,6 +105,7 @@ export class ConflictTables {
     for (const [ino, candidate] of rows<[Ino, number]>('select ino, candidate from deferred')) {
       this.deferred.set(ino, candidate);
     }
+    for (const [ino] of rows<[Ino]>('select ino from attribute_contest')) this.attributeContests.add(ino);
     type ClaimRow = [Ino, Name, Ino, LinkId, Name | null];
     const claims = rows<ClaimRow>('select parent, base, ino, link, shown from claim order by parent, base, position');
     for (const [parent, base, ino, link, shown] of claims) {
@@ -137,6 +143,17 @@ export class ConflictTables {
 
   contestedDirectories(): readonly Ino[] {
     return [...this.contested.keys()].toSorted(ascending);
+  }
+
+  setAttributeContest(ino: Ino, isContested: boolean): void {
+    if (isContested === this.attributeContests.has(ino)) return;
+    if (isContested) {
+      this.attributeContests.add(ino);
+      this.putAttributeContest.run(ino);
+    } else {
+      this.attributeContests.delete(ino);
+      this.removeAttributeContest.run(ino);
+    }
   }
 
   /** A candidate of 0 is the winner itself: nothing is deferred. */

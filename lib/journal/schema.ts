@@ -6,6 +6,9 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { CorruptionError } from '../codec/bytes.js';
+import { hasContestedAttributes } from '../crdt/attribute-conflicts.js';
+import { decodeInode } from '../crdt/inode-codec.js';
+import type { Ino } from '../crdt/ids.js';
 
 export type Connection = Database.Database;
 export type Statement = Database.Statement;
@@ -26,13 +29,13 @@ const BUSY_TIMEOUT_MS = 5_000;
  * - `inode`: the registers of an inode, and what is derived from them (lib/crdt/inode-codec.ts).
  * - `dirent`: the visible tree. `cookie` is the readdir position; see name-hash.ts.
  * - `cookie_clash`: hashes that two names of a directory shared at some time.
- * - `claim`, `alias`, `deferred`, `copy`: what is in conflict (lib/crdt/tree-store.ts).
+ * - `claim`, `alias`, `deferred`, `copy`, `attribute_contest`: what is in conflict (lib/crdt/tree-store.ts).
  * - `change`: the journal, in the order in which changes arrived here: causal. `parked`: changes whose dependencies are missing.
  * - `progress`: one row: what of the intent log is folded, heads and highest op of the document, bytes of all changes, and the
  *   first inode sequence number that was never handed out. `meta`: small texts of the layers above.
  * - `actor`: interned actors by local index, with the last change held of each.
  */
-const MIGRATIONS: readonly string[] = [
+const MIGRATIONS: readonly (string | ((db: Connection) => void))[] = [
   `create table inode(ino integer primary key, state blob not null);
    create table dirent(parent integer not null, cookie integer not null, name text not null, ino integer not null,
      link integer not null, type integer not null, primary key(parent, cookie)) without rowid;
@@ -52,6 +55,7 @@ const MIGRATIONS: readonly string[] = [
      heads blob not null, journal_bytes integer not null, sequence integer not null);
    insert into progress values (1, 0, 0, x'', 0, 1);
    create table meta(key text primary key, value text not null) without rowid;`,
+  noteAttributeContests,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
@@ -176,7 +180,19 @@ function migrate(path: string, db: Connection): void {
   if (from > SCHEMA_VERSION) throw wrongVersion(path, from);
   if (from === SCHEMA_VERSION) return;
   db.transaction(() => {
-    for (const migration of MIGRATIONS.slice(from)) db.exec(migration);
+    for (const migration of MIGRATIONS.slice(from)) {
+      if (typeof migration === 'string') db.exec(migration);
+      else migration(db);
+    }
     db.pragma(`user_version = ${SCHEMA_VERSION}`);
   })();
+}
+
+function noteAttributeContests(db: Connection): void {
+  db.exec('create table attribute_contest(ino integer primary key)');
+  const inos: Ino[] = [];
+  const inodes = db.prepare('select ino, state from inode').raw().iterate() as Iterable<[Ino, Buffer]>;
+  for (const [ino, state] of inodes) if (hasContestedAttributes(decodeInode(ino, state))) inos.push(ino);
+  const put = db.prepare('insert into attribute_contest(ino) values (?)');
+  for (const ino of inos) put.run(ino);
 }

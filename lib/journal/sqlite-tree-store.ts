@@ -286,6 +286,14 @@ export class SqliteTreeStore implements TreeStore {
     return this.conflicts.copies.of(source);
   }
 
+  attributeContests(): ReadonlySet<Ino> {
+    return this.conflicts.attributeContests;
+  }
+
+  setAttributeContest(ino: Ino, isContested: boolean): void {
+    this.conflicts.setAttributeContest(ino, isContested);
+  }
+
   *inodes(): Generator<Ino> {
     this.flush();
     let last = -1;

@@ -21,6 +21,7 @@ const VERBS = [
   'restore',
   'undelete',
   'gc',
+  'resolve',
   'doctor',
 ];
 const INVITE = formatInvite({
@@ -71,7 +72,12 @@ test('wrong usage is named', async () => {
   const cases: [string[], RegExp][] = [
     [[], /which verb/],
     [['frobnicate'], /frobnicate/],
-    [['resolve', '1'], /resolve/],
+    [['resolve'], /weft resolve <id>/],
+    [['resolve', '1'], /--keep SITE/],
+    [['resolve', '1', '--keep', 'merge'], /--from FILE/],
+    [['resolve', '1', '--keep', 'oslo', '--from', 'x'], /--from FILE/],
+    [['resolve', '1', '--undo', '--keep', 'oslo'], /--undo takes no --keep/],
+    [['conflicts', 'x', '--settled'], /--settled takes no path/],
     [['create', 'team'], /weft create <volume> <mountpoint>/],
     [['create', 'team', '/mnt', 'more'], /more/],
     [['create', 'team', '/mnt', '--bogus'], /bogus/],
@@ -125,6 +131,9 @@ test('what the machine refuses is named with the remedy', async () => {
     [['invite', empty], /not in a volume known here/],
     [['conflicts', empty], /not in a volume known here/],
     [['sync', '--wait'], /no volume is mounted here/],
+    [['resolve', '1', '--keep', 'oslo'], /no volume is mounted here/],
+    [['resolve', '1', '--keep', 'merge', '--from', empty], /no regular file/],
+    [['resolve', '1', '--keep', 'merge', '--from', join(empty, 'absent')], /absent/],
     [['status', '--state', empty], /holds no site/],
   ];
   for (const [args, says] of cases) {

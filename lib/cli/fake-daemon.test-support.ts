@@ -8,18 +8,25 @@ import type {
   ConflictRow,
   Daemon,
   DaemonModule,
+  SettledRow,
   SiteState,
   SiteStatus,
 } from '../daemon/daemon-interface.js';
 import { serveJob } from './daemon-process.js';
 
+const PATH = Buffer.from('/plän\u001b.md').toString('latin1');
+const SIDE = { path: PATH, time: '2026-01-02T03:04:05.678Z', type: 'file', size: 5, uid: 0, value: null };
+
 export const FAKE_CONFLICT: ConflictRow = {
   id: '1',
-  path: Buffer.from('/plän\u001b.md').toString('latin1'),
-  kind: 'write-write',
-  shown: 'paris',
-  sites: ['oslo', 'paris'],
+  path: PATH,
+  kind: 'copy',
+  sites: ['paris', 'oslo'],
+  shown: { ...SIDE, site: 'paris' },
+  hidden: { ...SIDE, site: 'oslo', path: `${PATH}.~oslo-abcd` },
+  attribute: null,
   reason: 'both wrote',
+  choices: ['paris', 'oslo', 'both', 'merge'],
 };
 
 const FAKE_HISTORY: readonly HistoryRow[] = [
@@ -132,6 +139,22 @@ export class FakeDaemon implements Daemon {
 
   async conflicts(pathPrefix: string | null): Promise<ConflictRow[]> {
     return pathPrefix === null || FAKE_CONFLICT.path.startsWith(pathPrefix) ? [FAKE_CONFLICT] : [];
+  }
+
+  private settled: SettledRow[] = [];
+
+  async resolveConflict(id: string, keep: string): Promise<SettledRow> {
+    const row = { id, path: PATH, kind: 'copy', keep, time: SIDE.time, done: `${PATH}: kept ${keep}` };
+    this.settled.push(row);
+    return row;
+  }
+
+  async settledConflicts(): Promise<SettledRow[]> {
+    return this.settled;
+  }
+
+  async undoResolve(): Promise<SettledRow> {
+    return this.settled.pop()!;
   }
 
   async stop(force: boolean): Promise<void> {

@@ -99,6 +99,19 @@ test('a created site answers the whole command line until it is unmounted', asyn
   assert.equal(restored.stdout, 'version 1042-9fe3a1 is at /old.md\n');
   assert.match(refused.stderr, /has no version never: weft history/);
   assert.equal(undeleted.stdout, '/plän.undeleted is back (3 names)\n');
+  assert.match(asJson.stdout, /"user": "root"/);
+  assert.match(conflicts.stdout, /hidden +\/plän.* at oslo +root +2026-01-02 03:04:05 +5 B/);
+
+  const here = { cwd: mountpoint };
+  const unknown = await scratch.weft(['resolve', '2', '--keep', 'oslo'], here);
+  assert.match(unknown.stderr, /no conflict is 2/);
+  assert.match(
+    (await scratch.weft(['resolve', '1', '--keep', 'oslo'], here)).stdout,
+    /kept oslo.*--undo takes it back/,
+  );
+  assert.match((await scratch.weft(['conflicts', '--settled'], here)).stdout, /^1 +copy +oslo +2026-01-02/m);
+  assert.match((await scratch.weft(['resolve', '1', '--undo'], here)).stdout, /^undone: /);
+  assert.equal((await scratch.weft(['resolve', '1', '--undo'], here)).code, 1);
 
   assert.equal((await scratch.weft(['link', 'pause', mountpoint])).code, 0);
   assert.equal((await scratch.weft(['link', 'add', mountpoint, '127.0.0.1:7421'])).code, 0);

@@ -21,6 +21,7 @@ export const VERBS: ReadonlyMap<string, () => Promise<Verb>> = new Map([
   ['restore', async () => as((await import('./restore.js')).restoreCommand)],
   ['undelete', async () => as((await import('./undelete.js')).undeleteCommand)],
   ['gc', async () => as((await import('./gc.js')).gcCommand)],
+  ['resolve', async () => as((await import('./resolve.js')).resolveCommand)],
   ['doctor', async () => as((await import('./doctor.js')).doctorCommand)],
   // Not for people, and not listed.
   ['daemon', async () => as((await import('./daemon.js')).daemonCommand)],

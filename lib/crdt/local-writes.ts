@@ -232,7 +232,7 @@ function homeOf(tree: LocalTree, parent: Ino): Ino {
   return tree.store.alias(parent) ?? parent;
 }
 
-function claimsOf(tree: LocalTree, inode: Inode): readonly Claimant[] {
+export function claimsOf(tree: LocalTree, inode: Inode): readonly Claimant[] {
   return new DirectoryTree(tree.store, tree.actors).claims(inode);
 }
 
@@ -295,7 +295,7 @@ function leaveName(tree: LocalTree, claim: Claimant, reserve: () => Ino, except?
  * Adds what keeps directories where these drafts put them: moves that are deferred, and that would now be possible at their cost, are
  * given up. A rename lets those take effect whose obstacle it moves away; anything else (`strict`) leaves all others where they are.
  */
-function settleDeferred(tree: LocalTree, drafts: WriteDraft[], strict: boolean): WriteDraft[] {
+export function settleDeferred(tree: LocalTree, drafts: WriteDraft[], strict: boolean): WriteDraft[] {
   const deferred = tree.store.deferred();
   if (deferred.size === 0) return drafts;
   const directories = new DirectoryTree(tree.store, tree.actors);
@@ -321,7 +321,7 @@ function settleDeferred(tree: LocalTree, drafts: WriteDraft[], strict: boolean):
 }
 
 /** Places a link by an ordinary write where it is shown. */
-function placeForGood(tree: LocalTree, claim: Claimant): WriteDraft {
+export function placeForGood(tree: LocalTree, claim: Claimant): WriteDraft {
   const { ino, link } = claim;
   const place = placeOf(tree, claim);
   const shown = rivalsOf(tree, claim).find((rival) => rival.ino === ino && rival.link === link)?.shown ?? place.name;

@@ -284,9 +284,10 @@ export class SimulatedSite {
 
   /** What is in conflict, one line each. */
   conflicts(): string[] {
-    return listConflicts(this.store, this.actors).map(({ kind, path, wanted }) => {
-      const isElsewhere = wanted && kind !== 'name';
-      return `${kind} ${path.join('/')}${isElsewhere ? `, not ${wanted.join('/')}` : ''}`;
+    return listConflicts(this.store, this.actors).map(({ kind, path, attribute, loser }) => {
+      const isMove = kind === 'moved-elsewhere' || kind === 'move-deferred';
+      const what = attribute === undefined ? kind : `${kind} ${attribute} of`;
+      return `${what} ${path.join('/')}${isMove ? `, not ${loser.path!.join('/')}` : ''}`;
     });
   }
 

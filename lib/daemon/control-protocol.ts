@@ -4,7 +4,7 @@
 // Only same-version programs talk here: it is no public interface, and has no version of its own.
 
 import type { HistoryRow, Restored, Undeleted } from './history-interface.js';
-import type { CollectionReport, ConflictRow, SiteStatus } from './daemon-interface.js';
+import type { CollectionReport, ConflictRow, SettledRow, SiteStatus } from './daemon-interface.js';
 
 export const MAX_REQUEST_BYTES = 64 * 1024;
 /** A list of a million conflicts fits. */
@@ -25,6 +25,9 @@ export interface ControlResults {
   undelete: Undeleted;
   collect: CollectionReport;
   keepHistory: null;
+  resolve: SettledRow;
+  settled: SettledRow[];
+  undoResolve: SettledRow;
   stop: null;
 }
 

@@ -4,6 +4,7 @@
 import { z } from 'zod';
 
 const id = z.int().nonnegative();
+const conflict = z.string().min(1).max(64);
 const peer = z.string().min(1).max(255);
 const name = z.string().min(1).max(255);
 /** From the root of the volume; latin1 characters stand for bytes. */
@@ -29,6 +30,16 @@ export const controlRequest = z.discriminatedUnion('verb', [
   /** `carriesOut` false: only look. */
   z.strictObject({ id, verb: z.literal('collect'), carriesOut: z.boolean() }),
   z.strictObject({ id, verb: z.literal('keepHistory'), durationMs: z.int().nonnegative().max(MAX_DURATION_MS) }),
+  z.strictObject({
+    id,
+    verb: z.literal('resolve'),
+    conflict,
+    keep: z.string().min(1).max(255),
+    /** An absolute path on this machine, and the bytes of the file there. */
+    merged: z.strictObject({ path: z.string().startsWith('/'), size: z.int().nonnegative() }).nullable(),
+  }),
+  z.strictObject({ id, verb: z.literal('settled') }),
+  z.strictObject({ id, verb: z.literal('undoResolve'), conflict }),
   z.strictObject({ id, verb: z.literal('stop'), force: z.boolean() }),
 ]);
 

@@ -60,6 +60,9 @@ function recordingDaemon(): Daemon {
     },
     collect: async () => Promise.reject(new Error('not asked for here')),
     keepHistory: async () => {},
+    resolveConflict: async () => assert.fail('not asked for'),
+    settledConflicts: async () => [],
+    undoResolve: async () => assert.fail('not asked for'),
     stop: async (force) => {
       if (stopError && !force) throw stopError;
       stopped();

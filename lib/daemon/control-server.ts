@@ -151,6 +151,12 @@ export class ControlServer {
       case 'keepHistory':
         await this.daemon.keepHistory(request.durationMs);
         return null;
+      case 'resolve':
+        return this.daemon.resolveConflict(request.conflict, request.keep, request.merged);
+      case 'settled':
+        return this.daemon.settledConflicts();
+      case 'undoResolve':
+        return this.daemon.undoResolve(request.conflict);
     }
   }
 

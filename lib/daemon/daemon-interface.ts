@@ -38,13 +38,54 @@ export interface PeerStatus {
   lastError: string | null;
 }
 
+/** What one site made of a thing in conflict. Paths are from the root of the volume, latin1 strings of their bytes. */
+export interface ConflictSide {
+  site: string;
+  /** Where it is, or would be had it won; null: it was removed. */
+  path: string | null;
+  /** ISO 8601. */
+  time: string;
+  /** What kind of thing: file, directory, symlink …; null: it was removed. */
+  type: string | null;
+  /** Bytes; null for what has none. */
+  size: number | null;
+  /** Who owns it; changes do not say which user made them. Null: it was removed. */
+  uid: number | null;
+  /** Of an attribute: permissions in octal, an id, or bytes as latin1; null: removed, or no attribute. */
+  value: string | null;
+}
+
 export interface ConflictRow {
+  /** The same at every site. */
+  id: string;
+  /** What lost, or what is in conflict with itself. */
+  path: string;
+  kind: string;
+  sites: string[];
+  shown: ConflictSide;
+  hidden: ConflictSide;
+  /** The name of an extended attribute. */
+  attribute: string | null;
+  reason: string;
+  /** What `weft resolve --keep` takes. */
+  choices: string[];
+}
+
+/** A conflict that was settled at this site, and can be again what it was. */
+export interface SettledRow {
   id: string;
   path: string;
   kind: string;
-  shown: string;
-  sites: string[];
-  reason: string;
+  keep: string;
+  /** ISO 8601. */
+  time: string;
+  done: string;
+}
+
+/** A file whose content takes the place of both versions; its name as this machine's processes spell it. */
+export interface MergedFile {
+  path: string;
+  size: number;
 }
 
 /** What objects there are and why, and what a collection did. Bytes are as stored; `kept` names the first reason that holds. */
@@ -87,6 +128,12 @@ export interface Daemon {
   collect(carriesOut: boolean): Promise<CollectionReport>;
   /** From now on, how long versions are kept after something took their place. */
   keepHistory(durationMs: number): Promise<void>;
+  /** Settles a conflict. Rejects when there is none of that id, or `keep` is none of its choices. Says what it did. */
+  resolveConflict(id: string, keep: string, merged: MergedFile | null): Promise<SettledRow>;
+  /** What was settled here, the latest first. */
+  settledConflicts(): Promise<SettledRow[]>;
+  /** Takes back what {@link resolveConflict} did here. */
+  undoResolve(id: string): Promise<SettledRow>;
   /** Flushes, unmounts and ends. Rejects with a message naming the remedy when the mount is busy and not `force`. */
   stop(force: boolean): Promise<void>;
   /** Settles when the daemon ended by itself (unmounted from outside, fatal error). */

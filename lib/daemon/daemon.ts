@@ -29,7 +29,9 @@ import type {
   ConflictRow,
   Daemon,
   Log,
+  MergedFile,
   Progress,
+  SettledRow,
   SiteConfig,
   SiteState,
   SiteStatus,
@@ -39,6 +41,7 @@ import { DurableCommits } from './durable-commits.js';
 import { InviteFile } from './invite-file.js';
 import { KnownPeersFile } from './known-peers-file.js';
 import { Past } from './past.js';
+import { Settlements } from './settlements.js';
 import { SiteClient } from './site-client.js';
 import { SiteSyncStore } from './site-sync-store.js';
 import { SyncPacing } from './sync-pacing.js';
@@ -84,6 +87,7 @@ class RunningSite implements Daemon {
   private readonly ingest: IngestPool;
   private readonly knownPeers: KnownPeersFile;
   private readonly survey: TreeSurvey;
+  private readonly settlements: Settlements;
   private keepingPeers: NodeJS.Timeout | null = null;
   private closing: Promise<void> | null = null;
   private listen = '';
@@ -110,6 +114,10 @@ class RunningSite implements Daemon {
     this.knownPeers = new KnownPeersFile(directory, log);
     this.survey = new TreeSurvey(directory);
     this.past = new Past(directory, () => this.site);
+    this.settlements = new Settlements(directory, this.ingest, this.survey, clock.wallMs, () => ({
+      site: this.site,
+      store: this.store,
+    }));
     this.ended = new Promise((resolve, reject) => {
       this.finish = resolve;
       this.fail = reject;
@@ -305,7 +313,7 @@ class RunningSite implements Daemon {
         })),
       pid: process.pid,
       driver: config.driver,
-      conflicts: conflicts.length,
+      conflicts,
       inodes,
       journalBytes,
       chunkBytes,
@@ -350,10 +358,20 @@ class RunningSite implements Daemon {
     return this.syncer.invite(ttlMs);
   }
 
-  async conflicts(pathPrefix: string | null): Promise<ConflictRow[]> {
-    const { conflicts } = await this.takeSurvey();
-    if (pathPrefix === null) return [...conflicts];
-    return conflicts.filter(({ path }) => path === pathPrefix || path.startsWith(`${pathPrefix}/`));
+  conflicts(pathPrefix: string | null): Promise<ConflictRow[]> {
+    return this.settlements.conflicts(pathPrefix);
+  }
+
+  resolveConflict(id: string, keep: string, merged: MergedFile | null): Promise<SettledRow> {
+    return this.settlements.resolve(id, keep, merged);
+  }
+
+  async settledConflicts(): Promise<SettledRow[]> {
+    return this.settlements.settled();
+  }
+
+  undoResolve(id: string): Promise<SettledRow> {
+    return this.settlements.undo(id);
   }
 
   collect(carriesOut: boolean): Promise<CollectionReport> {

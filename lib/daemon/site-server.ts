@@ -248,6 +248,13 @@ export class SiteServer {
       case 'status':
         this.reply(id, name, this.status());
         break;
+      case 'resolve':
+        this.reply(id, name, volume.resolveConflict(message.args));
+        break;
+      case 'undoResolve':
+        volume.undoResolve(message.args.steps);
+        this.reply(id, name, null);
+        break;
       case 'claimSlot':
         this.reply(id, name, { slot: volume.claimSlot(this.machine.pick) });
         break;

@@ -123,8 +123,12 @@ export class SiteSyncStore implements SyncStore {
       if (!isObjectKind(kind)) throw new CorruptionError(`object ${id}: unknown kind ${kind}`);
       return { id, kind, bytes };
     });
-    const packed = await this.received.store(checked);
-    await this.site.request('objects', { packed });
+    await this.adopt(await this.received.store(checked));
+  }
+
+  /** Takes objects that are in packs into the index, durably. */
+  async adopt(packed: readonly PackedObject[]): Promise<void> {
+    await this.site.request('objects', { packed: [...packed] });
     await this.durable.reached(this.durable.lastReported);
   }
 

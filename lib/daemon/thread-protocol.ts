@@ -8,6 +8,8 @@ import type { MissingObject } from '../chunks/object-kind.js';
 import type { MovedObject, UnusedObject } from '../chunks/object-store.js';
 import type { PackedObject } from '../chunks/pack.js';
 import type { IngestJob, IngestResult } from '../chunks/ingest.js';
+import type { UndoStep } from '../volume/reversible-changes.js';
+import type { Decision, Settled } from '../volume/settlement.js';
 import type { SiteConfig } from './daemon-interface.js';
 
 /** What the site thread is started with. */
@@ -60,6 +62,9 @@ export interface Requests {
       missing: number;
     };
   };
+  /** Settle a conflict as a person decided. */
+  resolve: { args: Decision; reply: Settled };
+  undoResolve: { args: { steps: readonly UndoStep[] }; reply: null };
   /** Claim a free inode slot for this site; refused while the root is unknown. */
   claimSlot: { args: null; reply: { slot: number } };
   /** First commit of a new volume: root directory, owned by the given user. */

@@ -1,23 +1,30 @@
-// tree-survey-thread.ts — takes one survey of a snapshot of the state, and ends.
+// tree-survey-thread.ts — takes one survey and ends; see tree-survey.ts.
 
 import { createHash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { listConflicts } from '../crdt/conflicts.js';
 import { digestOf } from '../crdt/digest.js';
 import { StateSnapshot } from '../journal/state-snapshot.js';
-import { describeConflict } from './conflict-rows.js';
+import { describeConflict, type LocatedConflict } from './conflict-rows.js';
 import type { Survey, SurveyThreadData } from './tree-survey.js';
 
-const { stateDirectory } = workerData as SurveyThreadData;
-const snapshot = StateSnapshot.open(stateDirectory);
-try {
+function surveyTree(snapshot: StateSnapshot): Survey {
   const { store, actors } = snapshot;
-  const survey: Survey = {
+  return {
     digest: digestOf(store, (bytes) => createHash('sha256').update(bytes).digest()),
     inodes: snapshot.inodeCount(),
-    conflicts: listConflicts(store, actors).map((conflict) => describeConflict(conflict)),
+    conflicts: listConflicts(store, actors).length,
   };
-  parentPort!.postMessage(survey);
+}
+
+function listAll({ store, actors }: StateSnapshot): LocatedConflict[] {
+  return listConflicts(store, actors).map((conflict) => describeConflict(conflict));
+}
+
+const { stateDirectory, what } = workerData as SurveyThreadData;
+const snapshot = StateSnapshot.open(stateDirectory);
+try {
+  parentPort!.postMessage(what === 'tree' ? surveyTree(snapshot) : listAll(snapshot));
 } finally {
   snapshot.close();
 }

@@ -31,6 +31,8 @@ export class Core {
   readonly tree: LocalTree;
   /** Somebody calls {@link settle} after each reply. */
   repliesFirst = false;
+  /** The kernel knows of nothing that is done now: it did not ask for it. */
+  private isUnasked = false;
 
   constructor(
     readonly journal: Journal,
@@ -106,6 +108,18 @@ export class Core {
     this.carryOut(steps, now, touched, changed, asked, NO_DRAFT, then, this.repliesFirst);
   }
 
+  /** Calls on behalf of nobody at the mount: whatever they change is told to the kernel. */
+  unasked<T>(call: () => T): T {
+    this.settle();
+    this.isUnasked = true;
+    try {
+      return call();
+    } finally {
+      this.settle();
+      this.isUnasked = false;
+    }
+  }
+
   /** Completes what {@link performSoon} left. */
   settle(): void {
     this.commits.settle();
@@ -125,7 +139,12 @@ export class Core {
       for (const ino of touched) this.setCtime(ino, now);
       for (const ino of changed) this.setCtime(ino, now);
       then?.();
-      for (const change of changes) this.tellUnasked(change, asked);
+      for (const change of changes) {
+        if (this.isUnasked) this.tell(change);
+        else this.tellUnasked(change, asked);
+      }
+      if (!this.isUnasked) return;
+      for (const ino of [...touched, ...changed]) this.kernel.invalidateInode(ino, false);
     };
     this.commits.write(steps, now, touched, draft, applied, mayWait);
   }

@@ -43,6 +43,8 @@ import type { Ingester, KernelCache } from './ports.js';
 import { Recovery } from './recovery.js';
 import { RemoteChanges } from './remote-changes.js';
 import { Restoring } from './restoring.js';
+import { ReversibleChanges, type UndoStep } from './reversible-changes.js';
+import { type Decision, type Settled, Settlement } from './settlement.js';
 import { SpaceGuard } from './space-guard.js';
 
 export interface VolumeOptions {
@@ -87,6 +89,8 @@ export class Volume implements FileSystem {
   private readonly changes: InodeChanges;
   private readonly names: Namespace;
   private readonly xattrs: ExtendedAttributes;
+  private readonly reversible: ReversibleChanges;
+  private readonly settlement: Settlement;
   private readonly remote: RemoteChanges;
   /** Of what the history still has. */
   readonly restoring: Restoring;
@@ -155,6 +159,8 @@ export class Volume implements FileSystem {
     };
     this.restoring = new Restoring(this.core, changed);
     this.remote = new RemoteChanges(this.core, changed, policyChanged);
+    this.reversible = new ReversibleChanges(this.core, this.names, this.changes, this);
+    this.settlement = new Settlement(this.core, this.names, this.changes, this.reversible);
     const recovery = new Recovery(this.commits, this.drafts, this.objects, this.journal.foldedLsn, (ino, error) =>
       options.onCorrupt(`what was last written to inode ${ino} and not synced: ${error.message}`),
     );
@@ -461,6 +467,18 @@ export class Volume implements FileSystem {
     for (const { id, kind } of needed) this.objects.want(id, kind);
     this.uncommitted = true;
     this.fold();
+  }
+
+  // ── conflicts that people settle ────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** See {@link Settlement.resolve}. */
+  resolveConflict(decision: Decision): Settled {
+    return this.settlement.resolve(decision);
+  }
+
+  /** Takes back what {@link resolveConflict} did. */
+  undoResolve(steps: readonly UndoStep[]): void {
+    this.reversible.undo(steps);
   }
 
   /** The kernel can be given local files to read and write by itself. */

@@ -56,6 +56,23 @@ export class Cluster {
     }
   }
 
+  /** What all sites do in `act` they do without knowing of each other. Afterwards they know everything of each other. */
+  async apart(act: () => void | Promise<void>): Promise<void> {
+    const sites = [...this.sites.values()];
+    await this.settle();
+    for (const site of sites) await site.pause();
+    for (const site of sites)
+      await site.statusUntil('cut off', ({ peers }) => peers.every(({ state }) => state === 'paused'));
+    try {
+      await act();
+    } finally {
+      for (const site of sites) await site.resume();
+    }
+    for (const site of sites)
+      await site.statusUntil('connected', ({ peers }) => peers.every(({ state }) => state === 'connected'));
+    await this.settle();
+  }
+
   /** Where `weft` keeps its registry of mountpoints for this cluster; marks the cluster's processes too. */
   get home(): string {
     return join(this.directory, 'home');

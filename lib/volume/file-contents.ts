@@ -5,7 +5,7 @@
 import { posixError } from '../errno.js';
 import type { Ino, ObjectId, OpId } from '../crdt/ids.js';
 import { fileClaims } from '../crdt/placement.js';
-import { attributesOf, compareTimes, formatHead } from '../crdt/fields.js';
+import { attributesOf, compareTimes, formatHead, formatTimestamp } from '../crdt/fields.js';
 import { settleBeforeWrite, shownHeads } from '../crdt/local-writes.js';
 import { sameOp } from '../crdt/register.js';
 import type { Timestamp } from '../crdt/inode.js';
@@ -410,8 +410,10 @@ export class FileContents {
     const { size } = manifest;
     const ends = !this.core.openFiles.isOpen(ino);
     if (this.isOwnHead(draft, manifestId)) {
-      // Nothing new after all: e.g. a recovered draft whose version was committed before the crash.
+      // Nothing new after all: saved unchanged, or a recovered draft whose version was committed before the crash.
+      this.commitTime(draft);
       draft.published = generation;
+      draft.synced = false;
       if (ends) this.abandon(draft);
       return;
     }
@@ -421,9 +423,7 @@ export class FileContents {
     const steps = [() => settleBeforeWrite(this.core.tree, ino), [{ ino, field: 'head', value, bases: draft.bases }]];
     const now = this.core.clock.now();
     this.core.perform(steps, now, [], [], { entries: [], inodes: [ino] }, { ino, ends });
-    // What the kernel wrote by itself changed the inode then, and nobody said so.
-    const isUntold = compareTimes(draft.mtime, this.core.inode(ino).ctime) > 0 && compareTimes(draft.mtime, now) <= 0;
-    if (isUntold) this.core.setCtime(ino, draft.mtime);
+    this.noteUntoldWrite(draft, now);
     const bases = this.ownHead(ino, value);
     draft.published = generation;
     draft.synced = false;
@@ -433,12 +433,29 @@ export class FileContents {
     this.published(ino);
   }
 
-  /** Whether the only head is the one that the draft is based on, with the same bytes and time. */
+  /** What the kernel wrote by itself changed the inode then, and nobody said so. */
+  private noteUntoldWrite({ ino, mtime }: Draft, now: Timestamp): void {
+    const isUntold = compareTimes(mtime, this.core.inode(ino).ctime) > 0 && compareTimes(mtime, now) <= 0;
+    if (isUntold) this.core.setCtime(ino, mtime);
+  }
+
+  /** Of a draft that changed no byte: a version of its own would be in conflict with what another site writes meanwhile. */
+  private commitTime(draft: Draft): void {
+    const { ino } = draft;
+    const { head, mtime } = attributesOf(this.core.inode(ino));
+    if (compareTimes(head!.mtime, draft.mtime) === 0 || compareTimes(mtime, draft.mtime) === 0) return;
+    const now = this.core.clock.now();
+    const write = { ino, field: 'times', value: formatTimestamp(draft.mtime) };
+    this.core.perform([[write]], now, [], [], { entries: [], inodes: [ino] });
+    this.noteUntoldWrite(draft, now);
+  }
+
+  /** Whether the only head is the one that the draft is based on, with the same bytes. */
   private isOwnHead(draft: Draft, manifestId: ObjectId): boolean {
     const { head, heads } = attributesOf(this.core.inode(draft.ino));
     const [base] = draft.bases;
     if (!head || heads.length !== 1 || base?.counter !== head.counter || base.actor !== head.actor) return false;
-    return head.manifest === manifestId && compareTimes(head.mtime, draft.mtime) === 0;
+    return head.manifest === manifestId;
   }
 
   private ownHead(ino: Ino, value: string): readonly OpId[] {

@@ -3,6 +3,7 @@
 // access list follow each other, ctime moves with every change. A change of a conflict copy makes it an ordinary file first.
 
 import { posixError } from '../errno.js';
+import { isContested } from '../crdt/attribute-conflicts.js';
 import type { Ino, SiteId } from '../crdt/ids.js';
 import { VOLUME_INO } from '../crdt/ids.js';
 import {
@@ -161,12 +162,18 @@ export class InodeChanges {
     writes.push({ ino, field: 'mode', value: formatMode(base, mode) });
   }
 
-  /** chown(2) takes set-user-id, set-group-id of executables, and capabilities from what is not a directory. */
+  /**
+   * chown(2) takes set-user-id, set-group-id of executables, and capabilities from what is not a directory. To set what is set is no
+   * choice that could be in conflict with another's, unless it settles one.
+   */
   private chownWrites(writes: WriteDraft[], ino: Ino, changes: AttributeChanges): void {
     const inode = this.core.inode(ino);
-    const { type, mode } = attributesOf(inode);
-    if (changes.uid !== undefined) writes.push({ ino, field: 'uid', value: changes.uid });
-    if (changes.gid !== undefined) writes.push({ ino, field: 'gid', value: changes.gid });
+    const { type, mode, uid, gid } = attributesOf(inode);
+    const isNews = (field: string, isSame: boolean): boolean => !isSame || isContested(inode, field);
+    if (changes.uid !== undefined && isNews('uid', changes.uid === uid))
+      writes.push({ ino, field: 'uid', value: changes.uid });
+    if (changes.gid !== undefined && isNews('gid', changes.gid === gid))
+      writes.push({ ino, field: 'gid', value: changes.gid });
     if (type === 'd') return;
     if (changes.mode === undefined) writes.push({ ino, field: 'mode', value: modeWithoutPrivileges(mode) });
     this.dropCapability(writes, inode);

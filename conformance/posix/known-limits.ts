@@ -15,7 +15,9 @@ export const KNOWN_LIMITS: readonly KnownLimit[] = [
     filesystem: /^fuse\./,
     syscall: 'read',
     what: /^times: of bytes in the page cache: atime of d\/x is now$/,
-    why: 'the kernel answers from its page cache and does not tell a FUSE server, which keeps atime',
+    why:
+      'the kernel marks every FUSE inode S_NOATIME (fs/fuse/inode.c), so reading moves no atime there, whatever the mount options say, and ' +
+      'no request tells the server, which keeps atime, of a read that the page cache answered; only FOPEN_DIRECT_IO would, without the cache',
   },
 ];
 

@@ -18,6 +18,7 @@ import { pathErrors } from './path-errors.js';
 import { privileges } from './privileges.js';
 import { renamePart } from './rename.js';
 import { searchPermission } from './search-permission.js';
+import { sparseFiles } from './sparse-files.js';
 import { sticky } from './sticky.js';
 import { times } from './times.js';
 import { truncatePart } from './truncate.js';
@@ -45,6 +46,7 @@ export const PARTS: Readonly<Record<string, Part>> = {
   privileges,
   content,
   holes,
+  'sparse-files': sparseFiles,
   directories,
   'descriptors-of-paths': descriptorsOfPaths,
   locks,

@@ -2,7 +2,7 @@
 // Invariant: a version cites the heads that its writer saw. Hashing never happens on the way of a write(2): small drafts become
 // versions in the fold after they were closed, large ones are ingested by a worker.
 
-import { posixError } from '../errno.js';
+import { PosixError, posixError } from '../errno.js';
 import type { Ino, ObjectId, OpId } from '../crdt/ids.js';
 import { fileClaims } from '../crdt/placement.js';
 import { attributesOf, compareTimes, formatHead, formatTimestamp } from '../crdt/fields.js';
@@ -24,6 +24,7 @@ import { readManifest } from '../chunks/manifest-reader.js';
 import { ObjectKind } from '../chunks/object-kind.js';
 import { SmallContent } from '../chunks/small-content.js';
 import { WorkingCopy } from '../chunks/working-copy.js';
+import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE } from '../chunks/writable-content.js';
 import type { Caller, Opened } from './file-system.js';
 import type { Core } from './core.js';
 import type { Draft } from './draft.js';
@@ -37,6 +38,8 @@ const O_ACCMODE = 3;
 const O_TRUNC = 0o1000;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
+/** A copy_file_range(2) copies no more than this at once, in bytes: others wait for it. The caller goes on from where it ended. */
+const COPIED_AT_ONCE_BYTES = 16 << 20;
 /** A file that stays open is published when nothing was written to it for this long … */
 const IDLE_PUBLISH_MS = 1_000;
 /** … and at the latest this long after its first unpublished write. */
@@ -244,14 +247,56 @@ export class FileContents {
       throw posixError('EINVAL');
     const block = Buffer.allocUnsafe(Math.min(length, 1 << 20));
     let copied = 0;
-    while (copied < length) {
-      const n = this.read(source, sourceOffset + copied, Math.min(block.length, length - copied), block, 0);
+    for (let written = 0; copied < length && written < COPIED_AT_ONCE_BYTES;) {
+      const at = sourceOffset + copied;
+      const hole = Math.min(this.holeAt(from, at), length - copied);
+      if (hole > 0) {
+        this.makeHole(to, targetOffset + copied, hole);
+        copied += hole;
+        continue;
+      }
+      const n = this.read(source, at, Math.min(block.length, length - copied, this.dataAt(from, at)), block, 0);
       if (n === 0) break;
       // Set-id bits are not ours to take: the kernel has asked for that before, where the caller is one to lose them.
       this.write(target, targetOffset + copied, block.subarray(0, n), false);
       copied += n;
+      written += n;
     }
     return copied;
+  }
+
+  private sizeOf(file: OpenFile): number {
+    return this.core.drafts.get(file.ino)?.content.size ?? file.version.size;
+  }
+
+  /** How many bytes of data begin at an offset that is not in a hole. */
+  private dataAt(file: OpenFile, offset: number): number {
+    return offset < this.sizeOf(file) ? this.lseek(file.handle, offset, SEEK_HOLE) - offset : 0;
+  }
+
+  /** How many bytes of hole begin at an offset: 0 in data, and from the end of the file on. */
+  private holeAt(file: OpenFile, offset: number): number {
+    const size = this.sizeOf(file);
+    if (offset >= size) return 0;
+    try {
+      return this.lseek(file.handle, offset, SEEK_DATA) - offset;
+    } catch (error) {
+      if (!(error instanceof PosixError && error.code === 'ENXIO')) throw error;
+      return size - offset;
+    }
+  }
+
+  /** Zeros that take no space; the file grows where they end past its end. */
+  private makeHole(file: OpenFile, offset: number, length: number): void {
+    this.core.space.check();
+    const draft = this.draftFor(file.ino, file.version);
+    const now = this.core.clock.now();
+    const end = offset + length;
+    const { size } = draft.content;
+    // Grown first: what is punched is whole blocks then.
+    if (end > size) this.core.drafts.truncate(draft, end, now);
+    if (offset < size) this.core.drafts.allocate(draft, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, offset, length, now);
+    this.wroteTo(file.ino, now, false);
   }
 
   // ── stable storage ──────────────────────────────────────────────────────────────────────────────────────────────────────────

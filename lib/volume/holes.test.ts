@@ -217,3 +217,34 @@ test('a merge of two versions of a sparse file has the holes of both, and st_blo
     }
   }
 });
+
+test('copy_file_range of a terabyte of hole ends at once, and copies holes as holes', async (t) => {
+  const a = site(t);
+  const { opened } = a.volume.create(ROOT_INO, 'target', 0o644, O_RDWR, 0o022, USER);
+  const huge = make(a, 'huge', { data: [[2 ** 40, 2 ** 40 + BLOCK]], size: 2 ** 40 + 2 * BLOCK });
+  assert.equal(a.volume.copyFileRange(huge, 0, opened.handle, 0, 2 ** 41), 2 ** 40 + 2 * BLOCK);
+  for (const [name, wanted] of Object.entries(LAYOUTS)) {
+    const source = make(a, name, wanted);
+    const path = `copy of ${name}`;
+    const target = a.volume.create(ROOT_INO, path, 0o644, O_RDWR, 0o022, USER).opened.handle;
+    a.volume.write(target, 0, Buffer.alloc(30_000, 3), false);
+    assert.equal(a.volume.copyFileRange(source, 0, target, 0, wanted.size), wanted.size);
+    a.volume.setattr(a.resolve(path), { size: wanted.size }, USER, target);
+    for (const handle of [source, target]) a.volume.release(handle);
+    assert.deepEqual(a.read(path), a.read(name));
+  }
+  for (const handle of [huge, opened.handle]) a.volume.release(handle);
+  await a.publish();
+  assert.deepEqual(layout(a, 'target'), layout(a, 'huge'));
+  for (const [name, wanted] of Object.entries(LAYOUTS)) {
+    if (wanted.size > BLOCK) assert.deepEqual(layout(a, `copy of ${name}`), expected(wanted), name);
+  }
+});
+
+test('copy_file_range of a gigabyte lets others have their turn: it copies a part', (t) => {
+  const a = site(t);
+  const source = make(a, 'source', { data: [[0, 40 << 20]], size: 40 << 20 });
+  const target = a.volume.create(ROOT_INO, 'target', 0o644, O_RDWR, 0o022, USER).opened.handle;
+  assert.equal(a.volume.copyFileRange(source, 0, target, 0, 40 << 20), 16 << 20);
+  for (const handle of [source, target]) a.volume.release(handle);
+});

@@ -13,11 +13,12 @@ import { runAsUser } from './posix/run-as-user.js';
 import type { Assertion } from './posix/trial.js';
 import { runSuite, type DirectoryResult } from './posix/run-suite.js';
 
-const USAGE = `usage: posix [DIR…] [--as-user] [--driver NAME] [--only SYSCALL]… [--json]
+const USAGE = `usage: posix [DIR…] [--as-user] [--driver NAME] [--only SYSCALL]… [--full] [--json]
   DIR             where to run: e.g. a mount and a directory beside it; default: a fresh volume and a local directory
   --as-user       root runs all of it, the daemon too, as a user who is not root, and counts what needs root
   --driver NAME   of the fresh volume: kernel (default) or fuse-native
   --only SYSCALL  only assertions about this system call, e.g. renameat2
+  --full          a million entries, 65,000 links: takes minutes
   --json          print one JSON object: per directory all assertions`;
 
 class UsageError extends Error {}
@@ -27,6 +28,8 @@ interface Options {
   readonly asUser: boolean;
   readonly driver: string;
   readonly only: readonly string[];
+  /** The largest sizes. */
+  readonly full: boolean;
   readonly json: boolean;
 }
 
@@ -38,6 +41,7 @@ function readOptions(): Options | null {
       'as-user': { type: 'boolean', default: false },
       driver: { type: 'string' },
       only: { type: 'string', multiple: true, default: [] },
+      full: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -46,6 +50,7 @@ function readOptions(): Options | null {
   if (values['as-user'] && process.getuid!() !== 0) {
     throw new UsageError('only root can become another user: leave out --as-user');
   }
+  if (values.full && values['as-user']) throw new UsageError('--full is for root: leave out --as-user');
   if (values.driver !== undefined && positionals.length > 0) {
     throw new UsageError('--driver is about a fresh volume: leave out the directories');
   }
@@ -61,6 +66,7 @@ function readOptions(): Options | null {
     asUser: values['as-user'],
     driver: values.driver ?? 'kernel',
     only: values.only,
+    full: values.full,
     json: values.json,
   };
 }
@@ -96,15 +102,15 @@ async function main(): Promise<number> {
   }
 }
 
-async function runHere(cluster: Cluster, { directories, driver, only }: Options): Promise<DirectoryResult[]> {
+async function runHere(cluster: Cluster, { directories, driver, only, full }: Options): Promise<DirectoryResult[]> {
   const results: DirectoryResult[] = [];
   if (directories.length > 0) {
-    for (const directory of directories) results.push(await runSuite(directory, only));
+    for (const directory of directories) results.push(await runSuite(directory, only, full));
     return results;
   }
   const site = cluster.addSite('mount', process.getuid!() === 0 ? ['allow_other'] : [], driver);
   await site.create('posix');
-  return [await runSuite(site.mountpoint, only), await runSuite(cluster.scratch('local'), only)];
+  return [await runSuite(site.mountpoint, only, full), await runSuite(cluster.scratch('local'), only, full)];
 }
 
 function reportNotApplicable(byRoot: readonly Assertion[], byUser: readonly Assertion[]): void {

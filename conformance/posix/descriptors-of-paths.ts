@@ -214,7 +214,8 @@ function checkHandles(trial: Trial): void {
     trial.refuses('too much room', 'EINVAL', [path], () => nameToHandle(path, newHandle(1000)));
     const fd = must('open', open(path, O_PATH | O_NOFOLLOW));
     const byDescriptor = newHandle();
-    trial.answers('AT_EMPTY_PATH', 'ok', nameToHandle(path, byDescriptor, AT_EMPTY_PATH));
+    trial.answers('AT_EMPTY_PATH', 'ok', nameToHandle('', byDescriptor, AT_EMPTY_PATH, fd));
+    trial.holds('AT_EMPTY_PATH: the same handle', byDescriptor.equals(handle));
     must('close', close(fd));
 
     trial.about('open_by_handle_at', kind);

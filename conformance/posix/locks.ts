@@ -3,7 +3,7 @@
 
 import { close, dup, F, F_RDLCK, F_UNLCK, F_WRLCK, fcntl, fcntlLock, flock, LOCK, lockOf } from './file-calls.js';
 import { must } from './libc.js';
-import { O_RDONLY, O_RDWR, O_WRONLY, open } from './path-calls.js';
+import { O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, open } from './path-calls.js';
 import { append, createAll, OtherProcess } from './other-process.js';
 import { lstat } from './stat.js';
 import { make, makeFile, SOMEBODY } from './things.js';
@@ -17,6 +17,7 @@ export const locks: Part = {
       checkRecords(trial, other);
       checkEnds(trial, other);
       checkOfd(trial);
+      checkOfdBetween(trial, other);
       checkFlock(trial, other);
       checkErrors(trial);
       checkLeases(trial, other);
@@ -130,6 +131,34 @@ function checkOfd(trial: Trial): void {
   must('close', close(b));
 }
 
+/** The same between processes: an open file description's lock is in the way of the others', and of record locks. */
+function checkOfdBetween(trial: Trial, other: OtherProcess): void {
+  trial.about('fcntl', 'F_OFD_SETLK of two processes');
+  const path = makeFile(trial.name(), 'content');
+  const fd = must('open', open(path, O_RDWR));
+  const there = must('open there', other.tell({ does: 'open', path, flags: O_RDWR }));
+  for (const [command, name] of [
+    [F.ofdSetlk, 'F_OFD_SETLK'],
+    [F.setlk, 'F_SETLK'],
+  ] as const) {
+    for (const [what, ours, theirs, meet] of RANGES) {
+      for (const mine of [F_RDLCK, F_WRLCK]) {
+        for (const wanted of [F_RDLCK, F_WRLCK]) {
+          const conflict = meet && (mine === F_WRLCK || wanted === F_WRLCK);
+          const title = `${what}: ${mine === F_WRLCK ? 'write' : 'read'} here, ${wanted === F_WRLCK ? 'write' : 'read'} by ${name} there`;
+          must('lock', fcntlLock(fd, F.ofdSetlk, lockOf(mine, ...ours)));
+          const result = other.tell({ does: 'lock', fd: there, command, lock: [wanted, ...theirs] });
+          trial.answers(title, conflict ? 'EAGAIN' : 'ok', result);
+          must('unlock', fcntlLock(fd, F.ofdSetlk, lockOf(F_UNLCK, 0, 0)));
+          must('unlock there', other.tell({ does: 'lock', fd: there, command, lock: [F_UNLCK, 0, 0] }));
+        }
+      }
+    }
+  }
+  other.tell({ does: 'close', fd: there });
+  must('close', close(fd));
+}
+
 function checkFlock(trial: Trial, other: OtherProcess): void {
   trial.about('flock');
   for (const kind of ['file', 'directory'] as const) {
@@ -215,11 +244,36 @@ function checkLeases(trial: Trial, other: OtherProcess): void {
   trial.equal('F_GETLEASE of none', fcntl(fd, F.getlease), F_UNLCK);
   trial.answers('a write lease on what is open once', 'ok', fcntl(fd, F.setlease, F_WRLCK));
   must('no lease', fcntl(fd, F.setlease, F_UNLCK));
+  checkBreaks(trial, other, path, fd);
   const there = must('open there', other.tell({ does: 'open', path, flags: O_RDWR }));
   trial.answers('a read lease on what is open for writing', 'EAGAIN', fcntl(fd, F.setlease, F_RDLCK));
   trial.answers('a write lease on what is open elsewhere', 'EAGAIN', fcntl(fd, F.setlease, F_WRLCK));
   other.tell({ does: 'close', fd: there });
   must('close', close(fd));
+}
+
+/** Who opens a file against a lease waits, or not with O_NONBLOCK, until the holder was told and gave it up (fcntl(2), F_SETLEASE). */
+function checkBreaks(trial: Trial, other: OtherProcess, path: string, fd: number): void {
+  // Told by a signal that is otherwise ignored: SIGIO would end this process.
+  const SIGCHLD = 17;
+  for (const [lease, flags, what, becomes] of [
+    [F_RDLCK, O_RDONLY, 'a read lease, opened for reading', null],
+    [F_RDLCK, O_RDWR, 'a read lease, opened for writing', F_UNLCK],
+    [F_WRLCK, O_RDONLY, 'a write lease, opened for reading', F_RDLCK],
+    [F_WRLCK, O_RDWR, 'a write lease, opened for writing', F_UNLCK],
+  ] as const) {
+    must('F_SETSIG', fcntl(fd, F.setsig, SIGCHLD));
+    must('lease', fcntl(fd, F.setlease, lease));
+    const first = other.tell({ does: 'open', path, flags: flags | O_NONBLOCK });
+    trial.answers(what, becomes === null ? 'ok' : 'EAGAIN', first);
+    if (first >= 0) other.tell({ does: 'close', fd: first });
+    if (becomes !== null) trial.equal(`${what}: it is to become`, fcntl(fd, F.getlease), becomes);
+    other.ask({ does: 'open', path, flags });
+    trial.answers(`${what}: giving it up`, 'ok', fcntl(fd, F.setlease, F_UNLCK));
+    const second = other.answer()[0]!;
+    trial.answers(`${what}: who waited`, 'ok', second);
+    if (second >= 0) other.tell({ does: 'close', fd: second });
+  }
 }
 
 function checkAppending(trial: Trial, other: OtherProcess): void {

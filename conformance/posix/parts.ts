@@ -9,7 +9,9 @@ import { descriptorsOfPaths } from './descriptors-of-paths.js';
 import { directories } from './directories.js';
 import { directoryPermission } from './directory-permission.js';
 import { execution } from './execution.js';
+import { extremes } from './extremes.js';
 import { holes } from './holes.js';
+import { inotify } from './inotify.js';
 import { links } from './links.js';
 import { locks } from './locks.js';
 import { newInodes } from './new-inodes.js';
@@ -50,6 +52,8 @@ export const PARTS: Readonly<Record<string, Part>> = {
   directories,
   'descriptors-of-paths': descriptorsOfPaths,
   locks,
+  inotify,
+  extremes,
   execution,
 };
 

@@ -244,8 +244,8 @@ export function newHandle(bytes = 128): Buffer {
   return handle;
 }
 
-export function nameToHandle(path: Path, handle: Buffer, flags = 0): Result {
-  return cNameToHandle(AT_FDCWD, cString(path), handle, Buffer.alloc(4), flags);
+export function nameToHandle(path: Path, handle: Buffer, flags = 0, directory = AT_FDCWD): Result {
+  return cNameToHandle(directory, cString(path), handle, Buffer.alloc(4), flags);
 }
 
 export function openByHandle(mount: number, handle: Buffer, flags: number): Result {

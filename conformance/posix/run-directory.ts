@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // run-directory.ts — runs the suite in one directory, as a process of its own: it changes directory, umask and credentials, and hangs
 // if a mount hangs. Prints one JSON object. posix.ts is what a person calls.
-// usage: run-directory DIR [SYSCALL…]
+// usage: run-directory [--full] DIR [SYSCALL…]
 
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, realpathSync } from 'node:fs';
@@ -32,14 +32,16 @@ function runPart(part: Part, name: string, trial: Trial): void {
   must('chdir', chdir('/'));
 }
 
-function main([directory, ...syscalls]: readonly string[]): void {
-  if (directory === undefined) throw new Error('usage: run-directory DIR [SYSCALL…]');
+function main(args: readonly string[]): void {
+  const full = args[0] === '--full';
+  const [directory, ...syscalls] = full ? args.slice(1) : args;
+  if (directory === undefined) throw new Error('usage: run-directory [--full] DIR [SYSCALL…]');
   process.umask(0);
   const work = mkdtempSync(join(realpathSync(directory), 'posix-'));
   chmodSync(work, 0o777);
   const watched = syscalls.length > 0 ? new Set(syscalls) : null;
   const filesystem = filesystemType(work);
-  const trial = new Trial(filesystem, watched);
+  const trial = new Trial(filesystem, watched, full);
   const milliseconds: Record<string, number> = {};
   try {
     for (const [name, part] of Object.entries(PARTS)) {

@@ -35,10 +35,12 @@ export class Trial {
   /**
    * @param filesystem its type, for what it is known not to do
    * @param watched system calls whose assertions count; null: all
+   * @param full sizes that take minutes
    */
   constructor(
     private readonly filesystem: string,
     private readonly watched: ReadonlySet<string> | null,
+    readonly full: boolean,
   ) {}
 
   /** What follows is about this system call. */

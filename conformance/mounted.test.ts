@@ -1,0 +1,88 @@
+// mounted.test.ts — what concerns a mount as a whole: remounting it, handles that outlive it (NFS), and what inotify(7) tells of other sites.
+// Needs root and /dev/fuse.
+
+import assert from 'node:assert/strict';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Cluster } from '../scripts/sites/cluster.js';
+import { runChecked } from '../scripts/sites/command.js';
+import type { Site } from '../scripts/sites/site.js';
+import { close } from './posix/file-calls.js';
+import { Watch } from './posix/inotify.js';
+import { must } from './posix/libc.js';
+import { nameToHandle, newHandle, O_DIRECTORY, O_PATH, O_RDONLY, open, openByHandle } from './posix/path-calls.js';
+import { fstat } from './posix/stat.js';
+
+const PATIENCE_MS = 20_000;
+
+describe('a mount', () => {
+  const cluster = new Cluster('weft-mounted');
+  let here: Site;
+  let there: Site;
+
+  before(async () => {
+    here = cluster.addSite('here');
+    await here.create('mounted');
+    there = cluster.addSite('there');
+    await there.join(await here.invite());
+  });
+  after(() => cluster.close());
+
+  // -i: mount(8) would hand the mount of a fuse.TYPE to a program that is named TYPE (mount.fuse3(8)).
+  test('remounted read-only, what is written is refused with EROFS, and other sites still show', async () => {
+    const path = join(here.mountpoint, 'remounted');
+    await writeFile(path, 'first');
+    await runChecked('mount', ['-i', '-o', 'remount,ro', here.mountpoint]);
+    try {
+      assert.equal(await readFile(path, 'utf8'), 'first');
+      await assert.rejects(writeFile(path, 'second'), { code: 'EROFS' });
+      await assert.rejects(rm(path), { code: 'EROFS' });
+      await here.sync();
+      await writeFile(join(there.mountpoint, 'remounted'), 'from there');
+      await there.sync();
+      assert.equal(await readFile(path, 'utf8'), 'from there');
+    } finally {
+      await runChecked('mount', ['-i', '-o', 'remount,rw', here.mountpoint]);
+    }
+    await writeFile(path, 'third');
+    assert.equal(await readFile(path, 'utf8'), 'third');
+  });
+
+  test('a handle is good for the same file after the daemon was started again, and stale once that is gone', async () => {
+    const path = join(here.mountpoint, 'handled');
+    await writeFile(path, 'content');
+    const handle = newHandle();
+    must('name_to_handle_at', nameToHandle(path, handle));
+    await here.umount();
+    await here.mount();
+    const mount = must('open', open(here.mountpoint, O_RDONLY | O_DIRECTORY));
+    try {
+      const fd = must('open_by_handle_at', openByHandle(mount, handle, O_RDONLY));
+      assert.equal(fstat(fd).size, 7n);
+      must('close', close(fd));
+      await rm(path);
+      assert.equal(openByHandle(mount, handle, O_PATH), -116, 'ESTALE');
+    } finally {
+      must('close', close(mount));
+    }
+  });
+
+  test('a watched file that another site removes is seen to end', async () => {
+    const path = join(here.mountpoint, 'watched');
+    await writeFile(path, 'content');
+    await here.sync();
+    const watch = new Watch(path);
+    try {
+      await rm(join(there.mountpoint, 'watched'));
+      await there.sync();
+      const seen: string[] = [];
+      for (const until = Date.now() + PATIENCE_MS; !seen.includes('DELETE_SELF') && Date.now() < until; await sleep(20))
+        seen.push(...watch.events());
+      assert.deepEqual(seen, ['DELETE_SELF', 'IGNORED']);
+    } finally {
+      watch.close();
+    }
+  });
+});

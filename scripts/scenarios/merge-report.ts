@@ -151,12 +151,15 @@ function mtime({ mtimeNs }: Sight): string {
 
 // ── reasons ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+const ATTRIBUTE_KINDS: ReadonlySet<string> = new Set(['mode', 'owner', 'group', 'attribute']);
+
 function reason(
   path: string,
   { common, before, after }: Merging,
   conflicts: ReadonlyMap<string, readonly ListedConflict[]>,
 ): string {
-  const told = [...conflicts.values()].flat().filter((conflict) => conflict.path === path);
+  // What was made of attributes says more than who set them to what.
+  const told = [...conflicts.values()].flat().filter((one) => one.path === path && !ATTRIBUTE_KINDS.has(one.kind));
   if (told.length > 0) return [...new Set(told.map((conflict) => printable(conflict.reason)))].join('; ');
   const seen = [...after.values()].map((view) => view.get(path));
   if (!areAlike(seen)) return 'has not reached all';

@@ -141,7 +141,10 @@ export class ObjectStore implements ObjectSource {
 
   private load(id: ObjectId): Buffer {
     const object = this.locate(id);
-    if (!object) throw new AbsentObjects([id]);
+    if (!object) {
+      this.want(id, ObjectKind.chunk); // nothing unless the index lost its row: then the kind does not matter
+      throw new AbsentObjects([id]);
+    }
     this.writer.flush();
     try {
       return this.reader.read(object);

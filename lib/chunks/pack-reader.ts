@@ -37,7 +37,7 @@ export class PackReader {
   private checkedRecord(object: PackedObject): { header: RecordHeader; data: Buffer } {
     const record = this.record(object);
     const header = decodeRecordHeader(record, 0);
-    if (!header || header.id !== object.id || header.stored !== object.stored) {
+    if (!header || header.id !== object.id || header.stored !== object.stored || header.kind !== object.kind) {
       throw new CorruptionError(`object ${object.id}: no such record in ${object.pack} at ${object.offset}`);
     }
     return { header, data: record.subarray(RECORD_HEADER_BYTES) };

@@ -20,7 +20,7 @@ import { type CheckpointThread, startCheckpointThread } from '../journal/checkpo
 import { makeCommitsDurable } from '../journal/checkpointer.js';
 import { intentPath, SEGMENT_BYTES } from '../journal/intent-log.js';
 import { supplySegment } from '../journal/segment-supply.js';
-import { statePath } from '../journal/schema.js';
+import { healState, statePath } from '../journal/schema.js';
 import { redeemInvite } from '../sync/join.js';
 import type { SyncClock, SyncRandom } from '../sync/ports.js';
 import { Syncer } from '../sync/syncer.js';
@@ -45,6 +45,7 @@ import { Settlements } from './settlements.js';
 import { SiteClient } from './site-client.js';
 import { SiteSyncStore } from './site-sync-store.js';
 import { SyncPacing } from './sync-pacing.js';
+import { lostCommits, StateMark } from './state-mark.js';
 import { isCopy, recordOrigin } from './state-origin.js';
 import type { FromSite } from './thread-protocol.js';
 import { type Survey, TreeSurvey } from './tree-survey.js';
@@ -88,6 +89,7 @@ class RunningSite implements Daemon {
   private readonly knownPeers: KnownPeersFile;
   private readonly survey: TreeSurvey;
   private readonly settlements: Settlements;
+  private readonly mark: StateMark;
   private keepingPeers: NodeJS.Timeout | null = null;
   private closing: Promise<void> | null = null;
   private listen = '';
@@ -99,6 +101,7 @@ class RunningSite implements Daemon {
     private readonly log: Log,
   ) {
     const { directory } = state;
+    this.mark = new StateMark(directory);
     this.durable = new DurableCommits(
       async (unsynced) => {
         this.pacing.began(performance.now());
@@ -227,6 +230,7 @@ class RunningSite implements Daemon {
 
   private advanced(commit: number): void {
     // The first commit, of what was recovered, is reported before the thread says that it is ready.
+    this.mark.write(this.durable.commits);
     this.site?.send({ type: 'durable', commit });
     this.syncer?.advanced();
   }
@@ -410,6 +414,7 @@ class RunningSite implements Daemon {
     this.store?.close();
     // The last to close the database, and one that may write: SQLite then copies its log into it, and removes the log.
     await this.checkpoints?.stop();
+    this.mark.close();
   }
 
   /** Claims a further inode slot for a site that no longer knows which numbers of its old one it gave out. */
@@ -499,7 +504,11 @@ export async function startDaemon(state: SiteState, log: Log): Promise<Daemon> {
   if (state.config().slot === null) {
     throw new Error(`${state.directory}: its join was never finished; remove it and join again with a new invite`);
   }
-  if (isCopy(state.directory)) await adoptCopy(state, log);
+  healState(statePath(state.directory), (what) => log.error({ what }, 'what was stored is damaged'));
+  const lost = lostCommits(state.directory);
+  if (lost > 0)
+    log.error({ commits: lost }, 'the state lacks commits that it had: it was damaged, or files of it were put back');
+  if (lost > 0 || isCopy(state.directory)) await adoptCopy(state, log);
   recordOrigin(state.directory);
   const site = new RunningSite(state, log);
   await site.start(true);
@@ -520,6 +529,6 @@ async function adoptCopy(state: SiteState, log: Log): Promise<void> {
   }
   log.warn(
     { slot: state.config().slot },
-    'this state directory is a copy or was put back: new files get numbers of a new range',
+    'this state directory is a copy, or went back: new files get numbers of a new range',
   );
 }

@@ -13,6 +13,8 @@ export class DurableCommits {
   readonly vector = new Map<ActorId, number>();
   /** Objects that were missing at the last durable commit. */
   missing = 0;
+  /** Commits of the state that are durable, over all starts of the site. */
+  commits = 0;
   private readonly waiting: Committed[] = [];
   private readonly waiters: { commit: number; resolve: () => void; reject: (error: Error) => void }[] = [];
   private running = false;
@@ -93,9 +95,10 @@ export class DurableCommits {
     if (this.failure) return;
     this.beingSynced = batch.at(-1)!.commit;
     await this.sync([...new Set(batch.flatMap(({ unsynced }) => unsynced))]);
-    for (const { commit, vector, missing } of batch) {
+    for (const { commit, vector, missing, commits } of batch) {
       for (const [actor, seq] of vector) this.vector.set(actor, seq);
       this.missing = missing;
+      this.commits = commits;
       this.durableCommit = commit;
     }
     this.advanced(this.durableCommit);

@@ -89,8 +89,7 @@ export class SiteServer {
       },
       ingester: { ingest: (job) => this.post({ type: 'ingest', job }) },
       onCommit: () => this.reportCommit(),
-      onCorrupt: (what) =>
-        this.log.error({ object: what }, 'a stored object is damaged; it is fetched again from a peer'),
+      onCorrupt: (what) => this.log.error({ what }, 'what was stored is damaged'),
     });
     this.volume.fold();
   }
@@ -148,16 +147,18 @@ export class SiteServer {
   }
 
   private reportCommit(): void {
+    const { journal, objects } = this.volume;
     const vector: [ActorId, number][] = [];
-    for (const [actor, seq] of this.volume.journal.vector()) {
+    for (const [actor, seq] of journal.heldVector()) {
       if (this.reported.get(actor) === seq) continue;
       this.reported.set(actor, seq);
       vector.push([actor, seq]);
     }
-    const { objects, lastCommit, logPressing } = this.volume;
+    const { lastCommit: commit, logPressing: pressing } = this.volume;
+    const { commits } = journal;
     const missing = objects.missingCount();
     const unsynced = objects.takeUnsynced();
-    this.post({ type: 'committed', commit: lastCommit, vector, missing, unsynced, pressing: logPressing });
+    this.post({ type: 'committed', commit, vector, missing, unsynced, pressing, commits });
   }
 
   private reply<N extends RequestName>(id: number, _name: N, value: Requests[N]['reply']): void {
@@ -196,6 +197,9 @@ export class SiteServer {
       case 'verify':
         for (const objectId of message.args.ids) volume.verify(objectId);
         this.reply(id, name, null);
+        break;
+      case 'verifyChanges':
+        this.reply(id, name, { damaged: volume.verifyChanges(message.args.changes) });
         break;
       case 'flush':
         this.server.drain();

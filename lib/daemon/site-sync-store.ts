@@ -10,7 +10,8 @@ import type { ReceivedObject } from '../chunks/received-objects.js';
 import { CorruptionError } from '../codec/bytes.js';
 import type { VersionVector } from '../crdt/change.js';
 import type { ObjectId, SiteId } from '../crdt/ids.js';
-import { JournalReader } from '../journal/journal-reader.js';
+import { type JournaledChange, JournalReader } from '../journal/journal-reader.js';
+import { DamagedChange } from '../journal/lost-changes.js';
 import { statePath } from '../journal/schema.js';
 import { join } from 'node:path';
 import type { ShippedChange, ShippedObject, SyncStore } from '../sync/ports.js';
@@ -64,13 +65,25 @@ export class SiteSyncStore implements SyncStore {
   changesAfter(known: VersionVector, maxBytes: number): { changes: ShippedChange[]; done: boolean } {
     const changes: ShippedChange[] = [];
     const seen = new Map(known);
-    for (const { actor, seq, bytes } of this.journal.changesAfter(known, maxBytes)) {
+    for (const { actor, seq, bytes } of this.readChanges(known, maxBytes)) {
       // Behind a change that is not durable yet come only ones that build on it, or that are not durable either.
       if (seq > (this.durable.vector.get(actor) ?? 0)) break;
       changes.push({ actor, seq, bytes });
       seen.set(actor, seq);
     }
     return { changes, done: this.covers(seen) || changes.length === 0 };
+  }
+
+  /** One that is damaged is reported to the site thread, which gives it up: it is behind the durable vector then. */
+  private readChanges(known: VersionVector, maxBytes: number): readonly JournaledChange[] {
+    try {
+      return this.journal.changesAfter(known, maxBytes);
+    } catch (error) {
+      if (!(error instanceof DamagedChange)) throw error;
+      const { actor, seq } = error;
+      void this.site.request('verifyChanges', { changes: [{ actor, seq }] });
+      return [];
+    }
   }
 
   private covers(seen: VersionVector): boolean {

@@ -32,6 +32,8 @@ export interface Requests {
   report: { args: null; reply: null };
   /** Another thread found these damaged: check them, and have them fetched again if they are. */
   verify: { args: { ids: ObjectId[] }; reply: null };
+  /** Another thread found these damaged: check them, and have them sent again if they are. */
+  verifyChanges: { args: { changes: { actor: ActorId; seq: number }[] }; reply: { damaged: number } };
   /** Handle what the kernel queued, publish closed files, commit. The reply is the commit's position. */
   flush: { args: null; reply: { commit: number } };
   /** Commit what was acknowledged. */
@@ -109,6 +111,8 @@ export type FromSite =
       readonly missing: number;
       readonly unsynced: readonly string[];
       readonly pressing: boolean;
+      /** Commits of this state so far, over all starts. */
+      readonly commits: number;
     }
   | { readonly type: 'ingest'; readonly job: IngestJob }
   /** Local files that nothing needs any more. */

@@ -13,7 +13,7 @@
 import { fdatasyncSync, openSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Connection } from './schema.js';
-import { openStateCheckpointer, statePath, walPath } from './schema.js';
+import { openStateCheckpointer, settleState, statePath, walPath } from './schema.js';
 import { DEFAULT_WAL_TARGET_BYTES, Wal } from './wal.js';
 
 export interface CheckpointerOptions {
@@ -30,7 +30,10 @@ export class Checkpointer {
   private readonly descriptor: number;
   private readonly startBytes: number;
 
-  private constructor(path: string, walTargetBytes: number) {
+  private constructor(
+    private readonly path: string,
+    walTargetBytes: number,
+  ) {
     this.db = openStateCheckpointer(path);
     this.descriptor = lastingDescriptor(path);
     this.wal = new Wal(this.db);
@@ -53,6 +56,7 @@ export class Checkpointer {
 
   close(): void {
     this.db.close();
+    settleState(this.path);
   }
 }
 

@@ -4,6 +4,7 @@
 
 import type { Claim, CopyOf } from '../crdt/tree-store.js';
 import type { Ino, LinkId, Name } from '../crdt/ids.js';
+import { type Cell, checkRow, rowSum } from './row-sum.js';
 import type { Connection, Statement } from './schema.js';
 
 const ascending = (a: number, b: number): number => a - b;
@@ -72,43 +73,45 @@ export class ConflictTables {
   private readonly removeAttributeContest: Statement;
 
   constructor(db: Connection) {
-    const putAlias = db.prepare('replace into alias(ino, canonical) values (?, ?)');
+    const putAlias = db.prepare('replace into alias(ino, canonical, sum) values (?, ?, ?)');
     const removeAlias = db.prepare('delete from alias where ino = ?');
     this.aliases = new ReferenceTable<Ino>(
       (canonical) => canonical,
-      (ino, canonical) => putAlias.run(ino, canonical),
+      (ino, canonical) => putAlias.run(ino, canonical, rowSum(ino, canonical)),
       (ino) => removeAlias.run(ino),
     );
-    const putCopy = db.prepare('replace into copy(ino, source, counter, actor) values (?, ?, ?, ?)');
+    const putCopy = db.prepare('replace into copy(ino, source, counter, actor, sum) values (?, ?, ?, ?, ?)');
     const removeCopy = db.prepare('delete from copy where ino = ?');
     this.copies = new ReferenceTable<CopyOf>(
       (copy) => copy.source,
-      (ino, copy) => putCopy.run(ino, copy.source, copy.counter, copy.actor),
+      (ino, { source, counter, actor }) =>
+        putCopy.run(ino, source, counter, actor, rowSum(ino, source, counter, actor)),
       (ino) => removeCopy.run(ino),
     );
-    this.putClaim = db.prepare('insert into claim(parent, base, position, ino, link, shown) values (?, ?, ?, ?, ?, ?)');
+    this.putClaim = db.prepare(
+      'insert into claim(parent, base, position, ino, link, shown, sum) values (?, ?, ?, ?, ?, ?, ?)',
+    );
     this.removeClaims = db.prepare('delete from claim where parent = ? and base = ?');
-    this.putDeferred = db.prepare('replace into deferred(ino, candidate) values (?, ?)');
+    this.putDeferred = db.prepare('replace into deferred(ino, candidate, sum) values (?, ?, ?)');
     this.removeDeferred = db.prepare('delete from deferred where ino = ?');
-    this.putAttributeContest = db.prepare('insert into attribute_contest(ino) values (?)');
+    this.putAttributeContest = db.prepare('insert into attribute_contest(ino, sum) values (?, ?)');
     this.removeAttributeContest = db.prepare('delete from attribute_contest where ino = ?');
     this.load(db);
   }
 
   private load(db: Connection): void {
-    const rows = <Row>(sql: string): Row[] => db.prepare(sql).raw().all() as Row[];
-    for (const [ino, canonical] of rows<[Ino, Ino]>('select ino, canonical from alias'))
+    for (const [ino, canonical] of checkedRows<[Ino, Ino]>(db, 'alias', 'ino, canonical', 'ino')) {
       this.aliases.load(ino, canonical);
-    for (const [ino, source, counter, actor] of rows<[Ino, Ino, number, number]>('select * from copy')) {
-      this.copies.load(ino, { source, counter, actor });
     }
-    for (const [ino, candidate] of rows<[Ino, number]>('select ino, candidate from deferred')) {
+    const copies = checkedRows<[Ino, Ino, number, number]>(db, 'copy', 'ino, source, counter, actor', 'ino');
+    for (const [ino, source, counter, actor] of copies) this.copies.load(ino, { source, counter, actor });
+    for (const [ino, candidate] of checkedRows<[Ino, number]>(db, 'deferred', 'ino, candidate', 'ino')) {
       this.deferred.set(ino, candidate);
     }
-    for (const [ino] of rows<[Ino]>('select ino from attribute_contest')) this.attributeContests.add(ino);
-    type ClaimRow = [Ino, Name, Ino, LinkId, Name | null];
-    const claims = rows<ClaimRow>('select parent, base, ino, link, shown from claim order by parent, base, position');
-    for (const [parent, base, ino, link, shown] of claims) {
+    for (const [ino] of checkedRows<[Ino]>(db, 'attribute_contest', 'ino', 'ino')) this.attributeContests.add(ino);
+    type ClaimRow = [Ino, Name, number, Ino, LinkId, Name | null];
+    const columns = 'parent, base, position, ino, link, shown';
+    for (const [parent, base, , ino, link, shown] of checkedRows<ClaimRow>(db, 'claim', columns, columns)) {
       this.remember(parent, base, [...this.claims(parent, base), { ino, link, shown }]);
     }
   }
@@ -120,7 +123,9 @@ export class ConflictTables {
   setClaims(parent: Ino, base: Name, claims: readonly Claim[]): void {
     if (this.claims(parent, base).length > 0) this.removeClaims.run(parent, base);
     this.remember(parent, base, claims);
-    claims.forEach(({ ino, link, shown }, position) => this.putClaim.run(parent, base, position, ino, link, shown));
+    claims.forEach(({ ino, link, shown }, position) => {
+      this.putClaim.run(parent, base, position, ino, link, shown, rowSum(parent, base, position, ino, link, shown));
+    });
   }
 
   private remember(parent: Ino, base: Name, claims: readonly Claim[]): void {
@@ -149,7 +154,7 @@ export class ConflictTables {
     if (isContested === this.attributeContests.has(ino)) return;
     if (isContested) {
       this.attributeContests.add(ino);
-      this.putAttributeContest.run(ino);
+      this.putAttributeContest.run(ino, rowSum(ino));
     } else {
       this.attributeContests.delete(ino);
       this.removeAttributeContest.run(ino);
@@ -160,9 +165,24 @@ export class ConflictTables {
   setDeferred(ino: Ino, candidate: number): void {
     if (candidate > 0) {
       this.deferred.set(ino, candidate);
-      this.putDeferred.run(ino, candidate);
+      this.putDeferred.run(ino, candidate, rowSum(ino, candidate));
     } else if (this.deferred.delete(ino)) {
       this.removeDeferred.run(ino);
     }
   }
+}
+
+/** All rows of a table, without their sums. @throws CorruptionError naming the table when one is damaged */
+export function checkedRows<Row extends readonly Cell[]>(
+  db: Connection,
+  table: string,
+  columns: string,
+  order: string,
+): Row[] {
+  const rows = db.prepare(`select ${columns}, sum from ${table} order by ${order}`).raw().all() as Cell[][];
+  return rows.map((row) => {
+    const sum = row.pop();
+    checkRow(() => `table ${table}`, sum, ...row);
+    return row as readonly Cell[] as Row;
+  });
 }

@@ -3,31 +3,22 @@
 // last sync() (power loss), and never a record of an earlier life of a segment. Not a queue and not the journal: once a fold is
 // durable in SQLite its records are released.
 //
-// Segment file `<first lsn, 14 hex digits>.seg`:
-//   header   "WEFTLOG1"  u64 first lsn  u32 salt  u32 crc32 of the 20 bytes before
-//   record   u32 length of kind and payload  u32 crc32(kind and payload, seeded with salt ^ lsn)  u8 kind  payload
-// The length is written last, so a record exists once it is whole. A record lies in one segment; a bad or empty place ends the
+// Format of the segment files: intent-segment.ts. The length is written last, so a record exists once it is whole. A record lies in one segment; a bad or empty place ends the
 // segment, and the log too unless the next segment begins with exactly the lsn that is missing. Each open starts a new segment
 // with a new salt: a record left behind a torn one can then never come back as the successor of a later append.
 
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, unlinkSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { CorruptionError } from '../codec/bytes.js';
 import { syncPath } from './file-sync.js';
+import { HEADER_BYTES, PREFIX_BYTES, readSegment, RECORD_OVERHEAD, SEGMENT_MAGIC } from './intent-segment.js';
+import type { IntentRecord, Lsn } from './intent-segment.js';
 import { MappedFile } from './mapped-file.js';
 import { suppliedPath } from './segment-supply.js';
 
-/** Position in the log: 1, 2, 3 … over its whole life. */
-export type Lsn = number;
-
-export interface IntentRecord {
-  readonly lsn: Lsn;
-  readonly kind: number;
-  /** Valid as long as the caller keeps it: a view on a copy of the segment. */
-  readonly payload: Buffer;
-}
+export type { IntentRecord, Lsn } from './intent-segment.js';
 
 /** The log's directory in a site's state directory. */
 export function intentPath(stateDirectory: string): string {
@@ -37,12 +28,10 @@ export function intentPath(stateDirectory: string): string {
 export interface IntentLogOptions {
   /** Size of an ordinary segment file; a larger record gets a segment of its own. */
   readonly segmentBytes?: number;
+  /** Told, in words, of damage that open() found: what was put right, and what was acknowledged and cannot be brought back. */
+  readonly damaged?: (what: string) => void;
 }
 
-const MAGIC = Buffer.from('WEFTLOG1', 'latin1');
-const HEADER_BYTES = 24;
-const PREFIX_BYTES = 8;
-const RECORD_OVERHEAD = PREFIX_BYTES + 1;
 const PAGE_BYTES = 4096;
 /** Size of an ordinary segment file unless the options say otherwise. */
 export const SEGMENT_BYTES = 16 * 2 ** 20;
@@ -59,11 +48,6 @@ interface Segment {
   readonly sizeBytes: number;
   /** Absent for a segment of an earlier open: it is only kept until it is released. */
   readonly file: MappedFile | undefined;
-}
-
-interface SegmentContent {
-  readonly firstLsn: Lsn;
-  readonly records: IntentRecord[];
 }
 
 export class IntentLog {
@@ -96,7 +80,7 @@ export class IntentLog {
    * @param foldedLsn what the state holds already: records up to it may be missing, and no later one gets a number up to it
    */
   static open(directory: string, foldedLsn: Lsn, options: IntentLogOptions = {}): IntentLog {
-    const { segmentBytes = SEGMENT_BYTES } = options;
+    const { segmentBytes = SEGMENT_BYTES, damaged = () => {} } = options;
     if (!(segmentBytes >= PAGE_BYTES && segmentBytes % PAGE_BYTES === 0 && segmentBytes < 2 ** 31)) {
       throw new RangeError(`segmentBytes ${segmentBytes}: must be a multiple of ${PAGE_BYTES} below 2 GiB`);
     }
@@ -107,6 +91,7 @@ export class IntentLog {
     const segments: Segment[] = [];
     let nextLsn = 0;
     let ended = false;
+    let isDamaged = false;
     for (const name of names.filter((entry) => SEGMENT_NAME.test(entry)).toSorted()) {
       const path = join(directory, name);
       const content = ended ? undefined : readSegment(path);
@@ -116,12 +101,21 @@ export class IntentLog {
             'one. Put the newer state back, or move this directory aside to go on without the operations in it',
         );
       }
+      for (const what of content?.healed ?? []) damaged(`${path}: ${what}`);
       const follows = content !== undefined && follow(content.firstLsn, nextLsn, foldedLsn);
       if (!follows || content.records.length === 0) {
         // Beyond the prefix, or without a record: nothing that was acknowledged as durable.
         if (!follows) ended = true;
-        unlinkSync(path);
+        if (isDamaged) renameSync(path, join(directory, `damaged-${name}`));
+        else unlinkSync(path);
         continue;
+      }
+      if (content.damage !== undefined) {
+        // What follows is no prefix any more; it is kept for a look, out of the log's way.
+        isDamaged = true;
+        const aside = join(directory, `damaged-${name}`);
+        copyFileSync(path, aside);
+        damaged(`${path}: ${content.damage}; what follows is not carried out, and kept in ${aside}`);
       }
       nextLsn = content.firstLsn + content.records.length;
       segments.push({ path, firstLsn: content.firstLsn, nextLsn, sizeBytes: statSync(path).size, file: undefined });
@@ -252,7 +246,7 @@ export class IntentLog {
 
     const salt = randomBytes(4).readUInt32LE();
     const header = file.buffer;
-    MAGIC.copy(header);
+    SEGMENT_MAGIC.copy(header);
     header.writeUInt32LE(firstLsn % 2 ** 32, 8);
     header.writeUInt32LE(Math.floor(firstLsn / 2 ** 32), 12);
     header.writeUInt32LE(salt, 16);
@@ -278,27 +272,4 @@ export class IntentLog {
 function follow(firstLsn: Lsn, nextLsn: Lsn, foldedLsn: Lsn): boolean {
   // What the state holds already may be missing in the log: after power loss SQLite can be ahead of it.
   return firstLsn === nextLsn || (nextLsn <= foldedLsn + 1 && firstLsn >= nextLsn && firstLsn <= foldedLsn + 1);
-}
-
-/** The records of a segment file up to the first bad one; undefined when its header is not that of the segment it is named for. */
-function readSegment(path: string): SegmentContent | undefined {
-  const bytes = readFileSync(path);
-  if (bytes.length < HEADER_BYTES || MAGIC.compare(bytes, 0, 8) !== 0) return undefined;
-  if (crc32(bytes.subarray(0, 20)) !== bytes.readUInt32LE(20)) return undefined;
-  const firstLsn = bytes.readUInt32LE(8) + bytes.readUInt32LE(12) * 2 ** 32;
-  if (!path.endsWith(`${firstLsn.toString(16).padStart(14, '0')}.seg`)) return undefined;
-  const salt = bytes.readUInt32LE(16);
-
-  const records: IntentRecord[] = [];
-  let at = HEADER_BYTES;
-  for (let lsn = firstLsn; at + RECORD_OVERHEAD <= bytes.length; lsn++) {
-    const length = bytes.readUInt32LE(at);
-    const start = at + PREFIX_BYTES;
-    if (length < 1 || start + length > bytes.length) break;
-    const body = bytes.subarray(start, start + length);
-    if (crc32(body, (salt ^ lsn) >>> 0) !== bytes.readUInt32LE(at + 4)) break;
-    records.push({ lsn, kind: body[0]!, payload: body.subarray(1) });
-    at = start + length;
-  }
-  return { firstLsn, records };
 }

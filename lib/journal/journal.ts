@@ -18,7 +18,10 @@ import type { Lsn } from './intent-log.js';
 import { NAME_HASH_KEY, NAME_HASH_KEY_BYTES, nameHash } from './name-hash.js';
 import { ParkedChanges } from './parked-changes.js';
 import type { Connection, Statement } from './schema.js';
-import { explain, openState, statePath, walPath } from './schema.js';
+import { LostChanges } from './lost-changes.js';
+import { commitsOf, progressMark } from './log-fit.js';
+import { checkRow, rowSum } from './row-sum.js';
+import { explain, openState, settleState, statePath, walPath } from './schema.js';
 import { SqliteTreeStore } from './sqlite-tree-store.js';
 import type { TreeStoreOptions } from './sqlite-tree-store.js';
 import { DEFAULT_WAL_TARGET_BYTES, Wal } from './wal.js';
@@ -26,6 +29,8 @@ import { DEFAULT_WAL_TARGET_BYTES, Wal } from './wal.js';
 export interface JournalOptions extends TreeStoreOptions {
   /** WAL size from which it is worth having it started over; see {@link Journal.relax}. */
   readonly walTargetBytes?: number;
+  /** Told of damage in the state file that was put right when it was opened. */
+  readonly healed?: (what: string) => void;
 }
 
 /** Inode sequence numbers reserved at a time; the most that a crash can leave unused. 2^39 of them last for two million crashes. */
@@ -44,6 +49,8 @@ interface ProgressRow {
   readonly heads: Buffer;
   readonly journal_bytes: number;
   readonly sequence: number;
+  readonly mark: Buffer;
+  readonly sum: number;
 }
 
 export class Journal {
@@ -62,6 +69,8 @@ export class Journal {
   private readonly lastSeqs = new Map<ActorId, number>();
   private readonly lastHashes = new Map<ActorId, string>();
   private readonly parkedChanges: ParkedChanges;
+  private readonly lost: LostChanges;
+  private commitCount: number;
 
   /** Actors whose row is not what it should be; those from keptActors up have none. */
   private readonly changedActors = new Set<number>();
@@ -94,16 +103,29 @@ export class Journal {
     this.commitStatement = db.prepare('commit');
     this.insertChange = db.prepare('insert into change(lsn, actor, seq, hash, stamp, bytes) values (?, ?, ?, ?, ?, ?)');
     this.selectHash = db.prepare('select 1 from change where hash = ?').pluck();
-    this.putActor = db.prepare('replace into actor(id, name, last_seq, last_hash) values (?, ?, ?, ?)');
+    this.putActor = db.prepare('replace into actor(id, name, last_seq, last_hash, sum) values (?, ?, ?, ?, ?)');
     this.putProgress = db.prepare(
-      'update progress set folded_lsn = ?, max_op = ?, heads = ?, journal_bytes = ?, sequence = ? where id = 1',
+      'update progress set folded_lsn = ?, max_op = ?, heads = ?, journal_bytes = ?, sequence = ?, mark = ?, sum = ? where id = 1',
     );
-    this.selectMeta = db.prepare('select value from meta where key = ?').pluck();
-    this.putMeta = db.prepare('replace into meta(key, value) values (?, ?)');
+    this.selectMeta = db.prepare('select value, sum from meta where key = ?').raw();
+    this.putMeta = db.prepare('replace into meta(key, value, sum) values (?, ?, ?)');
     this.deleteMeta = db.prepare('delete from meta where key = ?');
     this.totalChanges = db.prepare('select total_changes()').pluck();
 
-    const progress = db.prepare('select * from progress').get() as ProgressRow;
+    const progress = db.prepare('select * from progress').get() as ProgressRow | undefined;
+    if (!progress) throw new CorruptionError(`${path}: where the state ends is not known any more`);
+    const { folded_lsn, max_op, heads, journal_bytes, sequence, mark } = progress;
+    checkRow(
+      () => `${path}: where the state ends`,
+      progress.sum,
+      folded_lsn,
+      max_op,
+      heads,
+      journal_bytes,
+      sequence,
+      mark,
+    );
+    this.commitCount = commitsOf(mark);
     this.folded = progress.folded_lsn;
     this.highestOp = progress.max_op;
     this.bytesOfChanges = progress.journal_bytes;
@@ -111,8 +133,9 @@ export class Journal {
     this.nextSequence = progress.sequence;
     this.sequenceLimit = progress.sequence;
     this.nextLsn = ((db.prepare('select max(lsn) from change').pluck().get() as number | null) ?? 0) + 1;
-    type ActorRow = [id: number, name: ActorId, lastSeq: number, lastHash: Buffer | null];
-    for (const [id, name, seq, hash] of db.prepare('select * from actor order by id').raw().all() as ActorRow[]) {
+    type ActorRow = [id: number, name: ActorId, lastSeq: number, lastHash: Buffer | null, sum: number];
+    for (const [id, name, seq, hash, sum] of db.prepare('select * from actor order by id').raw().all() as ActorRow[]) {
+      checkRow(() => `${path}: actor ${id}`, sum, id, name, seq, hash);
       if (this.actors.intern(name) !== id) throw new CorruptionError(`${path}: actor ${name} is out of its place`);
       if (seq > 0) this.lastSeqs.set(name, seq);
       if (hash) this.lastHashes.set(name, hash.toString('hex'));
@@ -120,6 +143,7 @@ export class Journal {
     this.keptActors = this.actors.size;
     this.beginStatement.run();
     this.store = new SqliteTreeStore(db, nameHash(this.nameHashKey()), options);
+    this.lost = new LostChanges(db);
     this.parkedChanges = new ParkedChanges(db, (hash) => this.hasHash(hash));
     this.commit(this.folded); // reserves inode numbers
     syncPath(dirname(path)); // the files' directory entries
@@ -132,7 +156,7 @@ export class Journal {
   static open(directory: string, options: JournalOptions = {}): Journal {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const path = statePath(directory);
-    const db = openState(path);
+    const db = openState(path, options.healed);
     try {
       return new Journal(db, path, options);
     } catch (error) {
@@ -166,6 +190,16 @@ export class Journal {
     return this.lastSeqs;
   }
 
+  /** The vector as far as this site can hand changes on: without those whose bytes were damaged here, and what their actors made after. */
+  heldVector(): VersionVector {
+    return this.lost.size === 0 ? this.lastSeqs : this.lost.lower(this.lastSeqs, this.actors);
+  }
+
+  /** Commits of this state so far, over all starts. */
+  get commits(): number {
+    return this.commitCount;
+  }
+
   lastHashOf(actor: ActorId): string | undefined {
     return this.lastHashes.get(actor);
   }
@@ -175,7 +209,27 @@ export class Journal {
   }
 
   hasHash(hash: string): boolean {
-    return this.headHashes.has(hash) || this.selectHash.get(Buffer.from(hash, 'hex')) !== undefined;
+    if (this.headHashes.has(hash) || this.lost.has(hash)) return true;
+    return this.selectHash.get(Buffer.from(hash, 'hex')) !== undefined;
+  }
+
+  /**
+   * Looks at a change as the journal has it. Where its bytes are damaged they go, and the change counts as one to be had again from
+   * another site: what it did is in the registers. Part of the open transaction.
+   * @returns false when it is damaged, or was
+   */
+  verifyChange(actor: ActorId, seq: number): boolean {
+    return this.lost.verify(this.actors.intern(actor), seq);
+  }
+
+  /** Takes the bytes of a change that was damaged here. @returns false when it is none of these */
+  restoreChange(bytes: Uint8Array, change: Change): boolean {
+    return this.lost.restore(bytes, change);
+  }
+
+  /** Changes whose bytes were damaged here, and have not come again. */
+  get lostChanges(): number {
+    return this.lost.size;
   }
 
   /** Whether everything that a change builds on is here, so that it can be appended. */
@@ -258,13 +312,15 @@ export class Journal {
   }
 
   meta(key: string): string | undefined {
-    return this.selectMeta.get(key) as string | undefined;
+    const row = this.selectMeta.get(key) as [value: string, sum: number] | undefined;
+    if (row) checkRow(() => `${this.path}: ${key}`, row[1], key, row[0]);
+    return row?.[0];
   }
 
   /** Part of the open transaction; undefined forgets the key. */
   setMeta(key: string, value: string | undefined): void {
     if (value === undefined) this.deleteMeta.run(key);
-    else this.putMeta.run(key, value);
+    else this.putMeta.run(key, value, rowSum(key, value));
   }
 
   /**
@@ -313,6 +369,7 @@ export class Journal {
     if (!this.db.open) return;
     this.write(foldedLsn, this.nextSequence);
     this.db.close();
+    settleState(this.path); // does nothing while somebody else has it open
   }
 
   private begin(): void {
@@ -324,8 +381,18 @@ export class Journal {
     try {
       this.store.flush();
       this.writeActors();
-      this.putProgress.run(foldedLsn, this.highestOp, joinHashes(this.headHashes), this.bytesOfChanges, sequence);
+      const mark = progressMark(this.commitCount + 1);
+      const cells = [
+        foldedLsn,
+        this.highestOp,
+        joinHashes(this.headHashes),
+        this.bytesOfChanges,
+        sequence,
+        mark,
+      ] as const;
+      this.putProgress.run(...cells, rowSum(...cells));
       this.commitStatement.run();
+      this.commitCount++;
       this.folded = foldedLsn;
     } catch (error) {
       // SQLite rolled back, but the caches did not: nothing may be read or written here any more.
@@ -339,7 +406,13 @@ export class Journal {
     for (const index of this.changedActors) {
       const id = this.actors.id(index);
       const hash = this.lastHashes.get(id);
-      this.putActor.run(index, id, this.lastSeqs.get(id) ?? 0, hash === undefined ? null : Buffer.from(hash, 'hex'));
+      const cells = [
+        index,
+        id,
+        this.lastSeqs.get(id) ?? 0,
+        hash === undefined ? null : Buffer.from(hash, 'hex'),
+      ] as const;
+      this.putActor.run(...cells, rowSum(...cells));
     }
     this.changedActors.clear();
   }

@@ -1,6 +1,7 @@
 // schema.ts — the SQLite file of a site: its tables, their version, and how a connection to it is set up.
-// Invariant: what openState returns is a file of ours, of this version, whose quick check passed; anything else is a
-// CorruptionError that names the file and the remedy, and nothing on disk was touched. Only one connection writes.
+// Invariant: what openState returns is a file of ours, of this version, that fits the log beside it, and whose pages are those that
+// were left (or whose quick check passed, where nothing says what was left); anything else is a CorruptionError that names the file
+// and the remedy, and nothing on disk was touched. Only one connection writes.
 
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,6 +10,10 @@ import { CorruptionError } from '../codec/bytes.js';
 import { hasContestedAttributes } from '../crdt/attribute-conflicts.js';
 import { decodeInode } from '../crdt/inode-codec.js';
 import type { Ino } from '../crdt/ids.js';
+import { checkPageSums, correctPages, dropPageSums, hasLog, keepPageSums } from './page-sums.js';
+import type { PageVerdict } from './page-sums.js';
+import { type Cell, rowSum, seal } from './row-sum.js';
+import { misfitOfLog, progressMark } from './log-fit.js';
 
 export type Connection = Database.Database;
 export type Statement = Database.Statement;
@@ -19,9 +24,12 @@ const PAGE_BYTES = 4096;
 /** Page cache of the writing connection. */
 const WRITER_CACHE_KIB = 64 * 1024;
 const READER_CACHE_KIB = 4 * 1024;
-/** A file is checked completely on open up to this size (about 0.1 s); above it, only its schema and first pages are. */
+/** Without page sums a file is checked completely on open up to this size (about 0.1 s); above it, only its schema and first pages are. */
 const QUICK_CHECK_BYTES = 64 * 2 ** 20;
+/** Page sums are compared on open up to this size (about 0.3 s where it is in memory); above it, only fsck does. */
+const SUMS_CHECK_BYTES = 2 ** 30;
 const BUSY_TIMEOUT_MS = 5_000;
+const MAX_NAMED_PAGES = 5;
 
 /**
  * Migration n brings a file from version n to n + 1; a new file runs all of them. Never change one that was released: append.
@@ -34,6 +42,9 @@ const BUSY_TIMEOUT_MS = 5_000;
  * - `progress`: one row: what of the intent log is folded, heads and highest op of the document, bytes of all changes, and the
  *   first inode sequence number that was never handed out. `meta`: small texts of the layers above.
  * - `actor`: interned actors by local index, with the last change held of each.
+ * - From version 3 on rows carry a sum (row-sum.ts): `inode` and `draft` as the last bytes of `state`, the others in a column; a
+ *   change and an object are what their hashes say. `progress.mark` counts commits where log-fit.ts finds it without SQLite.
+ *   `lost_change`: changes whose bytes were damaged here, to be had again from a site that has them; what they did is in the rows.
  */
 const MIGRATIONS: readonly (string | ((db: Connection) => void))[] = [
   `create table inode(ino integer primary key, state blob not null);
@@ -56,7 +67,29 @@ const MIGRATIONS: readonly (string | ((db: Connection) => void))[] = [
    insert into progress values (1, 0, 0, x'', 0, 1);
    create table meta(key text primary key, value text not null) without rowid;`,
   noteAttributeContests,
+  `update inode set state = sealed(ino, state);
+   create table if not exists draft(ino integer primary key, lsn integer not null, state blob not null);
+   update draft set state = sealed(row_sum(ino, lsn), state);
+   ${summed('dirent', ['parent', 'cookie', 'name', 'ino', 'link', 'type'])}
+   ${summed('cookie_clash', ['parent', 'cookie'])}
+   ${summed('claim', ['parent', 'base', 'position', 'ino', 'link', 'shown'])}
+   ${summed('alias', ['ino', 'canonical'])}
+   ${summed('deferred', ['ino', 'candidate'])}
+   ${summed('copy', ['ino', 'source', 'counter', 'actor'])}
+   ${summed('attribute_contest', ['ino'])}
+   ${summed('actor', ['id', 'name', 'last_seq', 'last_hash'])}
+   ${summed('meta', ['key', 'value'])}
+   alter table progress add column mark blob not null default x'';
+   update progress set mark = progress_mark(0);
+   ${summed('progress', ['folded_lsn', 'max_op', 'heads', 'journal_bytes', 'sequence', 'mark'])}
+   create table lost_change(lsn integer primary key, actor integer not null, seq integer not null, hash blob not null);`,
 ];
+
+/** Gives the rows of a table a sum of these columns. */
+function summed(table: string, columns: readonly string[]): string {
+  return `alter table ${table} add column sum integer not null default 0;
+    update ${table} set sum = row_sum(${columns.join(', ')});`;
+}
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
@@ -80,14 +113,20 @@ export function explain(path: string, error: unknown): unknown {
 function damaged(path: string, what: string): CorruptionError {
   const directory = dirname(path);
   return new CorruptionError(
-    `${path} is damaged: ${what.replace(/^\*\*\* in database main \*\*\*\s*/, '')}. Nothing was deleted. Move ${directory} aside, ` +
-      'then run "weft join" with an invite of another site, which fetches everything from there; without another site put the ' +
-      `whole directory back from a backup (state.db alone does not fit the files beside it)`,
+    `${path} is damaged: ${what.replace(/^\*\*\* in database main \*\*\*\s*/, '')}. Nothing was deleted. ` +
+      `"weft fsck --repair --state ${directory}" restores what can be; or move ${directory} aside and run "weft join" with an ` +
+      'invite of another site, which fetches everything from there; without another site put the whole directory back from a ' +
+      'backup (state.db alone does not fit the files beside it)',
   );
 }
 
-/** Opens the state file for writing, creating or migrating it. The caller is the only writer. */
-export function openState(path: string): Connection {
+/**
+ * Opens the state file for writing, creating or migrating it. The caller is the only writer.
+ * @param healed told of damage that was put right: single flipped bits
+ */
+export function openState(path: string, healed: (what: string) => void = () => {}): Connection {
+  const verdict = existsSync(path) ? checkFile(path, healed) : 'new';
+  dropPageSums(path);
   return open(path, (db) => {
     const isNew = (db.pragma('page_count', { simple: true }) as number) === 0;
     if (isNew) {
@@ -103,9 +142,9 @@ export function openState(path: string): Connection {
     // Pages leave the cache at COMMIT only: a full disk then fails a commit, never a statement in the middle of one.
     db.pragma('cache_spill = OFF');
     db.pragma('temp_store = MEMORY');
-    if (statSync(path).size <= QUICK_CHECK_BYTES) {
-      const verdict = db.pragma('quick_check(1)', { simple: true }) as string;
-      if (verdict !== 'ok') throw damaged(path, verdict);
+    if (verdict === 'unknown' && statSync(path).size <= QUICK_CHECK_BYTES) {
+      const quickCheck = db.pragma('quick_check(1)', { simple: true }) as string;
+      if (quickCheck !== 'ok') throw damaged(path, quickCheck);
     }
     migrate(path, db);
   });
@@ -135,6 +174,35 @@ export function openStateCheckpointer(path: string): Connection {
     db.pragma('wal_autocheckpoint = 0');
     db.pragma(`cache_size = -${READER_CACHE_KIB}`);
   });
+}
+
+/** To be called when the last connection to a state file was closed: keeps what tells of any change of it until the next is opened. */
+export function settleState(path: string): void {
+  keepPageSums(path, PAGE_BYTES);
+}
+
+/** Puts single flipped bits of a state file right, before anybody opens it. @throws CorruptionError when it is damaged further */
+export function healState(path: string, healed: (what: string) => void): void {
+  if (existsSync(path)) checkFile(path, healed);
+}
+
+/** What is known of a file before SQLite looks at it. Puts single flipped bits right. @throws CorruptionError when it is damaged */
+function checkFile(path: string, healed: (what: string) => void): PageVerdict['kind'] {
+  const misfit = hasLog(path) ? misfitOfLog(path, walPath(path)) : undefined;
+  if (misfit !== undefined) throw damaged(path, misfit);
+  if (statSync(path).size > SUMS_CHECK_BYTES) return 'unknown';
+  const verdict = checkPageSums(path);
+  if (verdict.kind !== 'damaged') return verdict.kind === 'unreadable' ? 'unknown' : verdict.kind;
+  if (!correctPages(path, verdict)) throw damaged(path, `${namePages(verdict)} changed while nobody had it open`);
+  healed(`${namePages(verdict)} of ${path}: one bit was flipped, and was flipped back`);
+  return 'intact';
+}
+
+/** "page 3", "pages 3, 5 and 12 more" */
+export function namePages({ pages }: Extract<PageVerdict, { kind: 'damaged' }>): string {
+  const named = pages.slice(0, MAX_NAMED_PAGES).map(({ page }) => page);
+  const more = pages.length - named.length;
+  return `page${pages.length > 1 ? 's' : ''} ${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 /** Every fault that SQLite finds in a file, for `fsck`; empty when it is sound. Reads all of it. */
@@ -179,6 +247,9 @@ function migrate(path: string, db: Connection): void {
   const from = version(db);
   if (from > SCHEMA_VERSION) throw wrongVersion(path, from);
   if (from === SCHEMA_VERSION) return;
+  db.function('row_sum', { varargs: true, deterministic: true }, (...cells) => rowSum(...(cells as Cell[])));
+  db.function('sealed', { deterministic: true }, (key, bytes) => seal(key as number, bytes as Buffer));
+  db.function('progress_mark', { deterministic: true }, (commits) => progressMark(commits as number));
   db.transaction(() => {
     for (const migration of MIGRATIONS.slice(from)) {
       if (typeof migration === 'string') db.exec(migration);

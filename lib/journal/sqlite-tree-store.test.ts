@@ -9,7 +9,7 @@ import { Inode } from '../crdt/inode.js';
 import { MemoryTreeStore } from '../crdt/memory-tree-store.js';
 import type { Dirent, TreeStore } from '../crdt/tree-store.js';
 import { Journal } from './journal.js';
-import { COOKIES_PER_HASH, FIRST_COOKIE, nameHash } from './name-hash.js';
+import { COOKIES_PER_HASH, FIRST_COOKIE, NAME_HASH_KEY, nameHash } from './name-hash.js';
 import type { SqliteTreeStore } from './sqlite-tree-store.js';
 import { temporaryDirectory } from './temporary-directory.js';
 
@@ -136,7 +136,7 @@ test('the store shows what the one in memory shows, across cache misses, commits
       rmSync(directory, { recursive: true, force: true });
       const model = new MemoryTreeStore();
       let journal = Journal.open(directory, TINY);
-      journal.db.prepare("replace into meta(key, value) values ('name hash key', '0000000000000000')").run();
+      journal.setMeta(NAME_HASH_KEY, '0000000000000000');
       journal.close();
       journal = Journal.open(directory, TINY);
       try {

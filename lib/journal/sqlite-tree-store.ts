@@ -10,9 +10,10 @@ import type { Inode } from '../crdt/inode.js';
 import { decodeInode, encodeInode } from '../crdt/inode-codec.js';
 import { ByteWriter } from '../codec/bytes.js';
 import { GenerationCache } from './generation-cache.js';
-import { ConflictTables } from './conflict-tables.js';
+import { checkedRows, ConflictTables } from './conflict-tables.js';
 import type { NameHash } from './name-hash.js';
 import { COOKIES_PER_HASH } from './name-hash.js';
+import { checkRow, rowSum, sealOf, unseal } from './row-sum.js';
 import type { Connection, Statement } from './schema.js';
 
 /** Where an entry is, or was. */
@@ -36,7 +37,7 @@ const FLUSH_LAG = 8;
 /** In the cache: no such entry. */
 const ABSENT: Dirent = { parent: 0, name: '', ino: 0, link: 0, type: 0 };
 
-type DirentRow = [cookie: number, name: Name, ino: Ino, link: number, type: number];
+type DirentRow = [cookie: number, name: Name, ino: Ino, link: number, type: number, sum: number];
 
 export class SqliteTreeStore implements TreeStore {
   private readonly cache: GenerationCache<Ino, Inode>;
@@ -72,7 +73,7 @@ export class SqliteTreeStore implements TreeStore {
     this.selectInode = db.prepare('select state from inode where ino = ?').pluck();
     this.putInode = db.prepare('replace into inode(ino, state) values (?, ?)');
     this.selectInos = db.prepare(`select ino from inode where ino > ? order by ino limit ${INO_PAGE}`).pluck();
-    const columns = 'cookie, name, ino, link, type';
+    const columns = 'cookie, name, ino, link, type, sum';
     this.selectDirent = db
       .prepare(`select ${columns} from dirent where parent = ? and cookie between ? and ? and name = ?`)
       .raw();
@@ -80,21 +81,19 @@ export class SqliteTreeStore implements TreeStore {
       .prepare(`select ${columns} from dirent where parent = ? and cookie between ? and ? order by cookie`)
       .raw();
     this.putDirent = db.prepare(
-      `insert into dirent(parent, ${columns}) values (?, ?, ?, ?, ?, ?)
-       on conflict(parent, cookie) do update set ino = excluded.ino, link = excluded.link, type = excluded.type
+      `insert into dirent(parent, ${columns}) values (?, ?, ?, ?, ?, ?, ?)
+       on conflict(parent, cookie) do update
+       set ino = excluded.ino, link = excluded.link, type = excluded.type, sum = excluded.sum
        where name = excluded.name`,
     );
-    this.insertDirent = db.prepare(`replace into dirent(parent, ${columns}) values (?, ?, ?, ?, ?, ?)`);
+    this.insertDirent = db.prepare(`replace into dirent(parent, ${columns}) values (?, ?, ?, ?, ?, ?, ?)`);
     this.removeDirent = db.prepare('delete from dirent where parent = ? and cookie between ? and ? and name = ?');
     this.listDirents = db
       .prepare(`select ${columns} from dirent where parent = ? and cookie > ? order by cookie limit ?`)
       .raw();
     this.anyDirent = db.prepare('select 1 from dirent where parent = ? limit 1').pluck();
-    this.putClash = db.prepare('insert into cookie_clash(parent, cookie) values (?, ?)');
-    for (const [parent, cookie] of db.prepare('select parent, cookie from cookie_clash').raw().all() as [
-      Ino,
-      number,
-    ][]) {
+    this.putClash = db.prepare('insert into cookie_clash(parent, cookie, sum) values (?, ?, ?)');
+    for (const [parent, cookie] of checkedRows<[Ino, number]>(db, 'cookie_clash', 'parent, cookie', 'parent, cookie')) {
       this.clashes.add(`${parent}/${cookie}`);
     }
     this.conflicts = new ConflictTables(db);
@@ -105,7 +104,7 @@ export class SqliteTreeStore implements TreeStore {
     if (inode) return inode;
     const state = this.selectInode.get(ino) as Buffer | undefined;
     if (state === undefined) return undefined;
-    inode = decodeInode(ino, state);
+    inode = decodeInode(ino, unseal(`inode ${ino}`, ino, state));
     this.cache.set(ino, inode);
     return inode;
   }
@@ -155,6 +154,7 @@ export class SqliteTreeStore implements TreeStore {
 
   private writeInode(inode: Inode): void {
     encodeInode(this.writer.reset(), inode);
+    this.writer.u32(sealOf(inode.ino, this.writer.view()));
     this.putInode.run(inode.ino, this.writer.view());
   }
 
@@ -172,7 +172,9 @@ export class SqliteTreeStore implements TreeStore {
     if (dirty) return isDirent(dirty) ? dirty : undefined;
     const first = this.hash(name);
     const row = this.selectDirent.get(parent, first, first + COOKIES_PER_HASH - 1, name) as DirentRow | undefined;
-    return row && { parent, name, ino: row[2], link: row[3], type: row[4] };
+    if (!row) return undefined;
+    checkDirent(parent, row);
+    return { parent, name, ino: row[2], link: row[3], type: row[4] };
   }
 
   setDirent(dirent: Dirent): void {
@@ -197,7 +199,8 @@ export class SqliteTreeStore implements TreeStore {
     const { ino, link, type } = dirent;
     const isPut =
       (this.clashes.size === 0 || !this.clashes.has(`${parent}/${first}`)) &&
-      this.putDirent.run(parent, first, name, ino, link, type).changes === 1;
+      this.putDirent.run(parent, first, name, ino, link, type, rowSum(parent, first, name, ino, link, type)).changes ===
+        1;
     if (!isPut) this.setClashing(dirent, first);
   }
 
@@ -211,18 +214,22 @@ export class SqliteTreeStore implements TreeStore {
       while (taken.has(cookie)) cookie++;
       if (cookie >= first + COOKIES_PER_HASH) throw new Error(`directory ${parent}: too many names hash to ${first}`);
     }
-    this.insertDirent.run(parent, cookie, name, ino, link, type);
+    this.insertDirent.run(parent, cookie, name, ino, link, type, rowSum(parent, cookie, name, ino, link, type));
     const clash = `${parent}/${first}`;
     if (!this.clashes.has(clash)) {
       this.clashes.add(clash);
-      this.putClash.run(parent, first);
+      this.putClash.run(parent, first, rowSum(parent, first));
     }
   }
 
   list(parent: Ino, after: number, limit: number): ListedDirent[] {
     this.flushDirents();
     const rows = this.listDirents.all(parent, after, limit) as DirentRow[];
-    return rows.map(([cookie, name, ino, link, type]) => ({ parent, name, ino, link, type, cookie }));
+    return rows.map((row) => {
+      checkDirent(parent, row);
+      const [cookie, name, ino, link, type] = row;
+      return { parent, name, ino, link, type, cookie };
+    });
   }
 
   hasEntries(parent: Ino): boolean {
@@ -305,6 +312,10 @@ export class SqliteTreeStore implements TreeStore {
       last = page.at(-1)!;
     }
   }
+}
+
+function checkDirent(parent: Ino, [cookie, name, ino, link, type, sum]: DirentRow): void {
+  checkRow(() => `entry ${JSON.stringify(name)} of directory ${parent}`, sum, parent, cookie, name, ino, link, type);
 }
 
 function direntKey(parent: Ino, name: Name): string {

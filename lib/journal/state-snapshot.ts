@@ -6,6 +6,7 @@ import type { ActorId } from '../crdt/ids.js';
 import { ActorTable } from '../crdt/ids.js';
 import type { VersionVector } from '../crdt/change.js';
 import type { TreeStore } from '../crdt/tree-store.js';
+import { checkedRows } from './conflict-tables.js';
 import { NAME_HASH_KEY, nameHash } from './name-hash.js';
 import type { Connection } from './schema.js';
 import { openStateReader, statePath } from './schema.js';
@@ -25,9 +26,11 @@ export class StateSnapshot {
     readonly db: Connection,
   ) {
     db.exec('begin');
-    for (const name of db.prepare('select name from actor order by id').pluck().all() as ActorId[])
-      this.actors.intern(name);
-    const key = db.prepare('select value from meta where key = ?').pluck().get(NAME_HASH_KEY) as string;
+    type ActorRow = [id: number, name: ActorId, lastSeq: number, lastHash: Buffer | null];
+    const actors = checkedRows<ActorRow>(db, 'actor', 'id, name, last_seq, last_hash', 'id');
+    for (const [, name] of actors) this.actors.intern(name);
+    const meta = new Map(checkedRows<[string, string]>(db, 'meta', 'key, value', 'key'));
+    const key = meta.get(NAME_HASH_KEY)!;
     const options = { cachedInodes: CACHED_INODES, cachedDirents: CACHED_DIRENTS };
     this.store = new SqliteTreeStore(db, nameHash(Buffer.from(key, 'hex')), options);
   }

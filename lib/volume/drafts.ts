@@ -15,6 +15,8 @@ import type { Ino, OpId } from '../crdt/ids.js';
 import type { Timestamp } from '../crdt/inode.js';
 import type { IntentLog } from '../journal/intent-log.js';
 import type { Journal } from '../journal/journal.js';
+import { rowSum, seal, unseal } from '../journal/row-sum.js';
+import { AbsentObjects } from '../chunks/absent-objects.js';
 import { sizeAfter } from '../chunks/fallocate-rules.js';
 import type { FileStamp } from '../chunks/local-file.js';
 import { decodeManifest, type Manifest } from '../chunks/manifest.js';
@@ -67,9 +69,6 @@ export class Drafts {
   ) {
     this.directory = join(stateDirectory, 'work');
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-    journal.db.exec(
-      'create table if not exists draft(ino integer primary key, lsn integer not null, state blob not null)',
-    );
     this.putRow = journal.db.prepare('replace into draft(ino, lsn, state) values (?, ?, ?)');
     this.deleteRow = journal.db.prepare('delete from draft where ino = ?');
   }
@@ -129,8 +128,14 @@ export class Drafts {
     return new SmallContent(bytes, manifest.holes);
   }
 
+  /** @throws AbsentObjects when it is not held, or damaged here: another site may have it */
   manifest(id: string): Manifest {
-    return decodeManifest(this.objects.get(id));
+    try {
+      return decodeManifest(this.objects.get(id));
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+      throw new AbsentObjects([id]);
+    }
   }
 
   /** Takes all of `data`. */
@@ -306,7 +311,7 @@ export class Drafts {
     for (const draft of this.byIno.values()) {
       if (draft.logHoldsData) this.syncFile(draft);
       draft.logStart = lastLsn + 1;
-      this.putRow.run(draft.ino, lastLsn, encodeState(draft));
+      this.putRow.run(draft.ino, lastLsn, seal(rowSum(draft.ino, lastLsn), encodeState(draft)));
     }
   }
 
@@ -319,7 +324,7 @@ export class Drafts {
     const rows = this.journal.db.prepare('select ino, lsn, state from draft').all() as DraftRow[];
     for (const { ino, lsn, state } of rows) {
       try {
-        this.decodeState(ino, lsn, state);
+        this.decodeState(ino, lsn, unseal(`what was written to inode ${ino}`, rowSum(ino, lsn), state));
       } catch (error) {
         if (!(error instanceof CorruptionError)) throw error;
         lost(ino, error);

@@ -75,6 +75,7 @@ export class RemoteChanges {
   private take(bytes: Uint8Array): void {
     const { journal } = this.core;
     const change = decodeChange(bytes, MAX_CHANGE_BYTES);
+    if (journal.restoreChange(bytes, change)) return; // what it did is here
     if (journal.has(change.actor, change.seq) && journal.hasHash(change.hash)) return;
     for (const op of change.ops) validateOp(op.key, op.value);
     if (!journal.isReady(change)) {

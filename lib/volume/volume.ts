@@ -5,7 +5,7 @@
 import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { posixError } from '../errno.js';
-import type { Ino, Name, ObjectId, SiteId } from '../crdt/ids.js';
+import type { ActorId, Ino, Name, ObjectId, SiteId } from '../crdt/ids.js';
 import { inoOf, MAX_SLOT, ROOT_INO, VOLUME_INO } from '../crdt/ids.js';
 import type { Value } from '../crdt/change.js';
 import { isDirectory, isTombstone, LINK_PREFIX, parseHead } from '../crdt/fields.js';
@@ -102,16 +102,21 @@ export class Volume implements FileSystem {
   private idleCheckMs = 0;
   private pendingSinceMs = Infinity;
   private uncommitted = false;
+  /** An object was found damaged: the links learn from a commit that it is missing. */
+  private wantsCommit = false;
 
   private constructor(private readonly options: VolumeOptions) {
     const { stateDirectory, clock } = options;
     const monotonicMs = (): number => clock.monotonicMs();
     this.clock = clock;
     this.slot = options.slot;
-    this.journal = Journal.open(stateDirectory);
-    this.log = IntentLog.open(intentPath(stateDirectory), this.journal.foldedLsn);
+    this.journal = Journal.open(stateDirectory, { healed: options.onCorrupt });
+    this.log = IntentLog.open(intentPath(stateDirectory), this.journal.foldedLsn, { damaged: options.onCorrupt });
     this.objects = new ObjectStore(this.journal.db, join(stateDirectory, 'packs'), {
-      onCorrupt: (id, error) => options.onCorrupt(`${id}: ${error.message}`),
+      onCorrupt: (id, error) => {
+        options.onCorrupt(`object ${id}, to be had again from another site: ${error.message}`);
+        this.wantsCommit = true;
+      },
     });
     const replica = new Replica(this.journal.store, this.journal.actors);
     const hybridClock = new HybridClock(this.lastStamp());
@@ -242,6 +247,11 @@ export class Volume implements FileSystem {
    * `isOver` says that the slice is used up (true).
    */
   background(isOver: () => boolean): boolean {
+    if (this.wantsCommit) {
+      this.wantsCommit = false;
+      this.uncommitted = true;
+      this.fold();
+    }
     if (this.foldInMs() <= 0) this.fold();
     if (this.remote.waiting && !isOver()) {
       // Op ids of an open commit were given out already: nothing may come in between.
@@ -305,7 +315,7 @@ export class Volume implements FileSystem {
 
   /** How long the thread may sleep when nothing happens, in milliseconds; -1: for ever. */
   get nextTimeoutMs(): number {
-    if (this.mergesDue) return 1;
+    if (this.mergesDue || this.wantsCommit) return 1;
     const fold = this.foldInMs();
     if (fold !== Infinity) return Math.max(1, Math.ceil(fold));
     return this.drafts.count > 0 ? IDLE_CHECK_MS : -1;
@@ -407,6 +417,17 @@ export class Volume implements FileSystem {
     if (this.objects.verify(id)) return;
     this.uncommitted = true;
     this.fold();
+  }
+
+  /** Looks at changes in the journal; damaged ones are to be had again from another site. Returns how many are. */
+  verifyChanges(changes: readonly { readonly actor: ActorId; readonly seq: number }[]): number {
+    const damaged = changes.filter(({ actor, seq }) => !this.journal.verifyChange(actor, seq));
+    for (const { actor, seq } of damaged) this.options.onCorrupt(`change ${seq} of actor ${actor} in the journal`);
+    if (damaged.length > 0) {
+      this.uncommitted = true;
+      this.fold();
+    }
+    return damaged.length;
   }
 
   ingested(result: IngestResult): void {

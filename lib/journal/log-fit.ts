@@ -1,0 +1,106 @@
+// log-fit.ts — whether state.db and the SQLite log beside it belong together, told before SQLite applies the one to the other.
+// Invariant: every commit counts itself in the one row of `progress`. SQLite starts its log over only when the file has all of it; so
+// the file holds at least the commit before the first one in the log, and never a later one than the last. A file that was put back
+// alone, or a log that was, fails one of the two. Reads bytes, no SQL: opening a pair that does not fit would mix them for good.
+// Spec: https://www.sqlite.org/fileformat2.html (b-tree pages, WAL)
+
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+
+/** Stands before the count, so that it is found in a page. */
+const MARK = Buffer.from('\x01weft.progress\x02\x03', 'latin1');
+const MARK_BYTES = MARK.length + 8;
+const PAGE_BYTES = 4096;
+const WAL_HEADER_BYTES = 32;
+const FRAME_HEADER_BYTES = 24;
+const FRAME_BYTES = FRAME_HEADER_BYTES + PAGE_BYTES;
+const WAL_MAGIC = 0x377f0682;
+const LEAF_TABLE_PAGE = 0x0d;
+/** The table of one row is among the first that are made. */
+const SEARCHED_PAGES = 64;
+const READ_FRAMES = 256;
+
+/** What the row keeps: the number of its commit, in a form that {@link misfitOfLog} finds. */
+export function progressMark(commits: number): Buffer {
+  const mark = Buffer.alloc(MARK_BYTES);
+  MARK.copy(mark);
+  mark.writeBigUInt64LE(BigInt(commits), MARK.length);
+  return mark;
+}
+
+/** The number of the commit in a mark that a row gave. */
+export function commitsOf(mark: Buffer): number {
+  return mark.length === MARK_BYTES ? Number(mark.readBigUInt64LE(MARK.length)) : 0;
+}
+
+/** Why the two files are no pair; undefined when they are, or when nothing can be said (a file without a commit, a log without one). */
+export function misfitOfLog(path: string, logPath: string): string | undefined {
+  const inFile = readFileMark(path);
+  if (!inFile) return undefined;
+  const inLog = readLogMarks(logPath, inFile.page);
+  if (!inLog) return undefined;
+  if (inFile.commits < inLog.first - 1) {
+    return `it ends at commit ${inFile.commits}, and the log beside it (state.db-wal) begins at ${inLog.first}: an older file was put back alone`;
+  }
+  if (inFile.commits > inLog.last) {
+    return `it holds commit ${inFile.commits}, and the log beside it (state.db-wal) ends at ${inLog.last}: they are not of one time`;
+  }
+  return undefined;
+}
+
+function readFileMark(path: string): { page: number; commits: number } | undefined {
+  const bytes = readStart(path, SEARCHED_PAGES * PAGE_BYTES);
+  for (let page = 1; page * PAGE_BYTES <= bytes.length; page++) {
+    const commits = commitsIn(bytes.subarray((page - 1) * PAGE_BYTES, page * PAGE_BYTES));
+    if (commits !== undefined) return { page, commits };
+  }
+  return undefined;
+}
+
+function readLogMarks(path: string, page: number): { first: number; last: number } | undefined {
+  const fd = openSync(path, 'r');
+  try {
+    const size = fstatSync(fd).size;
+    const header = Buffer.alloc(WAL_HEADER_BYTES);
+    if (readSync(fd, header, 0, WAL_HEADER_BYTES, 0) < WAL_HEADER_BYTES) return undefined;
+    if ((header.readUInt32BE(0) & ~1) !== WAL_MAGIC || header.readUInt32BE(8) !== PAGE_BYTES) return undefined;
+    let first: number | undefined;
+    let last = 0;
+    const block = Buffer.allocUnsafeSlow(READ_FRAMES * FRAME_BYTES);
+    for (let at = WAL_HEADER_BYTES; at + FRAME_BYTES <= size;) {
+      const frames = Math.floor(readSync(fd, block, 0, block.length, at) / FRAME_BYTES);
+      if (frames === 0) break;
+      for (let start = 0; start < frames * FRAME_BYTES; start += FRAME_BYTES) {
+        // Frames of the log's last turn follow those of this one.
+        if (block.compare(header, 16, 24, start + 8, start + 16) !== 0)
+          return first === undefined ? undefined : { first, last };
+        if (block.readUInt32BE(start) !== page) continue;
+        const commits = commitsIn(block.subarray(start + FRAME_HEADER_BYTES, start + FRAME_BYTES));
+        if (commits === undefined) continue;
+        first ??= commits;
+        last = commits;
+      }
+      at += frames * FRAME_BYTES;
+    }
+    return first === undefined ? undefined : { first, last };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The count in a page, if it is the leaf of a table with one row that holds one. */
+function commitsIn(page: Buffer): number | undefined {
+  if (page[0] !== LEAF_TABLE_PAGE || page.readUInt16BE(3) !== 1) return undefined;
+  const cell = page.readUInt16BE(8);
+  const at = page.indexOf(MARK, cell);
+  return at < 0 || at + MARK_BYTES > page.length ? undefined : Number(page.readBigUInt64LE(at + MARK.length));
+}
+
+function readStart(path: string, length: number): Buffer {
+  const fd = openSync(path, 'r');
+  try {
+    const bytes = Buffer.alloc(length);
+    return bytes.subarray(0, readSync(fd, bytes, 0, length, 0));
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -43,6 +43,7 @@ const commit = (number: number): Parameters<DurableCommits['committed']>[0] => (
   missing: 0,
   unsynced: [],
   pressing: false,
+  commits: 0,
 });
 
 test('commits share a sync, and whoever waits for one does not wait for company', async () => {

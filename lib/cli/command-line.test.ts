@@ -20,6 +20,7 @@ const VERBS = [
   'history',
   'restore',
   'undelete',
+  'fsck',
   'gc',
   'resolve',
   'doctor',

@@ -9,6 +9,7 @@ import type {
   Daemon,
   DaemonModule,
   SettledRow,
+  DamagedData,
   SiteState,
   SiteStatus,
 } from '../daemon/daemon-interface.js';
@@ -155,6 +156,10 @@ export class FakeDaemon implements Daemon {
 
   async undoResolve(): Promise<SettledRow> {
     return this.settled.pop()!;
+  }
+
+  async repair(damaged: DamagedData): Promise<DamagedData> {
+    return damaged;
   }
 
   async stop(force: boolean): Promise<void> {

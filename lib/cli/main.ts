@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // main.ts — the program `weft`: runs the command line and turns how it ends into an exit code.
-// 0: done. 1: it failed; one line on stderr names what is wrong and the remedy. 2: the command line is wrong.
+// 0: done. 1: it failed; one line on stderr names what is wrong and the remedy. 2: the command line is wrong. Of fsck: fsck.ts.
 
+import { FSCK_OPERATIONAL, FSCK_USAGE } from '../daemon/fsck-report.js';
 import { Failure, messageOf, oneLine, UsageError } from './failure.js';
 import { runPlainCall } from './plain-call.js';
 
@@ -19,12 +20,19 @@ try {
     await runCommandLine(args);
   }
 } catch (error) {
-  process.exitCode = error instanceof UsageError ? 2 : 1;
+  process.exitCode = exitCodeOf(error);
   const gone = (error as NodeJS.ErrnoException).syscall === 'uv_cwd';
   const message = gone ? 'the working directory is gone: cd to another one' : oneLine(messageOf(error));
   process.stderr.write(`weft: ${message}\n`);
   if (error instanceof Failure) for (const line of error.details) process.stderr.write(`  ${line}\n`);
   if (isOurBug(error)) process.stderr.write(`${(error as Error).stack}\n`);
+}
+
+/** `weft fsck` has the codes of fsck(8), which scripts that check filesystems know. */
+function exitCodeOf(error: unknown): number {
+  const isUsage = error instanceof UsageError;
+  if (process.argv[2] === 'fsck') return isUsage ? FSCK_USAGE : FSCK_OPERATIONAL;
+  return isUsage ? 2 : 1;
 }
 
 /** A plain programming error: its message alone helps nobody. */

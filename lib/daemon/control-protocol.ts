@@ -4,7 +4,7 @@
 // Only same-version programs talk here: it is no public interface, and has no version of its own.
 
 import type { HistoryRow, Restored, Undeleted } from './history-interface.js';
-import type { CollectionReport, ConflictRow, SettledRow, SiteStatus } from './daemon-interface.js';
+import type { CollectionReport, ConflictRow, DamagedData, SettledRow, SiteStatus } from './daemon-interface.js';
 
 export const MAX_REQUEST_BYTES = 64 * 1024;
 /** A list of a million conflicts fits. */
@@ -28,6 +28,8 @@ export interface ControlResults {
   resolve: SettledRow;
   settled: SettledRow[];
   undoResolve: SettledRow;
+  /** What is still not there. */
+  repair: DamagedData;
   stop: null;
 }
 

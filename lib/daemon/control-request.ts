@@ -40,6 +40,13 @@ export const controlRequest = z.discriminatedUnion('verb', [
   }),
   z.strictObject({ id, verb: z.literal('settled') }),
   z.strictObject({ id, verb: z.literal('undoResolve'), conflict }),
+  /** What a check found damaged. */
+  z.strictObject({
+    id,
+    verb: z.literal('repair'),
+    objects: z.array(z.string().regex(/^[0-9a-f]{64}$/)),
+    changes: z.array(z.strictObject({ actor: z.string().regex(/^[0-9a-f]{32}$/), seq: z.int().positive() })),
+  }),
   z.strictObject({ id, verb: z.literal('stop'), force: z.boolean() }),
 ]);
 

@@ -52,6 +52,7 @@ function recordingDaemon(): Daemon {
     addPeer: (address) => record('addPeer', address),
     removePeer: () => Promise.reject(new Error('no such peer')),
     invite: async (ttlMs) => `invite ${ttlMs}`,
+    repair: async (damaged) => damaged,
     conflicts: async () => [],
     past: {
       history: async () => [],

@@ -138,6 +138,8 @@ export class ControlServer {
         return null;
       case 'invite':
         return this.daemon.invite(request.ttlMs);
+      case 'repair':
+        return this.daemon.repair({ objects: request.objects, changes: request.changes });
       case 'conflicts':
         return this.daemon.conflicts(request.path);
       case 'history':

@@ -110,6 +110,12 @@ export interface CollectionReport {
   } | null;
 }
 
+/** Objects and changes, by name. */
+export interface DamagedData {
+  objects: string[];
+  changes: { actor: string; seq: number }[];
+}
+
 /** A site that runs. Methods reject with an Error whose message names what is wrong and the remedy. */
 export interface Daemon {
   status(): Promise<SiteStatus>;
@@ -134,6 +140,8 @@ export interface Daemon {
   settledConflicts(): Promise<SettledRow[]>;
   /** Takes back what {@link resolveConflict} did here. */
   undoResolve(id: string): Promise<SettledRow>;
+  /** Has what a check found damaged given up, and had again from other sites; waits for that while it can come. */
+  repair(damaged: DamagedData): Promise<DamagedData>;
   /** Flushes, unmounts and ends. Rejects with a message naming the remedy when the mount is busy and not `force`. */
   stop(force: boolean): Promise<void>;
   /** Settles when the daemon ended by itself (unmounted from outside, fatal error). */

@@ -28,6 +28,7 @@ import type {
   CollectionReport,
   ConflictRow,
   Daemon,
+  DamagedData,
   Log,
   MergedFile,
   Progress,
@@ -56,6 +57,11 @@ const ABSENT_TIMEOUT_MS = 15_000;
 const JOIN_STALL_MS = 60_000;
 const JOIN_POLL_MS = 100;
 const KEEP_PEERS_MS = 500;
+/** What is damaged is waited for so long, as long as a site is linked that may have it … */
+const REPAIR_WAIT_MS = 60_000;
+/** … and when none is, this long for one to connect. */
+const REPAIR_UNLINKED_MS = 2_000;
+const REPAIR_POLL_MS = 100;
 /** setTimeout takes 31 bits; more would fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -384,6 +390,25 @@ class RunningSite implements Daemon {
 
   async keepHistory(durationMs: number): Promise<void> {
     this.state.saveConfig({ ...this.config(), keepHistoryMs: durationMs });
+  }
+
+  async repair({ objects, changes }: DamagedData): Promise<DamagedData> {
+    await this.site.request('verify', { ids: objects });
+    const { damaged } = await this.site.request('verifyChanges', { changes });
+    await this.site.request('fold', null);
+    // What a site holds is said when it connects.
+    if (damaged > 0) this.syncer.reconnect();
+    const left = (): DamagedData => ({
+      objects: objects.filter((id) => !this.store.holds(id)),
+      changes: changes.filter(({ actor, seq }) => (this.durable.vector.get(actor) ?? 0) < seq),
+    });
+    for (let waitedMs = 0; waitedMs < REPAIR_WAIT_MS; waitedMs += REPAIR_POLL_MS) {
+      const { objects: missing, changes: lost } = left();
+      if (missing.length + lost.length === 0) break;
+      await new Promise((resolve) => setTimeout(resolve, REPAIR_POLL_MS));
+      if (!this.linked && waitedMs >= REPAIR_UNLINKED_MS) break;
+    }
+    return left();
   }
 
   async stop(force: boolean): Promise<void> {

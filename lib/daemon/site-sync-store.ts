@@ -105,6 +105,11 @@ export class SiteSyncStore implements SyncStore {
     return this.objects.missing(limit).map(({ id }: MissingObject) => id);
   }
 
+  /** Whether an object is held, by the last commit. */
+  holds(id: ObjectId): boolean {
+    return this.objects.has(id);
+  }
+
   missingCount(): number {
     return this.durable.missing;
   }

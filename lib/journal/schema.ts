@@ -164,6 +164,19 @@ export function openStateReader(path: string): Connection {
   );
 }
 
+/** Opens a state file that may be damaged, for `fsck`: every read may throw. @throws Error when it is of another version, or not even one of SQLite's */
+export function openDamagedState(path: string): Connection {
+  requireFile(path);
+  return open(
+    path,
+    (db) => {
+      db.pragma(`cache_size = -${READER_CACHE_KIB}`);
+      if (version(db) !== SCHEMA_VERSION) throw wrongVersion(path, version(db));
+    },
+    true,
+  );
+}
+
 /** Opens the state file, which must exist, for checkpoints from another thread. */
 export function openStateCheckpointer(path: string): Connection {
   requireFile(path);

@@ -146,6 +146,11 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
     });
   }
 
+  /** Cuts every link for a moment: what this site holds is said when a link begins, and it has become less. */
+  reconnect(): void {
+    for (const { link } of this.routes.values()) link.close();
+  }
+
   /** Cuts the link to a peer (site name, site id or address), or with null every link, and refuses it until resume. Throws on an unknown peer. */
   pause(peer: string | null): void {
     if (peer === null) this.roster.allPaused = true;

@@ -101,6 +101,11 @@ export class VolumeFixture {
     this.volume = this.open();
   }
 
+  /** Opens what was closed already. */
+  reopenClosed(): void {
+    this.volume = this.open();
+  }
+
   /** Goes on from a copy of the state as it stands, as after SIGKILL; the old volume is left alone. */
   crash(downMs = 0): void {
     this.startMs += downMs;
@@ -178,7 +183,7 @@ export class VolumeFixture {
   async sendTo(other: VolumeFixture): Promise<void> {
     await this.publish();
     const reader = JournalReader.open(this.directory);
-    const changes = reader.changesAfter(other.volume.journal.vector(), 2 ** 30).map(({ bytes }) => bytes);
+    const changes = reader.changesAfter(other.volume.journal.heldVector(), 2 ** 30).map(({ bytes }) => bytes);
     reader.close();
     let refused: Error | null = null;
     other.volume.deliver(changes, (error) => (refused = error));

@@ -1,0 +1,270 @@
+// fsck-rebuild.ts — makes state.db anew from what a damaged one still holds: changes, and what only this site knows.
+// Invariant: the damaged file is moved aside and never changed; the new one takes its place whole, or not at all. Registers come from
+// the changes; where changes are lost, an intact row knows more and stands. The tree comes from the registers. Nobody else may have
+// the state open.
+
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { ObjectStore } from '../chunks/object-store.js';
+import { ObjectKind } from '../chunks/object-kind.js';
+import { parseBorn } from '../crdt/fields.js';
+import { ROOT_INO, sequenceOf, slotOf } from '../crdt/ids.js';
+import { hasContestedAttributes } from '../crdt/attribute-conflicts.js';
+import { decodeInode } from '../crdt/inode-codec.js';
+import type { Inode } from '../crdt/inode.js';
+import { projectAll } from '../crdt/projection.js';
+import type { Journal } from '../journal/journal.js';
+import { commitsOf, progressMark } from '../journal/log-fit.js';
+import { NAME_HASH_KEY } from '../journal/name-hash.js';
+import { dropPageSums, hasLog } from '../journal/page-sums.js';
+import { type Cell, rowSum, unseal } from '../journal/row-sum.js';
+import { type Connection, openStateCheckpointer, settleState, statePath } from '../journal/schema.js';
+import { syncDirectory } from './durable-file.js';
+import type { JournalCheck } from './fsck-journal.js';
+import { segmentsOf } from './fsck-log.js';
+import type { Tell } from './fsck-report.js';
+
+/** Inode numbers that are skipped when it is not known which were given out. */
+const SEQUENCE_MARGIN = 2 ** 20;
+const ROWS_PER_COMMIT = 5_000;
+const COMMITS_MARGIN = 1_000_000;
+
+export interface Rebuilt {
+  /** What of the site's own knowledge could not be read, in words. */
+  readonly lost: string[];
+}
+
+/**
+ * @param db the damaged state, open for reading; closed when this returns
+ * @param scratch the registers that the changes say; becomes the new state, and is closed when this returns
+ * @param scratchDirectory where it lies, beside nothing else
+ */
+export function rebuildState(
+  directory: string,
+  slot: number | null,
+  db: Connection,
+  scratch: Journal,
+  scratchDirectory: string,
+  journal: JournalCheck,
+  tell: Tell,
+): Rebuilt {
+  const lost: string[] = [];
+  keepRows(db, scratch, journal.isWhole, tell);
+  writeTree(scratch);
+  const next = scratch.db;
+  const copy = (table: string, columns: string, sum: boolean): void => {
+    if (!copyTable(db, next, table, columns, sum)) lost.push(`table ${table}`);
+  };
+  if (!copyChanges(db, next, journal, tell)) lost.push('changes of which nothing is known any more');
+  copy('parked', 'hash, bytes', false);
+  copy('draft', 'ino, lsn, state', false);
+  // What places entries is chosen anew: only the order of listings changes.
+  const nameKey = scratch.meta(NAME_HASH_KEY)!;
+  if (!copyTable(db, next, 'meta', 'key, value', true, `key <> '${NAME_HASH_KEY}'`)) lost.push('settings');
+  const packs = join(directory, 'packs');
+  new ObjectStore(next, packs).close(); // its tables
+  const indexed = ['pack', 'object', 'missing'].every((table) => copyTable(db, next, table, COLUMNS[table]!, false));
+  const objects = new ObjectStore(next, packs);
+  objects.reindex();
+  if (!indexed) tell('index of objects made anew', 1, 1);
+  wantHeads(scratch, objects);
+  objects.close();
+  const ends = readEnds(db, directory, slot, scratch, lost);
+  scratch.setMeta(NAME_HASH_KEY, nameKey);
+  scratch.close(ends.folded);
+
+  finish(statePath(scratchDirectory), journal, ends);
+  db.close();
+  replace(directory, scratchDirectory);
+  return { lost };
+}
+
+const COLUMNS: Readonly<Record<string, string>> = {
+  pack: 'number, name',
+  object: 'id, pack, offset, stored, raw, kind, flags',
+  missing: 'kind, id',
+};
+
+/** Times that only this site knows, and with lost changes whole rows, come from the rows that are intact. */
+function keepRows(db: Connection, scratch: Journal, isWhole: boolean, tell: Tell): void {
+  const { store } = scratch;
+  const inos = new Set(store.inodes());
+  try {
+    for (const ino of db.prepare('select ino from inode').pluck().all() as number[]) inos.add(ino);
+  } catch {
+    // Those that changes name are known.
+  }
+  const select = db.prepare('select state from inode where ino = ?').pluck();
+  let done = 0;
+  for (const ino of inos) {
+    const kept = readInode(ino, select.get.bind(select));
+    const inode = store.inode(ino);
+    if (kept && (!inode || !isWhole)) store.insert(Object.assign(kept, { nlink: 0 }));
+    else if (kept && inode) {
+      inode.atime = kept.atime;
+      inode.ctime = kept.ctime;
+      store.touch(inode);
+    } else if (inode?.registers.has('born')) {
+      inode.atime = parseBorn(inode.registers.get('born')![0]!.value).btime;
+      store.touch(inode);
+    }
+    if (++done % ROWS_PER_COMMIT === 0) scratch.commit(0);
+    tell('inodes', done, inos.size);
+  }
+}
+
+function readInode(ino: number, get: (ino: number) => unknown): Inode | undefined {
+  try {
+    const state = get(ino) as Buffer | undefined;
+    return state && decodeInode(ino, unseal(`inode ${ino}`, ino, state));
+  } catch {
+    return undefined;
+  }
+}
+
+function writeTree({ store, actors }: Journal): void {
+  const view = projectAll(store, actors);
+  for (const ino of store.inodes()) {
+    const inode = store.inode(ino)!;
+    store.setAttributeContest(ino, hasContestedAttributes(inode));
+    const nlink = view.nlink.get(ino) ?? 0;
+    if (inode.nlink === nlink) continue;
+    inode.nlink = nlink;
+    store.touch(inode);
+  }
+  for (const dirent of view.dirents.values()) store.setDirent(dirent);
+  for (const [key, claims] of view.claims) {
+    const slash = key.indexOf('/');
+    store.setClaims(Number(key.slice(0, slash)), key.slice(slash + 1), claims);
+  }
+  for (const [ino, canonical] of view.aliases) store.setAlias(ino, canonical);
+  for (const [ino, candidate] of view.deferred) store.setDeferred(ino, candidate);
+  for (const [ino, copy] of view.copies) store.setCopy(ino, copy);
+}
+
+/** @returns false when of a lost change not even the hash is known: what builds on it cannot be told from what does not */
+function copyChanges(db: Connection, next: Connection, journal: JournalCheck, tell: Tell): boolean {
+  const lost = new Set(journal.lost.map(({ lsn }) => lsn));
+  const insert = next.prepare('insert into change(lsn, actor, seq, hash, stamp, bytes) values (?, ?, ?, ?, ?, ?)');
+  const select = db.prepare('select lsn, actor, seq, hash, stamp, bytes from change where lsn = ?').raw();
+  const end = journal.end;
+  for (let lsn = 1; lsn <= end; lsn++) {
+    if (lost.has(lsn)) continue;
+    insert.run(...journal.corrected(select.get(lsn) as Parameters<JournalCheck['corrected']>[0]));
+    tell('changes', lsn, end);
+  }
+  const insertLost = next.prepare('insert into lost_change(lsn, actor, seq, hash) values (?, ?, ?, ?)');
+  let known = true;
+  for (const { lsn, actor, seq, hash } of journal.lost) {
+    if (hash) insertLost.run(lsn, actor, seq, hash);
+    else known = false;
+  }
+  return known;
+}
+
+function copyTable(
+  db: Connection,
+  next: Connection,
+  table: string,
+  columns: string,
+  sum: boolean,
+  where = '1',
+): boolean {
+  const names = columns.split(', ');
+  const all = sum ? [...names, 'sum'] : names;
+  const insert = next.prepare(`replace into ${table}(${all.join(', ')}) values (${all.map(() => '?').join(', ')})`);
+  try {
+    for (const row of db
+      .prepare(`select ${all.join(', ')} from ${table} where ${where}`)
+      .raw()
+      .all() as Cell[][]) {
+      if (sum && row.at(-1) !== rowSum(...row.slice(0, -1))) return false;
+      insert.run(...row);
+    }
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Manifests of what is shown that are neither here nor asked for. */
+function wantHeads({ store }: Journal, objects: ObjectStore): void {
+  for (const ino of store.inodes()) {
+    for (const { value } of store.inode(ino)!.registers.get('head') ?? []) {
+      const id = String(value).slice(0, 64);
+      if (!objects.has(id)) objects.want(id, ObjectKind.manifest);
+    }
+  }
+}
+
+interface Ends {
+  readonly folded: number;
+  readonly sequence: number;
+  readonly commits: number;
+}
+
+function readEnds(db: Connection, directory: string, slot: number | null, scratch: Journal, lost: string[]): Ends {
+  try {
+    const row = db
+      .prepare('select folded_lsn, max_op, heads, journal_bytes, sequence, mark, sum from progress')
+      .raw()
+      .get() as Cell[];
+    const sum = row.pop();
+    if (sum === rowSum(...row)) {
+      return { folded: row[0] as number, sequence: row[4] as number, commits: commitsOf(row[5] as Buffer) };
+    }
+  } catch {
+    // As if the row were damaged.
+  }
+  // An orderly end leaves nothing in the intent log that the state does not hold.
+  if (hasLog(statePath(directory)))
+    lost.push('where the state ended: what of the intent log it did not hold yet is not carried out, and');
+  let sequence = 1;
+  for (const ino of scratch.store.inodes()) {
+    if (ino > ROOT_INO && slotOf(ino) === slot) sequence = Math.max(sequence, sequenceOf(ino));
+  }
+  let folded = scratch.db.prepare('select coalesce(max(lsn), 0) from draft').pluck().get() as number;
+  for (const { firstLsn, records } of segmentsOf(directory)) folded = Math.max(folded, firstLsn + records.length - 1);
+  return { folded, sequence: sequence + SEQUENCE_MARGIN, commits: COMMITS_MARGIN };
+}
+
+/** What a journal keeps of itself. */
+function finish(path: string, journal: JournalCheck, { folded, sequence, commits }: Ends): void {
+  const db = openStateCheckpointer(path);
+  const { seqs, lastHashes, heads, maxOp, bytes } = journal.summary;
+  const putActor = db.prepare('update actor set last_seq = ?, last_hash = ?, sum = ? where id = ?');
+  for (const [id, name] of db.prepare('select id, name from actor').raw().all() as [number, string][]) {
+    const hash = lastHashes.get(name);
+    const cells = [id, name, seqs.get(name) ?? 0, hash === undefined ? null : Buffer.from(hash, 'hex')] as const;
+    putActor.run(cells[2], cells[3], rowSum(...cells), id);
+  }
+  const cells = [
+    folded,
+    maxOp,
+    Buffer.from([...heads].join(''), 'hex'),
+    bytes,
+    sequence,
+    progressMark(commits + 1),
+  ] as const;
+  db.prepare(
+    'update progress set folded_lsn = ?, max_op = ?, heads = ?, journal_bytes = ?, sequence = ?, mark = ?, sum = ? where id = 1',
+  ).run(...cells, rowSum(...cells));
+  db.close();
+  dropPageSums(path);
+}
+
+function replace(directory: string, scratchDirectory: string): void {
+  const path = statePath(directory);
+  const made = statePath(scratchDirectory);
+  const fd = openSync(made, 'r');
+  fsyncSync(fd);
+  closeSync(fd);
+  dropPageSums(path);
+  for (const suffix of ['', '-wal', '-shm']) {
+    rmSync(`${path}.damaged${suffix}`, { force: true });
+    if (existsSync(path + suffix)) renameSync(path + suffix, `${path}.damaged${suffix}`);
+  }
+  renameSync(made, path);
+  syncDirectory(directory);
+  settleState(path);
+}

@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import Database from 'better-sqlite3';
+import { statePath } from '../journal/schema.js';
+import { VolumeFixture } from '../volume/volume-fixture.test-support.js';
+import { fsck } from './fsck.js';
+import type { FsckReport } from './fsck-report.js';
+
+async function siteWithFiles(t: TestContext): Promise<VolumeFixture> {
+  const site = VolumeFixture.create();
+  t.after(() => site.remove());
+  site.mkdir('/dir');
+  for (let i = 0; i < 30; i++) site.write(`/dir/file ${i}`, `content ${i} `.repeat(20));
+  site.write('/large', Buffer.alloc(300_000, 'abcdefg'));
+  site.rename('/dir/file 3', '/moved');
+  site.unlink('/dir/file 4');
+  await site.publish();
+  site.volume.fold();
+  return site;
+}
+
+function check(site: VolumeFixture, options: { data?: boolean; repair?: boolean } = {}): Promise<FsckReport> {
+  return fsck({
+    directory: site.directory,
+    config: { volume: 'team', site: 'paris', slot: 1 },
+    data: options.data ?? false,
+    repair: options.repair ?? false,
+    daemon: null,
+    tell: () => {},
+  });
+}
+
+/** Changes a closed state behind everybody's back, as a bad disk would, without its page sums to tell. */
+function damage(site: VolumeFixture, sql: string): void {
+  const db = new Database(statePath(site.directory));
+  const { changes } = db.prepare(sql).run();
+  assert.ok(changes > 0, sql);
+  db.close();
+}
+
+test('a sound site is clean, running and closed, with every object read', async (t) => {
+  const site = await siteWithFiles(t);
+  const running = await fsck({
+    directory: site.directory,
+    config: { volume: 'team', site: 'paris', slot: 1 },
+    data: true,
+    repair: false,
+    daemon: async () => assert.fail('nothing is to be repaired'),
+    tell: () => {},
+  });
+  assert.deepEqual(running.faults, []);
+  assert.equal(running.exitCode, 0);
+  assert.ok(running.checked.objects > 30 && running.checked.bytes > 0 && running.checked.entries > 30);
+  site.volume.close();
+  assert.deepEqual((await check(site, { data: true })).faults, []);
+  site.reopenClosed();
+});
+
+const DAMAGES: readonly [what: string, sql: string, says: RegExp][] = [
+  ['an entry that leads elsewhere', "update dirent set ino = ino + 1 where name = 'file 7'", /entry "file 7"/],
+  ['an entry that is gone', "delete from dirent where name = 'file 8'", /entry "file 8".*has no row/],
+  [
+    'an inode that is gone',
+    "delete from inode where ino = (select ino from dirent where name = 'file 9')",
+    /has no row/,
+  ],
+  [
+    'an inode whose bytes changed',
+    "update inode set state = zeroblob(40) where ino = (select ino from dirent where name = 'file 10')",
+    /damaged/,
+  ],
+  [
+    'an actor with another name',
+    "update actor set name = replace(name, substr(name, 1, 1), '0') where id = 0",
+    /actor/,
+  ],
+  ['a state that forgot where it ends', 'update progress set max_op = max_op - 1', /where the state ends/],
+  ['a change under another hash', 'update change set hash = zeroblob(32) where lsn = 2', /another hash/],
+  ['an index that forgot an object', 'delete from object where kind = 1', /neither here nor asked/],
+];
+
+for (const [what, sql, says] of DAMAGES) {
+  test(`${what} is found, and put right from what is here`, async (t) => {
+    const site = await siteWithFiles(t);
+    const { digest } = site;
+    site.volume.close();
+    damage(site, sql);
+    const found = await check(site);
+    assert.equal(found.exitCode, 4);
+    assert.match(found.faults.map((fault) => fault.what).join('\n'), says);
+    const repaired = await check(site, { repair: true });
+    assert.equal(repaired.exitCode & ~1, 0, JSON.stringify(repaired.faults.filter((fault) => !fault.repaired)));
+    const after = await check(site, { data: true });
+    assert.deepEqual(after.faults, []);
+    site.reopenClosed();
+    assert.equal(site.digest, digest);
+    assert.equal(site.text('/dir/file 7'), 'content 7 '.repeat(20));
+    site.write('/new', 'goes on');
+    assert.equal(site.text('/new'), 'goes on');
+  });
+}
+
+test('a damaged object is named by the paths that it shows in, and taken from another site', async (t) => {
+  const site = await siteWithFiles(t);
+  const other = await site.join();
+  t.after(() => other.remove());
+  site.volume.close();
+  for (const name of readdirSync(join(site.directory, 'packs'))) {
+    const path = join(site.directory, 'packs', name);
+    const bytes = readFileSync(path);
+    const at = bytes.indexOf('content 12 ');
+    if (at < 0) continue;
+    bytes[at]! ^= 1;
+    writeFileSync(path, bytes);
+  }
+  assert.deepEqual((await check(site)).faults, []); // content is not read without --data
+  const found = await check(site, { data: true });
+  assert.deepEqual(
+    found.faults.map((fault) => [fault.class, fault.paths]),
+    [['object', ['/dir/file 12']]],
+  );
+  const given = await check(site, { data: true, repair: true });
+  assert.equal(given.exitCode, 4);
+  assert.match(given.faults[0]!.remedy, /a linked site/);
+  site.reopenClosed();
+  await other.sendTo(site);
+  assert.equal(site.text('/dir/file 12'), 'content 12 '.repeat(20));
+});
+
+test('a change that is gone is not made up: what it did stays, and the exit code says that it is missing', async (t) => {
+  const site = await siteWithFiles(t);
+  const other = await site.join();
+  t.after(() => other.remove());
+  const { digest } = site;
+  site.volume.close();
+  damage(site, 'update change set bytes = zeroblob(length(bytes)) where lsn = 3');
+  const found = await check(site, { repair: true });
+  assert.equal(found.exitCode & 4, 4);
+  assert.match(
+    found.faults.map((fault) => fault.what).join(),
+    /change \d+ of actor [0-9a-f]{32}: its bytes are damaged/,
+  );
+  site.reopenClosed();
+  assert.equal(site.digest, digest);
+  assert.equal(site.volume.journal.lostChanges, 1);
+  await other.sendTo(site);
+  assert.equal(site.volume.journal.lostChanges, 0);
+  assert.equal(site.digest, other.digest);
+});

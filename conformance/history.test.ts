@@ -1,4 +1,4 @@
-// history.test.ts — old versions, removed trees and snapshots on real mounts: what README.md says of them, done.
+// history.test.ts — old versions and removed trees on real mounts: what README.md says of them, done.
 
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';

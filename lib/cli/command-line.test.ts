@@ -20,6 +20,7 @@ const VERBS = [
   'history',
   'restore',
   'undelete',
+  'snapshot',
   'fsck',
   'gc',
   'resolve',

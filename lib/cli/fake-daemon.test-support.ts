@@ -52,6 +52,17 @@ const fakePast: SiteHistory = {
     return { version: '1042-9fe3a1', path: to ?? path };
   },
   undelete: async (path, since) => ({ path: since === null ? `${path}.undeleted` : path, names: 3 }),
+  snapshots: async () => ({
+    snapshots: [{ name: 'before', site: 'oslo', stamp: Date.UTC(2026, 10, 21, 6) * 1000 }],
+    keep: { volume: { age: 2_592_000 }, site: { bytes: 1024 }, inForce: { age: 2_592_000, count: 1e9, bytes: 1024 } },
+    isHidden: false,
+  }),
+  createSnapshot: async (name) => {
+    if (name === 'before')
+      throw new Error('there is a snapshot before of oslo: choose another name, or delete it first');
+  },
+  deleteSnapshot: async () => {},
+  keep: async () => {},
 };
 
 export class FakeDaemon implements Daemon {

@@ -66,22 +66,41 @@ test('a created site answers the whole command line until it is unmounted', asyn
     logPath: join(job.directory, 'daemon.log'),
   });
 
-  const [one, all, table, below, synced, syncedHere, conflicts, none, asJson, history, restored, refused, undeleted] =
-    await Promise.all([
-      scratch.weft(['status', mountpoint, '--json']),
-      scratch.weft(['status', '--json']),
-      scratch.weft(['status']),
-      scratch.weft(['invite', join(mountpoint, 'not/there/yet'), '--valid', '2h']),
-      scratch.weft(['sync', '--wait', mountpoint]),
-      scratch.weft(['sync', '--wait'], { cwd: mountpoint }),
-      scratch.weft(['conflicts', mountpoint]),
-      scratch.weft(['conflicts', join(mountpoint, 'other')]),
-      scratch.weft(['conflicts', join(mountpoint, 'plän'), '--json']),
-      scratch.weft(['history', join(mountpoint, 'plän.md')]),
-      scratch.weft(['restore', `${join(mountpoint, 'plän@home.md')}@2h`, '--to', join(mountpoint, 'old.md')]),
-      scratch.weft(['restore', `${join(mountpoint, 'plän.md')}@never`]),
-      scratch.weft(['undelete', join(mountpoint, 'plän')]),
-    ]);
+  const [
+    one,
+    all,
+    table,
+    below,
+    synced,
+    syncedHere,
+    conflicts,
+    none,
+    asJson,
+    history,
+    restored,
+    refused,
+    undeleted,
+    taken,
+    listed,
+    kept,
+  ] = await Promise.all([
+    scratch.weft(['status', mountpoint, '--json']),
+    scratch.weft(['status', '--json']),
+    scratch.weft(['status']),
+    scratch.weft(['invite', join(mountpoint, 'not/there/yet'), '--valid', '2h']),
+    scratch.weft(['sync', '--wait', mountpoint]),
+    scratch.weft(['sync', '--wait'], { cwd: mountpoint }),
+    scratch.weft(['conflicts', mountpoint]),
+    scratch.weft(['conflicts', join(mountpoint, 'other')]),
+    scratch.weft(['conflicts', join(mountpoint, 'plän'), '--json']),
+    scratch.weft(['history', join(mountpoint, 'plän.md')]),
+    scratch.weft(['restore', `${join(mountpoint, 'plän@home.md')}@2h`, '--to', join(mountpoint, 'old.md')]),
+    scratch.weft(['restore', `${join(mountpoint, 'plän.md')}@never`]),
+    scratch.weft(['undelete', join(mountpoint, 'plän')]),
+    scratch.weft(['snapshot', 'create', 'before'], { cwd: mountpoint }),
+    scratch.weft(['snapshot', 'list', mountpoint, '--json']),
+    scratch.weft(['snapshot', 'keep', mountpoint, '--age', '30d', '--space', 'all', '--here']),
+  ]);
   const report = JSON.parse(one.stdout) as Record<string, unknown>;
   assert.equal(report['volume'], 'team');
   assert.equal(report['mounted'], true);
@@ -112,6 +131,17 @@ test('a created site answers the whole command line until it is unmounted', asyn
   assert.match((await scratch.weft(['conflicts', '--settled'], here)).stdout, /^1 +copy +oslo +2026-01-02/m);
   assert.match((await scratch.weft(['resolve', '1', '--undo'], here)).stdout, /^undone: /);
   assert.equal((await scratch.weft(['resolve', '1', '--undo'], here)).code, 1);
+
+  assert.match(taken.stderr, /a snapshot before of oslo: choose another name/);
+  assert.deepEqual(JSON.parse(listed.stdout), [
+    {
+      name: 'before',
+      site: 'oslo',
+      time: '2026-11-21T06:00:00.000Z',
+      path: join(mountpoint, '.weft/snapshots/before'),
+    },
+  ]);
+  assert.match(kept.stdout, /^in force here +30d +all +1\.0 KiB$/m);
 
   assert.equal((await scratch.weft(['link', 'pause', mountpoint])).code, 0);
   assert.equal((await scratch.weft(['link', 'add', mountpoint, '127.0.0.1:7421'])).code, 0);

@@ -20,6 +20,7 @@ export const VERBS: ReadonlyMap<string, () => Promise<Verb>> = new Map([
   ['history', async () => as((await import('./history.js')).historyCommand)],
   ['restore', async () => as((await import('./restore.js')).restoreCommand)],
   ['undelete', async () => as((await import('./undelete.js')).undeleteCommand)],
+  ['snapshot', async () => as((await import('./snapshot.js')).snapshotCommand)],
   ['fsck', async () => as((await import('./fsck.js')).fsckCommand)],
   ['gc', async () => as((await import('./gc.js')).gcCommand)],
   ['resolve', async () => as((await import('./resolve.js')).resolveCommand)],

@@ -3,7 +3,7 @@
 // `progress` lines and then exactly one `result` or `error` line of the same id. Lines are bounded on both sides.
 // Only same-version programs talk here: it is no public interface, and has no version of its own.
 
-import type { HistoryRow, Restored, Undeleted } from './history-interface.js';
+import type { HistoryRow, Restored, SnapshotList, Undeleted } from './history-interface.js';
 import type { CollectionReport, ConflictRow, DamagedData, SettledRow, SiteStatus } from './daemon-interface.js';
 
 export const MAX_REQUEST_BYTES = 64 * 1024;
@@ -23,6 +23,10 @@ export interface ControlResults {
   history: readonly HistoryRow[];
   restore: Restored;
   undelete: Undeleted;
+  snapshots: SnapshotList;
+  createSnapshot: null;
+  deleteSnapshot: null;
+  keep: null;
   collect: CollectionReport;
   keepHistory: null;
   resolve: SettledRow;

@@ -7,6 +7,13 @@ const id = z.int().nonnegative();
 const conflict = z.string().min(1).max(64);
 const peer = z.string().min(1).max(255);
 const name = z.string().min(1).max(255);
+const limit = z.int().nonnegative();
+/** In seconds, versions of a file, and bytes. */
+const retention = z.strictObject({
+  age: z.exactOptional(limit),
+  count: z.exactOptional(limit),
+  bytes: z.exactOptional(limit),
+});
 /** From the root of the volume; latin1 characters stand for bytes. */
 const path = z.string().startsWith('/');
 const MAX_DURATION_MS = 10 * 365 * 86_400_000;
@@ -27,6 +34,10 @@ export const controlRequest = z.discriminatedUnion('verb', [
   /** `version`: an id, a moment or a snapshot. */
   z.strictObject({ id, verb: z.literal('restore'), path, version: name, to: path.nullable() }),
   z.strictObject({ id, verb: z.literal('undelete'), path, since: name.nullable() }),
+  z.strictObject({ id, verb: z.literal('snapshots') }),
+  z.strictObject({ id, verb: z.literal('createSnapshot'), name }),
+  z.strictObject({ id, verb: z.literal('deleteSnapshot'), name }),
+  z.strictObject({ id, verb: z.literal('keep'), where: z.enum(['volume', 'site']), retention }),
   /** `carriesOut` false: only look. */
   z.strictObject({ id, verb: z.literal('collect'), carriesOut: z.boolean() }),
   z.strictObject({ id, verb: z.literal('keepHistory'), durationMs: z.int().nonnegative().max(MAX_DURATION_MS) }),

@@ -148,6 +148,17 @@ export class ControlServer {
         return this.daemon.past.restore(request.path, request.version, request.to);
       case 'undelete':
         return this.daemon.past.undelete(request.path, request.since);
+      case 'snapshots':
+        return this.daemon.past.snapshots();
+      case 'createSnapshot':
+        await this.daemon.past.createSnapshot(request.name);
+        return null;
+      case 'deleteSnapshot':
+        await this.daemon.past.deleteSnapshot(request.name);
+        return null;
+      case 'keep':
+        await this.daemon.past.keep(request.where, request.retention);
+        return null;
       case 'collect':
         return this.daemon.collect(request.carriesOut);
       case 'keepHistory':

@@ -122,7 +122,13 @@ class RunningSite implements Daemon {
     this.ingest = new IngestPool(statePath(directory), join(directory, 'packs'));
     this.knownPeers = new KnownPeersFile(directory, log);
     this.survey = new TreeSurvey(directory);
-    this.past = new Past(directory, () => this.site);
+    this.past = new Past(directory, () => this.site, {
+      get: () => this.config().keepHistoryMs,
+      set: (ageMs) => {
+        const { keepHistoryMs: _, ...config } = this.config();
+        this.state.saveConfig(ageMs === undefined ? config : { ...config, keepHistoryMs: ageMs });
+      },
+    });
     this.settlements = new Settlements(directory, this.ingest, this.survey, clock.wallMs, () => ({
       site: this.site,
       store: this.store,
@@ -149,6 +155,7 @@ class RunningSite implements Daemon {
         committed: (message) => this.committed(message),
         ingest: ({ job }) => void this.runIngest(job),
         needed: ({ ids }) => this.needed(ids),
+        asked: ({ ids }) => void this.answerPast(ids),
         unused: ({ files }) => void this.removeFiles(files),
       },
       this.log,
@@ -267,6 +274,18 @@ class RunningSite implements Daemon {
       );
       this.site.send({ type: 'unavailable', ids });
     }, timeoutMs).unref();
+  }
+
+  /** Somebody looks at the tree as it was. */
+  private async answerPast(ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      try {
+        this.site.send({ type: 'answered', id, answer: await this.past.look(id) });
+      } catch (error) {
+        this.log.error({ err: error, question: id }, 'a look at the past failed');
+        this.site.send({ type: 'answered', id });
+      }
+    }
   }
 
   private diskFailed(error: Error): void {

@@ -2,9 +2,34 @@
 // Paths are from the root of the volume, begin with '/', and hold latin1 characters for bytes. Methods reject with an Error whose message
 // names what is wrong and the remedy.
 
+import type { Retention } from '../crdt/volume-fields.js';
 import type { HistoryRow } from '../journal/path-history.js';
 
-export type { HistoryRow };
+export type { HistoryRow, Retention };
+export { UNLIMITED } from '../journal/retention.js';
+
+/** Limits of what is kept of the past. */
+export interface Keeping {
+  readonly volume: Retention;
+  readonly site: Retention;
+  /** The site's, else the volume's, else the usual. */
+  readonly inForce: Required<Retention>;
+}
+
+export interface SnapshotRow {
+  readonly name: string;
+  /** The site that made it. */
+  readonly site: string;
+  /** Microseconds since 1970. */
+  readonly stamp: number;
+}
+
+export interface SnapshotList {
+  readonly snapshots: readonly SnapshotRow[];
+  readonly keep: Keeping;
+  /** The tree has an entry `.weft` of its own in its root, so that no snapshot can be entered. */
+  readonly isHidden: boolean;
+}
 
 export interface Restored {
   /** The id of the version. */
@@ -29,4 +54,9 @@ export interface SiteHistory {
   restore(path: string, version: string, to: string | null): Promise<Restored>;
   /** Brings back what was removed at a path last, or, with `since`, what is missing of what was there at that moment. */
   undelete(path: string, since: string | null): Promise<Undeleted>;
+  snapshots(): Promise<SnapshotList>;
+  createSnapshot(name: string): Promise<void>;
+  deleteSnapshot(name: string): Promise<void>;
+  /** Sets how much of the past is kept: by all sites, or by this one. */
+  keep(where: 'volume' | 'site', retention: Retention): Promise<void>;
 }

@@ -1,8 +1,11 @@
 // history-requests.ts — what the main thread asks the history thread, and the answers.
 
 import type { Ino } from '../crdt/ids.js';
+import type { Retention } from '../crdt/volume-fields.js';
+import type { SnapshotList } from './history-interface.js';
 import type { HistoryRow } from '../journal/path-history.js';
 import type { RemovedTree } from '../journal/removed-trees.js';
+import type { PastAnswer, PastQuestion } from '../volume/past-files.js';
 import type { OldVersion } from '../volume/restoring.js';
 
 export interface VersionToRestore extends OldVersion {
@@ -31,6 +34,13 @@ export interface HistoryRequests {
     /** `directory`: the path that what was asked for comes back to; null when it is there, and what is in it comes back. */
     reply: RemovedTree & { readonly directory: string | null };
   };
+  /** The snapshots that there are, and how much of the past is kept. */
+  snapshots: {
+    args: null;
+    reply: Omit<SnapshotList, 'keep'> & { readonly volume: Retention; readonly site: Retention };
+  };
+  /** What somebody who looks at the tree as it was asks for. */
+  look: { args: { question: PastQuestion }; reply: PastAnswer };
 }
 
 export type HistoryRequestName = keyof HistoryRequests;

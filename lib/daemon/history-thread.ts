@@ -6,16 +6,21 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { attributesOf } from '../crdt/fields.js';
 import type { HeadVersion } from '../crdt/fields.js';
 import type { Name } from '../crdt/ids.js';
-import { VOLUME_INO } from '../crdt/ids.js';
+import { ROOT_INO, VOLUME_INO } from '../crdt/ids.js';
 import { PastTree } from '../crdt/past-tree.js';
 import type { PastEntry } from '../crdt/past-tree.js';
-import { findSnapshot, snapshotsOf } from '../crdt/snapshots.js';
+import { findSnapshot, retentionOf, snapshotsOf } from '../crdt/snapshots.js';
 import { HistoryIndex } from '../journal/history-index.js';
 import { JournalPast } from '../journal/past-registers.js';
+import { PastViews } from '../journal/past-views.js';
+import type { PastInode, PastPage } from '../journal/past-views.js';
 import { namesIn, PathHistory, versionId } from '../journal/path-history.js';
 import type { FoundVersion, HistoryRow } from '../journal/path-history.js';
 import { RemovedTrees } from '../journal/removed-trees.js';
+import { siteRetention } from '../journal/retention.js';
 import { StateSnapshot } from '../journal/state-snapshot.js';
+import { HIDDEN_NAME } from '../volume/past-files.js';
+import type { PastAnswer, PastQuestion } from '../volume/past-files.js';
 import type {
   FromHistory,
   HistoryRequests,
@@ -23,22 +28,31 @@ import type {
   ToHistory,
   VersionToRestore,
 } from './history-requests.js';
-import { MOMENT_EXAMPLES, parseMoment } from './moment.js';
+import { isRelative, MOMENT_EXAMPLES, parseMoment } from './moment.js';
 import { pathText } from './path-text.js';
 
 const { stateDirectory } = workerData as HistoryThreadData;
 const port = parentPort!;
 const index = HistoryIndex.open(stateDirectory);
+const views = new PastViews(index, () => Date.now());
+/** Moments that are so long ago: the same one for who goes on looking, as diff -r does, path by path. */
+const relative = new Map<string, { stamp: number; sinceMs: number; usedMs: number }>();
+const RELATIVE_UNUSED_MS = 60_000;
+const RELATIVE_MAX_MS = 3_600_000;
 
-/** Calls `use` with the history up to the present commit. */
-function withHistory<T>(use: (history: PathHistory, present: StateSnapshot) => T): T {
+/** Calls `use` with the present commit, up to which the index is. */
+function withPresent<T>(use: (present: StateSnapshot) => T): T {
   const present = StateSnapshot.open(stateDirectory);
   try {
     index.catchUp();
-    return use(new PathHistory(index, present.store), present);
+    return use(present);
   } finally {
     present.close();
   }
+}
+
+function withHistory<T>(use: (history: PathHistory, present: StateSnapshot) => T): T {
+  return withPresent((present) => use(new PathHistory(index, present.store), present));
 }
 
 function historyOf(path: string, limit: number): readonly HistoryRow[] {
@@ -134,6 +148,66 @@ function removedAt(path: string, since: string | null): HistoryRequests['removed
   });
 }
 
+function look(question: PastQuestion): PastAnswer {
+  switch (question.kind) {
+    case 'snapshots':
+      return withPresent(snapshotPage);
+    case 'snapshot':
+      return withPresent((present) => viewNamed(present, question.name));
+    case 'inode':
+      return views.inode(question.number) ?? null;
+    case 'entry':
+      return views.lookup(question.number, question.name) ?? null;
+    case 'list':
+      return views.list(question.number, question.after) ?? null;
+  }
+}
+
+function snapshotList(present: StateSnapshot): HistoryRequests['snapshots']['reply'] {
+  const registers = present.store.inode(VOLUME_INO);
+  const snapshots = snapshotsOf(registers, present.actors);
+  return {
+    snapshots: snapshots.map(({ name, site, stamp }) => ({ name, site, stamp })),
+    volume: retentionOf(registers),
+    site: siteRetention(present),
+    isHidden: present.store.lookup(ROOT_INO, HIDDEN_NAME) !== undefined,
+  };
+}
+
+function snapshotPage({ store, actors }: StateSnapshot): PastPage {
+  const entries = snapshotsOf(store.inode(VOLUME_INO), actors).flatMap((snapshot, i) => {
+    const name = Buffer.from(snapshot.name, 'utf8').toString('latin1');
+    const inode = views.open(snapshot.name, snapshot.vector);
+    return inode ? [{ name, position: i + 1, inode }] : [];
+  });
+  return { entries, more: false };
+}
+
+/** The tree under a name in `.weft/snapshots`. */
+function viewNamed(present: StateSnapshot, bytes: Name): PastInode | null {
+  const name = pathText(bytes);
+  const stamp = momentNamed(name);
+  if (stamp === undefined) {
+    const snapshot = findSnapshot(snapshotsOf(present.store.inode(VOLUME_INO), present.actors), name);
+    return (snapshot && views.open(name, snapshot.vector)) ?? null;
+  }
+  if (stamp > Date.now() * 1000) return null; // nobody knows
+  const vector = new Map([...index.vectorAt(stamp)].map(([actor, seq]) => [index.actors.id(actor), seq]));
+  return views.open(name, vector) ?? null;
+}
+
+function momentNamed(name: string): number | undefined {
+  const nowMs = Date.now();
+  if (!isRelative(name)) return parseMoment(name, nowMs);
+  let moment = relative.get(name);
+  if (!moment || nowMs - moment.usedMs > RELATIVE_UNUSED_MS || nowMs - moment.sinceMs > RELATIVE_MAX_MS) {
+    moment = { stamp: parseMoment(name, nowMs)!, sinceMs: nowMs, usedMs: nowMs };
+    relative.set(name, moment);
+  }
+  moment.usedMs = nowMs;
+  return moment.stamp;
+}
+
 /** Of a path; '' for what is in the root. */
 function directoryOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/'));
@@ -143,6 +217,10 @@ function answer(message: ToHistory): unknown {
   switch (message.name) {
     case 'history':
       return historyOf(message.args.path, message.args.limit);
+    case 'snapshots':
+      return withPresent(snapshotList);
+    case 'look':
+      return look(message.args.question);
     case 'version':
       return versionOf(message.args.path, message.args.version);
     case 'removed':

@@ -1,11 +1,14 @@
 // past.ts — history, restoring and snapshots of a running site: questions go to the history thread, changes to the site thread.
 // Invariant: an answer includes everything that was written and closed before it was asked for.
 
+import { type PastAnswer, pastQuestion } from '../volume/past-files.js';
 import { HistoryClient } from './history-client.js';
-import type { HistoryRow, Restored, SiteHistory, Undeleted } from './history-interface.js';
+import type { HistoryRow, Restored, Retention, SiteHistory, SnapshotList, Undeleted } from './history-interface.js';
+import { parseMoment } from './moment.js';
 import { pathText } from './path-text.js';
 import type { SiteClient } from './site-client.js';
 import type { Name } from '../crdt/ids.js';
+import { retentionInForce } from '../journal/retention.js';
 import { namesIn } from '../journal/path-history.js';
 import type { LostLink, RemovedTree } from '../journal/removed-trees.js';
 
@@ -19,6 +22,8 @@ export class Past implements SiteHistory {
     stateDirectory: string,
     /** The site thread, once it runs. */
     private readonly site: () => SiteClient,
+    /** How long this site keeps old versions, milliseconds; undefined: as the volume says. */
+    private readonly siteAge: { get(): number | undefined; set(ageMs: number | undefined): void },
   ) {
     this.thread = new HistoryClient(stateDirectory);
   }
@@ -36,6 +41,7 @@ export class Past implements SiteHistory {
     try {
       if (to !== null) {
         await this.site().request('restore', { ino: found.ino, version: old, to: namesIn(to) });
+        await this.flush();
         return { version: found.id, path: to };
       }
       let at = path;
@@ -45,6 +51,7 @@ export class Past implements SiteHistory {
         if (name) at = `${path.slice(0, path.lastIndexOf('/'))}/${name}`;
       }
       await this.site().request('restore', { ino: found.present ?? found.ino, version: old, to: null });
+      await this.flush();
       return { version: found.id, path: at };
     } catch (error) {
       throw new Error(`${pathText(to ?? path)}: ${(error as Error).message}`, { cause: error });
@@ -55,6 +62,7 @@ export class Past implements SiteHistory {
     await this.flush();
     const removed = await this.thread.request('removed', { path, since });
     const names = await this.placeAgain(removed);
+    await this.flush();
     const came = names.filter((placed) => placed !== null).length;
     if (removed.directory === null) return { path, names: came };
     return { path: `${removed.directory}/${names[0] ?? removed.links[0]!.name}`, names: came };
@@ -76,9 +84,42 @@ export class Past implements SiteHistory {
     return names;
   }
 
-  /** What was written and closed is committed afterwards. */
+  /** Afterwards what was written and closed is committed, and the kernel knows what changed. */
   private async flush(): Promise<void> {
     await this.site().request('flush', null);
+  }
+
+  async snapshots(): Promise<SnapshotList> {
+    await this.site().request('fold', null);
+    const { volume, site: counted, ...list } = await this.thread.request('snapshots', null);
+    const ageMs = this.siteAge.get();
+    const site = ageMs === undefined ? counted : { ...counted, age: ageMs / 1000 };
+    return { ...list, keep: { volume, site, inForce: retentionInForce(volume, site) } };
+  }
+
+  async createSnapshot(name: string): Promise<void> {
+    if (parseMoment(name, Date.now()) !== undefined)
+      throw new Error(`${name} is a moment, and can be entered without a snapshot: choose another name`);
+    await this.flush();
+    await this.site().request('createSnapshot', { name });
+    await this.flush();
+  }
+
+  async deleteSnapshot(name: string): Promise<void> {
+    await this.site().request('deleteSnapshot', { name });
+    await this.flush();
+  }
+
+  async keep(where: 'volume' | 'site', retention: Retention): Promise<void> {
+    if (where === 'volume') return void (await this.site().request('keep', { where, retention }));
+    const { age, ...counted } = retention;
+    this.siteAge.set(age === undefined ? undefined : age * 1000);
+    await this.site().request('keep', { where, retention: counted });
+  }
+
+  /** The answer to a question of somebody who looks at the tree as it was on the mount. */
+  look(id: string): Promise<PastAnswer> {
+    return this.thread.request('look', { question: pastQuestion(id)! });
   }
 
   close(): Promise<void> {

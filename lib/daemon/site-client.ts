@@ -22,6 +22,7 @@ export interface SiteListener {
   committed(message: Extract<FromSite, { type: 'committed' }>): void;
   ingest(message: Extract<FromSite, { type: 'ingest' }>): void;
   needed(message: Extract<FromSite, { type: 'needed' }>): void;
+  asked(message: Extract<FromSite, { type: 'asked' }>): void;
   unused(message: Extract<FromSite, { type: 'unused' }>): void;
 }
 
@@ -106,6 +107,9 @@ export class SiteClient {
         break;
       case 'needed':
         this.listener.needed(message);
+        break;
+      case 'asked':
+        this.listener.asked(message);
         break;
       case 'unused':
         this.listener.unused(message);

@@ -4,6 +4,7 @@
 
 import { randomInt } from 'node:crypto';
 import type { ActorId, ObjectId } from '../crdt/ids.js';
+import { pastQuestion } from '../volume/past-files.js';
 import { Volume } from '../volume/volume.js';
 import type { VolumeClock } from '../volume/commits.js';
 import type { KernelCache } from '../volume/ports.js';
@@ -34,6 +35,9 @@ export interface Machine {
   /** 0 … n − 1, at random. */
   readonly pick: (n: number) => number;
 }
+
+/** How often it is looked whether a flush can be answered. */
+const FLUSH_POLL_MS = 1;
 
 /** When nothing is mounted. */
 const NO_SERVER: Server = {
@@ -123,10 +127,23 @@ export class SiteServer {
       case 'ingestFailed':
         this.volume.ingestFailed(message.jobId, message.absent);
         break;
+      case 'answered':
+        this.volume.past.answer(message.id, message.answer);
+        if (message.answer === undefined) this.server.fail([message.id]);
+        else this.server.resume([message.id]);
+        break;
       case 'unavailable':
         this.server.fail(message.ids);
         break;
     }
+  }
+
+  /** A caller waits for these: bytes that a peer may have, or answers about the past. */
+  absent(ids: readonly ObjectId[]): void {
+    const questions = this.volume.past.takeQuestions(ids);
+    if (questions.length > 0) this.post({ type: 'asked', ids: questions });
+    const objects = ids.filter((id) => !pastQuestion(id));
+    if (objects.length > 0) this.post({ type: 'needed', ids: objects });
   }
 
   /** A slice of background work; true while more waits. */
@@ -137,6 +154,8 @@ export class SiteServer {
   }
 
   get nextTimeoutMs(): number {
+    // Nobody tells this thread when the kernel has taken a notice.
+    if (this.flushes.length > 0) return FLUSH_POLL_MS;
     return this.volume.nextTimeoutMs;
   }
 
@@ -227,6 +246,18 @@ export class SiteServer {
       case 'setTimes':
         volume.restoring.setTimes(message.args.times);
         volume.fold();
+        this.reply(id, name, null);
+        break;
+      case 'createSnapshot':
+        volume.createSnapshot(message.args.name);
+        this.reply(id, name, null);
+        break;
+      case 'deleteSnapshot':
+        volume.deleteSnapshot(message.args.name);
+        this.reply(id, name, null);
+        break;
+      case 'keep':
+        volume.keep(message.args.where, message.args.retention);
         this.reply(id, name, null);
         break;
       case 'versionsInUse':

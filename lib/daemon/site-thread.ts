@@ -62,7 +62,7 @@ function runSession(site: SiteServer, session: Session): 'unmounted' | 'stopped'
     background: (deadlineMs) => site.background(deadlineMs),
     workMeanwhile: () => site.volume.workMeanwhile(),
     nextTimeoutMs: () => site.nextTimeoutMs,
-    onAbsent: (ids) => site.post({ type: 'needed', ids }),
+    onAbsent: (ids) => site.absent(ids),
     stop: false,
   });
 }
@@ -108,7 +108,7 @@ async function serveFuseNative(site: SiteServer): Promise<void> {
     options: mountOptions,
     source: volume,
     log: site.log,
-    onAbsent: (ids) => site.post({ type: 'needed', ids }),
+    onAbsent: (ids) => site.absent(ids),
   });
   void mount.ended.then(() => {
     site.close();

@@ -3,6 +3,8 @@
 
 import type { ActorId, Ino, Name, ObjectId, SiteId } from '../crdt/ids.js';
 import type { Timestamp } from '../crdt/inode.js';
+import type { Retention } from '../crdt/volume-fields.js';
+import type { PastAnswer } from '../volume/past-files.js';
 import type { LostPlace, OldVersion } from '../volume/restoring.js';
 import type { MissingObject } from '../chunks/object-kind.js';
 import type { MovedObject, UnusedObject } from '../chunks/object-store.js';
@@ -44,6 +46,10 @@ export interface Requests {
   placeAgain: { args: { lost: LostPlace[]; touch: boolean }; reply: { names: (Name | null)[] } };
   /** Modification times of directories that came back. */
   setTimes: { args: { times: (readonly [Ino, Timestamp])[] }; reply: null };
+  createSnapshot: { args: { name: string }; reply: null };
+  deleteSnapshot: { args: { name: string }; reply: null };
+  /** How much of the past is kept. */
+  keep: { args: { where: 'volume' | 'site'; retention: Retention }; reply: null };
   /** The versions that open files and drafts use. */
   versionsInUse: { args: null; reply: { inUse: ObjectId[] } };
   /** A collection begins: the reply as of versionsInUse. Marks are of a later commit. See lib/volume/volume.ts. */
@@ -92,7 +98,9 @@ export type ToSite =
   | { readonly type: 'ingested'; readonly result: IngestResult }
   | { readonly type: 'ingestFailed'; readonly jobId: number; readonly absent: readonly ObjectId[] }
   /** These objects cannot be had now: reads that wait for them fail. */
-  | { readonly type: 'unavailable'; readonly ids: readonly ObjectId[] };
+  | { readonly type: 'unavailable'; readonly ids: readonly ObjectId[] }
+  /** To a question about the past; without an answer: it could not be found out. */
+  | { readonly type: 'answered'; readonly id: string; readonly answer?: PastAnswer };
 
 /** site → main */
 export type FromSite =
@@ -119,6 +127,8 @@ export type FromSite =
   | { readonly type: 'unused'; readonly files: readonly string[] }
   /** A reader waits for these. */
   | { readonly type: 'needed'; readonly ids: readonly ObjectId[] }
+  /** A caller waits for the answers to these questions about the past. */
+  | { readonly type: 'asked'; readonly ids: readonly string[] }
   | {
       readonly type: 'log';
       readonly level: 'debug' | 'info' | 'warn' | 'error';

@@ -65,7 +65,7 @@ function putAttributes(buffer: Buffer, attributes: Attributes, at: number): numb
 export function putEntry(buffer: Buffer, attributes: Attributes, seconds: number, at: number): number {
   put64(buffer, attributes.ino, at);
   put64(buffer, 0, at + 8);
-  put64(buffer, CACHE_SECONDS, at + 16);
+  put64(buffer, attributes.nameSeconds ?? CACHE_SECONDS, at + 16);
   put64(buffer, seconds, at + 24);
   put64(buffer, 0, at + 32);
   return putAttributes(buffer, attributes, at + ENTRY_LENGTH);

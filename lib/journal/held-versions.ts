@@ -6,12 +6,14 @@
 import type { VersionVector } from '../crdt/change.js';
 import { attributesOf, isTombstone, LINK_PREFIX, parseHead } from '../crdt/fields.js';
 import type { HeadVersion } from '../crdt/fields.js';
-import type { ActorId, ObjectId, OpId } from '../crdt/ids.js';
+import type { ActorId, Ino, ObjectId, OpId } from '../crdt/ids.js';
 import { VOLUME_INO } from '../crdt/ids.js';
 import type { Entry, Inode } from '../crdt/inode.js';
+import { parseKey } from '../crdt/register-schema.js';
 import { retentionOf, snapshotsOf } from '../crdt/snapshots.js';
 import { nearestCommonVersions, type Version } from '../crdt/version-graph.js';
 import { decodeChange, startOpOf } from './change-codec.js';
+import { retentionInForce, siteRetention, UNLIMITED } from './retention.js';
 import type { StateSnapshot } from './state-snapshot.js';
 import { VersionHistory } from './version-history.js';
 
@@ -42,9 +44,8 @@ export interface RetentionRules {
 /** Bases of bases of merges: criss-cross merges go that deep, see lib/volume/version-merge.ts. */
 const MERGE_DEPTH_MAX = 8;
 const CHANGES_PER_READ = 256;
-const DEFAULT_KEEP_HISTORY_MS = 30 * 86_400_000;
 const MS_PER_S = 1_000;
-const US_PER_MS = 1_000;
+const US_PER_S = 1_000_000;
 
 /** Calls `visit` with every version that is kept; with some of them several times, for one reason or for several. */
 export function visitHeldVersions(
@@ -65,12 +66,24 @@ interface Departure {
   readonly goneIn: bigint;
 }
 
+interface CountedVersion {
+  readonly ino: Ino;
+  readonly head: string;
+  readonly stampUs: number;
+  readonly isKnown: boolean;
+}
+
 class HeldVersions {
   private readonly history: VersionHistory;
   private readonly known: Moment | null;
   private readonly snapshots: readonly Moment[];
   /** What gave way at or after this is history that is kept, microseconds since 1970. */
   private readonly historyFromUs: number;
+  /** Of that, so many versions of a file, and so many bytes of all together, by their sizes: what gave way last. */
+  private readonly countMax: number;
+  private readonly bytesMax: number;
+  /** What is history by its age, while it must be counted. */
+  private readonly counted: CountedVersion[] = [];
 
   constructor(
     private readonly snapshot: StateSnapshot,
@@ -81,9 +94,14 @@ class HeldVersions {
     this.known = rules.acknowledged && new Moment(snapshot, rules.acknowledged);
     const volume = snapshot.store.inode(VOLUME_INO);
     this.snapshots = snapshotsOf(volume, snapshot.actors).map(({ vector }) => new Moment(snapshot, vector));
-    const { age } = retentionOf(volume);
-    const ofVolumeMs = age === undefined ? DEFAULT_KEEP_HISTORY_MS : age * MS_PER_S;
-    this.historyFromUs = rules.nowUs - (rules.keepHistoryMs ?? ofVolumeMs) * US_PER_MS;
+    const site = siteRetention(snapshot);
+    const { age, count, bytes } = retentionInForce(
+      retentionOf(volume),
+      rules.keepHistoryMs === null ? site : { ...site, age: rules.keepHistoryMs / MS_PER_S },
+    );
+    this.historyFromUs = rules.nowUs - age * US_PER_S;
+    this.countMax = count;
+    this.bytesMax = bytes;
   }
 
   run(): void {
@@ -95,10 +113,11 @@ class HeldVersions {
       if (isInTree(inode)) this.visitShown(inode, heads);
       else {
         const departure = this.departureOf(inode);
-        for (const head of heads) this.visitDeparted(String(head.value), this.snapshotsWithOp(head), departure);
+        for (const head of heads) this.visitDeparted(ino, String(head.value), this.snapshotsWithOp(head), departure);
       }
     }
     this.visitOverwritten();
+    this.visitCounted();
   }
 
   private visitShown(inode: Inode, heads: readonly Entry[]): void {
@@ -112,10 +131,26 @@ class HeldVersions {
   }
 
   /** @param snapshots those that the version was written before, a bit for each */
-  private visitDeparted(head: string, snapshots: bigint, { stampUs, isKnown, goneIn }: Departure): void {
+  private visitDeparted(ino: Ino, head: string, snapshots: bigint, departure: Departure): void {
+    const { stampUs, isKnown, goneIn } = departure;
     if ((snapshots & ~goneIn) !== 0n) this.hold(head, 'snapshot');
-    else if (stampUs > this.historyFromUs) this.hold(head, 'history');
-    else if (!isKnown) this.hold(head, 'peers');
+    else if (stampUs <= this.historyFromUs) {
+      if (!isKnown) this.hold(head, 'peers');
+    } else if (this.countMax >= UNLIMITED.count && this.bytesMax >= UNLIMITED.bytes) this.hold(head, 'history');
+    else this.counted.push({ ino, head, stampUs, isKnown });
+  }
+
+  /** What gave way last is kept first. */
+  private visitCounted(): void {
+    const counts = new Map<Ino, number>();
+    let bytes = 0;
+    for (const { ino, head, isKnown } of this.counted.toSorted((a, b) => b.stampUs - a.stampUs)) {
+      const count = (counts.get(ino) ?? 0) + 1;
+      counts.set(ino, count);
+      if (count <= this.countMax) bytes += parseHead(head).size;
+      if (count <= this.countMax && bytes <= this.bytesMax) this.hold(head, 'history');
+      else if (!isKnown) this.hold(head, 'peers');
+    }
   }
 
   /** When and by what the last name of an inode went; one that never had a name was gone when it was written. */
@@ -194,7 +229,7 @@ class HeldVersions {
         const departure = departures.get(op);
         if (departure) {
           departures.delete(op);
-          this.visitDeparted(String(value), snapshots, departure);
+          this.visitDeparted(parseKey(key).ino, String(value), snapshots, departure);
         }
         for (const base of pred) {
           // Any of those that overwrote it took it away; it is kept for the sake of each of them.

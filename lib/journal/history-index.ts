@@ -19,6 +19,8 @@ import type { Connection, Statement } from './schema.js';
 const FORMAT = 1;
 const BUSY_TIMEOUT_MS = 60_000;
 const CHANGES_PER_COMMIT = 256;
+/** Checkpoints sync the disk, and somebody waits meanwhile. */
+const CHECKPOINT_PAGES = 8192;
 /** Operations of decoded changes that are remembered: neighbours in a directory were often changed together. */
 const OPS_REMEMBERED = 200_000;
 /** Numbers for inodes of past trees begin after all that an earlier file of this name can have given out: 1024 for each second. */
@@ -98,6 +100,7 @@ export class HistoryIndex {
       `select lsn, actor, hash, bytes from change where lsn > ? order by lsn limit ${CHANGES_PER_COMMIT}`,
     );
     for (;;) {
+      if (!next.get(this.prepare(this.db, 'select lsn from progress').pluck().get() as number)) return;
       this.prepare(this.db, 'begin immediate').run();
       try {
         const after = this.prepare(this.db, 'select lsn from progress').pluck().get() as number;
@@ -266,6 +269,7 @@ function connect(path: string): Connection {
   const db = new Database(path, { timeout: BUSY_TIMEOUT_MS });
   db.pragma('journal_mode = WAL');
   db.pragma('synchronous = NORMAL');
+  db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   return db;
 }
 

@@ -46,6 +46,11 @@ export class StateSnapshot {
     }
   }
 
+  /** A text of the layers above; see Journal. */
+  meta(key: string): string | undefined {
+    return this.db.prepare('select value from meta where key = ?').pluck().get(key) as string | undefined;
+  }
+
   /** Inodes in the tree, the root and conflict copies included. */
   inodeCount(): number {
     let count = this.store.copies().size;

@@ -29,6 +29,8 @@ export interface Attributes {
   mtime: Timestamp;
   ctime: Timestamp;
   btime: Timestamp;
+  /** How long the name that led here may be believed, seconds; when absent: until the kernel is told otherwise. */
+  nameSeconds?: number;
 }
 
 /** What setattr changes; an absent field stays. 'now' is UTIME_NOW. */

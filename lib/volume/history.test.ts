@@ -5,8 +5,11 @@ import { afterEach, test } from 'node:test';
 import { HistoryIndex } from '../journal/history-index.js';
 import { JournalPast } from '../journal/past-registers.js';
 import { RemovedTrees } from '../journal/removed-trees.js';
+import { PastViews } from '../journal/past-views.js';
+import { snapshotsOf } from '../crdt/snapshots.js';
 import { namesIn, PathHistory } from '../journal/path-history.js';
 import type { HistoryRow } from '../journal/path-history.js';
+import { visitHeldVersions } from '../journal/held-versions.js';
 import { StateSnapshot } from '../journal/state-snapshot.js';
 import { isDirectoryEntry, PastTree } from '../crdt/past-tree.js';
 import type { PastDirectory } from '../crdt/past-tree.js';
@@ -233,4 +236,78 @@ test('what one site brings back and another changed meanwhile merges', async () 
   for (const site of [paris, oslo]) assert.equal(site.text('/t/f'), 'oslo');
   assert.equal(paris.digest, oslo.digest);
   assert.deepEqual(paris.list('/'), ['t']);
+});
+
+/** The sizes of the old versions that are kept as history, largest first. */
+function keptAsHistory(fixture: VolumeFixture, nowUs: number): number[] {
+  const snapshot = StateSnapshot.open(fixture.directory);
+  const sizes: number[] = [];
+  try {
+    const rules = { nowUs, keepHistoryMs: null, acknowledged: null };
+    visitHeldVersions(snapshot, rules, ({ reason, size }) => (reason === 'history' ? sizes.push(size) : 0));
+  } finally {
+    snapshot.close();
+  }
+  return sizes.toSorted((a, b) => b - a);
+}
+
+test('of old versions those are kept that gave way last, as many and as much as is said', async () => {
+  const site = created();
+  for (let size = 1; size <= 5; size++) {
+    for (const name of ['/f', '/g']) {
+      site.write(name, 'x'.repeat(size));
+      await site.publish();
+    }
+  }
+  site.unlink('/g');
+  site.volume.fold();
+  const nowUs = site.volume.journal.db.prepare('select max(stamp) from change').pluck().get() as number;
+  const after = (limits: { age?: number; count?: number; bytes?: number }): number[] => {
+    site.volume.keep('volume', limits);
+    return keptAsHistory(site, nowUs);
+  };
+  assert.deepEqual(after({}), [5, 4, 4, 3, 3, 2, 2, 1, 1]);
+  assert.deepEqual(after({ age: 0 }), []);
+  assert.deepEqual(after({ count: 2 }), [5, 4, 4, 3]);
+  assert.deepEqual(after({ count: 0 }), []);
+  assert.deepEqual(after({ bytes: 13 }), [5, 4, 4]);
+  site.volume.keep('site', { count: 1 });
+  assert.deepEqual(after({ bytes: 8 }), [5]);
+  assert.deepEqual(after({ bytes: 9 }), [5, 4]);
+  site.volume.keep('site', {});
+  assert.deepEqual(after({}), [5, 4, 4, 3, 3, 2, 2, 1, 1]);
+});
+
+test('what a snapshot shows is what was there, whatever is written and removed later', async () => {
+  const site = created();
+  site.write('/f', 'then');
+  await site.publish();
+  site.volume.createSnapshot('before');
+  site.write('/f', 'now');
+  await site.publish();
+  site.unlink('/f');
+  site.volume.fold();
+  withHistory(site, (_history, index) => {
+    const present = StateSnapshot.open(site.directory);
+    const views = new PastViews(index, () => 0);
+    try {
+      const [snapshot] = snapshotsOf(present.store.inode(0), present.actors);
+      const root = views.open('before', snapshot!.vector)!;
+      const file = views.lookup(root.number, 'f')!;
+      assert.equal(file.size, 4);
+      assert.deepEqual(
+        views.list(root.number, 0)!.entries.map(({ name, inode }) => [name, inode]),
+        [['f', file]],
+      );
+      assert.deepEqual(new PastViews(index, () => 0).inode(file.number), file);
+      assert.equal(views.lookup(root.number, 'g'), undefined);
+      assert.equal(views.inode(5), undefined);
+    } finally {
+      present.close();
+    }
+  });
+  assert.throws(() => site.volume.createSnapshot('before'), /choose another name, or delete it first/);
+  site.volume.deleteSnapshot('before');
+  assert.throws(() => site.volume.deleteSnapshot('before'), /no snapshot before: weft snapshot list/);
+  site.volume.createSnapshot('before');
 });

@@ -2,6 +2,7 @@
 // Invariant: a change is applied once, after everything it builds on, whatever the order, repetition or batching of delivery; one
 // that breaks the rules of a register is refused whole, by name, and nothing of it is kept.
 
+import { SNAPSHOT_PREFIX } from '../crdt/volume-fields.js';
 import { CorruptionError } from '../codec/bytes.js';
 import type { Change } from '../crdt/change.js';
 import { type Ino, VOLUME_INO } from '../crdt/ids.js';
@@ -21,6 +22,8 @@ interface Delivery {
   next: number;
   readonly done: (error: Error | null) => void;
 }
+/** The key of a snapshot's register, as far as its name. */
+const SNAPSHOT_KEY = `${VOLUME_INO}.${SNAPSHOT_PREFIX}`;
 
 export class RemoteChanges {
   private readonly queue: Delivery[] = [];
@@ -32,6 +35,8 @@ export class RemoteChanges {
     private readonly changed: (ino: Ino) => void,
     /** Told of a file or directory of which another site set or removed the merge policy. */
     private readonly policyChanged: (ino: Ino) => void,
+    /** Told of a snapshot that another site made or deleted. */
+    private readonly snapshotChanged: (name: string) => void,
   ) {}
 
   /** Queues changes; `done` is called after the commit that holds the last of them, or with what is wrong with one. */
@@ -97,6 +102,7 @@ export class RemoteChanges {
         this.wantVersion(String(op.value));
         this.changed(Number(op.key.slice(0, -'.head'.length)));
       } else if (op.key.endsWith(POLICY_KEY_END)) this.policyChanged(Number(op.key.slice(0, -POLICY_KEY_END.length)));
+      else if (op.key.startsWith(SNAPSHOT_KEY)) this.snapshotChanged(op.key.slice(SNAPSHOT_KEY.length));
     }
     for (const viewChange of viewChanges) this.core.tell(viewChange);
   }

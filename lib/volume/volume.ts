@@ -12,6 +12,7 @@ import { isDirectory, isTombstone, LINK_PREFIX, parseHead } from '../crdt/fields
 import { createWrites, type WriteDraft } from '../crdt/local-writes.js';
 import { Replica } from '../crdt/replica.js';
 import { HybridClock } from '../crdt/stamp.js';
+import type { Retention } from '../crdt/volume-fields.js';
 import { IntentLog, intentPath } from '../journal/intent-log.js';
 import { Journal } from '../journal/journal.js';
 import { VersionHistory } from '../journal/version-history.js';
@@ -39,6 +40,7 @@ import { IngestJobs } from './ingest-jobs.js';
 import { InodeChanges } from './inode-changes.js';
 import { Namespace } from './namespace.js';
 import { OpenFiles } from './open-files.js';
+import { PastFiles } from './past-files.js';
 import type { Ingester, KernelCache } from './ports.js';
 import { Recovery } from './recovery.js';
 import { RemoteChanges } from './remote-changes.js';
@@ -46,6 +48,7 @@ import { Restoring } from './restoring.js';
 import { ReversibleChanges, type UndoStep } from './reversible-changes.js';
 import { type Decision, type Settled, Settlement } from './settlement.js';
 import { SpaceGuard } from './space-guard.js';
+import { VolumePast } from './volume-past.js';
 
 export interface VolumeOptions {
   readonly stateDirectory: string;
@@ -94,6 +97,9 @@ export class Volume implements FileSystem {
   private readonly remote: RemoteChanges;
   /** Of what the history still has. */
   readonly restoring: Restoring;
+  /** The tree as it was. */
+  readonly past: PastFiles;
+  private readonly volumePast: VolumePast;
   private readonly clock: VolumeClock;
   private slot: number | null;
   /** Numbers this commit; the durable ones come back through {@link durable}. */
@@ -143,6 +149,8 @@ export class Volume implements FileSystem {
       () => this.allocate(),
     );
     this.changes = new InodeChanges(this.core, options.siteId);
+    this.past = new PastFiles(this.core);
+    this.volumePast = new VolumePast(this.core, this.past);
     this.jobs = new IngestJobs(options.ingester, this.objects);
     this.merges = new ContentMerges(
       this.core,
@@ -163,7 +171,8 @@ export class Volume implements FileSystem {
       this.merges.note(ino);
     };
     this.restoring = new Restoring(this.core, changed);
-    this.remote = new RemoteChanges(this.core, changed, policyChanged);
+    const snapshotChanged = (name: string): void => this.past.snapshotsChanged(name);
+    this.remote = new RemoteChanges(this.core, changed, policyChanged, snapshotChanged);
     this.reversible = new ReversibleChanges(this.core, this.names, this.changes, this);
     this.settlement = new Settlement(this.core, this.names, this.changes, this.reversible);
     const recovery = new Recovery(this.commits, this.drafts, this.objects, this.journal.foldedLsn, (ino, error) =>
@@ -234,6 +243,29 @@ export class Volume implements FileSystem {
     this.slot = slot;
     this.fold();
     return slot;
+  }
+
+  /**
+   * A snapshot of everything up to now.
+   * @throws Error with the remedy when the name is taken or none
+   */
+  createSnapshot(name: string): void {
+    this.fold();
+    this.volumePast.create(name);
+    this.fold();
+  }
+
+  /** @throws Error with the remedy when there is none of that name */
+  deleteSnapshot(name: string): void {
+    this.volumePast.delete(name);
+    this.fold();
+  }
+
+  /** How much of the past is kept by all sites, or by this one. */
+  keep(where: 'volume' | 'site', retention: Retention): void {
+    this.volumePast.keep(where, retention);
+    this.uncommitted = true;
+    this.fold();
   }
 
   private volumeRegisters(): ReadonlyMap<string, readonly { value: string | number }[]> {
@@ -529,50 +561,61 @@ export class Volume implements FileSystem {
   }
 
   lookup(parent: Ino, name: Name): Attributes | undefined {
-    return this.names.lookup(parent, name);
+    if (this.past.owns(parent)) return this.past.lookup(parent, name);
+    return this.names.lookup(parent, name) ?? (this.past.isEntrance(parent, name) ? this.past.entrance() : undefined);
   }
 
   getattr(ino: Ino): Attributes {
-    return this.changes.attributes(ino);
+    return this.past.owns(ino) ? this.past.attributes(ino) : this.changes.attributes(ino);
   }
 
   accessed(ino: Ino, always: boolean): void {
-    this.changes.accessed(ino, always);
+    if (!this.past.owns(ino)) this.changes.accessed(ino, always);
   }
 
   setattr(ino: Ino, changes: AttributeChanges, caller: Caller, handle: number | undefined): Attributes {
+    this.past.checkWritable(ino);
     return this.changes.setattr(ino, changes, caller, handle, this.contents);
   }
 
   readlink(ino: Ino): string {
-    return this.names.readlink(ino);
+    return this.past.owns(ino) ? this.past.readlink(ino) : this.names.readlink(ino);
   }
 
   mknod(parent: Ino, name: Name, mode: number, rdev: number, umask: number, caller: Caller): Attributes {
+    this.past.checkWritable(parent, name);
     return this.names.make(parent, name, mode, rdev, umask, caller);
   }
 
   mkdir(parent: Ino, name: Name, mode: number, umask: number, caller: Caller): Attributes {
+    this.past.checkWritable(parent, name);
     return this.names.make(parent, name, 0o040000 | (mode & 0o7777), 0, umask, caller);
   }
 
   symlink(parent: Ino, name: Name, target: string, caller: Caller): Attributes {
+    this.past.checkWritable(parent, name);
     return this.names.symlink(parent, name, target, caller);
   }
 
   link(ino: Ino, parent: Ino, name: Name): Attributes {
+    this.past.checkWritable(parent, name);
+    if (this.past.owns(ino)) throw posixError('EXDEV');
     return this.names.link(ino, parent, name);
   }
 
   unlink(parent: Ino, name: Name): void {
+    this.past.checkWritable(parent, name);
     this.names.unlink(parent, name);
   }
 
   rmdir(parent: Ino, name: Name): void {
+    this.past.checkWritable(parent, name);
     this.names.rmdir(parent, name);
   }
 
   rename(parent: Ino, name: Name, newParent: Ino, newName: Name, flags: number, caller: Caller): void {
+    this.past.checkWritable(parent, name);
+    this.past.checkWritable(newParent, newName);
     this.names.rename(parent, name, newParent, newName, flags, caller);
   }
 
@@ -589,6 +632,7 @@ export class Volume implements FileSystem {
     umask: number,
     caller: Caller,
   ): { attributes: Attributes; opened: Opened } {
+    this.past.checkWritable(parent, name);
     const attributes = this.names.make(parent, name, S_IFREG | (mode & 0o7777), 0, umask, caller);
     return { attributes, opened: this.contents.openNew(attributes.ino, flags) };
   }
@@ -600,12 +644,13 @@ export class Volume implements FileSystem {
     umask: number,
     caller: Caller,
   ): { attributes: Attributes; opened: Opened } {
+    this.past.checkWritable(parent);
     const attributes = this.names.makeUnnamed(parent, mode, umask, caller);
     return { attributes, opened: this.contents.openNew(attributes.ino, flags) };
   }
 
   open(ino: Ino, flags: number, killSuidGid: boolean, caller: Caller): Opened {
-    return this.contents.open(ino, flags, killSuidGid, caller);
+    return this.past.owns(ino) ? this.past.open(ino, flags) : this.contents.open(ino, flags, killSuidGid, caller);
   }
 
   read(handle: number, offset: number, length: number, into: Buffer, at: number): number {
@@ -617,7 +662,7 @@ export class Volume implements FileSystem {
   }
 
   release(handle: number): void {
-    this.contents.release(handle);
+    if (!this.past.release(handle)) this.contents.release(handle);
   }
 
   fsync(handle: number): void {
@@ -637,7 +682,8 @@ export class Volume implements FileSystem {
   }
 
   readdir(ino: Ino, cookie: number, emit: (entry: DirectoryEntry) => boolean): void {
-    this.names.readdir(ino, cookie, emit);
+    if (this.past.owns(ino)) this.past.readdir(ino, cookie, emit);
+    else this.names.readdir(ino, cookie, emit);
   }
 
   fsyncdir(): void {
@@ -658,18 +704,20 @@ export class Volume implements FileSystem {
   }
 
   getxattr(ino: Ino, name: string): Buffer {
-    return this.xattrs.get(ino, name);
+    return this.past.owns(ino) ? this.past.getxattr(ino, name) : this.xattrs.get(ino, name);
   }
 
   listxattr(ino: Ino): string[] {
-    return this.xattrs.list(ino);
+    return this.past.owns(ino) ? this.past.listxattr(ino) : this.xattrs.list(ino);
   }
 
   setxattr(ino: Ino, name: string, value: Buffer, flags: number, killSgid: boolean): void {
+    this.past.checkWritable(ino);
     this.xattrs.set(ino, name, value, flags, killSgid);
   }
 
   removexattr(ino: Ino, name: string): void {
+    this.past.checkWritable(ino);
     this.xattrs.remove(ino, name);
   }
 }

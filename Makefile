@@ -6,6 +6,7 @@
 #   make scenarios    partitions between real sites, one readable story per file   (SCENARIOS='--only NAME')
 #   make play         a story of your own on simulated sites, in milliseconds       (SCENARIO=FILE, or all)
 #   make bench        this filesystem beside the local one and bindfs               (BENCH='--quick')
+#   make bench-merge  two sites merge what they did apart, at work      (BENCH_MERGE='--operations 10000 --check')
 #   make posix        our own POSIX suite, on a fresh volume or in POSIX='DIR DIR'   (POSIX='--as-user --only rename')
 #   make conformance  pjdfstest, built in PJDFSTEST=DIR                             (CONFORMANCE='--only rename')
 #   make sim          one simulated schedule: sites, crashes, partitions   (SEED=7 SITES=3 STEPS=100, or HISTORY=FILE)
@@ -27,6 +28,7 @@ TESTS      ?=
 SCENARIOS  ?=
 SCENARIO   ?=
 BENCH      ?=
+BENCH_MERGE ?=
 CONFORMANCE ?=
 PROGRAMS   ?=
 POSIX      ?=
@@ -36,7 +38,7 @@ WEFT    := $(NODE) dist/lib/cli/main.js
 SOURCES := $(shell find $(CURDIR)/lib $(CURDIR)/scripts $(CURDIR)/conformance -type d -o -name '*.ts')
 
 .DEFAULT_GOAL := build
-.PHONY: build mount umount test tidy lint format bench scenarios play sim soak posix conformance programs clean
+.PHONY: build mount umount test tidy lint format bench bench-merge scenarios play sim soak posix conformance programs clean
 
 build: dist/.built
 
@@ -91,6 +93,9 @@ sim: build
 soak: build
 	@$(NODE) dist/scripts/simulate.js $(SIMULATION) --seed $(or $(SEED),1) \
 	  $(if $(SCHEDULES),--schedules $(SCHEDULES)) $(if $(MINUTES),--minutes $(MINUTES))
+
+bench-merge: build
+	@$(NODE) dist/scripts/bench-merge.js $(BENCH_MERGE)
 
 posix: build
 	@$(NODE) dist/conformance/posix.js $(POSIX)

@@ -75,6 +75,19 @@ test('a further conflict costs the same in a directory with a few conflicts and 
   assert.deepEqual(costs[0], costs[1]);
 });
 
+test('a cycle of moves costs what is on it, however many directories there are', () => {
+  const costs = [10, 300].map((count) => {
+    const [oslo, paris] = partitioned((site) => {
+      for (let i = 0; i < count; i++) site.mkdir(`d${i}`);
+    });
+    oslo.rename('d1', 'd2/moved');
+    const before = paris.changes.length;
+    paris.rename('d2', 'd1/moved');
+    return callsDuring(oslo, () => oslo.receive(paris.changes.slice(before)));
+  });
+  assert.deepEqual(costs[0], costs[1]);
+});
+
 test('a further name costs the same for a file with a few names and with many', () => {
   const costs = [10, 300].map((count) => {
     const [oslo, paris] = partitioned((site) => {

@@ -25,5 +25,15 @@ export async function runSuite(directory: string, only: readonly string[], full 
   );
   if (code !== 0) throw new Error(`the suite ended early in ${directory}: ${stderr.trim()}`);
   const seconds = (performance.now() - started) / 1000;
-  return { directory, seconds, ...(JSON.parse(stdout) as DirectoryReport) };
+  const report = JSON.parse(stdout) as DirectoryReport;
+  await remove(report.work);
+  return { directory, seconds, ...report };
+}
+
+/** Not by Node: names in it are any bytes. */
+async function remove(work: string): Promise<void> {
+  // Only root gets into what the suite leaves without permissions.
+  if (process.getuid!() !== 0) await run('chmod', ['-Rf', 'u+rwx', work]);
+  const { code, stderr } = await run('rm', ['-rf', work], { timeoutMs: TIMEOUT_MS });
+  if (code !== 0) throw new Error(`what the suite made cannot be removed: ${stderr.trim()}`);
 }

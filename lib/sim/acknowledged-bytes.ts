@@ -3,14 +3,15 @@
 // having seen them. Besides, no file may ever hold what no caller saw it hold: versions are whole, never a mixture. Large files are
 // excepted: what stays open is read by the ingest worker while callers go on writing to it.
 
+import { SMALL_CONTENT_MAX } from '../chunks/small-content.js';
 import type { Ino } from '../crdt/ids.js';
 import { fingerprint, marksIn } from './contents.js';
 
 /** Files above are written to working copies. */
-const LARGE_BYTES = 65_536;
+const LARGE_BYTES = SMALL_CONTENT_MAX;
 
 export class AcknowledgedBytes {
-  private readonly required = new Map<string, string>();
+  private readonly required = new Map<string, { readonly step: string; readonly site: string; isSynced: boolean }>();
   private readonly given = new Set<string>();
   private readonly seen = new Set<string>([fingerprint(Buffer.alloc(0))]);
   /** Files that were large at some time, and the marks in them. */
@@ -25,14 +26,14 @@ export class AcknowledgedBytes {
   }
 
   /** The file of a call held `before` and holds `after` now; acknowledged. */
-  changed(ino: Ino, before: Buffer, after: Buffer, step: string): void {
+  changed(ino: Ino, before: Buffer, after: Buffer, site: string, step: string): void {
     const kept = marksIn(after);
     for (const mark of marksIn(before)) if (!kept.has(mark)) this.required.delete(mark);
     for (const mark of kept) {
       // Of a mark that was done away with elsewhere some bytes may be left.
       if (this.given.has(mark)) continue;
       this.given.add(mark);
-      this.required.set(mark, step);
+      this.required.set(mark, { step, site, isSynced: false });
     }
     if (Math.max(before.length, after.length) > LARGE_BYTES) this.large.add(ino);
     if (this.large.has(ino)) for (const mark of kept) this.marksOfLarge.add(mark);
@@ -42,6 +43,20 @@ export class AcknowledgedBytes {
   /** A file may hold this. */
   saw(content: Buffer): void {
     this.seen.add(fingerprint(content));
+  }
+
+  /** fsync(2) of a file that holds this returned. */
+  synced(content: Buffer): void {
+    for (const mark of marksIn(content)) {
+      const required = this.required.get(mark);
+      if (required) required.isSynced = true;
+    }
+  }
+
+  /** Power failed at a site: what was not synced there is not asked for any more, unless other sites show it already. */
+  powerLost(site: string, shownElsewhere: ReadonlySet<string>): void {
+    for (const [mark, required] of this.required)
+      if (required.site === site && !required.isSynced && !shownElsewhere.has(mark)) this.required.delete(mark);
   }
 
   /** Somebody did away with what they saw. */
@@ -64,7 +79,7 @@ export class AcknowledgedBytes {
         wrong.push(`mixed bytes: ${path} holds ${describe(content)}, which nobody ever wrote`);
       }
     }
-    for (const [mark, step] of this.required) {
+    for (const [mark, { step }] of this.required) {
       if (!held.has(mark)) wrong.push(`lost bytes: ${mark} of "${step}" is in no file`);
     }
     return wrong;

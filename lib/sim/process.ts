@@ -3,6 +3,7 @@
 // program may be killed between two).
 
 import { AbsentObjects } from '../chunks/absent-objects.js';
+import { CorruptionError } from '../codec/bytes.js';
 import { posixError } from '../errno.js';
 import { attributesOf } from '../crdt/fields.js';
 import type { Ino, Name } from '../crdt/ids.js';
@@ -144,15 +145,28 @@ export class Process {
 
   private contentOf(ino: Ino): Buffer {
     const { handle } = this.volume.open(ino, 0, false, USER);
-    try {
-      return this.readAll(handle);
-    } finally {
-      this.volume.release(handle);
-    }
+    return this.closing(handle, () => this.readAll(handle));
   }
 
   private readAll(handle: number): Buffer {
     return Buffer.from(scratch.subarray(0, this.volume.read(handle, 0, READ_BYTES, scratch, 0)));
+  }
+
+  /** False when its bytes are not here, or damaged. */
+  isReadable(path: string): boolean {
+    try {
+      this.read(path);
+      return true;
+    } catch (error) {
+      if (error instanceof AbsentObjects || error instanceof CorruptionError) return false;
+      throw error;
+    }
+  }
+
+  /** Of all files whose bytes are here. */
+  contents(): Buffer[] {
+    const files = this.paths().filter(([, kind]) => kind === 'f');
+    return files.flatMap(([path]) => this.seen(this.resolve(path)) ?? []);
   }
 
   /** What somebody sees who opens the file; null when its bytes are not here. */
@@ -160,7 +174,7 @@ export class Process {
     try {
       return this.contentOf(ino);
     } catch (error) {
-      if (!(error instanceof AbsentObjects)) throw error;
+      if (!(error instanceof AbsentObjects || error instanceof CorruptionError)) throw error;
       return null;
     }
   }
@@ -179,7 +193,8 @@ export class Process {
   private account(ino: Ino, before: Buffer | null, hidden: string | undefined, after: Buffer): void {
     const wanted = !this.removedHere.has(ino);
     if (before === null && hidden !== undefined) this.bytes.discardedVersions.add(hidden);
-    if (wanted && this.site.image === null) this.bytes.changed(ino, before ?? after.subarray(0, 0), after, this.step);
+    if (wanted && this.site.image === null)
+      this.bytes.changed(ino, before ?? after.subarray(0, 0), after, this.site.name, this.step);
     else {
       // It may have had its effect, or not.
       this.bytes.discarded(before ?? after.subarray(0, 0));
@@ -313,10 +328,21 @@ export class Process {
 
   /** Writes and closes. */
   private fill(ino: Ino, handle: number, offset: number, data: Buffer): void {
-    for (let at = 0; at < data.length; at += WRITE_BYTES)
-      this.pwrite(ino, handle, offset + at, data.subarray(at, at + WRITE_BYTES));
-    this.volume.release(handle);
+    this.closing(handle, () => {
+      for (let at = 0; at < data.length; at += WRITE_BYTES)
+        this.pwrite(ino, handle, offset + at, data.subarray(at, at + WRITE_BYTES));
+    });
     this.acknowledged();
+  }
+
+  /** A program that ends closes what it opened, however it ends; unless the daemon ended before. */
+  private closing<T>(handle: number, act: () => T): T {
+    const { life } = this.site;
+    try {
+      return act();
+    } finally {
+      if (life && !life.dead) life.server.volume.release(handle);
+    }
   }
 
   private pwrite(ino: Ino, handle: number, offset: number, data: Buffer): void {
@@ -362,11 +388,12 @@ export class Process {
     const at = this.place(path);
     if (this.find(at)) throw posixError('EEXIST');
     const { attributes, opened } = this.volume.tmpfile(at[0], 0o600, O_RDWR, UMASK, USER);
-    this.volume.write(opened.handle, 0, data, false);
-    this.changed(at);
-    this.volume.link(attributes.ino, ...at);
-    this.account(attributes.ino, Buffer.alloc(0), undefined, data);
-    this.volume.release(opened.handle);
+    this.closing(opened.handle, () => {
+      this.volume.write(opened.handle, 0, data, false);
+      this.changed(at);
+      this.volume.link(attributes.ino, ...at);
+      this.account(attributes.ino, Buffer.alloc(0), undefined, data);
+    });
   }
 
   chmod(path: string, mode: number): void {
@@ -425,7 +452,21 @@ export class Process {
   }
 
   fsync(name: string): void {
-    this.volume.fsync(this.handle(name).handle);
+    this.syncHandle(this.handle(name).handle);
+  }
+
+  private syncHandle(handle: number): void {
+    this.volume.fsync(handle);
+    this.acknowledged();
+    this.bytes.synced(this.readAll(handle));
+  }
+
+  /** What sync(1) does with a file. */
+  sync(path: string): void {
+    const ino = this.resolve(path);
+    if (!this.isFile(ino)) throw posixError('EISDIR');
+    const { handle } = this.volume.open(ino, 0, false, USER);
+    this.closing(handle, () => this.syncHandle(handle));
   }
 
   close(name: string): void {

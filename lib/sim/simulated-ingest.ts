@@ -31,6 +31,7 @@ export function ingest(job: IngestJob, index: ObjectReader, packs: string): Inge
     const file = LocalFile.open(job.path);
     try {
       const version = makeVersion({ file, size: job.size, base, changed, objects: index }, { put });
+      writer.sync();
       return { jobId: job.jobId, ...version, objects: [...packed.values()] };
     } finally {
       file.close();

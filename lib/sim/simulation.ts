@@ -9,14 +9,16 @@ import { join } from 'node:path';
 import { AbsentObjects } from '../chunks/absent-objects.js';
 import { PosixError } from '../errno.js';
 import { AcknowledgedBytes } from './acknowledged-bytes.js';
+import { CorruptionError } from '../codec/bytes.js';
 import { checkConverged, checkOracle, checkSite, treeShownBy } from './checks.js';
-import { marked } from './contents.js';
+import { marked, marksIn } from './contents.js';
 import { founded, SITE_NAMES } from './founding.js';
 import { Network } from './network.js';
 import { Killed, Process } from './process.js';
 import { Random } from './random.js';
-import { Site } from './site.js';
+import { type Crash, Site } from './site.js';
 import './small-log-segments.js';
+import type { DiskCall } from './disk-faults.js';
 import { copyState } from './state-copy.js';
 import { formatStep, type Step } from './step.js';
 import { Timeline } from './timeline.js';
@@ -51,6 +53,7 @@ const STEP_MS = 1;
 const CONVERGE_WITHIN_MS = 180_000;
 const CONVERGE_SLICE_MS = 250;
 const TOPOLOGIES = { all: 5, line: 2, ring: 2, star: 2 };
+const FAULT_SHARE = 0.5;
 const ORACLE_SHARE = 0.05;
 /** What is wrong with a view mostly stays so: a check after each step is left to histories. */
 const CHECK_EVERY_STEPS = 6;
@@ -80,6 +83,9 @@ class Simulation {
   private readonly directory: string;
   private readonly shownAtKill = new Map<Site, readonly string[]>();
   private readonly checkedCommits = new Map<Site, number>();
+  /** Whether disks fail in this schedule, and power. */
+  private readonly hasFaults: boolean;
+  private isRotten = false;
   private directories = 0;
 
   constructor(
@@ -93,6 +99,7 @@ class Simulation {
     this.directory = join(root, `schedule-${plan.seed}`);
     mkdirSync(this.directory, { recursive: true });
     const topology = this.random.weighted(TOPOLOGIES);
+    this.hasFaults = this.random.fork('faults').chance(FAULT_SHARE);
     this.network = new Network(this.timeline, this.random.fork('network'), linkedIn(topology, count));
     const clocks = this.random.fork('clocks');
     this.sites = founded(SITE_NAMES.slice(0, count), root).sites.map(({ directory, ...identity }) => {
@@ -101,13 +108,17 @@ class Simulation {
       const around = {
         timeline: this.timeline,
         network: this.network,
+        totals: this.totals,
+        remembersSyncs: this.plan.history ? this.plan.history.some(({ verb }) => verb === 'power') : this.hasFaults,
         newDirectory: () => this.newDirectory(),
         failed: (error: Error) => void this.wrong.push(`error: at ${identity.name}: ${error.stack ?? error.message}`),
       };
       const clock = { skewMs: skew(clocks), rate: 1 + (clocks.next() - 0.5) * 2e-3 };
-      return new Site(identity, own, around, this.random.fork(identity.name), clock, () =>
-        this.totals.add('crashes in the middle of something'),
-      );
+      const site: Site = new Site(identity, own, around, this.random.fork(identity.name), clock, (crash) => {
+        this.totals.add('crashes in the middle of something');
+        this.crashed(site, crash);
+      });
+      return site;
     });
     this.processes = this.sites.map((site) => new Process(site, this.bytes));
   }
@@ -120,7 +131,7 @@ class Simulation {
     try {
       for (const site of this.sites) site.start();
       await this.timeline.run(1_000);
-      const workload = new Workload(this.random.fork('workload'));
+      const workload = new Workload(this.random.fork('workload'), this.hasFaults);
       const count = this.plan.history?.length ?? this.plan.steps ?? 20 + Math.floor(this.random.logUniform(1, 110));
       for (let i = 0; i < count && this.wrong.length === 0; i++)
         await this.take(this.plan.history?.[i] ?? workload.next(this.scenes()));
@@ -213,8 +224,22 @@ class Simulation {
       case 'converge':
         return this.converge();
       case 'kill':
-        return this.kill(this.site(site), words);
+        return this.crash(this.site(site), 'killed', words);
+      case 'power':
+        return this.crash(this.site(site), 'power lost', words);
+      case 'full':
+        this.site(site).disk.fullness = words[0] === 'really' ? 'really' : 'guarded';
+        return '';
+      case 'space':
+        this.site(site).disk.fullness = 'no';
+        return '';
+      case 'fail':
+        this.site(site).disk.failLater(words[0] as DiskCall, Number(words[1]));
+        return '';
+      case 'rot':
+        return this.rot(this.site(site), Number(words[0]));
       case 'restart':
+        if (this.site(site).disk.looksFull) return 'has no space';
         if (this.site(site).life) return 'runs';
         this.start(this.site(site));
         return '';
@@ -245,18 +270,39 @@ class Simulation {
     return '';
   }
 
-  private kill(site: Site, words: readonly string[]): string {
+  private crash(site: Site, crash: Crash, words: readonly string[]): string {
     if (!site.life) return 'is down';
-    this.totals.add('crashes');
+    this.totals.add(crash === 'killed' ? 'crashes' : 'power losses');
     if (words[0] === 'after') {
-      site.killLater(Number(words[1]));
+      site.killLater(Number(words[1]), crash);
       return '';
     }
     // Nothing of it is under way: what callers saw is what they were told is done.
     const process = this.processes[site.index]!;
     process.begin('');
-    this.shownAtKill.set(site, treeShownBy(process));
-    site.kill();
+    if (crash === 'killed') this.shownAtKill.set(site, treeShownBy(process));
+    site.kill(crash);
+    this.crashed(site, crash);
+    return '';
+  }
+
+  private crashed(site: Site, crash: Crash): void {
+    if (crash === 'killed') return;
+    const elsewhere = new Set<string>();
+    for (const [i, process] of this.processes.entries()) {
+      if (!this.sites[i]!.life || this.sites[i] === site) continue;
+      process.begin('');
+      for (const content of process.contents()) for (const mark of marksIn(content)) elsewhere.add(mark);
+    }
+    this.bytes.powerLost(site.name, elsewhere);
+  }
+
+  private rot(site: Site, choice: number): string {
+    if (!site.life) return 'is down';
+    const others = this.sites.filter((other) => other !== site);
+    if (!site.rot(choice, others)) return 'nothing that others hold';
+    this.totals.add('disk faults: bit rot');
+    this.isRotten = true;
     return '';
   }
 
@@ -264,8 +310,7 @@ class Simulation {
   private start(site: Site): void {
     const before = this.shownAtKill.get(site);
     this.shownAtKill.delete(site);
-    site.start();
-    if (!before || !site.life) return;
+    if (!site.start() || !before) return;
     const process = this.processes[site.index]!;
     process.begin('');
     const now = treeShownBy(process);
@@ -289,6 +334,8 @@ class Simulation {
       if (error instanceof PosixError) result = error.code;
       else if (error instanceof AbsentObjects) result = 'bytes not here yet';
       else if (error instanceof Killed) result = 'killed meanwhile';
+      else if (error instanceof CorruptionError && this.isRotten) result = 'EIO, damaged';
+      else if (site.disk.refusals > 0) result = `EIO, ${(error as Error).message}`;
       else throw error;
       this.totals.add(`operations: ${result}`);
     }
@@ -302,6 +349,7 @@ class Simulation {
     this.network.heal();
     for (const site of this.sites) {
       site.killLater(0);
+      site.disk.repair();
       if (!site.life) this.start(site);
     }
     const untilMs = this.timeline.nowMs + CONVERGE_WITHIN_MS;
@@ -316,7 +364,7 @@ class Simulation {
         );
         return 'failed';
       }
-    } while (open || !this.hasConverged());
+    } while (open || !this.hasConverged() || (this.isRotten && !this.areReadable()));
     for (const site of this.sites) this.check(site, true);
     if (this.wrong.length > 0) return 'failed';
     for (const process of this.processes) process.begin('');
@@ -355,6 +403,17 @@ class Simulation {
     });
   }
 
+  /** Reads everything: what is damaged is noticed by that, and fetched again. */
+  private areReadable(): boolean {
+    let readable = true;
+    for (const process of this.processes) {
+      process.begin('');
+      for (const [path, kind] of process.paths()) if (kind === 'f' && !process.isReadable(path)) readable = false;
+    }
+    for (const site of this.sites) site.wake();
+    return readable;
+  }
+
   private standing({ name, volume, life }: Site): string {
     const changes = [...volume.journal.vector().values()].reduce((sum, seq) => sum + seq, 0);
     const links = life!.exchange.connections().length;
@@ -362,7 +421,7 @@ class Simulation {
   }
 }
 
-const EVENTS = new Set(['kill', 'restart', 'clock']);
+const EVENTS = new Set(['kill', 'restart', 'clock', 'power', 'full', 'space', 'fail', 'rot']);
 
 function perform(process: Process, { verb, words }: Step): void {
   const [a = '', b = '', c = '', d = ''] = words;
@@ -411,6 +470,8 @@ function perform(process: Process, { verb, words }: Step): void {
       return process.put(a, Number(b), marked(c, Number(d)));
     case 'cut':
       return process.cut(a, Number(b));
+    case 'sync':
+      return process.sync(a);
     case 'fsync':
       return process.fsync(a);
     case 'close':

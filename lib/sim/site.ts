@@ -2,31 +2,35 @@
 // Invariant: what a crash leaves is what was on disk at that moment, which may be in the middle of an operation; everything else of
 // the old process is gone. There is no kernel: callers use the volume, and kernel-cache.ts stands for what a kernel remembers.
 
-import { readdirSync, rmSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync, rmSync, statSync, writeSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { AbsentObjects } from '../chunks/absent-objects.js';
 import type { IngestJob } from '../chunks/ingest.js';
 import { verifyObject } from '../chunks/object-kind.js';
 import { ObjectReader } from '../chunks/object-reader.js';
+import { RECORD_HEADER_BYTES } from '../chunks/pack-record.js';
 import { PackWriter } from '../chunks/pack.js';
 import { digestOf } from '../crdt/digest.js';
+import type { ActorId, ObjectId } from '../crdt/ids.js';
 import type { SiteConfig } from '../daemon/daemon-interface.js';
 import { DurableCommits } from '../daemon/durable-commits.js';
 import { type ObjectIntake, SiteSyncStore } from '../daemon/site-sync-store.js';
 import { SiteServer } from '../daemon/site-server.js';
-import { statePath } from '../journal/schema.js';
+import { statePath, walPath } from '../journal/schema.js';
 import { SiteExchange } from '../sync/site-exchange.js';
 import type { SyncLog } from '../sync/ports.js';
 import type { Volume } from '../volume/volume.js';
 import { KernelCacheModel } from './kernel-cache.js';
 import { Network, type Node } from './network.js';
 import type { Random } from './random.js';
+import type { DiskImage } from './disk-image.js';
 import { ingest } from './simulated-ingest.js';
 import { type Notice, SimulatedThread } from './simulated-thread.js';
 import { SiteClock } from './site-clock.js';
-import { copyState } from './state-copy.js';
+import { SiteDisk } from './site-disk.js';
 import type { Timeline } from './timeline.js';
+import type { Totals } from './totals.js';
 
 /** Links tick once a second. */
 const TICK_MS = 1_000;
@@ -39,10 +43,20 @@ export interface SiteIdentity {
   readonly slot: number | null;
 }
 
+/** What a crash leaves. */
+export interface Image {
+  readonly directory: string;
+  /** What of it is durable, if that is noted. */
+  readonly kept: DiskImage | null;
+}
+
 /** What the sites of a simulation share. */
 export interface Surroundings {
   readonly timeline: Timeline;
   readonly network: Network;
+  readonly totals: Totals;
+  /** Whether power may fail. */
+  readonly remembersSyncs: boolean;
   /** A fresh directory for a site's state. */
   readonly newDirectory: () => string;
   /** A promise of the product was rejected where nobody looks, or damage was found where there cannot be any. */
@@ -76,19 +90,19 @@ class Life implements Node {
       timeline,
       random.fork('thread'),
       (message) => {
-        this.server.take(message);
+        this.guarded(() => this.server.take(message));
         this.wake(0);
       },
       (notice) => this.heard(notice),
     );
     this.durable = new DurableCommits(
-      () => this.diskSync(),
+      (unsynced) => this.makeDurable(unsynced),
       (commit) => {
         if (this.dead) return;
         this.thread.send({ type: 'durable', commit });
         this.exchange.advanced();
       },
-      failed,
+      (error) => this.diskFailed(error),
     );
     const data = { stateDirectory: site.directory, config: site.config, mount: true, actorId: random.hex(16) };
     this.server = new SiteServer(data, this.thread, { clock: site.clock, pick: (n) => random.below(n) });
@@ -104,7 +118,9 @@ class Life implements Node {
       admit: (connection, hello) => site.around.network.admit(this, connection, hello),
       ready: () => {},
       closed: (connection, ending) => {
-        if (ending.code === 'rejected' || ending.code === 'protocol' || ending.code === 'slot')
+        // What a disk failed to take is no fault of the peer's.
+        const isSound = site.around.totals.of('disk faults: EIO') + site.around.totals.of('disk faults: ENOSPC') === 0;
+        if (isSound && (ending.code === 'rejected' || ending.code === 'protocol' || ending.code === 'slot'))
           failed(new Error(`${site.name}: a link ended: ${ending.reason}`));
         site.around.network.closed(connection, ending);
       },
@@ -142,17 +158,50 @@ class Life implements Node {
       store: async (objects) => {
         for (const { id, bytes } of objects) verifyObject(id, bytes, 'a peer');
         const packed = objects.map(({ id, kind, bytes }) => this.packs.append(kind, id, bytes));
-        await this.diskSync();
+        await this.diskSync(this.packs.takeUnsynced());
         return packed;
       },
       close: () => this.packs.close(),
     };
   }
 
-  private diskSync(): Promise<void> {
-    const { timeline } = this.site.around;
+  /** As lib/daemon/daemon.ts: packs, then SQLite's log. */
+  private async makeDurable(unsynced: readonly string[]): Promise<void> {
+    if (unsynced.length > 0) await this.diskSync(unsynced);
+    await this.diskSync([walPath(statePath(this.site.directory))]);
+  }
+
+  /** fsync(2), which takes its time and covers what was there when it began. Rejects when the disk fails. */
+  private diskSync(paths: readonly string[]): Promise<void> {
+    const { timeline, disk } = this.site;
     const delayMs = this.random.logUniform(0.1, this.random.chance(0.05) ? 1_000 : 20);
-    return new Promise((resolve) => timeline.after(delayMs, () => (this.dead ? undefined : resolve())));
+    const captured = disk.image?.capture(paths);
+    return new Promise((resolve, reject) =>
+      timeline.after(delayMs, () => {
+        if (this.dead) return;
+        const code = disk.refuse('sync');
+        if (code) return reject(new Error(`fsync: ${code}`));
+        if (captured) disk.image!.completed(captured);
+        resolve();
+      }),
+    );
+  }
+
+  /** After a failed sync, as after any failure that leaves the state in doubt, the daemon ends. */
+  private diskFailed(error: Error): void {
+    if (this.site.disk.refusals === 0) this.site.around.failed(error);
+    else if (!this.dead) this.site.die();
+  }
+
+  /** What the site's loop does: an exception ends the daemon, as lib/daemon/site-thread.ts has it. */
+  private guarded<T>(act: () => T): T | undefined {
+    try {
+      return act();
+    } catch (error) {
+      if (this.site.disk.refusals === 0) throw error;
+      this.site.die();
+      return undefined;
+    }
   }
 
   private tick(): void {
@@ -177,7 +226,8 @@ class Life implements Node {
     if (this.dead) return;
     this.cancelWake = () => {};
     const sliceMs = this.random.chance(0.5) ? 1 : 0.001 * this.random.logUniform(1, 100);
-    const more = this.server.background(this.site.clock.monotonicMs() + sliceMs);
+    const more = this.guarded(() => this.server.background(this.site.clock.monotonicMs() + sliceMs));
+    if (this.dead) return;
     if (more) this.wake(this.random.next() * 0.2);
     else if (this.server.nextTimeoutMs >= 0) this.wake(this.server.nextTimeoutMs);
     this.site.afterWork();
@@ -240,25 +290,44 @@ class Life implements Node {
 
 const silentLog: SyncLog = { debug: () => {}, info: () => {}, warn: () => {} };
 
+/** How a process ends. */
+export type Crash = 'killed' | 'power lost';
+
 export class Site {
   readonly clock: SiteClock;
   life: Life | null = null;
   /** Times it was killed. */
   kills = 0;
   /** What a crash in the middle of something left; the crash itself follows when that returns. */
-  image: string | null = null;
+  image: Image | null = null;
+  /** How it comes about. */
+  crash: Crash = 'killed';
+  readonly disk: SiteDisk;
   private untilImage = 0;
+  private losses = 0;
+  /** What peers were told is durable here. */
+  private announced: ReadonlyMap<ActorId, number> = new Map();
+  private readonly rotten = new Set<ObjectId>();
 
   constructor(
     private readonly identity: SiteIdentity,
-    public directory: string,
+    directory: string,
     readonly around: Surroundings,
     private readonly random: Random,
     clock: { readonly skewMs: number; readonly rate: number },
-    /** Told when a process was killed in the middle of something. */
-    private readonly crashed: () => void,
+    /** Told when a process ended in the middle of something. */
+    private readonly crashed: (crash: Crash) => void,
   ) {
+    this.disk = new SiteDisk(directory, around.remembersSyncs, around.totals);
     this.clock = new SiteClock(around.timeline, clock.skewMs, clock.rate, () => this.crashPoint());
+  }
+
+  get timeline(): Timeline {
+    return this.around.timeline;
+  }
+
+  get directory(): string {
+    return this.disk.directory;
   }
 
   get name(): string {
@@ -294,9 +363,21 @@ export class Site {
     return this.life!.server.volume;
   }
 
-  start(): void {
-    this.life = new Life(this, this.random.fork(`life ${this.kills}`));
+  /** False when the daemon ended at once, for what its disk did. */
+  start(): boolean {
+    try {
+      this.life = new Life(this, this.random.fork(`life ${this.kills}`));
+    } catch (error) {
+      if (this.disk.refusals === 0) throw error;
+      this.around.totals.add('daemons ended by their disk');
+      return false;
+    }
+    const vector = this.volume.journal.vector();
+    for (const [actor, seq] of this.announced)
+      if ((vector.get(actor) ?? 0) < seq)
+        this.around.failed(new Error(`${this.name} told peers of change ${seq} of ${actor} and has lost it`));
     this.afterWork();
+    return this.life !== null;
   }
 
   /** The site's loop gets its turn after a call. */
@@ -311,22 +392,32 @@ export class Site {
 
   // ── crashes ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** SIGKILL, with the disk as it stands; or as it was in the middle of what just happened. */
-  kill(): void {
+  /** SIGKILL or power loss, with the disk as it stands; or as it was in the middle of what just happened. */
+  kill(crash: Crash = 'killed'): void {
     const life = this.life;
     if (!life) return;
-    const image = this.image ?? this.copyState();
+    if (this.image === null) this.crash = crash;
+    const image = this.image ?? this.takeImage();
     this.image = null;
     this.untilImage = 0;
     this.life = null;
     this.kills++;
+    for (const [actor, seq] of life.durable.vector) this.announced = new Map(this.announced).set(actor, seq);
     life.kill();
     const { directory } = this;
     setImmediate(() => {
       life.dispose();
+      SiteDisk.forget(directory);
       rmSync(directory, { recursive: true, force: true });
     });
-    this.directory = image;
+    this.disk.moveTo(image.directory, image.kept);
+  }
+
+  /** The daemon ended by itself, for what its disk did. */
+  die(): void {
+    this.around.totals.add('daemons ended by their disk');
+    this.kill();
+    this.crashed('killed');
   }
 
   /** The simulation is over. */
@@ -334,31 +425,65 @@ export class Site {
     const { life } = this;
     this.life = null;
     life?.kill();
-    setImmediate(() => life?.dispose());
+    setImmediate(() => {
+      life?.dispose();
+      SiteDisk.forget(this.directory);
+    });
   }
 
-  /** The process is killed at the n-th moment from now at which something of it could be seen from outside. */
-  killLater(moments: number): void {
+  /** The process ends at the n-th moment from now at which something of it could be seen from outside. */
+  killLater(moments: number, crash: Crash = 'killed'): void {
     this.untilImage = moments;
+    this.crash = crash;
   }
 
   /** A moment within an operation. */
   crashPoint(): void {
     if (this.untilImage === 0 || --this.untilImage > 0) return;
-    this.image = this.copyState();
+    this.image = this.takeImage();
   }
 
   /** Nothing of the process is under way: the crash that was to be in the middle of it comes now. */
   afterWork(): void {
     if (this.image === null) return;
     this.kill();
-    this.crashed();
+    this.crashed(this.crash);
   }
 
-  private copyState(): string {
-    const copy = this.around.newDirectory();
-    copyState(this.directory, copy);
-    return copy;
+  private takeImage(): Image {
+    const directory = this.around.newDirectory();
+    if (this.crash === 'killed') return { directory, kept: this.disk.copyTo(directory) };
+    this.losses++;
+    return { directory, kept: this.disk.loseTo(this.random.fork(`power ${this.losses}`), directory) };
+  }
+
+  // ── damage ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** One byte of a stored object changes on disk; of one that another site holds intact. False when there is none. */
+  rot(choice: number, others: readonly Site[]): boolean {
+    const { objects, journal } = this.volume;
+    objects.flush();
+    const held = journal.db.prepare('select hex(id) from object order by id').pluck().all() as string[];
+    const ids = held.map((id) => id.toLowerCase()).filter((id) => others.some((other) => other.holdsIntact(id)));
+    const id = ids[choice % Math.max(1, ids.length)];
+    const object = id === undefined ? undefined : objects.locate(id);
+    if (!object) return false;
+    this.rotten.add(object.id);
+    const fd = openSync(join(this.directory, 'packs', object.pack), 'r+');
+    try {
+      const at = object.offset + RECORD_HEADER_BYTES + (choice % object.stored);
+      const byte = Buffer.alloc(1);
+      readSync(fd, byte, 0, 1, at);
+      byte[0]! ^= 1 << (choice % 8);
+      writeSync(fd, byte, 0, 1, at);
+    } finally {
+      closeSync(fd);
+    }
+    return true;
+  }
+
+  private holdsIntact(id: ObjectId): boolean {
+    return this.life !== null && !this.rotten.has(id) && this.volume.objects.has(id);
   }
 
   /** Bytes on disk. */

@@ -48,17 +48,40 @@ const CALLS = {
   open: 6,
   put: 8,
   cut: 2,
-  fsync: 1,
+  fsync: 2,
+  sync: 3,
   close: 5,
 };
 type Call = keyof typeof CALLS;
 
-const EVENTS = { wait: 10, partition: 5, mute: 1, reset: 2, heal: 4, converge: 1.2, kill: 4, restart: 2, clock: 1.5 };
+const EVENTS = {
+  wait: 10,
+  partition: 5,
+  mute: 1,
+  reset: 2,
+  heal: 4,
+  converge: 1.2,
+  kill: 4,
+  restart: 2,
+  clock: 1.5,
+  power: 0,
+  full: 0,
+  space: 0,
+  fail: 0,
+  rot: 0,
+};
+/** Where disks and power fail. */
+const EVENTS_WITH_FAULTS = { ...EVENTS, kill: 2, power: 5, full: 1, space: 1.5, fail: 1.5, rot: 1 };
+const DISK_CALLS = ['create', 'write', 'sync', 'read', 'commit'];
 
 export class Workload {
   private marks = 0;
 
-  constructor(private readonly random: Random) {}
+  constructor(
+    private readonly random: Random,
+    /** Whether disks and power fail. */
+    private readonly hasFaults: boolean,
+  ) {}
 
   next(scenes: readonly Scene[]): Step {
     const up = scenes.filter(({ process }) => process !== null);
@@ -75,7 +98,7 @@ export class Workload {
     const names = scenes.map(({ name }) => name);
     const one = random.pick(names)!;
     const other = random.pick(names.filter((name) => name !== one))!;
-    const kind = random.weighted(EVENTS);
+    const kind = random.weighted(this.hasFaults ? EVENTS_WITH_FAULTS : EVENTS);
     switch (kind) {
       case 'wait':
         return step('', 'wait', Math.ceil(random.logUniform(1, 12_000)));
@@ -94,7 +117,16 @@ export class Workload {
       case 'converge':
         return step('', kind);
       case 'kill':
-        return random.chance(0.6) ? step(one, 'kill', 'after', Math.ceil(random.logUniform(1, 60))) : step(one, 'kill');
+      case 'power':
+        return random.chance(0.6) ? step(one, kind, 'after', Math.ceil(random.logUniform(1, 60))) : step(one, kind);
+      case 'full':
+        return step(one, 'full', random.chance(0.6) ? 'really' : 'guarded');
+      case 'space':
+        return step(one, 'space');
+      case 'fail':
+        return step(one, 'fail', random.pick(DISK_CALLS)!, Math.ceil(random.logUniform(1, 20)));
+      case 'rot':
+        return step(one, 'rot', random.below(1_000_000));
       case 'restart':
         return step(scenes.find(({ process }) => process === null)?.name ?? one, 'restart');
       case 'clock':
@@ -193,6 +225,8 @@ export class Workload {
       case 'cut':
         if (open.length === 0) return make('open', random.pick(HANDLES)!, file);
         return make('cut', random.pick(open)!, Math.floor(random.logUniform(1, 100_000)) - 1);
+      case 'sync':
+        return make('sync', file);
       case 'fsync':
       case 'close':
         return open.length === 0 ? make('write', file, ...bytes()) : make(call, random.pick(open)!);

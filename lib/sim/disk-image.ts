@@ -1,0 +1,275 @@
+// disk-image.ts — what a simulated site's disk holds for good: every file and directory as it was when it was last synced.
+// Invariant: what power loss leaves of a file is what was last synced of it, with any of the sectors that were written since; of a
+// directory, what was last synced, with any of the creations, renames and removals since, each of them whole. One order is taken for
+// granted: a commit that nobody synced is not on disk before the objects that it names and that were written before it. See ALICE
+// (Pillai et al., OSDI 2014) for why programs are tested against so little.
+
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { join, relative } from 'node:path';
+import { seekData, seekHole } from '../chunks/sparse-file.js';
+import type { Random } from './random.js';
+
+const SECTOR_BYTES = 512;
+const PAGE_BYTES = 4096;
+const WAL = 'state.db-wal';
+const WAL_HEADER_BYTES = 32;
+
+/** A file that is only appended to: its bytes up to `bytes` are what they are now, except for its last page, which is kept. */
+interface SyncedPart {
+  readonly lengthBytes: number;
+  readonly bytes: number;
+  readonly lastPage: Buffer;
+}
+
+/** What a file was when it was last synced. */
+type Synced = Buffer | SyncedPart;
+
+/** What a sync that began now would make durable. */
+export interface Capture {
+  readonly order: number;
+  readonly files: readonly (readonly [inode: number, state: Synced])[];
+  readonly directories: readonly (readonly [path: string, entries: ReadonlyMap<string, number>])[];
+}
+
+export class DiskImage {
+  private readonly files = new Map<number, { order: number; state: Synced }>();
+  /** By path below the state directory: names, with the inode numbers of the files. */
+  private readonly directories = new Map<string, ReadonlyMap<string, number>>();
+  private order = 0;
+  /** SQLite starts its log over, so that it is more than appended to. */
+  private walStartsOver = false;
+
+  private constructor(readonly directory: string) {}
+
+  /** A disk on which all that is in the directory is durable. */
+  static durable(directory: string): DiskImage {
+    const disk = new DiskImage(directory);
+    for (const path of disk.directoryPaths()) {
+      disk.sync([path]);
+      disk.sync(disk.filePaths(path));
+    }
+    return disk;
+  }
+
+  private directoryPaths(): string[] {
+    const below = readdirSync(this.directory, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    return [this.directory, ...below.map(({ name }) => join(this.directory, name))];
+  }
+
+  private filePaths(directory: string): string[] {
+    const entries = readdirSync(directory, { withFileTypes: true });
+    return entries.filter((entry) => entry.isFile() && !isShared(entry.name)).map(({ name }) => join(directory, name));
+  }
+
+  // ── syncs ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** fsync(2) of files and directories. Paths that do not exist (any more) are left out. */
+  sync(paths: readonly string[]): void {
+    this.completed(this.capture(paths));
+  }
+
+  /** What a sync that begins now covers. */
+  capture(paths: readonly string[]): Capture {
+    const files: [number, Synced][] = [];
+    const directories: [string, ReadonlyMap<string, number>][] = [];
+    for (const path of paths) {
+      const stat = statSync(path, { throwIfNoEntry: false });
+      if (stat?.isDirectory()) directories.push([relative(this.directory, path), this.entriesOf(path)]);
+      else if (stat) files.push([stat.ino, this.stateOf(path)]);
+    }
+    return { order: ++this.order, files, directories };
+  }
+
+  completed({ order, files, directories }: Capture): void {
+    for (const [inode, state] of files)
+      if ((this.files.get(inode)?.order ?? 0) < order) this.files.set(inode, { order, state });
+    for (const [path, entries] of directories) this.directories.set(path, entries);
+  }
+
+  /** SQLite copies its log to the database: the log is synced first and then, if all of it was copied, the database. */
+  checkpointed(isComplete: boolean): void {
+    this.walStartsOver ||= isComplete;
+    const database = join(this.directory, 'state.db');
+    this.sync(isComplete ? [`${database}-wal`, database] : [`${database}-wal`]);
+  }
+
+  private entriesOf(directory: string): ReadonlyMap<string, number> {
+    return new Map(this.filePaths(directory).map((path) => [path.slice(directory.length + 1), statSync(path).ino]));
+  }
+
+  private stateOf(path: string): Synced {
+    const isAppended = path.endsWith('.pack') || (path.endsWith(WAL) && !this.walStartsOver);
+    if (!isAppended) return readFile(path).content;
+    const fd = openSync(path, 'r');
+    try {
+      const lengthBytes = fstatSync(fd).size;
+      const bytes = dataEnd(fd, lengthBytes);
+      const lastPage = Buffer.alloc(Math.min(bytes, PAGE_BYTES));
+      readSync(fd, lastPage, 0, lastPage.length, bytes - lastPage.length);
+      return { lengthBytes, bytes, lastPage };
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  // ── crashes ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The disk of a copy of the directory: the process was killed, and nothing became durable by that. */
+  copiedTo(directory: string): DiskImage {
+    const copy = new DiskImage(directory);
+    copy.walStartsOver = this.walStartsOver;
+    const inodes = new Map<number, number>();
+    for (const from of this.directoryPaths()) {
+      for (const path of this.filePaths(from)) {
+        const twin = statSync(join(directory, relative(this.directory, path)), { throwIfNoEntry: false });
+        if (twin) inodes.set(statSync(path).ino, twin.ino);
+      }
+    }
+    // Of a file that was removed only the synced state is left: it needs a number that no file has.
+    const numberOf = (inode: number): number => inodes.get(inode) ?? -inode;
+    for (const [inode, { state }] of this.files) copy.files.set(numberOf(inode), { order: 0, state });
+    for (const [path, entries] of this.directories)
+      copy.directories.set(path, new Map([...entries].map(([name, inode]) => [name, numberOf(inode)])));
+    return copy;
+  }
+
+  /** Power fails: writes what is left to the directory `to`, which does not exist yet. */
+  lose(random: Random, to: string): void {
+    const packsFirst = random.chance(0.5);
+    for (const path of this.directoryPaths()) {
+      const below = relative(this.directory, path);
+      const target = join(to, below);
+      mkdirSync(target, { recursive: true });
+      const now = this.entriesOf(path);
+      const isKept = below === 'packs' && packsFirst;
+      const names = isKept ? now : chooseNames(random, this.directories.get(below) ?? new Map(), now);
+      const paths = new Map([...now].map(([name, inode]) => [inode, join(path, name)]));
+      for (const [name, inode] of names) {
+        const isLost = name === WAL && !packsFirst;
+        const keeps = isKept ? 'all' : isLost ? 'none' : 'some';
+        this.leave(random, inode, paths.get(inode), join(target, name), keeps);
+      }
+    }
+  }
+
+  private leave(
+    random: Random,
+    inode: number,
+    path: string | undefined,
+    target: string,
+    keeps: 'all' | 'some' | 'none',
+  ): void {
+    const now = path === undefined ? undefined : readFile(path);
+    const synced = this.contentOf(inode, now?.content);
+    const left = now ? chooseSectors(random, synced, now, target.endsWith(WAL), keeps) : synced;
+    writeFile(target, left.content, left.lengthBytes);
+  }
+
+  private contentOf(inode: number, now: Buffer | undefined): Content {
+    const state = this.files.get(inode)?.state;
+    if (!state) return { content: Buffer.alloc(0), lengthBytes: 0 };
+    if (Buffer.isBuffer(state)) return { content: state, lengthBytes: state.length };
+    const kept = state.bytes - state.lastPage.length;
+    const content = Buffer.concat([(now ?? Buffer.alloc(kept)).subarray(0, kept), state.lastPage]);
+    return { content, lengthBytes: state.lengthBytes };
+  }
+}
+
+/** A file's bytes; behind those given there are zeros up to its length. */
+interface Content {
+  readonly content: Buffer;
+  readonly lengthBytes: number;
+}
+
+/** What processes share and is made anew by the first of them. */
+function isShared(name: string): boolean {
+  return name.endsWith('-shm');
+}
+
+/** Each file is where it was, or where it was put since. */
+function chooseNames(
+  random: Random,
+  synced: ReadonlyMap<string, number>,
+  now: ReadonlyMap<string, number>,
+): Map<string, number> {
+  const kind = random.below(3);
+  const result = new Map<string, number>();
+  const place = (names: ReadonlyMap<string, number>, inode: number): void => {
+    for (const [name, placed] of names) if (placed === inode && !result.has(name)) result.set(name, inode);
+  };
+  for (const inode of new Set([...now.values(), ...synced.values()])) {
+    const isNow = kind === 0 || (kind === 2 && random.chance(0.5));
+    place(isNow ? now : synced, inode);
+  }
+  return result;
+}
+
+function chooseSectors(
+  random: Random,
+  synced: Content,
+  now: Content,
+  isWal: boolean,
+  keeps: 'all' | 'some' | 'none',
+): Content {
+  const before = pad(synced.content, Math.max(synced.content.length, now.content.length));
+  const after = pad(now.content, before.length);
+  // SQLite syncs the header before it writes over what follows it.
+  if (isWal) after.copy(before, 0, 0, Math.min(WAL_HEADER_BYTES, after.length));
+  const kind = keeps === 'all' ? 1 : keeps === 'none' ? 0 : random.below(4);
+  if (kind === 0) return { content: before, lengthBytes: Math.max(synced.lengthBytes, isWal ? WAL_HEADER_BYTES : 0) };
+  if (kind === 1) return now;
+  const share = random.next();
+  const until = kind === 2 ? share * before.length : before.length;
+  for (let at = 0; at < until; at += SECTOR_BYTES) {
+    const end = Math.min(at + SECTOR_BYTES, before.length);
+    if (before.compare(after, at, end, at, end) === 0) continue;
+    if (kind === 2 || random.chance(share)) after.copy(before, at, at, end);
+  }
+  return { content: before, lengthBytes: random.chance(0.5) ? now.lengthBytes : synced.lengthBytes };
+}
+
+function pad(bytes: Buffer, length: number): Buffer {
+  const padded = Buffer.alloc(length);
+  bytes.copy(padded);
+  return padded;
+}
+
+/** Where the data of a file end, to the page. */
+function dataEnd(fd: number, lengthBytes: number): number {
+  let end = 0;
+  for (let at = seekData(fd, 0); at >= 0; at = seekData(fd, end)) end = seekHole(fd, at);
+  return Math.min(end, lengthBytes);
+}
+
+function readFile(path: string): Content {
+  const fd = openSync(path, 'r');
+  try {
+    const lengthBytes = fstatSync(fd).size;
+    const content = Buffer.alloc(dataEnd(fd, lengthBytes));
+    for (let at = 0; at < content.length;) at += readSync(fd, content, at, content.length - at, at);
+    return { content, lengthBytes };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function writeFile(path: string, content: Buffer, lengthBytes: number): void {
+  const fd = openSync(path, 'wx');
+  try {
+    const bytes = Math.min(content.length, lengthBytes);
+    for (let at = 0; at < bytes;) at += writeSync(fd, content, at, bytes - at, at);
+    ftruncateSync(fd, lengthBytes);
+  } finally {
+    closeSync(fd);
+  }
+}

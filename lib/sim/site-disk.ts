@@ -1,0 +1,84 @@
+// site-disk.ts — the disk of one simulated site, over all lives of its process: when it is full, when it fails, and what it kept.
+
+import { DiskImage } from './disk-image.js';
+import { type DiskBehaviour, type DiskCall, type Errno, setBehaviour } from './disk-faults.js';
+import type { Random } from './random.js';
+import { copyState } from './state-copy.js';
+import type { Totals } from './totals.js';
+
+/** `guarded`: there is room for what is under way, and statfs(2) says that there is no more; `really`: not one block. */
+export type Fullness = 'no' | 'guarded' | 'really';
+
+export class SiteDisk implements DiskBehaviour {
+  fullness: Fullness = 'no';
+  image: DiskImage | null;
+  /** Calls that failed in the present life of the site. */
+  refusals = 0;
+  private failing: DiskCall | undefined;
+  private until = 0;
+
+  /** @param isRemembered whether power may fail: costs a copy of what is synced */
+  constructor(
+    public directory: string,
+    isRemembered: boolean,
+    private readonly totals: Totals,
+  ) {
+    this.image = isRemembered ? DiskImage.durable(directory) : null;
+    setBehaviour(directory, this);
+  }
+
+  get looksFull(): boolean {
+    return this.fullness !== 'no';
+  }
+
+  /** The n-th call of this kind from now fails, once. */
+  failLater(call: DiskCall, n: number): void {
+    this.failing = call;
+    this.until = n;
+  }
+
+  /** Whatever was wrong with it is not any more. */
+  repair(): void {
+    this.fullness = 'no';
+    this.failing = undefined;
+  }
+
+  refuse(call: DiskCall): Errno | undefined {
+    const isFull = this.fullness === 'really' && (call === 'create' || call === 'write' || call === 'commit');
+    if (isFull) return this.refused('ENOSPC');
+    if (call !== this.failing || --this.until > 0) return undefined;
+    this.failing = undefined;
+    return this.refused('EIO');
+  }
+
+  private refused(code: Errno): Errno {
+    this.refusals++;
+    this.totals.add(`disk faults: ${code}`);
+    return code;
+  }
+
+  /** Copies the state as a process leaves it that is killed now. */
+  copyTo(directory: string): DiskImage | null {
+    copyState(this.directory, directory);
+    return this.image && this.image.copiedTo(directory);
+  }
+
+  /** Copies the state as power loss leaves it. */
+  loseTo(random: Random, directory: string): DiskImage | null {
+    this.image!.lose(random, directory);
+    return DiskImage.durable(directory);
+  }
+
+  /** The site goes on from a copy. */
+  moveTo(directory: string, image: DiskImage | null): void {
+    this.directory = directory;
+    this.image = image;
+    this.refusals = 0;
+    setBehaviour(directory, this);
+  }
+
+  /** Nobody uses this directory any more. */
+  static forget(directory: string): void {
+    setBehaviour(directory, undefined);
+  }
+}

@@ -12,6 +12,7 @@
 #   make sim          one simulated schedule: sites, crashes, partitions   (SEED=7 SITES=3 STEPS=100, or HISTORY=FILE)
 #   make programs    git, tar, rsync, PostgreSQL, npm … each with its own self-check  (PROGRAMS='--only git')
 #   make soak         simulated schedules for MINUTES=30, or SCHEDULES=100000, from SEED=1 on
+#   make mutants      does the simulator notice that a merge rule or a durability step is missing?  (MUTANTS='--only TEXT')
 #   make build tidy lint format clean
 
 NODE       ?= node
@@ -32,13 +33,14 @@ BENCH_MERGE ?=
 CONFORMANCE ?=
 PROGRAMS   ?=
 POSIX      ?=
+MUTANTS    ?=
 
 WEFT    := $(NODE) dist/lib/cli/main.js
 # Directories too: their times tell of removed files. Absolute: conformance is a target as well.
 SOURCES := $(shell find $(CURDIR)/lib $(CURDIR)/scripts $(CURDIR)/conformance -type d -o -name '*.ts')
 
 .DEFAULT_GOAL := build
-.PHONY: build mount umount test tidy lint format bench bench-merge scenarios play sim soak posix conformance programs clean
+.PHONY: build mount umount test tidy lint format bench bench-merge scenarios play sim soak mutants posix conformance programs clean
 
 build: dist/.built
 
@@ -96,6 +98,9 @@ soak: build
 
 bench-merge: build
 	@$(NODE) dist/scripts/bench-merge.js $(BENCH_MERGE)
+
+mutants: build
+	@$(NODE) dist/scripts/mutants.js $(MUTANTS)
 
 posix: build
 	@$(NODE) dist/conformance/posix.js $(POSIX)

@@ -15,13 +15,14 @@ import type { Totals } from '../lib/sim/totals.js';
 import { textTable } from './sites/text-table.js';
 
 const USAGE = `usage: simulate [--seed N] [--sites N] [--steps N] [--history FILE]
-       simulate --schedules N | --minutes N  [--seed FIRST] [--sites N] [--steps N] [--threads N]
+       simulate --schedules N | --minutes N  [--seed FIRST] [--sites N] [--steps N] [--threads N] [--fail-fast]
   --seed N        what decides everything; without it one from the clock
   --sites N       2 to 8; without it, as the seed says
   --steps N       calls and events; without it, as the seed says
   --history FILE  play the steps of a kept history again
   --schedules N   that many seeds from --seed on
-  --minutes N     seeds from --seed on for so long`;
+  --minutes N     seeds from --seed on for so long
+  --fail-fast     stop at the first that fails, as it is`;
 
 const PROGRESS_EVERY_MS = 5_000;
 
@@ -37,6 +38,7 @@ async function main(): Promise<number> {
         schedules: { type: 'string' },
         minutes: { type: 'string' },
         threads: { type: 'string' },
+        'fail-fast': { type: 'boolean' },
       },
     }));
     const number = (name: 'seed' | 'sites' | 'steps' | 'schedules' | 'minutes' | 'threads'): number | undefined => {
@@ -60,6 +62,7 @@ async function main(): Promise<number> {
       sites,
       steps,
       threads: number('threads') ?? availableParallelism(),
+      failFast: values['fail-fast'] ?? false,
     });
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n${USAGE}\n`);

@@ -336,11 +336,16 @@ export class Journal {
     this.write(foldedLsn, sequenceLimit);
     if (isLow) {
       // Before the first number of it is used: one that was used must not be handed out again after power loss.
-      syncPath(walPath(this.path));
+      this.sync();
       this.sequenceLimit = sequenceLimit;
     }
     this.limitWal();
     this.begin();
+  }
+
+  /** Makes every commit so far survive power loss, and waits for it. */
+  sync(): void {
+    syncPath(walPath(this.path));
   }
 
   /** Bytes of the WAL in use; it stays bounded as long as {@link relax} is called now and then. */

@@ -28,6 +28,15 @@ function failure(errno: number): Error {
   return posixError(code ?? 'EIO');
 }
 
+function createFile(path: string): number {
+  try {
+    return openSync(path, 'wx+', 0o600);
+  } catch (error) {
+    const { errno } = error as NodeJS.ErrnoException;
+    throw failure(-errno!);
+  }
+}
+
 export class MappedFile {
   /** The file's bytes. Never keep a view on it past {@link close}: the memory is gone then. */
   buffer: Buffer;
@@ -45,7 +54,7 @@ export class MappedFile {
    * @throws PosixError ENOSPC or EDQUOT when the disk cannot hold it; the file is gone again then.
    */
   static create(path: string, sizeBytes: number): MappedFile {
-    const fd = openSync(path, 'wx+', 0o600);
+    const fd = createFile(path);
     try {
       const error = posixFallocate(fd, 0, sizeBytes);
       if (error !== 0) throw failure(error);

@@ -1,6 +1,7 @@
 // checks.ts — what must hold at one simulated site at any time, and of all of them once they have exchanged everything.
 
 import { AbsentObjects } from '../chunks/absent-objects.js';
+import { CorruptionError } from '../codec/bytes.js';
 import { decodeManifest } from '../chunks/manifest.js';
 import { readManifest } from '../chunks/manifest-reader.js';
 import { type Conflict, listConflicts } from '../crdt/conflicts.js';
@@ -10,6 +11,7 @@ import { JournalReader } from '../journal/journal-reader.js';
 import { assertOracleAgrees } from '../journal/oracle.js';
 import type { AcknowledgedBytes } from './acknowledged-bytes.js';
 import { fingerprint } from './contents.js';
+import { brokenRules } from './merge-rules.js';
 import type { Process } from './process.js';
 import type { Site } from './site.js';
 
@@ -91,6 +93,7 @@ export function checkConverged(
     for (const line of first)
       if (!shown.includes(line)) wrong.push(withSite(`divergence: not shown here is ${line}`, site));
     if (i > 0) continue;
+    wrong.push(...brokenRules(site));
     for (const id of bytes.discardedVersions) {
       const content = versionHeldBy(sites, id);
       if (content) bytes.discarded(content);
@@ -104,12 +107,15 @@ export function checkConverged(
 function versionHeldBy(sites: readonly Site[], id: string): Buffer | undefined {
   for (const site of sites) {
     const { objects } = site.volume;
-    if (!objects.has(id)) continue;
-    const manifest = decodeManifest(objects.get(id));
-    if (manifest.extents.some(({ chunk }) => chunk !== null && !objects.has(chunk))) continue;
-    const into = Buffer.alloc(manifest.size);
-    readManifest(objects, manifest, 0, manifest.size, into, 0);
-    return into;
+    try {
+      if (!objects.has(id)) continue;
+      const manifest = decodeManifest(objects.get(id));
+      const into = Buffer.alloc(manifest.size);
+      readManifest(objects, manifest, 0, manifest.size, into, 0);
+      return into;
+    } catch (error) {
+      if (!(error instanceof AbsentObjects || error instanceof CorruptionError)) throw error;
+    }
   }
   return undefined;
 }

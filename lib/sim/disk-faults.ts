@@ -9,7 +9,7 @@ import { Wal } from '../journal/wal.js';
 import type { DiskImage } from './disk-image.js';
 
 /** What a disk is asked for, as far as it may refuse. */
-export type DiskCall = 'create' | 'write' | 'sync' | 'read' | 'commit';
+export type DiskCall = 'create' | 'write' | 'sync' | 'commit';
 
 export type Errno = 'ENOSPC' | 'EIO';
 
@@ -53,7 +53,7 @@ function guard(behaviour: DiskBehaviour | undefined, call: DiskCall, syscall: st
   if (code) throw systemError(code, syscall);
 }
 
-const { closeSync, fdatasyncSync, fsyncSync, openSync, readSync, statfsSync, writeSync } = fs;
+const { closeSync, fdatasyncSync, fsyncSync, openSync, statfsSync, writeSync } = fs;
 
 function replace(): void {
   const synced = (sync: (fd: number) => void): ((fd: number) => void) => {
@@ -78,10 +78,6 @@ function replace(): void {
     guard(opened.get(fd), 'write', 'write');
     return writeSync(fd, ...rest);
   }) as typeof writeSync;
-  fs.readSync = ((fd: number, ...rest: [Buffer]) => {
-    guard(opened.get(fd), 'read', 'read');
-    return readSync(fd, ...rest);
-  }) as typeof readSync;
   fs.statfsSync = ((path: string) => {
     const found = statfsSync(path);
     return behaviourOf(`${path}/`)?.looksFull ? { ...found, bfree: 0, bavail: 0 } : found;

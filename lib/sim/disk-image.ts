@@ -1,8 +1,8 @@
 // disk-image.ts — what a simulated site's disk holds for good: every file and directory as it was when it was last synced.
 // Invariant: what power loss leaves of a file is what was last synced of it, with any of the sectors that were written since; of a
 // directory, what was last synced, with any of the creations, renames and removals since, each of them whole. One order is taken for
-// granted: a commit that nobody synced is not on disk before the objects that it names and that were written before it. See ALICE
-// (Pillai et al., OSDI 2014) for why programs are tested against so little.
+// granted: a commit is not on disk before the small objects that the same thread wrote for it. See ALICE (Pillai et al., OSDI 2014)
+// for why programs are tested against so little.
 
 import {
   closeSync,
@@ -145,33 +145,24 @@ export class DiskImage {
 
   /** Power fails: writes what is left to the directory `to`, which does not exist yet. */
   lose(random: Random, to: string): void {
-    const packsFirst = random.chance(0.5);
     for (const path of this.directoryPaths()) {
       const below = relative(this.directory, path);
       const target = join(to, below);
       mkdirSync(target, { recursive: true });
       const now = this.entriesOf(path);
-      const isKept = below === 'packs' && packsFirst;
-      const names = isKept ? now : chooseNames(random, this.directories.get(below) ?? new Map(), now);
+      const names = chooseNames(random, this.directories.get(below) ?? new Map(), now);
+      if (below === 'packs') for (const [name, inode] of now) if (isOfSite(name)) names.set(name, inode);
       const paths = new Map([...now].map(([name, inode]) => [inode, join(path, name)]));
       for (const [name, inode] of names) {
-        const isLost = name === WAL && !packsFirst;
-        const keeps = isKept ? 'all' : isLost ? 'none' : 'some';
-        this.leave(random, inode, paths.get(inode), join(target, name), keeps);
+        this.leave(random, inode, paths.get(inode), join(target, name), below === 'packs' && isOfSite(name));
       }
     }
   }
 
-  private leave(
-    random: Random,
-    inode: number,
-    path: string | undefined,
-    target: string,
-    keeps: 'all' | 'some' | 'none',
-  ): void {
+  private leave(random: Random, inode: number, path: string | undefined, target: string, keepsAll: boolean): void {
     const now = path === undefined ? undefined : readFile(path);
     const synced = this.contentOf(inode, now?.content);
-    const left = now ? chooseSectors(random, synced, now, target.endsWith(WAL), keeps) : synced;
+    const left = !now ? synced : keepsAll ? now : chooseSectors(random, synced, now, target.endsWith(WAL));
     writeFile(target, left.content, left.lengthBytes);
   }
 
@@ -196,6 +187,11 @@ function isShared(name: string): boolean {
   return name.endsWith('-shm');
 }
 
+/** Of a pack: that the site thread writes it, whose commits name what is in it before it is synced. */
+function isOfSite(name: string): boolean {
+  return name.startsWith('site-');
+}
+
 /** Each file is where it was, or where it was put since. */
 function chooseNames(
   random: Random,
@@ -214,18 +210,12 @@ function chooseNames(
   return result;
 }
 
-function chooseSectors(
-  random: Random,
-  synced: Content,
-  now: Content,
-  isWal: boolean,
-  keeps: 'all' | 'some' | 'none',
-): Content {
+function chooseSectors(random: Random, synced: Content, now: Content, isWal: boolean): Content {
   const before = pad(synced.content, Math.max(synced.content.length, now.content.length));
   const after = pad(now.content, before.length);
   // SQLite syncs the header before it writes over what follows it.
   if (isWal) after.copy(before, 0, 0, Math.min(WAL_HEADER_BYTES, after.length));
-  const kind = keeps === 'all' ? 1 : keeps === 'none' ? 0 : random.below(4);
+  const kind = random.below(4);
   if (kind === 0) return { content: before, lengthBytes: Math.max(synced.lengthBytes, isWal ? WAL_HEADER_BYTES : 0) };
   if (kind === 1) return now;
   const share = random.next();

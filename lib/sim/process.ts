@@ -8,6 +8,7 @@ import { posixError } from '../errno.js';
 import { attributesOf } from '../crdt/fields.js';
 import type { Ino, Name } from '../crdt/ids.js';
 import { ROOT_INO } from '../crdt/ids.js';
+import { MERGE_POLICY_XATTR } from '../crdt/merge-policy.js';
 import type { Attributes, Caller } from '../volume/file-system.js';
 import { RENAME_EXCHANGE } from '../volume/file-system.js';
 import type { Volume } from '../volume/volume.js';
@@ -18,6 +19,7 @@ export const USER: Caller = { uid: 1000, gid: 1000, pid: 1 };
 const UMASK = 0o022;
 const O_RDWR = 2;
 const O_TRUNC = 0o1000;
+const O_APPEND = 0o2000;
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 const S_IFREG = 0o100000;
@@ -413,6 +415,7 @@ export class Process {
 
   setxattr(path: string, name: string, value: string): void {
     this.volume.setxattr(this.resolve(path), name, Buffer.from(value, 'latin1'), 0, false);
+    if (name === MERGE_POLICY_XATTR) this.bytes.mayMerge = true;
   }
 
   removexattr(path: string, name: string): void {
@@ -459,6 +462,38 @@ export class Process {
     this.volume.fsync(handle);
     this.acknowledged();
     this.bytes.synced(this.readAll(handle));
+  }
+
+  /** Appends through O_APPEND, as programs do with logs. */
+  append(path: string, data: Buffer): void {
+    const ino = this.resolve(path);
+    if (!this.isFile(ino)) throw posixError('EISDIR');
+    const { handle } = this.volume.open(ino, O_RDWR | O_APPEND, false, USER);
+    this.closing(handle, () => {
+      const before = this.readAll(handle);
+      this.volume.write(handle, 0, data, false);
+      this.account(ino, before, undefined, this.readAll(handle));
+    });
+    this.acknowledged();
+  }
+
+  /** fallocate(2), with the mode's bits as in linux/falloc.h. */
+  allocate(path: string, mode: number, offset: number, length: number): void {
+    const ino = this.resolve(path);
+    if (!this.isFile(ino)) throw posixError('EISDIR');
+    const { handle } = this.volume.open(ino, O_RDWR, false, USER);
+    this.closing(handle, () => {
+      const before = this.readAll(handle);
+      this.volume.fallocate(handle, mode, offset, length);
+      this.account(ino, before, undefined, this.readAll(handle));
+    });
+    this.acknowledged();
+  }
+
+  /** Many names for one file, and then none of them. */
+  storm(path: string, newPath: string, count: number): void {
+    for (let i = 0; i < count; i++) this.link(path, `${newPath}${i}`);
+    for (let i = 0; i < count; i++) this.unlink(`${newPath}${i}`);
   }
 
   /** What sync(1) does with a file. */

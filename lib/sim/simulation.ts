@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { AbsentObjects } from '../chunks/absent-objects.js';
+import { mergedIn } from '../crdt/fields.js';
 import { PosixError } from '../errno.js';
 import { AcknowledgedBytes } from './acknowledged-bytes.js';
 import { CorruptionError } from '../codec/bytes.js';
@@ -86,6 +87,8 @@ class Simulation {
   /** Whether disks fail in this schedule, and power. */
   private readonly hasFaults: boolean;
   private isRotten = false;
+  /** Changes of other sites that the sites hold, counted when they last agreed. */
+  private changesMerged = 0;
   private directories = 0;
 
   constructor(
@@ -147,6 +150,7 @@ class Simulation {
     this.totals.add('schedules');
     this.totals.add('simulated seconds', Math.round(this.timeline.nowMs / 1000));
     this.totals.add('events', this.timeline.count);
+    this.totals.add('changes merged', this.changesMerged);
     return {
       plan: this.plan,
       siteCount: this.sites.length,
@@ -372,11 +376,13 @@ class Simulation {
     this.wrong.push(...wrong);
     for (const { kind } of conflicts) this.totals.add(`conflicts: ${kind}`);
     this.totals.add('convergences');
+    this.changesMerged = this.sites.reduce((sum, site) => sum + site.changesOfOthers, 0);
     if (this.random.chance(ORACLE_SHARE)) {
       this.totals.add('checked by Automerge');
       this.wrong.push(...checkOracle(this.random.pick(this.sites)!));
     }
     this.trace.update(digest);
+    this.totals.add('merges of content', this.mergesOfContent());
     return `${digest.slice(0, 8)}, ${conflicts.length} conflicts, ${this.bytes.count} marks`;
   }
 
@@ -401,6 +407,15 @@ class Simulation {
       for (const [actor, seq] of own) if (vector.get(actor) !== seq) return false;
       return true;
     });
+  }
+
+  /** Versions that are merges, and current. */
+  private mergesOfContent(): number {
+    const { store } = this.sites[0]!.volume.journal;
+    let merges = 0;
+    for (const ino of store.inodes())
+      for (const { value } of store.inode(ino)?.registers.get('head') ?? []) if (mergedIn(value).length > 0) merges++;
+    return merges;
   }
 
   /** Reads everything: what is damaged is noticed by that, and fetched again. */
@@ -430,6 +445,12 @@ function perform(process: Process, { verb, words }: Step): void {
       return process.write(a, marked(b, Number(c)));
     case 'patch':
       return process.patch(a, Number(b), marked(c, Number(d)));
+    case 'append':
+      return process.append(a, marked(b, Number(c)));
+    case 'allocate':
+      return process.allocate(a, Number(b), Number(c), Number(d));
+    case 'storm':
+      return process.storm(a, b, Number(c));
     case 'truncate':
       return process.truncate(a, Number(b));
     case 'save':

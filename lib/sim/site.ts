@@ -12,7 +12,7 @@ import { ObjectReader } from '../chunks/object-reader.js';
 import { RECORD_HEADER_BYTES } from '../chunks/pack-record.js';
 import { PackWriter } from '../chunks/pack.js';
 import { digestOf } from '../crdt/digest.js';
-import type { ActorId, ObjectId } from '../crdt/ids.js';
+import { type ActorId, type ObjectId, VOLUME_INO } from '../crdt/ids.js';
 import type { SiteConfig } from '../daemon/daemon-interface.js';
 import { DurableCommits } from '../daemon/durable-commits.js';
 import { type ObjectIntake, SiteSyncStore } from '../daemon/site-sync-store.js';
@@ -384,6 +384,15 @@ export class Site {
   wake(): void {
     this.life?.wake(this.random.next() * 0.3);
     this.afterWork();
+  }
+
+  /** How many changes it holds that other sites made. */
+  get changesOfOthers(): number {
+    const registers = this.volume.journal.store.inode(VOLUME_INO)!.registers;
+    let count = 0;
+    for (const [actor, seq] of this.volume.journal.vector())
+      if (registers.get(`actor:${actor}`)?.[0]?.value !== this.siteId) count += seq;
+    return count;
   }
 
   get digest(): string {

@@ -35,7 +35,7 @@ async function play(): Promise<void> {
     totals.addAll(outcome.totals.entries());
     if (outcome.wrong.length > 0) {
       failures++;
-      const shrunk = await shrink(outcome, path);
+      const shrunk = options.failFast ? outcome : await shrink(outcome, path);
       post({
         type: 'failed',
         failure: {

@@ -12,6 +12,8 @@ export interface SoakOptions {
   readonly sites?: number | undefined;
   readonly steps?: number | undefined;
   readonly threads: number;
+  /** Whether the first failure ends it, and is not shrunk. */
+  readonly failFast: boolean;
 }
 
 export interface Failure {
@@ -52,12 +54,14 @@ export async function soak(
 ): Promise<SoakReport> {
   const totals = new Totals();
   const failures: Failure[] = [];
+  const workers: Worker[] = [];
   const threads = Array.from({ length: options.threads }, (_, i) => {
     const share: Share = { options, first: options.firstSeed + i, every: options.threads };
     const worker = new Worker(new URL('./soak-thread.js', import.meta.url), {
       workerData: share,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
     });
+    workers.push(worker);
     return new Promise<void>((resolve, reject) => {
       worker.on('message', (message: FromShare) => {
         if (message.type === 'played') {
@@ -67,9 +71,14 @@ export async function soak(
         }
         failures.push(message.failure);
         failed(message.failure);
+        if (options.failFast) for (const other of workers) void other.terminate();
       });
       worker.on('error', reject);
-      worker.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`a thread ended with code ${code}`))));
+      worker.on('exit', (code) =>
+        code === 0 || (options.failFast && failures.length > 0)
+          ? resolve()
+          : reject(new Error(`a thread ended with code ${code}`)),
+      );
     });
   });
   await Promise.all(threads);

@@ -26,6 +26,9 @@ const CALLS = {
   patch: 5,
   append: 3,
   truncate: 4,
+  allocate: 2,
+  storm: 1,
+  policy: 1,
   save: 8,
   mkdir: 10,
   moveDirectory: 12,
@@ -53,6 +56,9 @@ const CALLS = {
   close: 5,
 };
 type Call = keyof typeof CALLS;
+const POLICIES = ['copy', 'append', 'append', 'ranges', 'text'];
+/** Allocate; allocate beyond the end; make a hole; write zeros. */
+const FALLOCATE_MODES = [0, 1, 3, 16];
 
 const EVENTS = {
   wait: 10,
@@ -72,7 +78,7 @@ const EVENTS = {
 };
 /** Where disks and power fail. */
 const EVENTS_WITH_FAULTS = { ...EVENTS, kill: 2, power: 5, full: 1, space: 1.5, fail: 1.5, rot: 1 };
-const DISK_CALLS = ['create', 'write', 'sync', 'read', 'commit'];
+const DISK_CALLS = ['create', 'write', 'sync', 'commit'];
 
 export class Workload {
   private marks = 0;
@@ -163,7 +169,19 @@ export class Workload {
       case 'patch':
         return make('patch', file, Math.floor(random.logUniform(1, 200_000)) - 1, ...bytes());
       case 'append':
-        return make('patch', file, -1, ...bytes());
+        return random.chance(0.5) ? make('append', file, ...bytes()) : make('patch', file, -1, ...bytes());
+      case 'allocate':
+        return make(
+          'allocate',
+          file,
+          random.pick(FALLOCATE_MODES)!,
+          Math.floor(random.logUniform(1, 100_000)) - 1,
+          Math.ceil(random.logUniform(1, 100_000)),
+        );
+      case 'storm':
+        return make('storm', file, at(FILES), 2 + random.below(4));
+      case 'policy':
+        return make('setxattr', anything ?? at(FILES), 'user.weft.merge', random.pick(POLICIES)!);
       case 'truncate':
         return make('truncate', file, random.chance(0.3) ? 0 : Math.floor(random.logUniform(1, 300_000)));
       case 'save':

@@ -26,6 +26,8 @@ export class Draft {
   synced = false;
   /** Its local file holds what neither stable storage nor the log does. */
   unsyncedFile = true;
+  /** The commit that holds the version it began from, or an earlier one that holds it too; 0: it began from nothing. */
+  baseCommit = 0;
   /** The log holds what its local file holds on no stable storage yet. */
   logHoldsData = false;
   /** fsync(2) is called on it: small writes to its local file go to the log too, so that syncing the log is enough. */

@@ -57,6 +57,9 @@ export class Drafts {
   private readonly scratch = new ByteWriter(4096);
   private readonly directory: string;
   private readonly ended: string[] = [];
+  /** Numbers of the last commit, and of the last one that is on stable storage. */
+  lastCommit = 0;
+  durableCommit = 0;
   private readonly putRow: Statement;
   private readonly deleteRow: Statement;
 
@@ -66,6 +69,8 @@ export class Drafts {
     private readonly objects: ObjectStore,
     stateDirectory: string,
     private readonly monotonicMs: () => number,
+    /** Puts every commit on stable storage, and the objects that they name. */
+    private readonly syncCommits: () => void,
   ) {
     this.directory = join(stateDirectory, 'work');
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
@@ -110,7 +115,9 @@ export class Drafts {
   private logBegun(ino: Ino, key: number, content: Draft['content'], begun: DraftBegun): Draft {
     encodeDraftBegun(this.scratch.reset(), begun);
     this.log.append(RECORD.draftBegun, this.scratch.view());
-    return this.add(ino, key, content, begun.bases, begun.mtime);
+    const draft = this.add(ino, key, content, begun.bases, begun.mtime);
+    if (begun.base !== '') draft.baseCommit = this.lastCommit;
+    return draft;
   }
 
   private add(ino: Ino, key: number, content: Draft['content'], bases: readonly OpId[], mtime: Timestamp): Draft {
@@ -170,8 +177,12 @@ export class Drafts {
     draft.logHoldsData = false;
   }
 
-  /** fsync(2): data first, then the log that says which data there are. */
+  /** fsync(2): what it began from, data, then the log that says which data there are. */
   sync(draft: Draft): void {
+    if (draft.baseCommit > this.durableCommit) {
+      this.syncCommits();
+      draft.baseCommit = 0;
+    }
     if (draft.content instanceof WorkingCopy) {
       const isShared = draft.seen !== null; // what the kernel writes, only the file holds
       if (isShared || draft.unsyncedFile) this.syncFile(draft);

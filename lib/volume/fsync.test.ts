@@ -89,3 +89,29 @@ test('a small file that was synced is on the disk before it moves out of the log
   assert.equal(grow('synced', true), 1);
   assert.equal(grow('not', false), 0);
 });
+
+test('power loss that undoes the version which a file was written on does not keep the site from starting', async (t) => {
+  const { site, handle, expected } = openedLarge(t);
+  site.volume.release(handle);
+  site.volume.fold();
+  const log = readFileSync(join(site.directory, 'state.db-wal'));
+  await site.publish();
+  const again = site.volume.open(site.resolve('large'), O_RDWR, false, USER);
+  site.volume.write(again.handle, 0, Buffer.from('newer'), false);
+  site.crash(0, (copy) => writeFileSync(join(copy, 'state.db-wal'), log));
+  assert.deepEqual(site.read('large'), expected);
+});
+
+test('what fsync covered is on a version that survives power loss', async (t) => {
+  const { site, handle } = openedLarge(t);
+  site.volume.release(handle);
+  await site.publish();
+  const sync = t.mock.method(site.volume.journal, 'sync');
+  const again = site.volume.open(site.resolve('large'), O_RDWR, false, USER);
+  site.volume.write(again.handle, 0, Buffer.from('newer'), false);
+  site.volume.fsync(again.handle);
+  assert.equal(sync.mock.callCount(), 1);
+  site.volume.write(again.handle, 0, Buffer.from('newest'), false);
+  site.volume.fsync(again.handle);
+  assert.equal(sync.mock.callCount(), 1);
+});

@@ -2,6 +2,7 @@
 // Invariant: the records are replayed in order on exactly the state that they were written on; the log gives a prefix, so the
 // result is the state after that prefix. Replaying twice gives the same.
 
+import { AbsentObjects } from '../chunks/absent-objects.js';
 import { ByteReader, CorruptionError } from '../codec/bytes.js';
 import type { Ino } from '../crdt/ids.js';
 import { mergedIn, parseHead } from '../crdt/fields.js';
@@ -10,7 +11,14 @@ import type { IntentLog, IntentRecord } from '../journal/intent-log.js';
 import type { ObjectStore } from '../chunks/object-store.js';
 import type { Commits } from './commits.js';
 import type { Drafts } from './drafts.js';
-import { decodeDraftBegun, decodeDraftChanged, decodeWrites, RECORD, type WritesRecord } from './intent-records.js';
+import {
+  decodeDraftBegun,
+  decodeDraftChanged,
+  decodeWrites,
+  type DraftBegun,
+  RECORD,
+  type WritesRecord,
+} from './intent-records.js';
 
 /** After these a working copy's file holds what no record does. */
 const UNLOGGED_KINDS: ReadonlySet<number> = new Set([
@@ -31,6 +39,8 @@ export class Recovery {
   private readonly draftsFrom: Map<Ino, number>;
   /** By inode: the log position of the last change of its working copy that the log does not hold; all before it was synced. */
   private readonly unlogged = new Map<Ino, number>();
+  /** Inodes whose last draft began from a version that power loss undid: what follows of it in the log cannot be placed. */
+  private readonly baseless = new Set<Ino>();
 
   constructor(
     private readonly commits: Commits,
@@ -120,15 +130,27 @@ export class Recovery {
     if (kind === RECORD.draftBegun) {
       const begun = decodeDraftBegun(new ByteReader(payload));
       if (this.isIncluded(begun.ino, lsn)) return;
-      this.drafts.replayBegun(begun, lsn);
-      this.replayed++;
+      this.replayBegun(begun, lsn);
       return;
     }
     const change = decodeDraftChanged(kind, payload);
     // Without a draft it was lost, or skipped with the operation that it followed.
-    if (this.isIncluded(change.ino, lsn) || !this.drafts.get(change.ino)) return;
+    if (this.isIncluded(change.ino, lsn) || !this.drafts.get(change.ino) || this.baseless.has(change.ino)) return;
     this.drafts.replayChanged(change, lsn < (this.unlogged.get(change.ino) ?? 0));
     this.replayed++;
+  }
+
+  /** Of a draft whose version the crash undid, one that began from that version goes on with its bytes, as far as they were synced. */
+  private replayBegun(begun: DraftBegun, lsn: number): void {
+    try {
+      this.drafts.replayBegun(begun, lsn);
+      this.baseless.delete(begun.ino);
+      this.replayed++;
+    } catch (error) {
+      if (!(error instanceof AbsentObjects)) throw error;
+      this.baseless.add(begun.ino);
+      this.lost(begun.ino, new CorruptionError(`version ${begun.base} was not on stable storage`));
+    }
   }
 }
 

@@ -106,12 +106,13 @@ export class VolumeFixture {
     this.volume = this.open();
   }
 
-  /** Goes on from a copy of the state as it stands, as after SIGKILL; the old volume is left alone. */
-  crash(downMs = 0): void {
+  /** Goes on from a copy of the state as it stands, as after SIGKILL; the old volume is left alone. `lose` changes the copy. */
+  crash(downMs = 0, lose: (copy: string) => void = () => {}): void {
     this.startMs += downMs;
     const copy = temporaryDirectory();
     execFileSync('cp', ['-a', `${this.directory}/.`, copy]); // unlike Node's, with the holes
     rmSync(`${statePath(copy)}-shm`);
+    lose(copy);
     this.abandoned.push([this.volume, this.directory]);
     this.directory = copy;
     this.jobs.length = 0; // the workers died with it

@@ -136,7 +136,10 @@ export class Volume implements FileSystem {
       options.actorId,
       (ino, field, value) => this.noteWrite(ino, field, value),
     );
-    this.drafts = new Drafts(this.journal, this.log, this.objects, stateDirectory, monotonicMs);
+    this.drafts = new Drafts(this.journal, this.log, this.objects, stateDirectory, monotonicMs, () => {
+      this.objects.sync();
+      this.journal.sync();
+    });
     this.core = new Core(
       this.journal,
       this.objects,
@@ -376,6 +379,7 @@ export class Volume implements FileSystem {
     if (changed || this.uncommitted) {
       this.uncommitted = false;
       this.commitNumber++;
+      this.drafts.lastCommit = this.commitNumber;
       this.foldedAt.set(this.commitNumber, {
         lsn: Math.min(this.journal.foldedLsn, this.drafts.logFloor - 1),
         ended: this.drafts.takeEnded(),
@@ -410,6 +414,7 @@ export class Volume implements FileSystem {
 
   /** The commits up to this one are on stable storage: what only recovery needed may go. Returns local files to be removed. */
   durable(commit: number): string[] {
+    this.drafts.durableCommit = commit;
     const files: string[] = [];
     let lsn = 0;
     for (const [number, folded] of this.foldedAt) {

@@ -11,6 +11,7 @@ import { Network } from '../../lib/sim/network.js';
 import { Process } from '../../lib/sim/process.js';
 import { Random } from '../../lib/sim/random.js';
 import { Site } from '../../lib/sim/site.js';
+import { Totals } from '../../lib/sim/totals.js';
 import { copyState } from '../../lib/sim/state-copy.js';
 import '../../lib/sim/small-log-segments.js';
 import { Timeline } from '../../lib/sim/timeline.js';
@@ -53,6 +54,8 @@ export class SimulatedStage implements Stage {
       const around = {
         timeline: this.timeline,
         network: this.network,
+        totals: new Totals(),
+        remembersSyncs: false,
         newDirectory: () => this.newDirectory(),
         failed: (error: Error) => void this.errors.push(`${identity.name}: ${error.stack ?? error.message}`),
       };

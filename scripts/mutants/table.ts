@@ -1,0 +1,334 @@
+// table.ts — every merge rule, tie-break and durability step of the product, with the text that switches it off in the built program.
+// Rules are those of lib/crdt/MERGE.md, in its order; steps those of ARCHITECTURE.md's invariants. `from` occurs once in the file.
+
+export interface Mutant {
+  readonly rule: string;
+  /** Below dist/lib. */
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  // ── which write wins ──
+  {
+    rule: 'winner: the highest stamp',
+    file: 'crdt/register.js',
+    from: 'a.stamp - b.stamp ||',
+    to: 'b.stamp - a.stamp ||',
+  },
+  {
+    rule: 'winner: of one stamp the actor id, not what a site calls it',
+    file: 'crdt/ids.js',
+    from: 'this.id(a) < this.id(b) ? -1 : 1',
+    to: 'a - b',
+  },
+  {
+    rule: 'winner: a stamp is above those seen',
+    file: 'crdt/stamp.js',
+    from: 'if (stampUs > this.#last)',
+    to: 'if (stampUs < 0)',
+  },
+  {
+    rule: 'a write overwrites what it saw',
+    file: 'crdt/register.js',
+    from: '!pred.some((op) => sameOp(op, entry))',
+    to: 'true',
+  },
+  // ── names ──
+  {
+    rule: 'two new files of one name: both are shown',
+    file: 'crdt/names.js',
+    from: 'losers.push(claimant);',
+    to: 'hidden.push(claimant);',
+  },
+  {
+    rule: 'equal files are shown as one: content is compared',
+    file: 'crdt/names.js',
+    from: 'a.head?.manifest !== b.head?.manifest || ',
+    to: '',
+  },
+  {
+    rule: 'equal files are shown as one: attributes are compared',
+    file: 'crdt/names.js',
+    from: 'a.mode !== b.mode || a.uid !== b.uid || a.gid !== b.gid',
+    to: 'false',
+  },
+  {
+    rule: 'equal files are shown as one: the next write settles both',
+    file: 'crdt/local-writes.js',
+    from: 'rivals[0]?.ino === ino ? removeHidden',
+    to: 'false ? removeHidden',
+  },
+  {
+    rule: 'file, directory: the directory keeps the name',
+    file: 'crdt/placement.js',
+    from: 'Number(b.directory) - Number(a.directory) ||',
+    to: '',
+  },
+  {
+    rule: 'a removed file that returns does not take a name from another',
+    file: 'crdt/placement.js',
+    from: 'Number(a.revived) - Number(b.revived) ||',
+    to: '',
+  },
+  {
+    rule: 'a suffix names who wrote what lost',
+    file: 'crdt/names.js',
+    from: '${sites.of(entry.actor)}-',
+    to: 'x-',
+  },
+  {
+    rule: 'a suffix that is taken gets more characters',
+    file: 'crdt/names.js',
+    from: 'named.has(name) || isClaimed(name)',
+    to: 'named.has(name)',
+  },
+  {
+    rule: 'what lies beside a name keeps its suffix when the name is removed',
+    file: 'crdt/local-writes.js',
+    from: 'ino === claim.ino || ino === except || shown === null || tree.store.copy(ino)',
+    to: 'true',
+  },
+  // ── directories ──
+  {
+    rule: 'new directories of one name are one',
+    file: 'crdt/merged-directories.js',
+    from: 'member.birth && member.ino !== canonical ? canonical : undefined',
+    to: 'undefined',
+  },
+  {
+    rule: 'merged directories stay merged when one is renamed',
+    file: 'crdt/local-writes.js',
+    from: "mergedByName(tree, canonical).map((ino) => ({ ino, field: 'into', value: formatInto(canonical) }))",
+    to: '[]',
+  },
+  {
+    rule: 'a cycle of moves is broken',
+    file: 'crdt/directory-tree.js',
+    from: 'const latest = cycle.reduce((a, b) => (this.#isLater(b, a, cursors) ? b : a));\n            cursors.set(latest, (cursors.get(latest) ?? 0) + 1);\n            toWalk.push(start, latest);\n        }\n        for (const [ino, cursor] of cursors)\n            if ((before',
+    to: 'continue;\n        }\n        for (const [ino, cursor] of cursors)\n            if ((before',
+  },
+  {
+    rule: 'a cycle of moves: the latest falls back',
+    file: 'crdt/directory-tree.js',
+    from: '(compareEntries(first.entry, second.entry, this.#actors) || a - b) > 0',
+    to: '(compareEntries(first.entry, second.entry, this.#actors) || a - b) < 0',
+  },
+  {
+    rule: 'a move that fell back goes where it was before',
+    file: 'crdt/placement.js',
+    from: "value.kind === 'place' && value.prev",
+    to: 'false',
+  },
+  {
+    rule: 'create into, removal of, a directory: it returns',
+    file: 'crdt/liveness.js',
+    from: 'const alive = this.#isSupported(ino);',
+    to: 'const alive = false;',
+  },
+  {
+    rule: 'rename, removal of a directory: the rename wins',
+    file: 'crdt/placement.js',
+    from: 'entries?.some(({ value }) => !isTombstone(value)) ?? false',
+    to: 'entries?.every(({ value }) => !isTombstone(value)) ?? false',
+  },
+  // ── files ──
+  {
+    rule: 'rename, unlink of a file: the rename wins',
+    file: 'crdt/placement.js',
+    from: 'const entry = entries.find(({ value }) => !isTombstone(value));\n        if (entry) {\n            const value = parseLink(entry.value);\n            claims.push',
+    to: 'const entry = entries.every(({ value }) => !isTombstone(value)) ? entries[0] : undefined;\n        if (entry) {\n            const value = parseLink(entry.value);\n            claims.push',
+  },
+  {
+    rule: 'write, write: the other version lies beside it',
+    file: 'crdt/copies.js',
+    from: 'shown.push(head);',
+    to: '',
+  },
+  {
+    rule: 'write, write: equal versions are one',
+    file: 'crdt/copies.js',
+    from: '[heads[0], ...shown].some((better) => isSameContent(better, head))',
+    to: 'false',
+  },
+  {
+    rule: 'a copy that became a file is shown once',
+    file: 'crdt/copies.js',
+    from: 'isBorn(head.copyIno, store) || ',
+    to: '',
+  },
+  {
+    rule: 'write, unlink: the data win',
+    file: 'crdt/placement.js',
+    from: 'return unseen && claimOf',
+    to: 'return undefined && claimOf',
+  },
+  {
+    rule: 'a removal says which versions it had seen',
+    file: 'crdt/fields.js',
+    from: 'cites.add(formatOp(counter, actors.id(actor)));\n        for',
+    to: 'for',
+  },
+  {
+    rule: 'only the removal of the last name does away with versions',
+    file: 'crdt/local-writes.js',
+    from: 'if (isLast)\n            return draft;',
+    to: 'return draft;',
+  },
+  // ── attributes ──
+  {
+    rule: 'chmod, chmod: bit by bit',
+    file: 'crdt/fields.js',
+    from: 'if (values.length < 2)',
+    to: 'if (values.length < 99)',
+  },
+  {
+    rule: 'chmod, chmod: the stricter wins',
+    file: 'crdt/fields.js',
+    from: 'undecided ? bit === STICKY : changedToSet',
+    to: 'undecided ? bit !== STICKY : changedToSet',
+  },
+  {
+    rule: 'chown drops set-id bits from a concurrent chmod',
+    file: 'crdt/fields.js',
+    from: 'return formatMode(mode | SET_ID_BITS, mode & ~SET_ID_BITS);',
+    to: 'return formatMode(mode, mode);',
+  },
+  {
+    rule: 'xattr: set beats remove',
+    file: 'crdt/fields.js',
+    from: 'if (value !== undefined)\n            return value;\n    }\n    return undefined;',
+    to: 'return value;\n    }\n    return undefined;',
+  },
+  {
+    rule: 'explicit time, write: the later',
+    file: 'crdt/fields.js',
+    from: 'times.stamp > head.stamp ||',
+    to: 'times.stamp < head.stamp ||',
+  },
+  // ── merges of content ──
+  {
+    rule: 'write, write under a policy: one version',
+    file: 'crdt/merge-policy.js',
+    from: "return isMergePolicy(text) ? text : 'copy';",
+    to: "return 'copy';",
+  },
+  {
+    rule: 'a merge names the versions that are in it',
+    file: 'crdt/fields.js',
+    from: "return merged ? `${value} ${merged.join(',')}` : value;",
+    to: 'return value;',
+  },
+  {
+    rule: 'append: what both added',
+    file: 'volume/content-merges.js',
+    from: 'objects.want(id, ObjectKind.manifest);',
+    to: '',
+  },
+  // ── what a crash leaves ──
+  {
+    rule: 'operations are in the intent log',
+    file: 'volume/commits.js',
+    from: 'this.log.append(RECORD.writes, this.scratch.view());',
+    to: '',
+  },
+  {
+    rule: 'the bytes of small drafts are in the intent log',
+    file: 'volume/drafts.js',
+    from: 'this.record(RECORD.data, draft.ino, time, 0, offset, data.length, data);\n            content.write(offset, data);',
+    to: 'content.write(offset, data);',
+  },
+  {
+    rule: 'the ranges of large drafts are in the intent log',
+    file: 'volume/drafts.js',
+    from: 'this.record(RECORD.extent, draft.ino, time, 0, offset, data.length, NOTHING);',
+    to: '',
+  },
+  {
+    rule: 'the log is kept for open drafts',
+    file: 'volume/volume.js',
+    from: 'Math.min(this.journal.foldedLsn, this.drafts.logFloor - 1)',
+    to: 'this.journal.foldedLsn',
+  },
+  {
+    rule: 'recovered operations compete as of when they were made',
+    file: 'volume/recovery.js',
+    from: 'this.commits.recoverAs(this.lastUs);',
+    to: ';',
+  },
+  {
+    rule: 'inode numbers are reserved before they are used',
+    file: 'journal/journal.js',
+    from: 'isLow ? this.nextSequence + SEQUENCE_SPAN : this.sequenceLimit',
+    to: 'this.nextSequence',
+  },
+  // ── power loss ──
+  {
+    rule: 'fsync: the log is synced',
+    file: 'volume/drafts.js',
+    from: 'draft.synced = true;\n        this.log.sync();',
+    to: 'draft.synced = true;',
+  },
+  {
+    rule: 'fsync: the working copy is synced',
+    file: 'volume/drafts.js',
+    from: 'if (isShared || draft.unsyncedFile)\n                this.syncFile(draft);',
+    to: '',
+  },
+  {
+    rule: 'fsync: the version below is synced',
+    file: 'volume/drafts.js',
+    from: 'if (draft.baseCommit > this.durableCommit) {',
+    to: 'if (false) {',
+  },
+  {
+    rule: 'a change is sent only when it is durable',
+    file: 'daemon/durable-commits.js',
+    from: 'await this.sync([...new Set(batch.flatMap(({ unsynced }) => unsynced))]);',
+    to: '',
+  },
+  {
+    rule: 'log records go when their commit is durable',
+    file: 'volume/volume.js',
+    from: 'this.remote.committed();\n',
+    to: 'this.remote.committed();\n            this.log.release(this.journal.foldedLsn);\n',
+  },
+  // ── exchange ──
+  {
+    rule: 'a change is held by a peer when the peer says so',
+    file: 'sync/change-stream.js',
+    from: 'this.inFlight.set(actor, seq);\n            if (seq > (this.told',
+    to: 'this.inFlight.set(actor, seq);\n            this.acknowledged.set(actor, seq);\n            if (seq > (this.told',
+  },
+  {
+    rule: 'what a lost link was asked for is asked of another',
+    file: 'sync/object-fetch.js',
+    from: 'linkGone(link) {',
+    to: 'linkGone(link) {\n        return;',
+  },
+  {
+    rule: 'the chunks of a manifest are wanted',
+    file: 'volume/volume.js',
+    from: 'this.objects.want(chunk, ObjectKind.chunk);\n        }',
+    to: ';\n        }',
+  },
+  {
+    rule: 'no change comes into an open commit',
+    file: 'volume/volume.js',
+    from: 'this.fold();\n            this.remote.apply(isOver);',
+    to: 'this.remote.apply(isOver);',
+  },
+  {
+    rule: 'the kernel hears of entries that others changed',
+    file: 'volume/core.js',
+    from: 'this.kernel.invalidateEntry(change.parent, change.name);',
+    to: ';',
+  },
+  {
+    rule: 'damaged objects are not served',
+    file: 'chunks/pack-record.js',
+    from: 'verifyObject(',
+    to: '((..._) => {})(',
+  },
+];

@@ -55,18 +55,19 @@ function guard(behaviour: DiskBehaviour | undefined, call: DiskCall, syscall: st
 
 const { closeSync, fdatasyncSync, fsyncSync, openSync, statfsSync, writeSync } = fs;
 
-function replace(): void {
-  const synced = (sync: (fd: number) => void): ((fd: number) => void) => {
-    return (fd) => {
-      const behaviour = opened.get(fd);
-      guard(behaviour, 'sync', 'fsync');
-      sync(fd);
-      // It may have been renamed since it was opened.
-      behaviour?.image?.sync([fs.readlinkSync(`/proc/self/fd/${fd}`)]);
-    };
+function noting(sync: (fd: number) => void): (fd: number) => void {
+  return (fd) => {
+    const behaviour = opened.get(fd);
+    guard(behaviour, 'sync', 'fsync');
+    sync(fd);
+    // It may have been renamed since it was opened.
+    behaviour?.image?.sync([fs.readlinkSync(`/proc/self/fd/${fd}`)]);
   };
-  fs.fdatasyncSync = synced(fdatasyncSync);
-  fs.fsyncSync = synced(fsyncSync);
+}
+
+function replace(): void {
+  fs.fdatasyncSync = noting(fdatasyncSync);
+  fs.fsyncSync = noting(fsyncSync);
   fs.openSync = ((path: string, flags?: string, mode?: number) => {
     const behaviour = behaviourOf(path);
     if (typeof flags === 'string' && flags.includes('x')) guard(behaviour, 'create', 'open');

@@ -11,6 +11,7 @@
 #   make conformance  pjdfstest, built in PJDFSTEST=DIR                             (CONFORMANCE='--only rename')
 #   make sim          one simulated schedule: sites, crashes, partitions   (SEED=7 SITES=3 STEPS=100, or HISTORY=FILE)
 #   make programs    git, tar, rsync, PostgreSQL, npm … each with its own self-check  (PROGRAMS='--only git')
+#   make flips        one bit of what is stored is flipped: TRIALS=1000, from SEED=1 on
 #   make soak         simulated schedules for MINUTES=30, or SCHEDULES=100000, from SEED=1 on
 #   make mutants      does the simulator notice that a merge rule or a durability step is missing?  (MUTANTS='--only TEXT')
 #   make build tidy lint format clean
@@ -25,6 +26,7 @@ SEED       ?=
 SITES      ?=
 STEPS      ?=
 HISTORY    ?=
+TRIALS     ?=
 TESTS      ?=
 SCENARIOS  ?=
 SCENARIO   ?=
@@ -40,7 +42,7 @@ WEFT    := $(NODE) dist/lib/cli/main.js
 SOURCES := $(shell find $(CURDIR)/lib $(CURDIR)/scripts $(CURDIR)/conformance -type d -o -name '*.ts')
 
 .DEFAULT_GOAL := build
-.PHONY: build mount umount test tidy lint format bench bench-merge scenarios play sim soak mutants posix conformance programs clean
+.PHONY: build mount umount test tidy lint format bench bench-merge scenarios play sim soak mutants posix conformance programs clean flips
 
 build: dist/.built
 
@@ -91,6 +93,9 @@ SIMULATION = $(if $(SITES),--sites $(SITES)) $(if $(STEPS),--steps $(STEPS))
 
 sim: build
 	@$(NODE) dist/scripts/simulate.js $(SIMULATION) $(if $(SEED),--seed $(SEED)) $(if $(HISTORY),--history '$(HISTORY)')
+
+flips: build
+	@SEED='$(SEED)' TRIALS='$(or $(TRIALS),1000)' $(NODE) --test dist/lib/sim/bit-flips.test.js
 
 soak: build
 	@$(NODE) dist/scripts/simulate.js $(SIMULATION) --seed $(or $(SEED),1) \

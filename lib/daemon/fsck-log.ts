@@ -1,6 +1,6 @@
 // fsck-log.ts — checks the segments of an intent log that nobody writes to.
 
-import { existsSync, readdirSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, writeSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { intentPath } from '../journal/intent-log.js';
 import { readSegment, type SegmentContent } from '../journal/intent-segment.js';
@@ -18,8 +18,8 @@ export function segmentsOf(directory: string): Segment[] {
   });
 }
 
-/** What is wrong with the log. Single flipped bits are put right whenever it is read. */
-export function checkLog(directory: string, faults: Fault[]): void {
+/** What is wrong with the log. Single flipped bits are put right whenever it is read; with `repair` in the file, too. */
+export function checkLog(directory: string, faults: Fault[], repair: boolean): void {
   const readable = segmentsOf(directory);
   const unreadable = pathsOf(directory).filter((path) => readable.every((segment) => segment.path !== path));
   const fault = (what: string, repaired: boolean, remedy: string): void =>
@@ -31,8 +31,15 @@ export function checkLog(directory: string, faults: Fault[]): void {
       'what it held and state.db does not is lost; weft mount goes on',
     );
   }
-  for (const { path, healed, damage } of readable) {
-    for (const what of healed) fault(`${basename(path)}: ${what}`, true, '');
+  for (const { path, bytes, healed, damage } of readable) {
+    if (repair && healed.length > 0) rewrite(path, bytes);
+    for (const what of healed) {
+      fault(
+        `${basename(path)}: ${what}`,
+        repair,
+        repair ? '' : 'weft fsck --repair; what reads it puts it right as well',
+      );
+    }
     if (damage !== undefined) {
       fault(
         `${basename(path)}: ${damage}`,
@@ -40,6 +47,17 @@ export function checkLog(directory: string, faults: Fault[]): void {
         'weft mount carries out what is before it, and keeps the rest aside',
       );
     }
+  }
+}
+
+/** In place: most of it is what it was, and its length is. */
+function rewrite(path: string, bytes: Buffer): void {
+  const fd = openSync(path, 'r+');
+  try {
+    for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at, at);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

@@ -69,7 +69,7 @@ class Check {
     const { directory, daemon, repair } = this.options;
     if (!daemon) {
       this.checkPages();
-      checkLog(directory, this.faults);
+      checkLog(directory, this.faults, repair);
     }
     const db = this.openState();
     if (!db) return;

@@ -31,6 +31,8 @@ const LENGTH_BITS = 32;
 export interface SegmentContent {
   readonly firstLsn: Lsn;
   readonly records: IntentRecord[];
+  /** The file, as it should be. */
+  readonly bytes: Buffer;
   /** What was wrong with it, in words. */
   readonly healed: string[];
   /** What is wrong with the record that ends it too early; undefined when the end is one that the writer may have left. */
@@ -52,7 +54,7 @@ export function readSegment(path: string): SegmentContent | undefined {
   for (let lsn = firstLsn; at + RECORD_OVERHEAD <= bytes.length; lsn++) {
     if (!segment.isRecord(at, lsn)) {
       if (!segment.heal(at, lsn)) {
-        return { firstLsn, records, healed, damage: segment.damage(at, lsn) };
+        return { firstLsn, records, bytes, healed, damage: segment.damage(at, lsn) };
       }
       healed.push(`operation ${lsn}: one bit was flipped, and was flipped back`);
     }
@@ -60,7 +62,7 @@ export function readSegment(path: string): SegmentContent | undefined {
     records.push({ lsn, kind: bytes[at + PREFIX_BYTES]!, payload: bytes.subarray(at + RECORD_OVERHEAD, end) });
     at = end;
   }
-  return { firstLsn, records, healed, damage: undefined };
+  return { firstLsn, records, bytes, healed, damage: undefined };
 }
 
 /** Puts right one flipped bit. */

@@ -88,6 +88,7 @@ export class ObjectStore implements ObjectSource {
   private readonly insertMissing: Statement<[number, Buffer]>;
   private readonly deleteMissing: Statement<[Buffer]>;
   private readonly selectMissing: Statement<[number, Buffer, number]>;
+  private readonly selectWanted: Statement<[Buffer]>;
   private readonly selectBytes: Statement<[]>;
 
   private readonly db: Database;
@@ -115,6 +116,7 @@ export class ObjectStore implements ObjectSource {
     this.insertMissing = db.prepare('INSERT OR IGNORE INTO missing VALUES (?, ?)');
     this.deleteMissing = db.prepare('DELETE FROM missing WHERE kind IN (1, 2) AND id = ?');
     this.selectMissing = db.prepare('SELECT kind, id FROM missing WHERE (kind, id) > (?, ?) ORDER BY kind, id LIMIT ?');
+    this.selectWanted = db.prepare<[Buffer]>('SELECT 1 FROM missing WHERE kind IN (1, 2) AND id = ?').pluck();
     this.selectBytes = db.prepare<[]>('SELECT total(stored) FROM object').pluck();
     this.missingObjects = db.prepare<[], number>('SELECT count(*) FROM missing').pluck().get()!;
     for (const row of db.prepare<[], { number: number; name: string }>('SELECT number, name FROM pack').iterate()) {
@@ -235,6 +237,14 @@ export class ObjectStore implements ObjectSource {
     const blob = Buffer.from(id, 'hex');
     this.guard?.cite(id);
     if (this.selectHas.get(blob) === undefined) this.missingObjects += this.insertMissing.run(kind, blob).changes;
+  }
+
+  /** Wants what callers ask for and is neither held nor wanted, as what nobody had is: somebody may have it now. Whether there was any. */
+  wantAgain(ids: readonly ObjectId[]): boolean {
+    const before = this.missingObjects;
+    for (const id of ids)
+      if (this.selectWanted.get(Buffer.from(id, 'hex')) === undefined) this.want(id, ObjectKind.chunk);
+    return this.missingObjects > before;
   }
 
   /** A collection found that nothing needs these, or nobody has them: they are not asked for, but for those that were cited since. */

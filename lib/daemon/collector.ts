@@ -84,7 +84,7 @@ const SHORT_INTERVAL_MS = 5 * 60_000;
 /** Nor does looking for what is unused take more than this part of the time. */
 const MAX_SHARE = 0.02;
 /** What is reported absent comes in batches: looked at once for many of them. */
-const ABSENT_DELAY_MS = 2_000;
+const ABSENT_DELAY_MS = 500;
 const US_PER_MS = 1_000;
 
 export class Collector {

@@ -14,7 +14,6 @@ import { AbsentObjects } from '../chunks/absent-objects.js';
 import { fsyncPaths } from '../chunks/fsync-paths.js';
 import { IngestPool } from '../chunks/ingest.js';
 import { ReceivedObjects } from '../chunks/received-objects.js';
-import type { ObjectId } from '../crdt/ids.js';
 import { unmountKernel } from '../fuse/mount.js';
 import { type CheckpointThread, startCheckpointThread } from '../journal/checkpoint-thread.js';
 import { makeCommitsDurable } from '../journal/checkpointer.js';
@@ -37,6 +36,7 @@ import type {
   SiteState,
   SiteStatus,
 } from './daemon-interface.js';
+import { AbsentReads } from './absent-reads.js';
 import { Collector } from './collector.js';
 import { DurableCommits } from './durable-commits.js';
 import { InviteFile } from './invite-file.js';
@@ -51,8 +51,6 @@ import { isCopy, recordOrigin } from './state-origin.js';
 import type { FromSite } from './thread-protocol.js';
 import { type Survey, TreeSurvey } from './tree-survey.js';
 
-/** A read of bytes that no connected peer supplies fails after this. */
-const ABSENT_TIMEOUT_MS = 15_000;
 /** A first join waits so long without any progress before it gives up. */
 const JOIN_STALL_MS = 60_000;
 const JOIN_POLL_MS = 100;
@@ -88,6 +86,7 @@ class RunningSite implements Daemon {
   private syncer!: Syncer;
   private received!: ReceivedObjects;
   private collector: Collector | null = null;
+  private readonly absentReads: AbsentReads;
   private checkpoints: CheckpointThread | null = null;
   private readonly durable: DurableCommits;
   private readonly pacing = new SyncPacing();
@@ -129,6 +128,13 @@ class RunningSite implements Daemon {
         this.state.saveConfig(ageMs === undefined ? config : { ...config, keepHistoryMs: ageMs });
       },
     });
+    this.absentReads = new AbsentReads({
+      clock,
+      log,
+      peers: () => this.syncer?.peers() ?? [],
+      holds: (id) => this.store.holds(id),
+      giveUp: (ids) => this.site.send({ type: 'unavailable', ids }),
+    });
     this.settlements = new Settlements(directory, this.ingest, this.survey, clock.wallMs, () => ({
       site: this.site,
       store: this.store,
@@ -154,8 +160,11 @@ class RunningSite implements Daemon {
       {
         committed: (message) => this.committed(message),
         ingest: ({ job }) => void this.runIngest(job),
-        needed: ({ ids }) => this.needed(ids),
         asked: ({ ids }) => void this.answerPast(ids),
+        needed: ({ ids }) => {
+          this.absentReads.needed(ids);
+          this.syncer?.advanced(); // these first
+        },
         unused: ({ files }) => void this.removeFiles(files),
       },
       this.log,
@@ -166,14 +175,14 @@ class RunningSite implements Daemon {
       await this.site.request('report', null);
       await this.durable.reached(this.durable.lastReported);
       this.received = new ReceivedObjects(join(directory, 'packs'));
-      this.store = new SiteSyncStore(
-        this.site,
-        this.durable,
-        this.received,
-        () => this.config(),
-        directory,
-        (ids) => this.collector?.reportedAbsent(ids),
-      );
+      this.store = new SiteSyncStore(this.site, this.durable, this.received, () => this.config(), directory, {
+        urgent: () => this.absentReads.urgent,
+        arrived: (ids) => this.absentReads.arrived(ids),
+        absentEverywhere: (ids) => {
+          this.absentReads.absentEverywhere(ids);
+          this.collector?.reportedAbsent(ids);
+        },
+      });
       const config = this.config();
       this.syncer = new Syncer({
         store: this.store,
@@ -192,7 +201,7 @@ class RunningSite implements Daemon {
         this.keepPeersSoon();
       });
       this.listen = await this.syncer.start();
-      if (mount) this.collector = this.makeCollector();
+      this.collector = this.makeCollector();
     } catch (error) {
       await this.abandon(mount);
       throw error;
@@ -261,19 +270,6 @@ class RunningSite implements Daemon {
 
   private async removeFiles(files: readonly string[]): Promise<void> {
     for (const file of files) await rm(file, { force: true });
-  }
-
-  /** A reader waits. Objects are fetched anyway, as soon as they are known of; here only the wait is bounded. */
-  private needed(ids: readonly ObjectId[]): void {
-    const reachable = this.linked;
-    const timeoutMs = reachable ? ABSENT_TIMEOUT_MS : 0;
-    setTimeout(() => {
-      this.log.warn(
-        { objects: ids.length, first: ids[0], reachable },
-        'a read failed: no reachable site has its bytes',
-      );
-      this.site.send({ type: 'unavailable', ids });
-    }, timeoutMs).unref();
   }
 
   /** Somebody looks at the tree as it was. */
@@ -450,6 +446,7 @@ class RunningSite implements Daemon {
   }
 
   private async closeAll(): Promise<void> {
+    this.absentReads.close();
     await this.collector?.close();
     if (this.syncer) this.keepPeers();
     await this.syncer?.stop();

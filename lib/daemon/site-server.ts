@@ -143,7 +143,9 @@ export class SiteServer {
     const questions = this.volume.past.takeQuestions(ids);
     if (questions.length > 0) this.post({ type: 'asked', ids: questions });
     const objects = ids.filter((id) => !pastQuestion(id));
-    if (objects.length > 0) this.post({ type: 'needed', ids: objects });
+    if (objects.length === 0) return;
+    this.volume.needed(objects);
+    this.post({ type: 'needed', ids: objects });
   }
 
   /** A slice of background work; true while more waits. */

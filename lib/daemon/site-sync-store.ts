@@ -3,7 +3,7 @@
 // main thread; everything that changes state is asked of the site thread.
 
 import { AbsentObjects } from '../chunks/absent-objects.js';
-import { type MissingObject, isObjectKind } from '../chunks/object-kind.js';
+import { isObjectKind } from '../chunks/object-kind.js';
 import { ObjectReader } from '../chunks/object-reader.js';
 import type { PackedObject } from '../chunks/pack.js';
 import type { ReceivedObject } from '../chunks/received-objects.js';
@@ -30,6 +30,17 @@ export interface ObjectIntake {
   close(): void;
 }
 
+/** Who waits for objects here. */
+export interface ObjectNeeds {
+  /** What callers wait for; asked for before anything else. */
+  urgent(): Iterable<ObjectId>;
+  arrived(ids: readonly ObjectId[]): void;
+  /** No linked peer holds these. */
+  absentEverywhere(ids: readonly ObjectId[]): void;
+}
+
+const NO_NEEDS: ObjectNeeds = { urgent: () => [], arrived: () => {}, absentEverywhere: () => {} };
+
 export class SiteSyncStore implements SyncStore {
   readonly volumeId: string;
   readonly siteId: SiteId;
@@ -43,8 +54,7 @@ export class SiteSyncStore implements SyncStore {
     private readonly received: ObjectIntake,
     private readonly config: () => SiteConfig,
     stateDirectory: string,
-    /** Told of objects that no linked peer holds. */
-    private readonly absent: (ids: readonly ObjectId[]) => void = () => {},
+    private readonly needs: ObjectNeeds = NO_NEEDS,
   ) {
     const { volumeId, siteId, site: siteName } = config();
     this.volumeId = volumeId;
@@ -102,7 +112,14 @@ export class SiteSyncStore implements SyncStore {
   }
 
   missing(limit: number): readonly ObjectId[] {
-    return this.objects.missing(limit).map(({ id }: MissingObject) => id);
+    const urgent: ObjectId[] = [];
+    for (const id of this.needs.urgent()) {
+      if (urgent.length === limit) break;
+      if (!this.objects.has(id)) urgent.push(id);
+    }
+    const first = new Set(urgent);
+    for (const { id } of this.objects.missing(limit - urgent.length)) first.add(id);
+    return [...first];
   }
 
   /** Whether an object is held, by the last commit. */
@@ -115,7 +132,7 @@ export class SiteSyncStore implements SyncStore {
   }
 
   absentEverywhere(ids: readonly ObjectId[]): void {
-    this.absent(ids);
+    this.needs.absentEverywhere(ids);
   }
 
   /** A collection removed these packs. */
@@ -147,6 +164,7 @@ export class SiteSyncStore implements SyncStore {
   /** Takes objects that are in packs into the index, durably. */
   async adopt(packed: readonly PackedObject[]): Promise<void> {
     await this.site.request('objects', { packed: [...packed] });
+    this.needs.arrived(packed.map(({ id }) => id));
     await this.durable.reached(this.durable.lastReported);
   }
 

@@ -482,6 +482,13 @@ export class Volume implements FileSystem {
     }
   }
 
+  /** Callers wait for these objects. */
+  needed(ids: readonly ObjectId[]): void {
+    if (!this.objects.wantAgain(ids)) return;
+    this.uncommitted = true;
+    this.fold();
+  }
+
   // ── collection: see ObjectStore ─────────────────────────────────────────────────────────────────────────────────────────────
 
   /** The versions that are in use here, whatever the registers say. */

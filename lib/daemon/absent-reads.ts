@@ -1,0 +1,95 @@
+// absent-reads.ts — callers that wait for bytes which this site does not hold: how long, and what the log says when they wait in vain.
+// Invariant: what is needed either comes or is given up in bounded time. As long as anything comes a caller goes on waiting, for what it
+// needs is asked for first but may queue behind what was asked for before. Pure but for the clock that it is given.
+
+import type { ObjectId } from '../crdt/ids.js';
+import type { SyncClock } from '../sync/ports.js';
+import type { Log } from './daemon-interface.js';
+
+export interface AbsentReadsOptions {
+  readonly clock: Pick<SyncClock, 'now' | 'setTimer'>;
+  readonly log: Log;
+  /** Every site that was met. */
+  readonly peers: () => readonly { readonly site: string; readonly state: string }[];
+  readonly holds: (id: ObjectId) => boolean;
+  /** Callers that wait for these get an error. */
+  readonly giveUp: (ids: readonly ObjectId[]) => void;
+}
+
+/** Without anything coming a caller waits so long: time enough to link up after a start, and for a stalled link to be cut off. */
+const PATIENCE_MS = 15_000;
+/** However much comes, not longer than this. */
+const LONGEST_MS = 5 * 60_000;
+
+export class AbsentReads {
+  /** What callers wait for, and since when. */
+  private readonly waiting = new Map<ObjectId, number>();
+  private progressMs = -Infinity;
+  private cancel: (() => void) | null = null;
+
+  constructor(private readonly options: AbsentReadsOptions) {}
+
+  /** Callers wait for these. */
+  needed(ids: readonly ObjectId[]): void {
+    const now = this.options.clock.now();
+    for (const id of ids) if (!this.waiting.has(id)) this.waiting.set(id, now);
+    this.look();
+  }
+
+  /** What callers wait for, the longest first. */
+  get urgent(): Iterable<ObjectId> {
+    return this.waiting.keys();
+  }
+
+  /** These are held now. */
+  arrived(ids: readonly ObjectId[]): void {
+    this.progressMs = this.options.clock.now();
+    for (const id of ids) this.waiting.delete(id);
+  }
+
+  /** No linked peer holds these. One that is not linked may. */
+  absentEverywhere(ids: readonly ObjectId[]): void {
+    if (this.options.peers().every(({ state }) => state === 'connected'))
+      this.fail(ids.filter((id) => this.waiting.has(id)));
+  }
+
+  close(): void {
+    this.cancel?.();
+    this.waiting.clear();
+  }
+
+  /** Gives up what is due, and comes back when the next is. */
+  private look(): void {
+    this.cancel?.();
+    this.cancel = null;
+    const { clock, peers } = this.options;
+    const now = clock.now();
+    const isAlone = peers().length === 0;
+    const due: ObjectId[] = [];
+    let nextMs = Infinity;
+    for (const [id, sinceMs] of this.waiting) {
+      const deadlineMs = Math.min(Math.max(sinceMs, this.progressMs) + PATIENCE_MS, sinceMs + LONGEST_MS);
+      if (isAlone || deadlineMs <= now) due.push(id);
+      else nextMs = Math.min(nextMs, deadlineMs);
+    }
+    if (due.length > 0) this.fail(due);
+    if (nextMs < Infinity) this.cancel = clock.setTimer(nextMs - now, () => this.look());
+  }
+
+  private fail(ids: readonly ObjectId[]): void {
+    for (const id of ids) this.waiting.delete(id);
+    const absent = ids.filter((id) => !this.options.holds(id)); // it may have come by another way
+    if (absent.length === 0) return;
+    const peers = this.options.peers();
+    const named = (state: (connected: boolean) => boolean): string[] =>
+      peers.filter((peer) => state(peer.state === 'connected')).map(({ site }) => site);
+    const mayBeAt = named((connected) => !connected);
+    this.options.log.warn(
+      { objects: absent.length, first: absent[0], mayBeAt, notAt: named((connected) => connected) },
+      mayBeAt.length > 0
+        ? `a read failed: its bytes are at a site that cannot be reached now (${mayBeAt.join(', ')})`
+        : 'a read failed: no site has its bytes',
+    );
+    this.options.giveUp(absent);
+  }
+}

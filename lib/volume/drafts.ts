@@ -374,7 +374,9 @@ export class Drafts {
   /** Recovery: a draft began with the record `lsn`. */
   replayBegun({ ino, base, bases, mtime, file }: DraftBegun, lsn: number): void {
     const path = file === '' ? this.path(ino, lsn) : join(this.directory, basename(file));
-    const content = this.startFrom(base, (manifest) => WorkingCopy.reopen(path, base, manifest, this.objects));
+    const reopen = (manifest: Manifest): WorkingCopy => WorkingCopy.reopen(path, base, manifest, this.objects);
+    // A kept file goes on as one, also of a version that has become small.
+    const content = file === '' ? this.startFrom(base, reopen) : reopen(this.manifest(base));
     if (file !== '') (content as WorkingCopy).noteForeignWrites();
     this.add(ino, lsn, content, bases, mtime);
   }

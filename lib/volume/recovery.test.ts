@@ -5,7 +5,7 @@ import { cpSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 import { type Model, seeded, shownBy, stepsOf } from './recovery-history.test-support.js';
-import { temporaryDirectory, VolumeFixture } from './volume-fixture.test-support.js';
+import { temporaryDirectory, USER, VolumeFixture } from './volume-fixture.test-support.js';
 
 const VICTIM = fileURLToPath(new URL('recovery-victim.test-support.js', import.meta.url));
 const SITE = 'ab'.repeat(16);
@@ -110,4 +110,20 @@ test('recovering twice from the same crash gives the same tree', async () => {
     rmSync(directory, { recursive: true, force: true });
     rmSync(copy, { recursive: true, force: true });
   }
+});
+
+test('a site cannot be mounted again: it was killed while a file was written that had been large and had become small', async (t) => {
+  const site = VolumeFixture.create();
+  t.after(() => site.remove());
+  site.volume.allowPassthrough();
+  site.write('file', Buffer.alloc(3_000_000, 'large'));
+  await site.publish();
+  site.write('file', 'small');
+  await site.publish();
+  const { handle } = site.volume.open(site.resolve('file'), 2, false, USER);
+  site.volume.write(handle, 5, Buffer.from('er'), false);
+  site.crash();
+  assert.equal(site.text('file'), 'smaller');
+  await site.publish();
+  assert.equal(site.text('file'), 'smaller');
 });

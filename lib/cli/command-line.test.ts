@@ -25,6 +25,7 @@ const VERBS = [
   'gc',
   'resolve',
   'doctor',
+  'bench',
 ];
 const INVITE = formatInvite({
   address: '127.0.0.1:1',

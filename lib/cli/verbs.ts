@@ -25,6 +25,7 @@ export const VERBS: ReadonlyMap<string, () => Promise<Verb>> = new Map([
   ['gc', async () => as((await import('./gc.js')).gcCommand)],
   ['resolve', async () => as((await import('./resolve.js')).resolveCommand)],
   ['doctor', async () => as((await import('./doctor.js')).doctorCommand)],
+  ['bench', async () => as((await import('./bench.js')).benchCommand)],
   // Not for people, and not listed.
   ['daemon', async () => as((await import('./daemon.js')).daemonCommand)],
 ]);

@@ -68,7 +68,9 @@ export function readSegment(path: string): SegmentContent | undefined {
 /** Puts right one flipped bit. */
 function readHeader(bytes: Buffer, healed: string[]): boolean {
   const difference = crc32(bytes.subarray(0, SUMMED_HEADER_BYTES)) ^ bytes.readUInt32LE(SUMMED_HEADER_BYTES);
-  if (difference !== 0 && !isSingleBit(difference)) {
+  if (isSingleBit(difference)) {
+    bytes.writeUInt32LE((bytes.readUInt32LE(SUMMED_HEADER_BYTES) ^ difference) >>> 0, SUMMED_HEADER_BYTES); // the sum itself
+  } else if (difference !== 0) {
     const bit = flippedBit(difference, SUMMED_HEADER_BYTES);
     if (bit === undefined) return false;
     flip(bytes, bit);
@@ -113,6 +115,7 @@ class Segment {
       const bit = flippedBit(difference, this.endOf(at) - start);
       if ((bit !== undefined || isSingleBit(difference)) && this.goesOn(this.endOf(at), lsn + 1)) {
         if (bit !== undefined) flip(bytes, start * 8 + bit);
+        else bytes.writeUInt32LE((bytes.readUInt32LE(at + 4) ^ difference) >>> 0, at + 4); // the sum itself
         return true;
       }
     }

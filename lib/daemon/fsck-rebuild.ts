@@ -73,7 +73,7 @@ export function rebuildState(
   scratch.setMeta(NAME_HASH_KEY, nameKey);
   scratch.close(ends.folded);
 
-  finish(statePath(scratchDirectory), journal, ends);
+  finish(statePath(scratchDirectory), journal, ends, readActors(db));
   db.close();
   replace(directory, scratchDirectory);
   return { lost };
@@ -201,6 +201,8 @@ interface Ends {
   readonly folded: number;
   readonly sequence: number;
   readonly commits: number;
+  /** What the state knew of its changes; null: not known. With changes lost it knows more than those that are left. */
+  readonly known: { readonly maxOp: number; readonly heads: Buffer; readonly bytes: number } | null;
 }
 
 function readEnds(db: Connection, directory: string, slot: number | null, scratch: Journal, lost: string[]): Ends {
@@ -211,7 +213,8 @@ function readEnds(db: Connection, directory: string, slot: number | null, scratc
       .get() as Cell[];
     const sum = row.pop();
     if (sum === rowSum(...row)) {
-      return { folded: row[0] as number, sequence: row[4] as number, commits: commitsOf(row[5] as Buffer) };
+      const known = { maxOp: row[1] as number, heads: row[2] as Buffer, bytes: row[3] as number };
+      return { folded: row[0] as number, sequence: row[4] as number, commits: commitsOf(row[5] as Buffer), known };
     }
   } catch {
     // As if the row were damaged.
@@ -225,32 +228,48 @@ function readEnds(db: Connection, directory: string, slot: number | null, scratc
   }
   let folded = scratch.db.prepare('select coalesce(max(lsn), 0) from draft').pluck().get() as number;
   for (const { firstLsn, records } of segmentsOf(directory)) folded = Math.max(folded, firstLsn + records.length - 1);
-  return { folded, sequence: sequence + SEQUENCE_MARGIN, commits: COMMITS_MARGIN };
+  return { folded, sequence: sequence + SEQUENCE_MARGIN, commits: COMMITS_MARGIN, known: null };
 }
 
 /** What a journal keeps of itself. */
-function finish(path: string, journal: JournalCheck, { folded, sequence, commits }: Ends): void {
+function finish(path: string, journal: JournalCheck, ends: Ends, kept: ReadonlyMap<string, ActorEnd>): void {
   const db = openStateCheckpointer(path);
   const { seqs, lastHashes, heads, maxOp, bytes } = journal.summary;
   const putActor = db.prepare('update actor set last_seq = ?, last_hash = ?, sum = ? where id = ?');
   for (const [id, name] of db.prepare('select id, name from actor').raw().all() as [number, string][]) {
     const hash = lastHashes.get(name);
-    const cells = [id, name, seqs.get(name) ?? 0, hash === undefined ? null : Buffer.from(hash, 'hex')] as const;
-    putActor.run(cells[2], cells[3], rowSum(...cells), id);
+    const found = { seq: seqs.get(name) ?? 0, hash: hash === undefined ? null : Buffer.from(hash, 'hex') };
+    const { seq, hash: last } = (journal.isWhole ? undefined : kept.get(name)) ?? found;
+    putActor.run(seq, last, rowSum(id, name, seq, last), id);
   }
-  const cells = [
-    folded,
-    maxOp,
-    Buffer.from([...heads].join(''), 'hex'),
-    bytes,
-    sequence,
-    progressMark(commits + 1),
-  ] as const;
+  const found = { maxOp, heads: Buffer.from([...heads].join(''), 'hex'), bytes };
+  const of = (journal.isWhole ? null : ends.known) ?? found;
+  const mark = progressMark(ends.commits + 1);
+  const cells = [ends.folded, of.maxOp, of.heads, of.bytes, ends.sequence, mark] as const;
   db.prepare(
     'update progress set folded_lsn = ?, max_op = ?, heads = ?, journal_bytes = ?, sequence = ?, mark = ?, sum = ? where id = 1',
   ).run(...cells, rowSum(...cells));
   db.close();
   dropPageSums(path);
+}
+
+interface ActorEnd {
+  readonly seq: number;
+  readonly hash: Buffer | null;
+}
+
+/** The last change of each actor, by the rows that are intact. */
+function readActors(db: Connection): Map<string, ActorEnd> {
+  const ends = new Map<string, ActorEnd>();
+  try {
+    const rows = db.prepare('select id, name, last_seq, last_hash, sum from actor').raw().all();
+    for (const [id, name, seq, hash, sum] of rows as [number, string, number, Buffer | null, number][]) {
+      if (sum === rowSum(id, name, seq, hash)) ends.set(name, { seq, hash });
+    }
+  } catch {
+    // The changes that are left say what they can.
+  }
+  return ends;
 }
 
 function replace(directory: string, scratchDirectory: string): void {

@@ -184,6 +184,10 @@ class Rules {
       const write = this.entries(inode, `link:${link}`).find(({ value }) => !isRemoval(value));
       return write ? [{ ino, write, shown, isDirectory: typeOf(inode) === 'd' }] : [];
     });
+    const holder = this.volume.lookup(directory, name)?.ino;
+    const isReturned = claims.some(({ ino }) => ino === holder) && !rivals.some(({ ino }) => ino === holder);
+    if (isReturned && rivals.length > 0 && rivals.some(({ isDirectory }) => !isDirectory))
+      this.wrong.push(`the name ${name} of ${directory} went to inode ${holder}, which was removed and returned`);
     if (rivals.length === 0 || rivals.length !== claims.length) return;
     if (rivals.some(({ ino, isDirectory }) => isDirectory && (this.store.deferred().get(ino) ?? 0) > 0)) return;
     const merged = (ino: Ino): Ino => this.store.alias(ino) ?? ino;

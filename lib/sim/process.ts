@@ -13,6 +13,7 @@ import type { Attributes, Caller } from '../volume/file-system.js';
 import { RENAME_EXCHANGE } from '../volume/file-system.js';
 import type { Volume } from '../volume/volume.js';
 import type { AcknowledgedBytes } from './acknowledged-bytes.js';
+import { marked } from './contents.js';
 import type { Site } from './site.js';
 
 export const USER: Caller = { uid: 1000, gid: 1000, pid: 1 };
@@ -20,6 +21,7 @@ const UMASK = 0o022;
 const O_RDWR = 2;
 const O_TRUNC = 0o1000;
 const O_APPEND = 0o2000;
+const TWIN_BYTES = 40;
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 const S_IFREG = 0o100000;
@@ -266,9 +268,18 @@ export class Process {
     if (this.isDirectory(found.ino)) throw posixError('EISDIR');
     this.discard(found.ino);
     this.changed(at);
+    const others = this.othersIn(at);
     this.volume.unlink(...at);
+    if (this.othersIn(at) !== others) throw new Error(`removing ${path} changed other names`);
     this.removed(found.ino);
     this.acknowledged();
+  }
+
+  /** The other names of its directory. */
+  private othersIn([parent, name]: readonly [Ino, Name]): string {
+    const names: Name[] = [];
+    this.volume.readdir(parent, 0, (entry) => (entry.name === name ? 1 : names.push(entry.name)) > 0);
+    return names.toSorted().join('/');
   }
 
   /** rm -r: what is gone already is no error. */
@@ -296,7 +307,11 @@ export class Process {
     }
     if (victim) this.discard(victim.ino);
     this.changed(from, to);
+    const isDirectory = this.isDirectory(source.ino);
+    const inside = isDirectory ? this.othersIn([source.ino, '']) : '';
     this.volume.rename(...from, ...to, 0, USER);
+    if (isDirectory && this.othersIn([this.find(to)!.ino, '']) !== inside)
+      throw new Error(`moving ${path} changed what is in it`);
     if (victim) this.removed(victim.ino);
     this.acknowledged();
   }
@@ -399,7 +414,22 @@ export class Process {
   }
 
   chmod(path: string, mode: number): void {
-    this.volume.setattr(this.resolve(path), { mode }, USER, undefined);
+    this.keepingNames(path, () => this.volume.setattr(this.resolve(path), { mode }, USER, undefined));
+  }
+
+  /** What several sites make alike, but maybe for its mode. */
+  twin(path: string, mark: string, mode: number): void {
+    this.write(path, marked(mark, TWIN_BYTES));
+    this.chmod(path, mode);
+  }
+
+  /** A change of a file's attributes settles what is hidden behind it, and makes nothing appear. */
+  private keepingNames(path: string, act: () => void): void {
+    const directory = path.slice(0, Math.max(path.lastIndexOf('/'), 0));
+    const before = this.list(directory).join('/');
+    act();
+    const after = this.list(directory).join('/');
+    if (before !== after) throw new Error(`a change of ${path} changed names: ${before} to ${after}`);
   }
 
   /** An id of null stays. */

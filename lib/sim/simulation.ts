@@ -51,6 +51,7 @@ export interface Outcome {
 
 const SITE_COUNTS = [2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 4, 4, 4, 5, 6, 8];
 const STEP_MS = 1;
+const COARSE_CLOCK = { skewMs: 0, rate: 1, tickUs: 1_000_000 };
 const CONVERGE_WITHIN_MS = 180_000;
 const CONVERGE_SLICE_MS = 250;
 const TOPOLOGIES = { all: 5, line: 2, ring: 2, star: 2 };
@@ -105,6 +106,7 @@ class Simulation {
     this.hasFaults = this.random.fork('faults').chance(FAULT_SHARE);
     this.network = new Network(this.timeline, this.random.fork('network'), linkedIn(topology, count));
     const clocks = this.random.fork('clocks');
+    const areCoarse = this.random.fork('coarse clocks').chance(0.15);
     this.sites = founded(SITE_NAMES.slice(0, count), root).sites.map(({ directory, ...identity }) => {
       const own = this.newDirectory();
       copyState(directory, own);
@@ -116,7 +118,8 @@ class Simulation {
         newDirectory: () => this.newDirectory(),
         failed: (error: Error) => void this.wrong.push(`error: at ${identity.name}: ${error.stack ?? error.message}`),
       };
-      const clock = { skewMs: skew(clocks), rate: 1 + (clocks.next() - 0.5) * 2e-3 };
+      const ownClock = { skewMs: skew(clocks), rate: 1 + (clocks.next() - 0.5) * 2e-3 };
+      const clock = areCoarse ? COARSE_CLOCK : ownClock;
       const site: Site = new Site(identity, own, around, this.random.fork(identity.name), clock, (crash) => {
         this.totals.add('crashes in the middle of something');
         this.crashed(site, crash);
@@ -449,6 +452,8 @@ function perform(process: Process, { verb, words }: Step): void {
       return process.append(a, marked(b, Number(c)));
     case 'allocate':
       return process.allocate(a, Number(b), Number(c), Number(d));
+    case 'twin':
+      return process.twin(a, b, Number.parseInt(c, 8));
     case 'storm':
       return process.storm(a, b, Number(c));
     case 'truncate':

@@ -20,6 +20,8 @@ export class SiteClock implements VolumeClock {
     private readonly rate: number,
     /** Called at every look: a moment within an operation. */
     private readonly looked: () => void,
+    /** The wall clock moves by so much at a time, microseconds: two sites then do things at the same time. */
+    private readonly tickUs = 1,
   ) {}
 
   /** The wall clock is set forward, or back. */
@@ -28,7 +30,8 @@ export class SiteClock implements VolumeClock {
   }
 
   nowUs(): number {
-    return Math.floor(EPOCH_US + (this.monotonicMs() + this.skewMs) * 1000);
+    const us = Math.floor(EPOCH_US + (this.monotonicMs() + this.skewMs) * 1000);
+    return us - (us % this.tickUs);
   }
 
   now(): Timestamp {

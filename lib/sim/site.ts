@@ -314,12 +314,12 @@ export class Site {
     directory: string,
     readonly around: Surroundings,
     private readonly random: Random,
-    clock: { readonly skewMs: number; readonly rate: number },
+    clock: { readonly skewMs: number; readonly rate: number; readonly tickUs?: number },
     /** Told when a process ended in the middle of something. */
     private readonly crashed: (crash: Crash) => void,
   ) {
     this.disk = new SiteDisk(directory, around.remembersSyncs, around.totals);
-    this.clock = new SiteClock(around.timeline, clock.skewMs, clock.rate, () => this.crashPoint());
+    this.clock = new SiteClock(around.timeline, clock.skewMs, clock.rate, () => this.crashPoint(), clock.tickUs);
   }
 
   get timeline(): Timeline {

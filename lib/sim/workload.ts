@@ -29,6 +29,7 @@ const CALLS = {
   allocate: 2,
   storm: 1,
   policy: 1,
+  twin: 3,
   save: 8,
   mkdir: 10,
   moveDirectory: 12,
@@ -82,6 +83,8 @@ const DISK_CALLS = ['create', 'write', 'sync', 'commit'];
 
 export class Workload {
   private marks = 0;
+  /** What was decided with the step before. */
+  private coming: Step[] = [];
 
   constructor(
     private readonly random: Random,
@@ -90,9 +93,16 @@ export class Workload {
   ) {}
 
   next(scenes: readonly Scene[]): Step {
+    const next = this.coming.shift();
+    if (next) return next;
     const up = scenes.filter(({ process }) => process !== null);
     const scene = this.random.pick(up);
     if (!scene || this.random.chance(0.22)) return this.event(scenes);
+    if (up.length > 1 && this.random.chance(0.12)) {
+      this.coming = this.duel(up);
+      const first = this.coming.shift();
+      if (first) return first;
+    }
     const { site, verb, words } = this.call(scene);
     return { site, verb, words };
   }
@@ -180,6 +190,8 @@ export class Workload {
         );
       case 'storm':
         return make('storm', file, at(FILES), 2 + random.below(4));
+      case 'twin':
+        return make('twin', random.pick(FILES)!, `${SAME}0>`, random.pick(['644', '644', '600'])!);
       case 'policy':
         return make('setxattr', anything ?? at(FILES), 'user.weft.merge', random.pick(POLICIES)!);
       case 'truncate':
@@ -248,6 +260,50 @@ export class Workload {
       case 'fsync':
       case 'close':
         return open.length === 0 ? make('write', file, ...bytes()) : make(call, random.pick(open)!);
+    }
+  }
+
+  /** Two sites do something to the same files or directories, the second not knowing of the first: a row of MERGE.md. */
+  private duel(up: readonly Scene[]): Step[] {
+    const { random } = this;
+    const [one, other] = random.shuffled(up) as [Scene, Scene];
+    const theirs = new Map(other.process!.paths());
+    const common = one.process!.paths().filter(([path, kind]) => theirs.get(path) === kind);
+    const directories = common.filter(([, kind]) => kind === 'd').map(([path]) => path);
+    const files = common.filter(([, kind]) => kind === 'f').map(([path]) => path);
+    if (directories.length > 1 && random.chance(0.4)) {
+      const [x, y] = random.shuffled(directories) as [string, string];
+      return [step(one.name, 'mv', x, `${y}/${DIRECTORIES[0]}`), step(other.name, 'mv', y, `${x}/${DIRECTORIES[1]}`)];
+    }
+    const directory = random.pick(directories);
+    const file = random.pick(files);
+    if (file !== undefined && (directory === undefined || random.chance(0.7)))
+      return [this.touchFile(one.name, file), this.touchFile(other.name, file)];
+    if (directory === undefined) return [];
+    const inside = step(other.name, 'write', `${directory}/${random.pick(FILES)}`, this.mark(other.name), 100);
+    const moved = step(other.name, 'mv', directory, random.pick(DIRECTORIES)!);
+    return [step(one.name, 'rmr', directory), random.chance(0.6) ? inside : moved];
+  }
+
+  private touchFile(site: string, path: string): Step {
+    const { random } = this;
+    switch (random.below(9)) {
+      case 0:
+        return step(site, 'chmod', path, (random.pick([0o600, 0o644, 0o755, 0o4755, 0o1777]) ?? 0).toString(8));
+      case 1:
+        return step(site, 'chown', path, 1000 + random.below(3), 1000);
+      case 2:
+        return step(site, 'setxattr', path, 'user.x', this.mark(site));
+      case 3:
+        return step(site, 'removexattr', path, 'user.x');
+      case 4:
+        return step(site, 'touch', path, 1_000_000_000 + random.below(1_000_000_000));
+      case 5:
+        return step(site, 'rm', path);
+      case 6:
+        return step(site, 'mv', path, random.pick(FILES)!);
+      default:
+        return step(site, 'write', path, this.mark(site), this.size());
     }
   }
 

@@ -186,7 +186,7 @@ class Rules {
     });
     const holder = this.volume.lookup(directory, name)?.ino;
     const isReturned = claims.some(({ ino }) => ino === holder) && !rivals.some(({ ino }) => ino === holder);
-    if (isReturned && rivals.length > 0 && rivals.some(({ isDirectory }) => !isDirectory))
+    if (isReturned && rivals.some(({ isDirectory }) => !isDirectory))
       this.wrong.push(`the name ${name} of ${directory} went to inode ${holder}, which was removed and returned`);
     if (rivals.length === 0 || rivals.length !== claims.length) return;
     if (rivals.some(({ ino, isDirectory }) => isDirectory && (this.store.deferred().get(ino) ?? 0) > 0)) return;

@@ -8,8 +8,9 @@ import { join } from 'node:path';
 import { ObjectStore } from '../chunks/object-store.js';
 import { CorruptionError } from '../codec/bytes.js';
 import { Journal } from '../journal/journal.js';
-import { checkPageSums, correctPages } from '../journal/page-sums.js';
-import { checkState, type Connection, namePages, openDamagedState, statePath } from '../journal/schema.js';
+import { misfitOfLog } from '../journal/log-fit.js';
+import { checkPageSums, correctPages, hasLog } from '../journal/page-sums.js';
+import { checkState, type Connection, namePages, openDamagedState, statePath, walPath } from '../journal/schema.js';
 import type { DamagedData, SiteConfig } from './daemon-interface.js';
 import { JournalCheck } from './fsck-journal.js';
 import { checkLog } from './fsck-log.js';
@@ -88,6 +89,12 @@ class Check {
 
   private checkPages(): void {
     const path = statePath(this.options.directory);
+    const misfit = hasLog(path) ? misfitOfLog(path, walPath(path)) : undefined;
+    if (misfit !== undefined) {
+      // What SQLite makes of the two is judged change by change, like any damaged state.
+      const remedy = 'weft fsck --repair';
+      this.faults.push({ class: 'state', what: `state.db: ${misfit}`, paths: [], repaired: false, remedy });
+    }
     const verdict = checkPageSums(path);
     if (verdict.kind !== 'damaged') return;
     const repaired = this.options.repair && correctPages(path, verdict);

@@ -86,7 +86,7 @@ describe('a restored backup', () => {
     writeFileSync(path, bytes.fill(0x5a, 4096));
     const refused = await paris.weft(['mount', paris.mountpoint]);
     assert.equal(refused.code, 1);
-    const told = /^weft: (\S+) is damaged: .*Move (\S+) aside, then run "weft join"/.exec(refused.stderr);
+    const told = /^weft: (\S+) is damaged: .*or move (\S+) aside and run "weft join"/.exec(refused.stderr);
     assert.deepEqual([told?.[1], told?.[2]], [path, paris.state], refused.stderr);
     renameSync(paris.state, `${paris.state}.damaged`);
     await paris.join(await oslo.invite());

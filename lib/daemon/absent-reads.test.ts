@@ -52,6 +52,19 @@ test('a read fails at once while no site is linked, as in the first second after
   assert.match(bench.warnings[0]!, /cannot be reached now \(oslo\)/);
 });
 
+test('a read of many pages waits for each of them in turn', () => {
+  const bench = new Bench();
+  bench.peers = [{ site: 'oslo', state: 'unreachable' }];
+  bench.reads.needed(['a']);
+  bench.advance(15_000);
+  bench.reads.needed(['a']); // the kernel once more, for the page alone
+  assert.deepEqual([bench.failed, bench.warnings.length], [['a', 'a'], 1]);
+  bench.reads.arrived(['b']); // somebody is there again
+  bench.reads.needed(['a']);
+  bench.advance(14_000);
+  assert.deepEqual(bench.failed, ['a', 'a']);
+});
+
 test('a read waits in vain for what no site has', () => {
   const bench = new Bench();
   bench.reads.needed(['a', 'b']);

@@ -18,12 +18,16 @@ export interface AbsentReadsOptions {
 
 /** Without anything coming a caller waits so long: time enough to link up after a start, and for a stalled link to be cut off. */
 const PATIENCE_MS = 15_000;
+/** The kernel asks again, page by page, for what it could not read ahead: what was just given up is not waited for once more. */
+const GIVEN_UP_MS = 10_000;
 /** However much comes, not longer than this. */
 const LONGEST_MS = 5 * 60_000;
 
 export class AbsentReads {
   /** What callers wait for, and since when. */
   private readonly waiting = new Map<ObjectId, number>();
+  /** What was waited for in vain, and when that was given up. */
+  private readonly givenUp = new Map<ObjectId, number>();
   private progressMs = -Infinity;
   private cancel: (() => void) | null = null;
 
@@ -32,7 +36,10 @@ export class AbsentReads {
   /** Callers wait for these. */
   needed(ids: readonly ObjectId[]): void {
     const now = this.options.clock.now();
-    for (const id of ids) if (!this.waiting.has(id)) this.waiting.set(id, now);
+    for (const [id, sinceMs] of this.givenUp) if (sinceMs + GIVEN_UP_MS <= now) this.givenUp.delete(id);
+    const hopeless = ids.filter((id) => this.givenUp.has(id));
+    if (hopeless.length > 0) this.options.giveUp(hopeless);
+    for (const id of ids) if (!this.givenUp.has(id) && !this.waiting.has(id)) this.waiting.set(id, now);
     this.look();
   }
 
@@ -44,6 +51,7 @@ export class AbsentReads {
   /** These are held now. */
   arrived(ids: readonly ObjectId[]): void {
     this.progressMs = this.options.clock.now();
+    this.givenUp.clear();
     for (const id of ids) this.waiting.delete(id);
   }
 
@@ -80,6 +88,7 @@ export class AbsentReads {
     for (const id of ids) this.waiting.delete(id);
     const absent = ids.filter((id) => !this.options.holds(id)); // it may have come by another way
     if (absent.length === 0) return;
+    for (const id of absent) this.givenUp.set(id, this.options.clock.now());
     const peers = this.options.peers();
     const named = (state: (connected: boolean) => boolean): string[] =>
       peers.filter((peer) => state(peer.state === 'connected')).map(({ site }) => site);

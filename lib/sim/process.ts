@@ -277,9 +277,16 @@ export class Process {
 
   /** The other names of its directory. */
   private othersIn([parent, name]: readonly [Ino, Name]): string {
+    return this.namesIn(parent)
+      .filter((other) => other !== name)
+      .toSorted()
+      .join('/');
+  }
+
+  private namesIn(directory: Ino): Name[] {
     const names: Name[] = [];
-    this.volume.readdir(parent, 0, (entry) => (entry.name === name ? 1 : names.push(entry.name)) > 0);
-    return names.toSorted().join('/');
+    this.volume.readdir(directory, 0, (entry) => names.push(entry.name) > 0);
+    return names;
   }
 
   /** rm -r: what is gone already is no error. */
@@ -308,10 +315,11 @@ export class Process {
     if (victim) this.discard(victim.ino);
     this.changed(from, to);
     const isDirectory = this.isDirectory(source.ino);
-    const inside = isDirectory ? this.othersIn([source.ino, '']) : '';
+    const inside = isDirectory ? this.namesIn(source.ino) : [];
     this.volume.rename(...from, ...to, 0, USER);
-    if (isDirectory && this.othersIn([this.find(to)!.ino, '']) !== inside)
-      throw new Error(`moving ${path} changed what is in it`);
+    // A deferred move may take effect, and bring something in; nothing may go.
+    const left = isDirectory ? new Set(this.namesIn(this.find(to)!.ino)) : new Set<Name>();
+    if (inside.some((name) => !left.has(name))) throw new Error(`moving ${path} lost what is in it`);
     if (victim) this.removed(victim.ino);
     this.acknowledged();
   }

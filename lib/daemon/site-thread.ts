@@ -21,7 +21,7 @@ const SLICE_MS = 2;
 function serveKernel(site: SiteServer): void {
   const { config } = data;
   const session = openSession({
-    fileSystem: site.volume,
+    fileSystem: site.volume.files,
     mountpoint: config.mountpoint,
     options: config.mountOptions,
     source: config.volume,
@@ -103,7 +103,7 @@ async function start(): Promise<void> {
 async function serveFuseNative(site: SiteServer): Promise<void> {
   const { mountpoint, mountOptions, volume } = data.config;
   const mount = await startFuseNative({
-    fileSystem: site.volume,
+    fileSystem: site.volume.files,
     mountpoint,
     options: mountOptions,
     source: volume,

@@ -20,7 +20,7 @@ export class KernelCacheModel implements KernelCache {
     const key = `${parent}/${name}`;
     const cached = this.entries.get(key);
     if (cached) return cached.ino;
-    const ino = this.volume.lookup(parent, name)?.ino;
+    const ino = this.volume.files.lookup(parent, name)?.ino;
     this.entries.set(key, { parent, name, ino });
     return ino;
   }
@@ -50,7 +50,7 @@ export class KernelCacheModel implements KernelCache {
       const { store } = this.volume.journal;
       // No path leads there any more: a directory that was removed, or merged into another.
       if (store.alias(parent) !== undefined || (store.inode(parent)?.nlink ?? 0) === 0) continue;
-      const is = this.volume.lookup(parent, name)?.ino;
+      const is = this.volume.files.lookup(parent, name)?.ino;
       if (is !== ino) wrong.push(`${parent}/${name} leads to ${is}, the kernel was left believing ${ino}`);
     }
     return wrong;

@@ -96,7 +96,7 @@ class Rules {
   // ── attributes ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private checkAttributes(inode: Inode): void {
-    const shown = this.volume.getattr(inode.ino);
+    const shown = this.volume.files.getattr(inode.ino);
     const born = String(this.latest(inode, 'born')!.value).split(' ');
     const [bornMode, bornUid, bornGid] = born.slice(-4).map(Number);
     this.expect('chown', inode, shown.uid, this.latest(inode, 'uid')?.value ?? bornUid);
@@ -120,10 +120,15 @@ class Rules {
 
   private checkXattr(inode: Inode, name: string): void {
     const set = this.entries(inode, `x:${name}`).find(({ value }) => value !== '-');
-    const shown = this.volume.listxattr(inode.ino).includes(name);
+    const shown = this.volume.files.listxattr(inode.ino).includes(name);
     this.expect(`xattr ${name}`, inode, shown, set !== undefined);
     if (set && shown)
-      this.expect(`xattr ${name}`, inode, `=${this.volume.getxattr(inode.ino, name).toString('latin1')}`, set.value);
+      this.expect(
+        `xattr ${name}`,
+        inode,
+        `=${this.volume.files.getxattr(inode.ino, name).toString('latin1')}`,
+        set.value,
+      );
   }
 
   // ── files ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -184,7 +189,7 @@ class Rules {
       const write = this.entries(inode, `link:${link}`).find(({ value }) => !isRemoval(value));
       return write ? [{ ino, write, shown, isDirectory: typeOf(inode) === 'd' }] : [];
     });
-    const holder = this.volume.lookup(directory, name)?.ino;
+    const holder = this.volume.files.lookup(directory, name)?.ino;
     const isReturned = claims.some(({ ino }) => ino === holder) && !rivals.some(({ ino }) => ino === holder);
     if (isReturned && rivals.some(({ isDirectory }) => !isDirectory))
       this.wrong.push(`the name ${name} of ${directory} went to inode ${holder}, which was removed and returned`);
@@ -194,7 +199,7 @@ class Rules {
     const [first] = rivals.toSorted(
       (a, b) => Number(b.isDirectory) - Number(a.isDirectory) || this.laterFirst(a.write, b.write),
     );
-    const shown = this.volume.lookup(directory, name)?.ino;
+    const shown = this.volume.files.lookup(directory, name)?.ino;
     this.expect(`the name ${name}`, directory, shown, merged(first!.ino));
     for (const { ino, shown: suffixed, write } of rivals) {
       if (suffixed === null || suffixed === name) continue;
@@ -280,7 +285,12 @@ class Rules {
     if (isPlaced && !isMerged) this.expect('rename, removal of a directory', inode, inode.nlink > 0, true);
     if (inode.nlink === 0 || isMerged) return;
     const due = places.get(inode.ino)!;
-    this.expect('place of a directory', inode, this.volume.lookup(inode.ino, '..')!.ino, this.store.alias(due) ?? due);
+    this.expect(
+      'place of a directory',
+      inode,
+      this.volume.files.lookup(inode.ino, '..')!.ino,
+      this.store.alias(due) ?? due,
+    );
     const birth = links.length === 1 && !String(links[0]!.value).includes('\0') ? String(links[0]!.value) : undefined;
     if (birth === undefined || inode.registers.has('into')) return;
     const home = (place: Place): string => `${this.store.alias(place.parent) ?? place.parent}/${place.name}`;

@@ -86,15 +86,15 @@ export class Process {
   }
 
   private isDirectory(ino: Ino): boolean {
-    return (this.volume.getattr(ino).mode & S_IFMT) === S_IFDIR;
+    return (this.volume.files.getattr(ino).mode & S_IFMT) === S_IFDIR;
   }
 
   private isFile(ino: Ino): boolean {
-    return (this.volume.getattr(ino).mode & S_IFMT) === S_IFREG;
+    return (this.volume.files.getattr(ino).mode & S_IFMT) === S_IFREG;
   }
 
   private find([parent, name]: readonly [Ino, Name]): Attributes | undefined {
-    return this.volume.lookup(parent, name);
+    return this.volume.files.lookup(parent, name);
   }
 
   private changed(...places: readonly (readonly [Ino, Name])[]): void {
@@ -102,7 +102,7 @@ export class Process {
   }
 
   private isBelow(ino: Ino, ancestor: Ino): boolean {
-    for (let at = ino; ; at = this.volume.lookup(at, '..')!.ino) {
+    for (let at = ino; ; at = this.volume.files.lookup(at, '..')!.ino) {
       if (at === ancestor) return true;
       if (at === ROOT_INO) return false;
     }
@@ -111,21 +111,23 @@ export class Process {
   /** Names in a directory, sorted: the order on disk is a local matter. */
   list(path: string): Name[] {
     const names: Name[] = [];
-    this.volume.readdir(this.resolve(path), 0, ({ name }) => names.push(name) > 0);
+    this.volume.files.readdir(this.resolve(path), 0, ({ name }) => names.push(name) > 0);
     return names.filter((name) => name !== '.' && name !== '..').toSorted();
   }
 
   stat(path: string): Attributes {
-    return this.volume.getattr(this.resolve(path));
+    return this.volume.files.getattr(this.resolve(path));
   }
 
   target(path: string): string {
-    return this.volume.readlink(this.resolve(path));
+    return this.volume.files.readlink(this.resolve(path));
   }
 
   xattrs(path: string): [string, string][] {
     const ino = this.resolve(path);
-    return this.volume.listxattr(ino).map((name) => [name, this.volume.getxattr(ino, name).toString('latin1')]);
+    return this.volume.files
+      .listxattr(ino)
+      .map((name) => [name, this.volume.files.getxattr(ino, name).toString('latin1')]);
   }
 
   /** Every path with its kind: 'd', 'f' or another. */
@@ -148,12 +150,12 @@ export class Process {
   }
 
   private contentOf(ino: Ino): Buffer {
-    const { handle } = this.volume.open(ino, 0, false, USER);
+    const { handle } = this.volume.files.open(ino, 0, false, USER);
     return this.closing(handle, () => this.readAll(handle));
   }
 
   private readAll(handle: number): Buffer {
-    return Buffer.from(scratch.subarray(0, this.volume.read(handle, 0, READ_BYTES, scratch, 0)));
+    return Buffer.from(scratch.subarray(0, this.volume.files.read(handle, 0, READ_BYTES, scratch, 0)));
   }
 
   /** False when its bytes are not here, or damaged. */
@@ -211,7 +213,7 @@ export class Process {
   /** What a removal of a file's last name does away with: what its path shows, and what else this site has of it. */
   private discard(ino: Ino): void {
     if (!this.isFile(ino)) return;
-    if (this.volume.getattr(ino).nlink > 1) return;
+    if (this.volume.files.getattr(ino).nlink > 1) return;
     const content = this.seen(ino);
     if (content) this.bytes.discarded(content);
     const inode = this.volume.journal.store.inode(ino);
@@ -230,7 +232,7 @@ export class Process {
   mkdir(path: string): void {
     const at = this.place(path);
     this.changed(at);
-    this.volume.mkdir(...at, 0o755, UMASK, USER);
+    this.volume.files.mkdir(...at, 0o755, UMASK, USER);
   }
 
   rmdir(path: string): void {
@@ -238,19 +240,19 @@ export class Process {
     const found = this.find(at);
     if (found && !this.isDirectory(found.ino)) throw posixError('ENOTDIR');
     this.changed(at);
-    this.volume.rmdir(...at);
+    this.volume.files.rmdir(...at);
   }
 
   mkfifo(path: string): void {
     const at = this.place(path);
     this.changed(at);
-    this.volume.mknod(...at, S_IFIFO | 0o644, 0, UMASK, USER);
+    this.volume.files.mknod(...at, S_IFIFO | 0o644, 0, UMASK, USER);
   }
 
   symlink(target: string, path: string): void {
     const at = this.place(path);
     this.changed(at);
-    this.volume.symlink(...at, target, USER);
+    this.volume.files.symlink(...at, target, USER);
   }
 
   link(path: string, newPath: string): void {
@@ -258,7 +260,7 @@ export class Process {
     const at = this.place(newPath);
     if (this.isDirectory(ino)) throw posixError('EPERM');
     this.changed(at);
-    this.volume.link(ino, ...at);
+    this.volume.files.link(ino, ...at);
   }
 
   unlink(path: string): void {
@@ -269,7 +271,7 @@ export class Process {
     this.discard(found.ino);
     this.changed(at);
     const others = this.othersIn(at);
-    this.volume.unlink(...at);
+    this.volume.files.unlink(...at);
     if (!path.includes('.~') && this.othersIn(at) !== others) throw new Error(`removing ${path} changed other names`);
     this.removed(found.ino);
     this.acknowledged();
@@ -285,7 +287,7 @@ export class Process {
 
   private namesIn(directory: Ino): Name[] {
     const names: Name[] = [];
-    this.volume.readdir(directory, 0, (entry) => names.push(entry.name) > 0);
+    this.volume.files.readdir(directory, 0, (entry) => names.push(entry.name) > 0);
     return names;
   }
 
@@ -316,7 +318,7 @@ export class Process {
     this.changed(from, to);
     const isDirectory = this.isDirectory(source.ino);
     const inside = isDirectory ? this.namesIn(source.ino) : [];
-    this.volume.rename(...from, ...to, 0, USER);
+    this.volume.files.rename(...from, ...to, 0, USER);
     // A deferred move may take effect, and bring something in; nothing may go.
     const left = isDirectory ? new Set(this.namesIn(this.find(to)!.ino)) : new Set<Name>();
     if (inside.some((name) => !left.has(name))) throw new Error(`moving ${path} lost what is in it`);
@@ -331,7 +333,7 @@ export class Process {
     if (first.ino === second.ino) return;
     if (this.isBelow(b[0], first.ino) || this.isBelow(a[0], second.ino)) throw posixError('EINVAL');
     this.changed(a, b);
-    this.volume.rename(...a, ...b, RENAME_EXCHANGE, USER);
+    this.volume.files.rename(...a, ...b, RENAME_EXCHANGE, USER);
   }
 
   /** What cp, or a shell's `>`, does. */
@@ -341,12 +343,12 @@ export class Process {
     if (found && !this.isFile(found.ino)) throw posixError('EISDIR');
     if (!found) {
       this.changed(at);
-      const { attributes, opened } = this.volume.create(...at, 0o644, O_RDWR, UMASK, USER);
+      const { attributes, opened } = this.volume.files.create(...at, 0o644, O_RDWR, UMASK, USER);
       this.acknowledged();
       return this.fill(attributes.ino, opened.handle, 0, data);
     }
     const [before, hidden] = [this.seen(found.ino), this.shown(found.ino)];
-    const { handle } = this.volume.open(found.ino, O_RDWR | O_TRUNC, false, USER);
+    const { handle } = this.volume.files.open(found.ino, O_RDWR | O_TRUNC, false, USER);
     this.account(found.ino, before, hidden, Buffer.alloc(0));
     this.fill(found.ino, handle, 0, data);
   }
@@ -366,13 +368,13 @@ export class Process {
     try {
       return act();
     } finally {
-      if (life && !life.dead) life.server.volume.release(handle);
+      if (life && !life.dead) life.server.volume.files.release(handle);
     }
   }
 
   private pwrite(ino: Ino, handle: number, offset: number, data: Buffer): void {
     const before = this.readAll(handle);
-    this.volume.write(handle, offset, data, false);
+    this.volume.files.write(handle, offset, data, false);
     const after = this.readAll(handle);
     if (!after.subarray(offset, offset + data.length).equals(data)) throw new Error('a write does not show');
     this.account(ino, before, undefined, after);
@@ -382,11 +384,11 @@ export class Process {
   patch(path: string, offset: number, data: Buffer): void {
     const ino = this.resolve(path);
     if (!this.isFile(ino)) throw posixError('EISDIR');
-    const { handle } = this.volume.open(ino, O_RDWR, false, USER);
+    const { handle } = this.volume.files.open(ino, O_RDWR, false, USER);
     try {
       this.readAll(handle); // its bytes may not be here yet
     } catch (error) {
-      this.volume.release(handle);
+      this.volume.files.release(handle);
       throw error;
     }
     const size = this.readAll(handle).length;
@@ -397,7 +399,7 @@ export class Process {
     const ino = this.resolve(path);
     if (!this.isFile(ino)) throw posixError('EISDIR');
     const before = this.contentOf(ino);
-    this.volume.setattr(ino, { size }, USER, undefined);
+    this.volume.files.setattr(ino, { size }, USER, undefined);
     this.account(ino, before, undefined, this.contentOf(ino));
   }
 
@@ -412,17 +414,17 @@ export class Process {
   unnamed(path: string, data: Buffer): void {
     const at = this.place(path);
     if (this.find(at)) throw posixError('EEXIST');
-    const { attributes, opened } = this.volume.tmpfile(at[0], 0o600, O_RDWR, UMASK, USER);
+    const { attributes, opened } = this.volume.files.tmpfile(at[0], 0o600, O_RDWR, UMASK, USER);
     this.closing(opened.handle, () => {
-      this.volume.write(opened.handle, 0, data, false);
+      this.volume.files.write(opened.handle, 0, data, false);
       this.changed(at);
-      this.volume.link(attributes.ino, ...at);
+      this.volume.files.link(attributes.ino, ...at);
       this.account(attributes.ino, Buffer.alloc(0), undefined, data);
     });
   }
 
   chmod(path: string, mode: number): void {
-    this.keepingNames(path, () => this.volume.setattr(this.resolve(path), { mode }, USER, undefined));
+    this.keepingNames(path, () => this.volume.files.setattr(this.resolve(path), { mode }, USER, undefined));
   }
 
   /** What several sites make alike, but maybe for its mode. */
@@ -445,21 +447,26 @@ export class Process {
   /** An id of null stays. */
   chown(path: string, uid: number | null, gid: number | null): void {
     const changes = { ...(uid === null ? {} : { uid }), ...(gid === null ? {} : { gid }) };
-    this.volume.setattr(this.resolve(path), changes, USER, undefined);
+    this.volume.files.setattr(this.resolve(path), changes, USER, undefined);
   }
 
   touch(path: string, seconds: number): void {
     const s = Math.floor(seconds);
-    this.volume.setattr(this.resolve(path), { mtime: { s, ns: Math.round((seconds - s) * 1e9) } }, USER, undefined);
+    this.volume.files.setattr(
+      this.resolve(path),
+      { mtime: { s, ns: Math.round((seconds - s) * 1e9) } },
+      USER,
+      undefined,
+    );
   }
 
   setxattr(path: string, name: string, value: string): void {
-    this.volume.setxattr(this.resolve(path), name, Buffer.from(value, 'latin1'), 0, false);
+    this.volume.files.setxattr(this.resolve(path), name, Buffer.from(value, 'latin1'), 0, false);
     if (name === MERGE_POLICY_XATTR) this.bytes.mayMerge = true;
   }
 
   removexattr(path: string, name: string): void {
-    this.volume.removexattr(this.resolve(path), name);
+    this.volume.files.removexattr(this.resolve(path), name);
   }
 
   // ── descriptors ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -472,7 +479,7 @@ export class Process {
     const ino = this.resolve(path);
     if (!this.isFile(ino)) throw posixError('EISDIR');
     if (this.handles.has(name)) throw posixError('EBUSY');
-    const { handle } = this.volume.open(ino, O_RDWR, false, USER);
+    const { handle } = this.volume.files.open(ino, O_RDWR, false, USER);
     this.handles.set(name, { handle, ino });
   }
 
@@ -490,7 +497,7 @@ export class Process {
   cut(name: string, size: number): void {
     const { handle, ino } = this.handle(name);
     const before = this.readAll(handle);
-    this.volume.setattr(ino, { size }, USER, handle);
+    this.volume.files.setattr(ino, { size }, USER, handle);
     this.account(ino, before, undefined, this.readAll(handle));
   }
 
@@ -499,7 +506,7 @@ export class Process {
   }
 
   private syncHandle(handle: number): void {
-    this.volume.fsync(handle);
+    this.volume.files.fsync(handle);
     this.acknowledged();
     this.bytes.synced(this.readAll(handle));
   }
@@ -508,10 +515,10 @@ export class Process {
   append(path: string, data: Buffer): void {
     const ino = this.resolve(path);
     if (!this.isFile(ino)) throw posixError('EISDIR');
-    const { handle } = this.volume.open(ino, O_RDWR | O_APPEND, false, USER);
+    const { handle } = this.volume.files.open(ino, O_RDWR | O_APPEND, false, USER);
     this.closing(handle, () => {
       const before = this.readAll(handle);
-      this.volume.write(handle, 0, data, false);
+      this.volume.files.write(handle, 0, data, false);
       this.account(ino, before, undefined, this.readAll(handle));
     });
     this.acknowledged();
@@ -521,10 +528,10 @@ export class Process {
   allocate(path: string, mode: number, offset: number, length: number): void {
     const ino = this.resolve(path);
     if (!this.isFile(ino)) throw posixError('EISDIR');
-    const { handle } = this.volume.open(ino, O_RDWR, false, USER);
+    const { handle } = this.volume.files.open(ino, O_RDWR, false, USER);
     this.closing(handle, () => {
       const before = this.readAll(handle);
-      this.volume.fallocate(handle, mode, offset, length);
+      this.volume.files.fallocate(handle, mode, offset, length);
       this.account(ino, before, undefined, this.readAll(handle));
     });
     this.acknowledged();
@@ -540,14 +547,14 @@ export class Process {
   sync(path: string): void {
     const ino = this.resolve(path);
     if (!this.isFile(ino)) throw posixError('EISDIR');
-    const { handle } = this.volume.open(ino, 0, false, USER);
+    const { handle } = this.volume.files.open(ino, 0, false, USER);
     this.closing(handle, () => this.syncHandle(handle));
   }
 
   close(name: string): void {
     const { handle } = this.handle(name);
     this.handles.delete(name);
-    this.volume.release(handle);
+    this.volume.files.release(handle);
   }
 
   private handle(name: string): { readonly handle: number; readonly ino: Ino } {

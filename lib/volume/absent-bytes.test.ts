@@ -33,9 +33,9 @@ test('Input/output error, says a truncating open during a partition: what it dis
     while (paris.volume.background(() => false));
     assert.throws(() => paris.text(name), AbsentObjects);
 
-    const { handle } = paris.volume.open(paris.resolve(name), O_WRONLY | O_TRUNC, false, USER);
-    paris.volume.write(handle, 0, Buffer.from('paris'), false);
-    paris.volume.release(handle);
+    const { handle } = paris.volume.files.open(paris.resolve(name), O_WRONLY | O_TRUNC, false, USER);
+    paris.volume.files.write(handle, 0, Buffer.from('paris'), false);
+    paris.volume.files.release(handle);
     await paris.publish();
     assert.equal(paris.text(name), 'paris');
     await paris.mergeWith(oslo);

@@ -11,12 +11,12 @@ test('tar: file changed as we read it: ctime moves once, not again when what cha
   const directory = fixture.mkdir('directory');
   const small = fixture.write('directory/small', 'a few bytes');
   const large = fixture.write('directory/large', Buffer.alloc(3_000_000, 'large'));
-  volume.link(small, directory, 'link');
-  volume.rename(directory, 'large', directory, 'renamed', 0, USER);
-  const seen = [directory, small, large].map((ino) => volume.getattr(ino));
+  volume.files.link(small, directory, 'link');
+  volume.files.rename(directory, 'large', directory, 'renamed', 0, USER);
+  const seen = [directory, small, large].map((ino) => volume.files.getattr(ino));
   await fixture.publish();
   volume.fold();
-  const committed = [directory, small, large].map((ino) => volume.getattr(ino));
+  const committed = [directory, small, large].map((ino) => volume.files.getattr(ino));
   assert.deepEqual(
     committed.map(({ ctime, mtime }) => ({ ctime, mtime })),
     seen.map(({ ctime, mtime }) => ({ ctime, mtime })),

@@ -31,20 +31,20 @@ async function sites(t: TestContext, count: number, policy: string, files: Recor
 }
 
 function setPolicy(at: VolumeFixture, path: string, policy: string): void {
-  at.volume.setxattr(at.resolve(path), POLICY, Buffer.from(policy), 0, false);
+  at.volume.files.setxattr(at.resolve(path), POLICY, Buffer.from(policy), 0, false);
 }
 
 function append(at: VolumeFixture, path: string, text: string): void {
   const ino = at.resolve(path);
-  const { handle } = at.volume.open(ino, O_RDWR, false, USER);
-  at.volume.write(handle, at.volume.getattr(ino).size, Buffer.from(text), false);
-  at.volume.release(handle);
+  const { handle } = at.volume.files.open(ino, O_RDWR, false, USER);
+  at.volume.files.write(handle, at.volume.files.getattr(ino).size, Buffer.from(text), false);
+  at.volume.files.release(handle);
 }
 
 function overwrite(at: VolumeFixture, path: string, offset: number, bytes: Buffer): void {
-  const { handle } = at.volume.open(at.resolve(path), O_RDWR, false, USER);
-  at.volume.write(handle, offset, bytes, false);
-  at.volume.release(handle);
+  const { handle } = at.volume.files.open(at.resolve(path), O_RDWR, false, USER);
+  at.volume.files.write(handle, offset, bytes, false);
+  at.volume.files.release(handle);
 }
 
 /** Until every site has what every other has, merges included. */
@@ -142,21 +142,21 @@ test('logs that stay open at both sites lose nothing and double nothing', async 
   const [a, b] = await sites(t, 2, 'append', { log: 'begin\n' });
   const open = [a!, b!].map((one) => ({
     one,
-    handle: one.volume.open(one.resolve('d/log'), O_RDWR, false, USER).handle,
+    handle: one.volume.files.open(one.resolve('d/log'), O_RDWR, false, USER).handle,
     at: 6,
   }));
   const lines = ['begin\n'];
   for (let round = 0; round < 5; round++) {
     for (const [i, file] of open.entries()) {
       const line = `round ${round} at ${i}\n`;
-      file.one.volume.write(file.handle, file.at, Buffer.from(line), false);
+      file.one.volume.files.write(file.handle, file.at, Buffer.from(line), false);
       file.at += line.length;
       lines.push(line);
     }
     await a!.sendTo(b!);
     if (round !== 2) await b!.sendTo(a!);
   }
-  for (const { one, handle } of open) one.volume.release(handle);
+  for (const { one, handle } of open) one.volume.files.release(handle);
   await settle([a!, b!]);
   assertParts(a!.text('d/log'), lines);
   assert.deepEqual(a!.list('d'), ['log']);
@@ -181,17 +181,17 @@ async function appendAtRandom(t: TestContext, seed: number): Promise<void> {
       const line = `site ${i} in step ${step}\n`;
       const handle = handles[i];
       if (handle === undefined) append(one, 'd/log', line);
-      else one.volume.write(handle, one.volume.getattr(ino).size, Buffer.from(line), false);
+      else one.volume.files.write(handle, one.volume.files.getattr(ino).size, Buffer.from(line), false);
       lines.push(line);
     } else if (what === 2) {
-      if (handles[i] === undefined) handles[i] = one.volume.open(ino, O_RDWR | O_APPEND, false, USER).handle;
+      if (handles[i] === undefined) handles[i] = one.volume.files.open(ino, O_RDWR | O_APPEND, false, USER).handle;
       else {
-        one.volume.release(handles[i]);
+        one.volume.files.release(handles[i]);
         handles[i] = undefined;
       }
     } else await one.sendTo(all[(i + 1 + random(2)) % 3]!);
   }
-  for (const [i, handle] of handles.entries()) if (handle !== undefined) all[i]!.volume.release(handle);
+  for (const [i, handle] of handles.entries()) if (handle !== undefined) all[i]!.volume.files.release(handle);
   await settle(all);
   assertParts(all[0]!.text('d/log'), lines);
   assert.deepEqual(all[1]!.list('d'), ['log'], `seed ${seed}`);
@@ -367,7 +367,7 @@ test('what is no policy is refused', async (t) => {
     assert.throws(() => setPolicy(a, 'file', wrong), { code: 'EINVAL' });
   }
   setPolicy(a, 'file', 'text');
-  assert.equal(a.volume.getxattr(a.resolve('file'), POLICY).toString(), 'text');
+  assert.equal(a.volume.files.getxattr(a.resolve('file'), POLICY).toString(), 'text');
 });
 
 // ── with the rest of the tree ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -427,7 +427,7 @@ test('the time of a merged file is that of its latest version', async (t) => {
   append(b!, 'd/log', 'b\n');
   await a!.publish();
   await b!.publish();
-  const times = [a!, b!].map((one) => one.volume.getattr(one.resolve('d/log')).mtime);
+  const times = [a!, b!].map((one) => one.volume.files.getattr(one.resolve('d/log')).mtime);
   await settle([a!, b!]);
-  assert.deepEqual(a!.volume.getattr(a!.resolve('d/log')).mtime, times[1]);
+  assert.deepEqual(a!.volume.files.getattr(a!.resolve('d/log')).mtime, times[1]);
 });

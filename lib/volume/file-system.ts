@@ -1,4 +1,4 @@
-// file-system.ts — what a volume offers to a driver: POSIX calls on inode numbers. Implemented by volume.ts, called by lib/fuse.
+// file-system.ts — what a volume offers to a driver: POSIX calls on inode numbers. Implemented by volume-files.ts, called by lib/fuse.
 // Errors are PosixErrors. A call that needs bytes this site does not hold throws AbsentObjects before it changes anything: the
 // driver parks the request and repeats it when they came. Names and targets are latin1 strings of their bytes.
 // Permissions are checked by the kernel (mount option default_permissions), not here.

@@ -12,10 +12,10 @@ const O_RDWR = 2;
 function openedLarge(t: TestContext): { site: VolumeFixture; handle: number; expected: Buffer } {
   const site = VolumeFixture.create();
   t.after(() => site.remove());
-  const { opened } = site.volume.create(ROOT_INO, 'large', 0o644, O_RDWR, 0o022, USER);
+  const { opened } = site.volume.files.create(ROOT_INO, 'large', 0o644, O_RDWR, 0o022, USER);
   const expected = Buffer.alloc(300_000, 1);
-  site.volume.write(opened.handle, 0, expected, false);
-  site.volume.fsync(opened.handle);
+  site.volume.files.write(opened.handle, 0, expected, false);
+  site.volume.files.fsync(opened.handle);
   return { site, handle: opened.handle, expected };
 }
 
@@ -28,9 +28,9 @@ test('what fsync covered of a large file survives power loss, though only the lo
   const { site, handle, expected } = openedLarge(t);
   const onDisk = readFileSync(workingCopy(site));
   const tail = Buffer.alloc(5000, 3);
-  site.volume.write(handle, 1000, Buffer.from('in the middle'), false);
-  site.volume.write(handle, expected.length, tail, false);
-  site.volume.fsync(handle);
+  site.volume.files.write(handle, 1000, Buffer.from('in the middle'), false);
+  site.volume.files.write(handle, expected.length, tail, false);
+  site.volume.files.fsync(handle);
   // The local file as the disk has it: nothing of it was synced since.
   writeFileSync(workingCopy(site), onDisk);
   site.crash();
@@ -40,10 +40,10 @@ test('what fsync covered of a large file survives power loss, though only the lo
 
 test('what was written after an fsync is not undone by recovery writing older bytes again', (t) => {
   const { site, handle, expected } = openedLarge(t);
-  site.volume.write(handle, 1000, Buffer.from('old'), false);
-  site.volume.fsync(handle);
+  site.volume.files.write(handle, 1000, Buffer.from('old'), false);
+  site.volume.files.fsync(handle);
   const newer = Buffer.alloc(100_000, 4); // too long to be logged
-  site.volume.write(handle, 0, newer, false);
+  site.volume.files.write(handle, 0, newer, false);
   site.crash();
   newer.copy(expected);
   assert.deepEqual(site.read('large'), expected);
@@ -51,10 +51,10 @@ test('what was written after an fsync is not undone by recovery writing older by
 
 test('bytes that only the log had are on the disk before something else changes the file', (t) => {
   const { site, handle, expected } = openedLarge(t);
-  site.volume.write(handle, 1000, Buffer.from('kept'), false);
-  site.volume.setattr(site.resolve('large'), { size: 2000 }, USER, handle);
-  site.volume.write(handle, 10, Buffer.from('also'), false);
-  site.volume.fsync(handle);
+  site.volume.files.write(handle, 1000, Buffer.from('kept'), false);
+  site.volume.files.setattr(site.resolve('large'), { size: 2000 }, USER, handle);
+  site.volume.files.write(handle, 10, Buffer.from('also'), false);
+  site.volume.files.fsync(handle);
   site.crash();
   expected.write('kept', 1000);
   expected.write('also', 10);
@@ -64,10 +64,10 @@ test('bytes that only the log had are on the disk before something else changes 
 test('a log that grew too long gives up bytes only once the working copy is on the disk', (t) => {
   const { site, handle, expected } = openedLarge(t);
   const block = Buffer.alloc(60_000, 5);
-  for (let i = 0; i < 1200; i++) site.volume.write(handle, (i % 4) * block.length, block, false);
+  for (let i = 0; i < 1200; i++) site.volume.files.write(handle, (i % 4) * block.length, block, false);
   site.volume.fold();
   site.volume.durable(site.volume.lastCommit);
-  site.volume.write(handle, 7, Buffer.from('last'), false);
+  site.volume.files.write(handle, 7, Buffer.from('last'), false);
   site.crash();
   for (let i = 0; i < 4; i++) block.copy(expected, i * block.length);
   expected.write('last', 7);
@@ -79,11 +79,11 @@ test('a small file that was synced is on the disk before it moves out of the log
   t.after(() => site.remove());
   const sync = t.mock.method(WorkingCopy.prototype, 'sync');
   const grow = (name: string, synced: boolean): number => {
-    const { opened } = site.volume.create(ROOT_INO, name, 0o644, O_RDWR, 0o022, USER);
-    site.volume.write(opened.handle, 0, Buffer.from('small'), false);
-    if (synced) site.volume.fsync(opened.handle);
+    const { opened } = site.volume.files.create(ROOT_INO, name, 0o644, O_RDWR, 0o022, USER);
+    site.volume.files.write(opened.handle, 0, Buffer.from('small'), false);
+    if (synced) site.volume.files.fsync(opened.handle);
     const before = sync.mock.callCount();
-    site.volume.write(opened.handle, 5, Buffer.alloc(100_000), false);
+    site.volume.files.write(opened.handle, 5, Buffer.alloc(100_000), false);
     return sync.mock.callCount() - before;
   };
   assert.equal(grow('synced', true), 1);
@@ -92,26 +92,26 @@ test('a small file that was synced is on the disk before it moves out of the log
 
 test('power loss that undoes the version which a file was written on does not keep the site from starting', async (t) => {
   const { site, handle, expected } = openedLarge(t);
-  site.volume.release(handle);
+  site.volume.files.release(handle);
   site.volume.fold();
   const log = readFileSync(join(site.directory, 'state.db-wal'));
   await site.publish();
-  const again = site.volume.open(site.resolve('large'), O_RDWR, false, USER);
-  site.volume.write(again.handle, 0, Buffer.from('newer'), false);
+  const again = site.volume.files.open(site.resolve('large'), O_RDWR, false, USER);
+  site.volume.files.write(again.handle, 0, Buffer.from('newer'), false);
   site.crash(0, (copy) => writeFileSync(join(copy, 'state.db-wal'), log));
   assert.deepEqual(site.read('large'), expected);
 });
 
 test('what fsync covered is on a version that survives power loss', async (t) => {
   const { site, handle } = openedLarge(t);
-  site.volume.release(handle);
+  site.volume.files.release(handle);
   await site.publish();
   const sync = t.mock.method(site.volume.journal, 'sync');
-  const again = site.volume.open(site.resolve('large'), O_RDWR, false, USER);
-  site.volume.write(again.handle, 0, Buffer.from('newer'), false);
-  site.volume.fsync(again.handle);
+  const again = site.volume.files.open(site.resolve('large'), O_RDWR, false, USER);
+  site.volume.files.write(again.handle, 0, Buffer.from('newer'), false);
+  site.volume.files.fsync(again.handle);
   assert.equal(sync.mock.callCount(), 1);
-  site.volume.write(again.handle, 0, Buffer.from('newest'), false);
-  site.volume.fsync(again.handle);
+  site.volume.files.write(again.handle, 0, Buffer.from('newest'), false);
+  site.volume.files.fsync(again.handle);
   assert.equal(sync.mock.callCount(), 1);
 });

@@ -55,7 +55,7 @@ test('a file is followed through its renames, under each of its names, and when 
   site.write('/d/a', 'one');
   site.volume.fold();
   site.rename('/d/a', '/d/b');
-  site.volume.setattr(site.resolve('/d/b'), { mode: 0o600 }, { uid: 0, gid: 0, pid: 1 }, undefined);
+  site.volume.files.setattr(site.resolve('/d/b'), { mode: 0o600 }, { uid: 0, gid: 0, pid: 1 }, undefined);
   site.volume.fold();
   site.write('/d/b', 'second');
   site.volume.fold();

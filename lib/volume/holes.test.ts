@@ -18,20 +18,20 @@ function site(t: TestContext): VolumeFixture {
 /** Where a file has data, and st_blocks. */
 function layout(fixture: VolumeFixture, path: string): { data: [number, number][]; blocks: number; size: number } {
   const ino = fixture.resolve(path);
-  const { size, blocks } = fixture.volume.getattr(ino);
-  const { handle } = fixture.volume.open(ino, 0, false, USER);
+  const { size, blocks } = fixture.volume.files.getattr(ino);
+  const { handle } = fixture.volume.files.open(ino, 0, false, USER);
   const data: [number, number][] = [];
   try {
     for (let at = 0; at < size;) {
-      const from = fixture.volume.lseek(handle, at, SEEK_DATA);
-      const to = fixture.volume.lseek(handle, from, SEEK_HOLE);
+      const from = fixture.volume.files.lseek(handle, at, SEEK_DATA);
+      const to = fixture.volume.files.lseek(handle, from, SEEK_HOLE);
       data.push([from, to]);
       at = to;
     }
   } catch (error) {
     if ((error as { code?: string }).code !== 'ENXIO') throw error;
   }
-  fixture.volume.release(handle);
+  fixture.volume.files.release(handle);
   return { data, blocks, size };
 }
 
@@ -68,12 +68,12 @@ const LAYOUTS: Record<string, Layout> = {
 };
 
 function make(fixture: VolumeFixture, name: string, { data, size }: Layout): number {
-  const { opened } = fixture.volume.create(ROOT_INO, name, 0o644, O_RDWR, 0o022, USER);
+  const { opened } = fixture.volume.files.create(ROOT_INO, name, 0o644, O_RDWR, 0o022, USER);
   for (const [from, to] of data) {
     for (let at = from; at < to; at += 1 << 20)
-      fixture.volume.write(opened.handle, at, Buffer.alloc(Math.min(to - at, 1 << 20), 7), false);
+      fixture.volume.files.write(opened.handle, at, Buffer.alloc(Math.min(to - at, 1 << 20), 7), false);
   }
-  fixture.volume.setattr(fixture.resolve(name), { size }, USER, opened.handle);
+  fixture.volume.files.setattr(fixture.resolve(name), { size }, USER, opened.handle);
   return opened.handle;
 }
 
@@ -91,7 +91,7 @@ test('a sparse file has the same holes and st_blocks after it was closed, at ano
   const a = site(t);
   const b = await a.join();
   t.after(() => b.remove());
-  for (const [name, wanted] of Object.entries(LAYOUTS)) a.volume.release(make(a, name, wanted));
+  for (const [name, wanted] of Object.entries(LAYOUTS)) a.volume.files.release(make(a, name, wanted));
   assertLayouts(a, 'written');
   await a.publish();
   assertLayouts(a, 'published');
@@ -111,8 +111,8 @@ test('a sparse file that was being written has its holes after a crash and after
   a.crash();
   assertLayouts(a, 'after a crash');
   for (const name of Object.keys(LAYOUTS)) {
-    const { handle } = a.volume.open(a.resolve(name), O_RDWR, false, USER);
-    a.volume.write(handle, 0, Buffer.alloc(BLOCK, 8), false);
+    const { handle } = a.volume.files.open(a.resolve(name), O_RDWR, false, USER);
+    a.volume.files.write(handle, 0, Buffer.alloc(BLOCK, 8), false);
   }
   a.reopen();
   for (const [name, { data }] of Object.entries(LAYOUTS)) {
@@ -127,14 +127,14 @@ test('what is written into a hole of a file, or punched into its data, leaves it
   const a = site(t);
   const b = await a.join();
   t.after(() => b.remove());
-  for (const [name, wanted] of Object.entries(LAYOUTS)) a.volume.release(make(a, name, wanted));
+  for (const [name, wanted] of Object.entries(LAYOUTS)) a.volume.files.release(make(a, name, wanted));
   await a.publish();
   for (const name of ['small-with-three-holes', 'an-unpacked-sparse-archive']) {
     const before = expected(LAYOUTS[name]!);
-    const { handle } = a.volume.open(a.resolve(name), O_RDWR, false, USER);
-    a.volume.write(handle, 10, Buffer.from('into the first hole'), false);
-    a.volume.fallocate(handle, PUNCH_HOLE, 5 * BLOCK, BLOCK);
-    a.volume.release(handle);
+    const { handle } = a.volume.files.open(a.resolve(name), O_RDWR, false, USER);
+    a.volume.files.write(handle, 10, Buffer.from('into the first hole'), false);
+    a.volume.files.fallocate(handle, PUNCH_HOLE, 5 * BLOCK, BLOCK);
+    a.volume.files.release(handle);
     await a.sendTo(b);
     const data: [number, number][] = [[0, BLOCK]];
     for (const [from, to] of before.data) {
@@ -157,11 +157,11 @@ test('a copy that lost a conflict has the holes and st_blocks of its version', a
     [a, 'small-with-three-holes'],
     [b, 'an-unpacked-sparse-archive'],
   ] as const) {
-    const { handle } = fixture.volume.open(fixture.resolve('file'), O_RDWR | 0o1000, false, USER);
+    const { handle } = fixture.volume.files.open(fixture.resolve('file'), O_RDWR | 0o1000, false, USER);
     const { data, size } = LAYOUTS[name]!;
-    for (const [from, to] of data) fixture.volume.write(handle, from, Buffer.alloc(to - from, 7), false);
-    fixture.volume.setattr(fixture.resolve('file'), { size }, USER, handle);
-    fixture.volume.release(handle);
+    for (const [from, to] of data) fixture.volume.files.write(handle, from, Buffer.alloc(to - from, 7), false);
+    fixture.volume.files.setattr(fixture.resolve('file'), { size }, USER, handle);
+    fixture.volume.files.release(handle);
   }
   await a.mergeWith(b);
   const names = a.list('');
@@ -179,7 +179,7 @@ test('a copy that lost a conflict has the holes and st_blocks of its version', a
   // A copy that becomes a file of its own.
   const copy = names.find((name) => name !== 'file')!;
   const before = layout(a, copy);
-  a.volume.setattr(a.resolve(copy), { mode: 0o600 }, USER, undefined);
+  a.volume.files.setattr(a.resolve(copy), { mode: 0o600 }, USER, undefined);
   a.volume.fold();
   assert.deepEqual(layout(a, copy), before);
 });
@@ -189,8 +189,9 @@ test('a merge of two versions of a sparse file has the holes of both, and st_blo
   const b = await a.join();
   t.after(() => b.remove());
   const names = ['small-with-three-holes', 'an-unpacked-sparse-archive', 'large-with-short-and-long-holes'];
-  for (const name of names) a.volume.release(make(a, name, LAYOUTS[name]!));
-  for (const name of names) a.volume.setxattr(a.resolve(name), 'user.weft.merge', Buffer.from('ranges'), 0, false);
+  for (const name of names) a.volume.files.release(make(a, name, LAYOUTS[name]!));
+  for (const name of names)
+    a.volume.files.setxattr(a.resolve(name), 'user.weft.merge', Buffer.from('ranges'), 0, false);
   await a.sendTo(b);
   const end = (name: string): number => Math.floor(LAYOUTS[name]!.size / BLOCK) * BLOCK - BLOCK;
   for (const name of names) {
@@ -198,9 +199,9 @@ test('a merge of two versions of a sparse file has the holes of both, and st_blo
       [a, 0],
       [b, end(name)],
     ] as const) {
-      const { handle } = fixture.volume.open(fixture.resolve(name), O_RDWR, false, USER);
-      fixture.volume.write(handle, at, Buffer.alloc(BLOCK, 9), false);
-      fixture.volume.release(handle);
+      const { handle } = fixture.volume.files.open(fixture.resolve(name), O_RDWR, false, USER);
+      fixture.volume.files.write(handle, at, Buffer.alloc(BLOCK, 9), false);
+      fixture.volume.files.release(handle);
     }
   }
   for (let round = 0; round < 3; round++) await a.mergeWith(b);
@@ -220,20 +221,20 @@ test('a merge of two versions of a sparse file has the holes of both, and st_blo
 
 test('copy_file_range of a terabyte of hole ends at once, and copies holes as holes', async (t) => {
   const a = site(t);
-  const { opened } = a.volume.create(ROOT_INO, 'target', 0o644, O_RDWR, 0o022, USER);
+  const { opened } = a.volume.files.create(ROOT_INO, 'target', 0o644, O_RDWR, 0o022, USER);
   const huge = make(a, 'huge', { data: [[2 ** 40, 2 ** 40 + BLOCK]], size: 2 ** 40 + 2 * BLOCK });
-  assert.equal(a.volume.copyFileRange(huge, 0, opened.handle, 0, 2 ** 41), 2 ** 40 + 2 * BLOCK);
+  assert.equal(a.volume.files.copyFileRange(huge, 0, opened.handle, 0, 2 ** 41), 2 ** 40 + 2 * BLOCK);
   for (const [name, wanted] of Object.entries(LAYOUTS)) {
     const source = make(a, name, wanted);
     const path = `copy of ${name}`;
-    const target = a.volume.create(ROOT_INO, path, 0o644, O_RDWR, 0o022, USER).opened.handle;
-    a.volume.write(target, 0, Buffer.alloc(30_000, 3), false);
-    assert.equal(a.volume.copyFileRange(source, 0, target, 0, wanted.size), wanted.size);
-    a.volume.setattr(a.resolve(path), { size: wanted.size }, USER, target);
-    for (const handle of [source, target]) a.volume.release(handle);
+    const target = a.volume.files.create(ROOT_INO, path, 0o644, O_RDWR, 0o022, USER).opened.handle;
+    a.volume.files.write(target, 0, Buffer.alloc(30_000, 3), false);
+    assert.equal(a.volume.files.copyFileRange(source, 0, target, 0, wanted.size), wanted.size);
+    a.volume.files.setattr(a.resolve(path), { size: wanted.size }, USER, target);
+    for (const handle of [source, target]) a.volume.files.release(handle);
     assert.deepEqual(a.read(path), a.read(name));
   }
-  for (const handle of [huge, opened.handle]) a.volume.release(handle);
+  for (const handle of [huge, opened.handle]) a.volume.files.release(handle);
   await a.publish();
   assert.deepEqual(layout(a, 'target'), layout(a, 'huge'));
   for (const [name, wanted] of Object.entries(LAYOUTS)) {
@@ -244,7 +245,7 @@ test('copy_file_range of a terabyte of hole ends at once, and copies holes as ho
 test('copy_file_range of a gigabyte lets others have their turn: it copies a part', (t) => {
   const a = site(t);
   const source = make(a, 'source', { data: [[0, 40 << 20]], size: 40 << 20 });
-  const target = a.volume.create(ROOT_INO, 'target', 0o644, O_RDWR, 0o022, USER).opened.handle;
-  assert.equal(a.volume.copyFileRange(source, 0, target, 0, 40 << 20), 16 << 20);
-  for (const handle of [source, target]) a.volume.release(handle);
+  const target = a.volume.files.create(ROOT_INO, 'target', 0o644, O_RDWR, 0o022, USER).opened.handle;
+  assert.equal(a.volume.files.copyFileRange(source, 0, target, 0, 40 << 20), 16 << 20);
+  for (const handle of [source, target]) a.volume.files.release(handle);
 });

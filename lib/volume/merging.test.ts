@@ -45,13 +45,13 @@ test('sites do not diverge when changes arrive while an own operation waits for 
 
 test('what is written to a new file is not lost while an empty one of the same name hides it', async () => {
   const [oslo, paris] = await twoSites();
-  const { attributes, opened } = oslo.volume.create(1, 'x', 0o644, O_RDWR, 0o022, USER);
+  const { attributes, opened } = oslo.volume.files.create(1, 'x', 0o644, O_RDWR, 0o022, USER);
   oslo.volume.fold();
-  paris.volume.release(paris.volume.create(1, 'x', 0o644, O_RDWR, 0o022, USER).opened.handle);
+  paris.volume.files.release(paris.volume.files.create(1, 'x', 0o644, O_RDWR, 0o022, USER).opened.handle);
   await paris.sendTo(oslo);
-  assert.equal(oslo.volume.getattr(attributes.ino).nlink, 0, 'it is hidden');
-  oslo.volume.write(opened.handle, 0, Buffer.from('acknowledged'), false);
-  oslo.volume.release(opened.handle);
+  assert.equal(oslo.volume.files.getattr(attributes.ino).nlink, 0, 'it is hidden');
+  oslo.volume.files.write(opened.handle, 0, Buffer.from('acknowledged'), false);
+  oslo.volume.files.release(opened.handle);
   await oslo.mergeWith(paris);
   const texts = paris.list('').map((name) => paris.text(name));
   assert.deepEqual(texts.toSorted(), ['', 'acknowledged']);
@@ -60,15 +60,15 @@ test('what is written to a new file is not lost while an empty one of the same n
 test('what is written to an open file is not lost when its names are removed one here and one there', async () => {
   const [oslo, paris] = await twoSites();
   const ino = oslo.write('x', 'base');
-  oslo.volume.link(ino, 1, 'y');
+  oslo.volume.files.link(ino, 1, 'y');
   await oslo.mergeWith(paris);
-  const { handle } = oslo.volume.open(ino, O_RDWR, false, USER);
+  const { handle } = oslo.volume.files.open(ino, O_RDWR, false, USER);
   oslo.unlink('y');
   await oslo.sendTo(paris);
   paris.unlink('x');
   await paris.sendTo(oslo);
-  oslo.volume.write(handle, 0, Buffer.from('acknowledged'), false);
-  oslo.volume.release(handle);
+  oslo.volume.files.write(handle, 0, Buffer.from('acknowledged'), false);
+  oslo.volume.files.release(handle);
   await oslo.mergeWith(paris);
   const texts = paris.list('').map((name) => paris.text(name));
   assert.deepEqual(texts, ['acknowledged']);
@@ -98,8 +98,8 @@ function permissions(
   { volume }: VolumeFixture,
   ino: number,
 ): { mask: number; others: number; user: number; mode: number } {
-  const list = volume.getxattr(ino, 'system.posix_acl_access');
-  const mode = volume.getattr(ino).mode & 0o777;
+  const list = volume.files.getxattr(ino, 'system.posix_acl_access');
+  const mode = volume.files.getattr(ino).mode & 0o777;
   return { mask: list.readUInt16LE(30), others: list.readUInt16LE(38), user: list.readUInt32LE(16), mode };
 }
 
@@ -107,8 +107,8 @@ test('others do not keep by an access list what another site took from them by c
   const [oslo, paris] = await twoSites();
   const ino = oslo.write('x', 'x');
   await oslo.mergeWith(paris);
-  oslo.volume.setxattr(ino, 'system.posix_acl_access', accessList(1001, 6), 0, false);
-  paris.volume.setattr(ino, { mode: 0o600 }, USER, undefined);
+  oslo.volume.files.setxattr(ino, 'system.posix_acl_access', accessList(1001, 6), 0, false);
+  paris.volume.files.setattr(ino, { mode: 0o600 }, USER, undefined);
   await oslo.mergeWith(paris);
   for (const site of [oslo, paris]) {
     assert.deepEqual(permissions(site, ino), { mask: 2, others: 0, user: 1001, mode: 0o620 });
@@ -118,10 +118,10 @@ test('others do not keep by an access list what another site took from them by c
 test('a chmod does not undo what another site changed in the access list', async () => {
   const [oslo, paris] = await twoSites();
   const ino = oslo.write('x', 'x');
-  oslo.volume.setxattr(ino, 'system.posix_acl_access', accessList(1001, 6), 0, false);
+  oslo.volume.files.setxattr(ino, 'system.posix_acl_access', accessList(1001, 6), 0, false);
   await oslo.mergeWith(paris);
-  oslo.volume.setxattr(ino, 'system.posix_acl_access', accessList(1002, 6), 0, false);
-  paris.volume.setattr(ino, { mode: 0o660 }, USER, undefined);
+  oslo.volume.files.setxattr(ino, 'system.posix_acl_access', accessList(1002, 6), 0, false);
+  paris.volume.files.setattr(ino, { mode: 0o660 }, USER, undefined);
   await oslo.mergeWith(paris);
   for (const site of [oslo, paris]) {
     assert.deepEqual(permissions(site, ino), { mask: 6, others: 0, user: 1002, mode: 0o660 });

@@ -17,7 +17,7 @@ function site(t: TestContext): VolumeFixture {
 }
 
 function backingOf(fixture: VolumeFixture, ino: number, flags: number): { handle: number; fd: number } {
-  const { handle, backing } = fixture.volume.open(ino, flags, false, USER);
+  const { handle, backing } = fixture.volume.files.open(ino, flags, false, USER);
   assert.notEqual(backing, undefined, 'the open gives the local file');
   return { handle, fd: backing! };
 }
@@ -30,8 +30,8 @@ test('what the kernel writes to a local file is shown at once, and a version aft
   const { handle, fd } = backingOf(a, ino, O_RDWR);
   writeSync(fd, 'patched', 1_000_000);
   ftruncateSync(fd, SIZE + 5);
-  assert.equal(a.volume.getattr(ino).size, SIZE + 5);
-  a.volume.release(handle);
+  assert.equal(a.volume.files.getattr(ino).size, SIZE + 5);
+  a.volume.files.release(handle);
   await a.publish();
   const b = await a.join();
   t.after(() => b.remove());
@@ -47,7 +47,7 @@ test('opening for writing without writing makes no version', async (t) => {
   await a.publish();
   const before = a.digest;
   const { handle } = backingOf(a, ino, O_RDWR);
-  a.volume.release(handle);
+  a.volume.files.release(handle);
   await a.publish();
   assert.equal(a.digest, before);
 });
@@ -58,10 +58,10 @@ test('all opens of a file go the same way: to its local file, or through the dae
   const first = backingOf(a, ino, O_RDONLY);
   const second = backingOf(a, ino, O_RDWR);
   assert.equal(first.fd, second.fd);
-  a.volume.release(first.handle);
-  a.volume.release(second.handle);
+  a.volume.files.release(first.handle);
+  a.volume.files.release(second.handle);
   const small = a.write('small', 'text');
-  const reader = a.volume.open(small, O_RDONLY, false, USER);
+  const reader = a.volume.files.open(small, O_RDONLY, false, USER);
   assert.equal(reader.backing, undefined);
 });
 
@@ -74,7 +74,7 @@ test('after another site wrote the file its local file is not used any more', as
   const newer = randomBytes(SIZE);
   b.write('file', newer);
   await b.sendTo(a);
-  assert.equal(a.volume.open(ino, O_RDONLY, false, USER).backing, undefined);
+  assert.equal(a.volume.files.open(ino, O_RDONLY, false, USER).backing, undefined);
   assert.deepEqual(a.read('file'), newer);
 });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { listConflicts } from '../crdt/conflicts.js';
+import type { AttributeChanges } from './file-system.js';
 import { USER, VolumeFixture } from './volume-fixture.test-support.js';
 
 // What people do at two sites that is no conflict, and must not become one.
@@ -10,17 +11,17 @@ after(() => open.forEach((fixture) => fixture.remove()));
 
 type Act = (site: VolumeFixture) => void;
 
-function setattr(site: VolumeFixture, path: string, changes: Parameters<VolumeFixture['volume']['setattr']>[1]): void {
-  site.volume.setattr(site.resolve(path), changes, USER, undefined);
+function setattr(site: VolumeFixture, path: string, changes: AttributeChanges): void {
+  site.volume.files.setattr(site.resolve(path), changes, USER, undefined);
 }
 
 function setxattr(site: VolumeFixture, path: string, name: string, value: string): void {
-  site.volume.setxattr(site.resolve(path), name, Buffer.from(value), 0, false);
+  site.volume.files.setxattr(site.resolve(path), name, Buffer.from(value), 0, false);
 }
 
 function symlink(site: VolumeFixture, path: string, target: string): void {
   const slash = path.lastIndexOf('/');
-  site.volume.symlink(site.resolve(path.slice(0, slash)), path.slice(slash + 1), target, USER);
+  site.volume.files.symlink(site.resolve(path.slice(0, slash)), path.slice(slash + 1), target, USER);
 }
 
 function saveByRename(site: VolumeFixture, path: string, text: string): void {
@@ -105,7 +106,7 @@ const ALIKE: Record<string, Act> = {
     setxattr(site, '/d', 'user.b', 'new');
   },
   'the same hard link and the same symlink': (site) => {
-    site.volume.link(site.resolve('/x'), 1, 'second name');
+    site.volume.files.link(site.resolve('/x'), 1, 'second name');
     symlink(site, '/l', 'x');
   },
 };
@@ -136,19 +137,19 @@ const NOTHING_CHANGED: Record<
   'chmod, beside chmod to the mode that it has': [
     (site) => setattr(site, '/x', { mode: 0o600 }),
     (site) => setattr(site, '/x', { mode: 0o644 }),
-    (site) => site.volume.getattr(site.resolve('/x')).mode & 0o777,
+    (site) => site.volume.files.getattr(site.resolve('/x')).mode & 0o777,
     0o600,
   ],
   'chown, beside chown to the owner that it has': [
     (site) => setattr(site, '/x', { uid: 7, gid: 8 }),
     (site) => setattr(site, '/x', { uid: 1000, gid: 1000 }),
-    (site) => [site.volume.getattr(site.resolve('/x')).uid, site.volume.getattr(site.resolve('/x')).gid],
+    (site) => [site.volume.files.getattr(site.resolve('/x')).uid, site.volume.files.getattr(site.resolve('/x')).gid],
     [7, 8],
   ],
   'setfattr, beside setfattr to the value that it has': [
     (site) => setxattr(site, '/x', 'user.a', 'changed'),
     (site) => setxattr(site, '/x', 'user.a', 'base'),
-    (site) => site.volume.getxattr(site.resolve('/x'), 'user.a').toString(),
+    (site) => site.volume.files.getxattr(site.resolve('/x'), 'user.a').toString(),
     'changed',
   ],
 };
@@ -207,22 +208,22 @@ for (const [what, [here, there, outcome, expected]] of Object.entries(NOTHING_CH
 
 test('a save that changes nothing moves the time, also over a crash and at the other site', async () => {
   const [one, other] = await twoSites();
-  const before = one.volume.getattr(one.resolve('/x')).mtime;
+  const before = one.volume.files.getattr(one.resolve('/x')).mtime;
   one.write('/x', 'base');
-  const written = one.volume.getattr(one.resolve('/x')).mtime;
+  const written = one.volume.files.getattr(one.resolve('/x')).mtime;
   assert.notDeepEqual(written, before);
   await one.publish();
   one.crash();
   await one.mergeWith(other);
-  for (const site of [one, other]) assert.deepEqual(site.volume.getattr(site.resolve('/x')).mtime, written);
+  for (const site of [one, other]) assert.deepEqual(site.volume.files.getattr(site.resolve('/x')).mtime, written);
 });
 
 test('to set what is set still moves ctime, and settles what is contested', async () => {
   const [one, other] = await twoSites();
   const ino = one.resolve('/x');
-  const before = one.volume.getattr(ino).ctime;
+  const before = one.volume.files.getattr(ino).ctime;
   setattr(one, '/x', { uid: 1000 });
-  assert.notDeepEqual(one.volume.getattr(ino).ctime, before);
+  assert.notDeepEqual(one.volume.files.getattr(ino).ctime, before);
   setattr(one, '/x', { uid: 1 });
   setattr(other, '/x', { uid: 2 });
   await one.mergeWith(other);
@@ -232,6 +233,6 @@ test('to set what is set still moves ctime, and settles what is contested', asyn
     listConflicts(store, actors).map(({ kind }) => kind),
     ['owner'],
   );
-  setattr(one, '/x', { uid: one.volume.getattr(ino).uid });
+  setattr(one, '/x', { uid: one.volume.files.getattr(ino).uid });
   await assertNoConflict([one, other]);
 });

@@ -99,10 +99,10 @@ function patch(path: string, offset: number, data: Buffer, sync: boolean): Step 
     name: `patch ${path} at ${offset} (${data.length})${sync ? ' and sync' : ''}`,
     writes: path,
     carryOut: (fixture) => {
-      const { handle } = fixture.volume.open(fixture.resolve(path), O_RDWR, false, USER);
-      fixture.volume.write(handle, offset, data, false);
-      if (sync) fixture.volume.fsync(handle);
-      fixture.volume.release(handle);
+      const { handle } = fixture.volume.files.open(fixture.resolve(path), O_RDWR, false, USER);
+      fixture.volume.files.write(handle, offset, data, false);
+      if (sync) fixture.volume.files.fsync(handle);
+      fixture.volume.files.release(handle);
     },
     model: (model) => {
       const node = model.get(path)!;
@@ -117,7 +117,7 @@ function patch(path: string, offset: number, data: Buffer, sync: boolean): Step 
 function truncate(path: string, size: number): Step {
   return {
     name: `truncate ${path} ${size}`,
-    carryOut: (fixture) => void fixture.volume.setattr(fixture.resolve(path), { size }, USER, undefined),
+    carryOut: (fixture) => void fixture.volume.files.setattr(fixture.resolve(path), { size }, USER, undefined),
     model: (model) => {
       const node = model.get(path)!;
       const content = Buffer.alloc(size);
@@ -149,7 +149,7 @@ function unlink(path: string): Step {
 function chmod(path: string, mode: number): Step {
   return {
     name: `chmod ${path} ${mode.toString(8)}`,
-    carryOut: (fixture) => void fixture.volume.setattr(fixture.resolve(path), { mode }, USER, undefined),
+    carryOut: (fixture) => void fixture.volume.files.setattr(fixture.resolve(path), { mode }, USER, undefined),
     model: (model) => void model.set(path, { ...model.get(path)!, mode }),
   };
 }
@@ -158,7 +158,7 @@ function chmod(path: string, mode: number): Step {
 export function shownBy(fixture: VolumeFixture, path = '', into: Model = new Map()): Model {
   for (const name of fixture.list(path)) {
     const child = path === '' ? name : `${path}/${name}`;
-    const { mode } = fixture.volume.getattr(fixture.resolve(child));
+    const { mode } = fixture.volume.files.getattr(fixture.resolve(child));
     const isDirectory = (mode & 0o170000) === 0o040000;
     into.set(child, { content: isDirectory ? null : Buffer.from(fixture.read(child)), mode: mode & 0o7777 });
     if (isDirectory) shownBy(fixture, child, into);

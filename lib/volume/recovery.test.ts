@@ -120,8 +120,8 @@ test('a site cannot be mounted again: it was killed while a file was written tha
   await site.publish();
   site.write('file', 'small');
   await site.publish();
-  const { handle } = site.volume.open(site.resolve('file'), 2, false, USER);
-  site.volume.write(handle, 5, Buffer.from('er'), false);
+  const { handle } = site.volume.files.open(site.resolve('file'), 2, false, USER);
+  site.volume.files.write(handle, 5, Buffer.from('er'), false);
   site.crash();
   assert.equal(site.text('file'), 'smaller');
   await site.publish();

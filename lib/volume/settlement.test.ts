@@ -56,7 +56,7 @@ function tree(site: VolumeFixture, path = ''): Record<string, string> {
   const all: Record<string, string> = {};
   for (const name of site.list(path)) {
     const at = `${path}/${name}`;
-    const isDirectory = (site.volume.getattr(site.resolve(at)).mode & 0o170000) === 0o040000;
+    const isDirectory = (site.volume.files.getattr(site.resolve(at)).mode & 0o170000) === 0o040000;
     all[at] = isDirectory ? 'directory' : site.text(at);
     if (isDirectory) Object.assign(all, tree(site, at));
   }
@@ -88,7 +88,7 @@ for (const [keep, expected, text] of [
     const [one, other] = await writtenAtBoth();
     const before = tree(one);
     const ino = one.resolve('/plan');
-    one.volume.link(ino, 1, 'second name');
+    one.volume.files.link(ino, 1, 'second name');
     const { undo } = resolve(one, only(one, 'copy'), keep, text);
     assert.deepEqual(tree(one), { '/plan': expected, '/second name': expected });
     assert.equal(one.resolve('/plan'), ino);
@@ -326,13 +326,13 @@ test('permissions, owner and attributes set at both: each side, what is shown, a
     (a, b) => {
       for (const [i, site] of [a, b].entries()) {
         const ino = site.resolve('/x');
-        site.volume.setattr(ino, { uid: 10 + i }, USER, undefined);
-        site.volume.setattr(ino, { mode: i === 0 ? 0o664 : 0o645 }, USER, undefined);
-        site.volume.setxattr(ino, 'user.a', Buffer.from(`of ${i}`), 0, false);
+        site.volume.files.setattr(ino, { uid: 10 + i }, USER, undefined);
+        site.volume.files.setattr(ino, { mode: i === 0 ? 0o664 : 0o645 }, USER, undefined);
+        site.volume.files.setxattr(ino, 'user.a', Buffer.from(`of ${i}`), 0, false);
       }
     },
   );
-  const mode = (): string => (one.volume.getattr(one.resolve('/x')).mode & 0o7777).toString(8);
+  const mode = (): string => (one.volume.files.getattr(one.resolve('/x')).mode & 0o7777).toString(8);
   assert.equal(mode(), '665');
   const [chmod, chown, xattr, ...more] = conflictsOf(one);
   assert.deepEqual([chmod?.kind, chown?.kind, xattr?.kind, more.length], ['mode', 'owner', 'attribute', 0]);
@@ -341,9 +341,9 @@ test('permissions, owner and attributes set at both: each side, what is shown, a
   one.volume.undoResolve(settled.undo);
   assert.equal(mode(), '665');
   assert.equal(resolve(one, chown!, 'hidden').done, '/x: owner is 10');
-  assert.equal(one.volume.getattr(one.resolve('/x')).uid, 10);
+  assert.equal(one.volume.files.getattr(one.resolve('/x')).uid, 10);
   resolve(one, xattr!, 'hidden');
-  assert.equal(one.volume.getxattr(one.resolve('/x'), 'user.a').toString(), 'of 0');
+  assert.equal(one.volume.files.getxattr(one.resolve('/x'), 'user.a').toString(), 'of 0');
   await assertSettled(one, other);
 });
 
@@ -360,13 +360,13 @@ test('user.weft.conflicts of a directory lists its conflicts, and can neither be
   );
   const { volume } = one;
   const conflict = only(one, 'copy');
-  const text = volume.getxattr(one.resolve('/d'), 'user.weft.conflicts').toString();
+  const text = volume.files.getxattr(one.resolve('/d'), 'user.weft.conflicts').toString();
   assert.equal(text, `${conflictId(conflict)} copy ${conflict.at.name}: ${conflict.why}\n`);
-  assert.equal(volume.getxattr(1, 'user.weft.conflicts').length, 0);
-  assert.deepEqual(volume.listxattr(one.resolve('/d')), []);
-  assert.throws(() => volume.getxattr(one.resolve('/d/plan'), 'user.weft.conflicts'), { code: 'ENODATA' });
-  assert.throws(() => volume.setxattr(1, 'user.weft.conflicts', Buffer.from(''), 0, false), { code: 'EPERM' });
-  assert.throws(() => volume.removexattr(1, 'user.weft.conflicts'), { code: 'EPERM' });
+  assert.equal(volume.files.getxattr(1, 'user.weft.conflicts').length, 0);
+  assert.deepEqual(volume.files.listxattr(one.resolve('/d')), []);
+  assert.throws(() => volume.files.getxattr(one.resolve('/d/plan'), 'user.weft.conflicts'), { code: 'ENODATA' });
+  assert.throws(() => volume.files.setxattr(1, 'user.weft.conflicts', Buffer.from(''), 0, false), { code: 'EPERM' });
+  assert.throws(() => volume.files.removexattr(1, 'user.weft.conflicts'), { code: 'EPERM' });
 });
 
 test('a conflict is the same after a restart and at a site that starts anew', async () => {
@@ -466,10 +466,10 @@ test('two names settled differently at both sites at once: what one site kept is
 
 test('a file that stays open while its conflict is settled: what is written then is a version beside the settled one', async () => {
   const [one, other] = await writtenAtBoth();
-  const { handle } = one.volume.open(one.resolve('/plan'), 2, false, USER);
+  const { handle } = one.volume.files.open(one.resolve('/plan'), 2, false, USER);
   resolve(one, only(one, 'copy'), 'hidden');
-  one.volume.write(handle, 0, Buffer.from('OF OTHER'), false);
-  one.volume.release(handle);
+  one.volume.files.write(handle, 0, Buffer.from('OF OTHER'), false);
+  one.volume.files.release(handle);
   await one.mergeWith(other);
   assert.equal(one.digest, other.digest);
   assert.deepEqual(texts(one), ['OF OTHER, later', 'of one']);
@@ -573,9 +573,9 @@ test('undo of permissions, owners and attributes is refused once somebody set th
     (a, b) => {
       for (const [i, site] of [a, b].entries()) {
         const ino = site.resolve('/x');
-        site.volume.setattr(ino, { gid: 10 + i }, USER, undefined);
-        site.volume.setattr(ino, { mode: i === 0 ? 0o664 : 0o645 }, USER, undefined);
-        site.volume.setxattr(ino, 'user.a', Buffer.from(`of ${i}`), 0, false);
+        site.volume.files.setattr(ino, { gid: 10 + i }, USER, undefined);
+        site.volume.files.setattr(ino, { mode: i === 0 ? 0o664 : 0o645 }, USER, undefined);
+        site.volume.files.setxattr(ino, 'user.a', Buffer.from(`of ${i}`), 0, false);
       }
     },
   );
@@ -583,12 +583,12 @@ test('undo of permissions, owners and attributes is refused once somebody set th
   assert.equal(undo.length, 3);
   await one.mergeWith(other);
   const ino = other.resolve('/x');
-  other.volume.setattr(ino, { gid: 99 }, USER, undefined);
-  other.volume.setattr(ino, { mode: 0o600 }, USER, undefined);
-  other.volume.setxattr(ino, 'user.a', Buffer.from('newer'), 0, false);
+  other.volume.files.setattr(ino, { gid: 99 }, USER, undefined);
+  other.volume.files.setattr(ino, { mode: 0o600 }, USER, undefined);
+  other.volume.files.setxattr(ino, 'user.a', Buffer.from('newer'), 0, false);
   await one.mergeWith(other);
   for (const steps of undo) assert.throws(() => one.volume.undoResolve(steps), /attribute was set since/);
-  const { gid, mode } = one.volume.getattr(ino);
+  const { gid, mode } = one.volume.files.getattr(ino);
   assert.deepEqual([gid, mode & 0o7777], [99, 0o600]);
 });
 

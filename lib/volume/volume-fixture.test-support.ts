@@ -218,7 +218,7 @@ export class VolumeFixture {
   resolve(path: string): Ino {
     let ino = ROOT_INO;
     for (const name of path.split('/').filter((part) => part !== '')) {
-      const found = this.volume.lookup(ino, name);
+      const found = this.volume.files.lookup(ino, name);
       if (!found) throw Object.assign(new Error(`${path}: no ${name}`), { code: 'ENOENT' });
       ino = found.ino;
     }
@@ -231,33 +231,33 @@ export class VolumeFixture {
   }
 
   mkdir(path: string): Ino {
-    return this.volume.mkdir(...this.place(path), 0o755, 0o022, USER).ino;
+    return this.volume.files.mkdir(...this.place(path), 0o755, 0o022, USER).ino;
   }
 
   /** Creates or overwrites a file and closes it. */
   write(path: string, text: string | Buffer): Ino {
     const [parent, name] = this.place(path);
     const data = Buffer.from(text as string);
-    const existing = this.volume.lookup(parent, name);
+    const existing = this.volume.files.lookup(parent, name);
     const O_TRUNC = 0o1000;
     const { ino, handle } = existing
-      ? { ino: existing.ino, handle: this.volume.open(existing.ino, O_RDWR | O_TRUNC, false, USER).handle }
+      ? { ino: existing.ino, handle: this.volume.files.open(existing.ino, O_RDWR | O_TRUNC, false, USER).handle }
       : (({ attributes, opened }) => ({ ino: attributes.ino, handle: opened.handle }))(
-          this.volume.create(parent, name, 0o644, O_RDWR, 0o022, USER),
+          this.volume.files.create(parent, name, 0o644, O_RDWR, 0o022, USER),
         );
     for (let at = 0; at < data.length; at += 1 << 20)
-      this.volume.write(handle, at, data.subarray(at, at + (1 << 20)), false);
-    this.volume.release(handle);
+      this.volume.files.write(handle, at, data.subarray(at, at + (1 << 20)), false);
+    this.volume.files.release(handle);
     return ino;
   }
 
   read(path: string): Buffer {
     const ino = this.resolve(path);
-    const { size } = this.volume.getattr(ino);
-    const { handle } = this.volume.open(ino, 0, false, USER);
+    const { size } = this.volume.files.getattr(ino);
+    const { handle } = this.volume.files.open(ino, 0, false, USER);
     const bytes = Buffer.alloc(size);
-    const length = this.volume.read(handle, 0, size, bytes, 0);
-    this.volume.release(handle);
+    const length = this.volume.files.read(handle, 0, size, bytes, 0);
+    this.volume.files.release(handle);
     return bytes.subarray(0, length);
   }
 
@@ -266,20 +266,20 @@ export class VolumeFixture {
   }
 
   rename(from: string, to: string): void {
-    this.volume.rename(...this.place(from), ...this.place(to), 0, USER);
+    this.volume.files.rename(...this.place(from), ...this.place(to), 0, USER);
   }
 
   unlink(path: string): void {
-    this.volume.unlink(...this.place(path));
+    this.volume.files.unlink(...this.place(path));
   }
 
   rmdir(path: string): void {
-    this.volume.rmdir(...this.place(path));
+    this.volume.files.rmdir(...this.place(path));
   }
 
   list(path: string): string[] {
     const names: string[] = [];
-    this.volume.readdir(this.resolve(path), 2, ({ name }) => names.push(name) > 0);
+    this.volume.files.readdir(this.resolve(path), 2, ({ name }) => names.push(name) > 0);
     return names.toSorted();
   }
 

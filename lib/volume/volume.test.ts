@@ -40,10 +40,10 @@ test('a part of a large file is rewritten without its other parts changing', asy
   const bytes = randomBytes(2_000_000);
   const ino = a.write('file', bytes);
   await a.publish();
-  const { handle } = a.volume.open(ino, O_RDWR, false, USER);
+  const { handle } = a.volume.files.open(ino, O_RDWR, false, USER);
   const patch = Buffer.from('patched');
-  a.volume.write(handle, 1_000_001, patch, false);
-  a.volume.release(handle);
+  a.volume.files.write(handle, 1_000_001, patch, false);
+  a.volume.files.release(handle);
   patch.copy(bytes, 1_000_001);
   assert.deepEqual(a.read('file'), bytes);
   await a.publish();
@@ -54,14 +54,14 @@ test('a part of a large file is rewritten without its other parts changing', asy
 test('an unlinked file stays readable and writable until its last close, and is not published', async (t) => {
   const a = site(t);
   const ino = a.write('file', 'before');
-  const { handle } = a.volume.open(ino, O_RDWR, false, USER);
+  const { handle } = a.volume.files.open(ino, O_RDWR, false, USER);
   a.unlink('file');
-  assert.equal(a.volume.getattr(ino).nlink, 0);
-  a.volume.write(handle, 0, Buffer.from('after!'), false);
+  assert.equal(a.volume.files.getattr(ino).nlink, 0);
+  a.volume.files.write(handle, 0, Buffer.from('after!'), false);
   const into = Buffer.alloc(6);
-  assert.equal(a.volume.read(handle, 0, 6, into, 0), 6);
+  assert.equal(a.volume.files.read(handle, 0, 6, into, 0), 6);
   assert.equal(into.toString(), 'after!');
-  a.volume.release(handle);
+  a.volume.files.release(handle);
   await a.publish();
   assert.deepEqual(a.list(''), []);
 });
@@ -71,15 +71,15 @@ test('a large file removed while its version was being made does not come back',
   a.write('closed', Buffer.alloc(300_000, 1));
   a.volume.fold();
   a.unlink('closed');
-  const { attributes, opened } = a.volume.create(ROOT_INO, 'open', 0o644, O_RDWR, 0o022, USER);
-  a.volume.write(opened.handle, 0, Buffer.alloc(300_000, 2), false);
+  const { attributes, opened } = a.volume.files.create(ROOT_INO, 'open', 0o644, O_RDWR, 0o022, USER);
+  a.volume.files.write(opened.handle, 0, Buffer.alloc(300_000, 2), false);
   a.volume.publishAll();
   a.unlink('open');
   await a.publish();
   a.volume.fold();
   assert.deepEqual(a.list(''), []);
-  assert.equal(a.volume.getattr(attributes.ino).nlink, 0);
-  a.volume.release(opened.handle);
+  assert.equal(a.volume.files.getattr(attributes.ino).nlink, 0);
+  a.volume.files.release(opened.handle);
   a.reopen();
   assert.deepEqual(a.list(''), []);
 });
@@ -89,12 +89,12 @@ test('a directory counts its subdirectories, a file its names', (t) => {
   a.mkdir('d');
   a.mkdir('d/sub');
   const ino = a.write('d/file', 'x');
-  assert.equal(a.volume.getattr(a.resolve('d')).nlink, 3);
-  assert.equal(a.volume.getattr(ROOT_INO).nlink, 3);
-  a.volume.link(ino, ROOT_INO, 'other');
-  assert.equal(a.volume.getattr(ino).nlink, 2);
+  assert.equal(a.volume.files.getattr(a.resolve('d')).nlink, 3);
+  assert.equal(a.volume.files.getattr(ROOT_INO).nlink, 3);
+  a.volume.files.link(ino, ROOT_INO, 'other');
+  assert.equal(a.volume.files.getattr(ino).nlink, 2);
   a.unlink('d/file');
-  assert.equal(a.volume.getattr(ino).nlink, 1);
+  assert.equal(a.volume.files.getattr(ino).nlink, 1);
   assert.equal(a.text('other'), 'x');
 });
 
@@ -112,35 +112,38 @@ test('errors of names are those that POSIX names', (t) => {
   a.mkdir('d/sub');
   assert.throws(() => a.rename('d', 'd/sub/below'), code('EINVAL'));
   assert.throws(() => a.rename('d/file', 'd/sub'), code('EISDIR'));
-  assert.throws(() => a.volume.getxattr(a.resolve('d'), 'user.none'), code('ENODATA'));
-  assert.throws(() => a.volume.setxattr(a.resolve('d'), 'system.other', Buffer.alloc(1), 0, false), code('EOPNOTSUPP'));
+  assert.throws(() => a.volume.files.getxattr(a.resolve('d'), 'user.none'), code('ENODATA'));
+  assert.throws(
+    () => a.volume.files.setxattr(a.resolve('d'), 'system.other', Buffer.alloc(1), 0, false),
+    code('EOPNOTSUPP'),
+  );
 });
 
 test('new files belong to the caller, and to the group of a set-group-id directory', (t) => {
   const a = site(t);
   const d = a.mkdir('d');
-  a.volume.setattr(d, { gid: 77 }, USER, undefined);
-  a.volume.setattr(d, { mode: 0o2775 }, USER, undefined);
-  const file = a.volume.getattr(a.write('d/file', ''));
-  const sub = a.volume.getattr(a.mkdir('d/sub'));
+  a.volume.files.setattr(d, { gid: 77 }, USER, undefined);
+  a.volume.files.setattr(d, { mode: 0o2775 }, USER, undefined);
+  const file = a.volume.files.getattr(a.write('d/file', ''));
+  const sub = a.volume.files.getattr(a.mkdir('d/sub'));
   assert.deepEqual([file.uid, file.gid, file.mode & 0o7777], [1000, 77, 0o644]);
   assert.deepEqual([sub.gid, sub.mode & 0o7777], [77, 0o2755]);
-  assert.equal(a.volume.getattr(a.write('plain', '')).gid, 1000);
+  assert.equal(a.volume.files.getattr(a.write('plain', '')).gid, 1000);
 });
 
 test('a second site sees names, attributes and bytes of the first', async (t) => {
   const [a, b] = await twoSites(t);
   a.mkdir('d');
   const ino = a.write('d/file', 'text');
-  a.volume.setattr(ino, { mode: 0o600, mtime: { s: -5, ns: 7 } }, USER, undefined);
-  a.volume.symlink(a.resolve('d'), 'link', '../\xff', USER);
-  a.volume.setxattr(ino, 'user.k', Buffer.from([0, 255]), 0, false);
+  a.volume.files.setattr(ino, { mode: 0o600, mtime: { s: -5, ns: 7 } }, USER, undefined);
+  a.volume.files.symlink(a.resolve('d'), 'link', '../\xff', USER);
+  a.volume.files.setxattr(ino, 'user.k', Buffer.from([0, 255]), 0, false);
   await a.sendTo(b);
   assert.equal(b.text('d/file'), 'text');
-  const { mode, mtime, uid } = b.volume.getattr(ino);
+  const { mode, mtime, uid } = b.volume.files.getattr(ino);
   assert.deepEqual([mode, mtime, uid], [0o100600, { s: -5, ns: 7 }, 1000]);
-  assert.equal(b.volume.readlink(b.resolve('d/link')), '../\xff');
-  assert.deepEqual(b.volume.getxattr(ino, 'user.k'), Buffer.from([0, 255]));
+  assert.equal(b.volume.files.readlink(b.resolve('d/link')), '../\xff');
+  assert.deepEqual(b.volume.files.getxattr(ino, 'user.k'), Buffer.from([0, 255]));
   assert.equal(a.digest, b.digest);
 });
 
@@ -208,16 +211,16 @@ test('a handle keeps its version when another site writes, and a write through i
   const [a, b] = await twoSites(t);
   const ino = a.write('file', 'old');
   await a.mergeWith(b);
-  const reader = a.volume.open(ino, O_RDONLY, false, USER);
-  const writer = a.volume.open(ino, O_RDWR, false, USER);
+  const reader = a.volume.files.open(ino, O_RDONLY, false, USER);
+  const writer = a.volume.files.open(ino, O_RDWR, false, USER);
   b.write('file', 'newer');
   await b.sendTo(a);
   const into = Buffer.alloc(8);
-  assert.equal(a.volume.read(reader.handle, 0, 8, into, 0), 3);
-  assert.ok(a.volume.open(ino, O_RDONLY, false, USER).directIo, 'one page cache cannot serve two versions');
-  a.volume.write(writer.handle, 0, Buffer.from('OLD'), false);
-  a.volume.release(writer.handle);
-  a.volume.release(reader.handle);
+  assert.equal(a.volume.files.read(reader.handle, 0, 8, into, 0), 3);
+  assert.ok(a.volume.files.open(ino, O_RDONLY, false, USER).directIo, 'one page cache cannot serve two versions');
+  a.volume.files.write(writer.handle, 0, Buffer.from('OLD'), false);
+  a.volume.files.release(writer.handle);
+  a.volume.files.release(reader.handle);
   await a.mergeWith(b);
   assert.equal(a.digest, b.digest);
   const texts = a
@@ -234,7 +237,7 @@ test('readdir goes on from any cookie while entries come and go', (t) => {
   let cookie = 0;
   for (let round = 0; ; round++) {
     let taken = 0;
-    a.volume.readdir(ROOT_INO, cookie, (entry) => {
+    a.volume.files.readdir(ROOT_INO, cookie, (entry) => {
       if (taken === 37) return false;
       taken++;
       cookie = entry.cookie;
@@ -284,25 +287,25 @@ test('a write with O_APPEND goes to the end of what its handle shows, though ano
   const [a, b] = await twoSites(t);
   const ino = a.write('log', 'start\n');
   await a.mergeWith(b);
-  const { handle } = a.volume.open(ino, O_RDWR | O_APPEND, false, USER);
+  const { handle } = a.volume.files.open(ino, O_RDWR | O_APPEND, false, USER);
   b.write('log', 'start\nfrom b\n');
   await b.sendTo(a);
-  a.volume.write(handle, a.volume.getattr(ino).size, Buffer.from('from a\n'), false);
+  a.volume.files.write(handle, a.volume.files.getattr(ino).size, Buffer.from('from a\n'), false);
   assert.ok(a.notices.includes(`inode ${ino} content`), 'the kernel has pages at the wrong place');
-  a.volume.release(handle);
+  a.volume.files.release(handle);
   assert.equal(a.text('log'), 'start\nfrom a\n');
 });
 
 test('after the last close of a written file the kernel forgets its pages when another site wrote on from that version', async (t) => {
   const [a, b] = await twoSites(t);
   const ino = a.write('file', 'one');
-  const { handle } = a.volume.open(ino, O_RDWR, false, USER);
-  a.volume.write(handle, 0, Buffer.from('two'), false);
+  const { handle } = a.volume.files.open(ino, O_RDWR, false, USER);
+  a.volume.files.write(handle, 0, Buffer.from('two'), false);
   await a.mergeWith(b);
   b.write('file', 'three');
   await b.sendTo(a);
   a.notices.length = 0;
-  a.volume.release(handle);
+  a.volume.files.release(handle);
   a.volume.fold();
   assert.ok(a.notices.includes(`inode ${ino} content`));
   assert.equal(a.text('file'), 'three');

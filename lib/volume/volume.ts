@@ -2,10 +2,9 @@
 // Invariant: everything happens on one thread, call by call. A call returns after its effect is in the intent log; hashing,
 // folding and merging happen between calls, in slices. It knows neither FUSE nor the network: ports.ts says what it asks of them.
 
-import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { posixError } from '../errno.js';
-import type { ActorId, Ino, Name, ObjectId, SiteId } from '../crdt/ids.js';
+import type { ActorId, Ino, ObjectId, SiteId } from '../crdt/ids.js';
 import { inoOf, MAX_SLOT, ROOT_INO, VOLUME_INO } from '../crdt/ids.js';
 import type { Value } from '../crdt/change.js';
 import { isDirectory, isTombstone, LINK_PREFIX, parseHead } from '../crdt/fields.js';
@@ -27,15 +26,7 @@ import { Core } from './core.js';
 import { Drafts } from './drafts.js';
 import { ExtendedAttributes } from './extended-attributes.js';
 import { FileContents } from './file-contents.js';
-import type {
-  AttributeChanges,
-  Attributes,
-  Caller,
-  DirectoryEntry,
-  FileSystem,
-  Opened,
-  StatFs,
-} from './file-system.js';
+import type { Caller } from './file-system.js';
 import { IngestJobs } from './ingest-jobs.js';
 import { InodeChanges } from './inode-changes.js';
 import { Namespace } from './namespace.js';
@@ -48,6 +39,7 @@ import { Restoring } from './restoring.js';
 import { ReversibleChanges, type UndoStep } from './reversible-changes.js';
 import { type Decision, type Settled, Settlement } from './settlement.js';
 import { SpaceGuard } from './space-guard.js';
+import { VolumeFiles } from './volume-files.js';
 import { VolumePast } from './volume-past.js';
 
 export interface VolumeOptions {
@@ -75,11 +67,12 @@ const FOLD_QUIET_MS = 1.5;
 const FOLD_AGE_MS = 15;
 /** Merging may hold up what arrived for so long. */
 const MERGE_SLICE_MS = 5;
-const S_IFREG = 0o100000;
 
-export class Volume implements FileSystem {
+export class Volume {
   readonly journal: Journal;
   readonly objects: ObjectStore;
+  /** The calls of the mount. */
+  readonly files: VolumeFiles;
   /** What the last start replayed from the intent log. */
   readonly replayedRecords: number;
   private readonly log: IntentLog;
@@ -166,9 +159,22 @@ export class Volume implements FileSystem {
     this.contents = new FileContents(this.core, this.log, this.changes, this.jobs, stateDirectory, (ino) =>
       this.merges.note(ino),
     );
-    this.names = new Namespace(this.core, this.changes, (ino) => this.forgetGone(ino));
+    this.names = new Namespace(this.core, this.changes, (ino) => {
+      // Local files of what has no name left are of no use.
+      if (this.journal.store.inode(ino)?.nlink === 0) this.contents.forget(ino);
+    });
     const policyChanged = (ino: Ino): void => this.policyChanged(ino);
     this.xattrs = new ExtendedAttributes(this.core, this.changes, policyChanged);
+    this.files = new VolumeFiles(
+      this.core,
+      this.log,
+      this.names,
+      this.changes,
+      this.contents,
+      this.xattrs,
+      this.past,
+      stateDirectory,
+    );
     const changed = (ino: Ino): void => {
       this.contents.forget(ino);
       this.merges.note(ino);
@@ -176,7 +182,7 @@ export class Volume implements FileSystem {
     this.restoring = new Restoring(this.core, changed);
     const snapshotChanged = (name: string): void => this.past.snapshotsChanged(name);
     this.remote = new RemoteChanges(this.core, changed, policyChanged, snapshotChanged);
-    this.reversible = new ReversibleChanges(this.core, this.names, this.changes, this);
+    this.reversible = new ReversibleChanges(this.core, this.names, this.changes, this.files);
     this.settlement = new Settlement(this.core, this.names, this.changes, this.reversible);
     const recovery = new Recovery(this.commits, this.drafts, this.objects, this.journal.foldedLsn, (ino, error) =>
       options.onCorrupt(`what was last written to inode ${ino} and not synced: ${error.message}`),
@@ -560,176 +566,5 @@ export class Volume implements FileSystem {
     this.journal.close(this.log.lastLsn);
     this.objects.close();
     this.log.close();
-  }
-
-  // ── FileSystem ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  replyFirst(): void {
-    this.core.repliesFirst = true;
-  }
-
-  settle(): void {
-    this.core.settle();
-  }
-
-  lookup(parent: Ino, name: Name): Attributes | undefined {
-    if (this.past.owns(parent)) return this.past.lookup(parent, name);
-    return this.names.lookup(parent, name) ?? (this.past.isEntrance(parent, name) ? this.past.entrance() : undefined);
-  }
-
-  getattr(ino: Ino): Attributes {
-    return this.past.owns(ino) ? this.past.attributes(ino) : this.changes.attributes(ino);
-  }
-
-  accessed(ino: Ino, always: boolean): void {
-    if (!this.past.owns(ino)) this.changes.accessed(ino, always);
-  }
-
-  setattr(ino: Ino, changes: AttributeChanges, caller: Caller, handle: number | undefined): Attributes {
-    this.past.checkWritable(ino);
-    return this.changes.setattr(ino, changes, caller, handle, this.contents);
-  }
-
-  readlink(ino: Ino): string {
-    return this.past.owns(ino) ? this.past.readlink(ino) : this.names.readlink(ino);
-  }
-
-  mknod(parent: Ino, name: Name, mode: number, rdev: number, umask: number, caller: Caller): Attributes {
-    this.past.checkWritable(parent, name);
-    return this.names.make(parent, name, mode, rdev, umask, caller);
-  }
-
-  mkdir(parent: Ino, name: Name, mode: number, umask: number, caller: Caller): Attributes {
-    this.past.checkWritable(parent, name);
-    return this.names.make(parent, name, 0o040000 | (mode & 0o7777), 0, umask, caller);
-  }
-
-  symlink(parent: Ino, name: Name, target: string, caller: Caller): Attributes {
-    this.past.checkWritable(parent, name);
-    return this.names.symlink(parent, name, target, caller);
-  }
-
-  link(ino: Ino, parent: Ino, name: Name): Attributes {
-    this.past.checkWritable(parent, name);
-    if (this.past.owns(ino)) throw posixError('EXDEV');
-    return this.names.link(ino, parent, name);
-  }
-
-  unlink(parent: Ino, name: Name): void {
-    this.past.checkWritable(parent, name);
-    this.names.unlink(parent, name);
-  }
-
-  rmdir(parent: Ino, name: Name): void {
-    this.past.checkWritable(parent, name);
-    this.names.rmdir(parent, name);
-  }
-
-  rename(parent: Ino, name: Name, newParent: Ino, newName: Name, flags: number, caller: Caller): void {
-    this.past.checkWritable(parent, name);
-    this.past.checkWritable(newParent, newName);
-    this.names.rename(parent, name, newParent, newName, flags, caller);
-  }
-
-  /** Local files of what has no name left are of no use. */
-  private forgetGone(ino: Ino): void {
-    if (this.journal.store.inode(ino)?.nlink === 0) this.contents.forget(ino);
-  }
-
-  create(
-    parent: Ino,
-    name: Name,
-    mode: number,
-    flags: number,
-    umask: number,
-    caller: Caller,
-  ): { attributes: Attributes; opened: Opened } {
-    this.past.checkWritable(parent, name);
-    const attributes = this.names.make(parent, name, S_IFREG | (mode & 0o7777), 0, umask, caller);
-    return { attributes, opened: this.contents.openNew(attributes.ino, flags) };
-  }
-
-  tmpfile(
-    parent: Ino,
-    mode: number,
-    flags: number,
-    umask: number,
-    caller: Caller,
-  ): { attributes: Attributes; opened: Opened } {
-    this.past.checkWritable(parent);
-    const attributes = this.names.makeUnnamed(parent, mode, umask, caller);
-    return { attributes, opened: this.contents.openNew(attributes.ino, flags) };
-  }
-
-  open(ino: Ino, flags: number, killSuidGid: boolean, caller: Caller): Opened {
-    return this.past.owns(ino) ? this.past.open(ino, flags) : this.contents.open(ino, flags, killSuidGid, caller);
-  }
-
-  read(handle: number, offset: number, length: number, into: Buffer, at: number): number {
-    return this.contents.read(handle, offset, length, into, at);
-  }
-
-  write(handle: number, offset: number, data: Buffer, killSuidGid: boolean): number {
-    return this.contents.write(handle, offset, data, killSuidGid);
-  }
-
-  release(handle: number): void {
-    if (!this.past.release(handle)) this.contents.release(handle);
-  }
-
-  fsync(handle: number): void {
-    this.contents.fsync(handle);
-  }
-
-  fallocate(handle: number, mode: number, offset: number, length: number): void {
-    this.contents.fallocate(handle, mode, offset, length);
-  }
-
-  lseek(handle: number, offset: number, whence: number): number {
-    return this.contents.lseek(handle, offset, whence);
-  }
-
-  copyFileRange(source: number, sourceOffset: number, target: number, targetOffset: number, length: number): number {
-    return this.contents.copyFileRange(source, sourceOffset, target, targetOffset, length);
-  }
-
-  readdir(ino: Ino, cookie: number, emit: (entry: DirectoryEntry) => boolean): void {
-    if (this.past.owns(ino)) this.past.readdir(ino, cookie, emit);
-    else this.names.readdir(ino, cookie, emit);
-  }
-
-  fsyncdir(): void {
-    this.log.sync();
-  }
-
-  statfs(): StatFs {
-    const { bsize, blocks, bfree, bavail, files, ffree } = statfsSync(this.options.stateDirectory);
-    return {
-      blockSize: bsize,
-      blocks,
-      blocksFree: bfree,
-      blocksAvailable: bavail,
-      files,
-      filesFree: ffree,
-      nameLength: 255,
-    };
-  }
-
-  getxattr(ino: Ino, name: string): Buffer {
-    return this.past.owns(ino) ? this.past.getxattr(ino, name) : this.xattrs.get(ino, name);
-  }
-
-  listxattr(ino: Ino): string[] {
-    return this.past.owns(ino) ? this.past.listxattr(ino) : this.xattrs.list(ino);
-  }
-
-  setxattr(ino: Ino, name: string, value: Buffer, flags: number, killSgid: boolean): void {
-    this.past.checkWritable(ino);
-    this.xattrs.set(ino, name, value, flags, killSgid);
-  }
-
-  removexattr(ino: Ino, name: string): void {
-    this.past.checkWritable(ino);
-    this.xattrs.remove(ino, name);
   }
 }

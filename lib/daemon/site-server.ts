@@ -6,8 +6,7 @@ import { randomInt } from 'node:crypto';
 import type { ActorId, ObjectId } from '../crdt/ids.js';
 import { pastQuestion } from '../volume/past-files.js';
 import { Volume } from '../volume/volume.js';
-import type { VolumeClock } from '../volume/commits.js';
-import type { KernelCache } from '../volume/ports.js';
+import type { KernelCache, VolumeClock } from '../volume/ports.js';
 import type { Log } from './daemon-interface.js';
 import { SystemClock } from './system-clock.js';
 import type { FromSite, RequestName, Requests, SiteThreadData, ToSite } from './thread-protocol.js';
@@ -119,13 +118,13 @@ export class SiteServer {
         this.answer(message);
         break;
       case 'durable':
-        this.post({ type: 'unused', files: this.volume.durable(message.commit) });
+        this.post({ type: 'unused', files: this.volume.folding.durable(message.commit) });
         break;
       case 'ingested':
-        this.volume.ingested(message.result);
+        this.volume.arrivals.ingested(message.result);
         break;
       case 'ingestFailed':
-        this.volume.ingestFailed(message.jobId, message.absent);
+        this.volume.arrivals.ingestFailed(message.jobId, message.absent);
         break;
       case 'answered':
         this.volume.past.answer(message.id, message.answer);
@@ -144,13 +143,13 @@ export class SiteServer {
     if (questions.length > 0) this.post({ type: 'asked', ids: questions });
     const objects = ids.filter((id) => !pastQuestion(id));
     if (objects.length === 0) return;
-    this.volume.needed(objects);
+    this.volume.arrivals.needed(objects);
     this.post({ type: 'needed', ids: objects });
   }
 
   /** A slice of background work; true while more waits. */
   background(deadlineMs: number): boolean {
-    const more = this.volume.background(() => this.machine.clock.monotonicMs() >= deadlineMs);
+    const more = this.volume.background.run(() => this.machine.clock.monotonicMs() >= deadlineMs);
     this.answerFlushes();
     return more;
   }
@@ -158,7 +157,7 @@ export class SiteServer {
   get nextTimeoutMs(): number {
     // Nobody tells this thread when the kernel has taken a notice.
     if (this.flushes.length > 0) return FLUSH_POLL_MS;
-    return this.volume.nextTimeoutMs;
+    return this.volume.background.nextTimeoutMs;
   }
 
   /** The mount is gone: keeps what is left to keep. */
@@ -175,7 +174,7 @@ export class SiteServer {
       this.reported.set(actor, seq);
       vector.push([actor, seq]);
     }
-    const { lastCommit: commit, logPressing: pressing } = this.volume;
+    const { lastCommit: commit, logPressing: pressing } = this.volume.folding;
     const { commits } = journal;
     const missing = objects.missingCount();
     const unsynced = objects.takeUnsynced();
@@ -200,13 +199,13 @@ export class SiteServer {
     const { volume } = this;
     switch (name) {
       case 'changes':
-        volume.deliver(message.args.changes, (error) => {
+        volume.remote.deliver(message.args.changes, (error) => {
           if (error) this.post({ type: 'refused', id, error: error.message });
           else this.reply(id, name, null);
         });
         break;
       case 'objects':
-        volume.adopt(message.args.packed);
+        volume.arrivals.adopt(message.args.packed);
         this.reply(id, name, null);
         this.server.resume(message.args.packed.map((object) => object.id));
         break;
@@ -216,11 +215,11 @@ export class SiteServer {
         this.reply(id, name, null);
         break;
       case 'verify':
-        for (const objectId of message.args.ids) volume.verify(objectId);
+        for (const objectId of message.args.ids) volume.arrivals.verify(objectId);
         this.reply(id, name, null);
         break;
       case 'verifyChanges':
-        this.reply(id, name, { damaged: volume.verifyChanges(message.args.changes) });
+        this.reply(id, name, { damaged: volume.arrivals.verifyChanges(message.args.changes) });
         break;
       case 'flush':
         this.server.drain();
@@ -251,52 +250,52 @@ export class SiteServer {
         this.reply(id, name, null);
         break;
       case 'createSnapshot':
-        volume.createSnapshot(message.args.name);
+        volume.ownPast.create(message.args.name);
         this.reply(id, name, null);
         break;
       case 'deleteSnapshot':
-        volume.deleteSnapshot(message.args.name);
+        volume.ownPast.delete(message.args.name);
         this.reply(id, name, null);
         break;
       case 'keep':
-        volume.keep(message.args.where, message.args.retention);
+        volume.ownPast.keep(message.args.where, message.args.retention);
         this.reply(id, name, null);
         break;
       case 'versionsInUse':
-        this.reply(id, name, { inUse: volume.versionsInUse() });
+        this.reply(id, name, { inUse: volume.collection.versionsInUse() });
         break;
       case 'beginCollection':
-        this.reply(id, name, { inUse: volume.beginCollection() });
+        this.reply(id, name, { inUse: volume.collection.begin() });
         break;
       case 'collect':
-        this.reply(id, name, { kept: volume.collect(message.args.unused, message.args.moved) });
+        this.reply(id, name, { kept: volume.collection.collect(message.args.unused, message.args.moved) });
         break;
       case 'retirePacks':
-        this.reply(id, name, volume.retirePacks(message.args.packs));
+        this.reply(id, name, volume.collection.retire(message.args.packs));
         break;
       case 'correctWants':
-        volume.correctWants(message.args.needed, message.args.unneeded);
+        volume.collection.correctWants(message.args.needed, message.args.unneeded);
         this.reply(id, name, null);
         break;
       case 'endCollection':
-        volume.endCollection(message.args.removed);
+        volume.collection.end(message.args.removed);
         this.reply(id, name, null);
         break;
       case 'status':
         this.reply(id, name, this.status());
         break;
       case 'resolve':
-        this.reply(id, name, volume.resolveConflict(message.args));
+        this.reply(id, name, volume.settlement.resolve(message.args));
         break;
       case 'undoResolve':
-        volume.undoResolve(message.args.steps);
+        volume.reversible.undo(message.args.steps);
         this.reply(id, name, null);
         break;
       case 'claimSlot':
-        this.reply(id, name, { slot: volume.claimSlot(this.machine.pick) });
+        this.reply(id, name, { slot: volume.registers.claimSlot(this.machine.pick) });
         break;
       case 'createRoot':
-        volume.createRoot({ ...message.args, pid: 0 });
+        volume.registers.createRoot({ ...message.args, pid: 0 });
         this.reply(id, name, null);
         break;
       case 'stop':
@@ -309,7 +308,7 @@ export class SiteServer {
 
   /** A flush is answered when nothing that was written waits for its version, and the kernel forgot what changed. */
   private answerFlushes(): void {
-    if (this.flushes.length === 0 || this.volume.publishing || !this.server.cachesSettled) return;
+    if (this.flushes.length === 0 || this.volume.background.publishing || !this.server.cachesSettled) return;
     const commit = this.volume.fold();
     for (const { id } of this.flushes.splice(0)) this.reply(id, 'flush', { commit });
   }

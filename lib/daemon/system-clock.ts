@@ -1,7 +1,7 @@
 // system-clock.ts — the machine's clocks, as the volume asks for them.
 
 import type { Timestamp } from '../crdt/inode.js';
-import type { VolumeClock } from '../volume/commits.js';
+import type { VolumeClock } from '../volume/ports.js';
 
 /** Wall time at monotonic zero, milliseconds; renewed now and then so that a clock set by the user or by NTP is followed. */
 const REANCHOR_MS = 1_000;

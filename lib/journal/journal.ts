@@ -175,6 +175,11 @@ export class Journal {
     return this.highestOp;
   }
 
+  /** The latest stamp of all changes; 0 when there is none. */
+  lastStamp(): number {
+    return (this.db.prepare('select max(stamp) from change').pluck().get() as number | null) ?? 0;
+  }
+
   /** The document's heads, ascending: hashes of the changes that no other builds on. */
   get heads(): readonly string[] {
     return [...this.headHashes].toSorted();

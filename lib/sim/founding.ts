@@ -55,8 +55,8 @@ function found(names: readonly string[], root: string): Founding {
   });
   const slots = sites.map(({ volume }, i) => {
     if (i > 0) hand(sites[0]!, volume);
-    const slot = volume.claimSlot((n) => random.below(n));
-    if (i === 0) volume.createRoot({ uid: 0, gid: 0, pid: 0 });
+    const slot = volume.registers.claimSlot((n) => random.below(n));
+    if (i === 0) volume.registers.createRoot({ uid: 0, gid: 0, pid: 0 });
     else hand(sites[i]!, sites[0]!.volume);
     return slot;
   });
@@ -72,9 +72,9 @@ function hand(from: { readonly directory: string }, to: Volume): void {
   const reader = JournalReader.open(from.directory);
   const changes = reader.changesAfter(to.journal.vector(), Infinity).map(({ bytes }) => bytes);
   reader.close();
-  to.deliver(changes, (error) => {
+  to.remote.deliver(changes, (error) => {
     if (error) throw error;
   });
-  while (to.background(() => false));
+  while (to.background.run(() => false));
   to.fold();
 }

@@ -205,7 +205,7 @@ class Simulation {
 
   private check(site: Site, touched: boolean): void {
     if (!site.life) return;
-    const { lastCommit } = site.volume;
+    const { lastCommit } = site.volume.folding;
     if (!touched && this.checkedCommits.get(site) === lastCommit) return;
     this.checkedCommits.set(site, lastCommit);
     this.wrong.push(...checkSite(site));
@@ -404,7 +404,12 @@ class Simulation {
     const vector = first!.volume.journal.vector();
     return this.sites.every(({ volume, life }) => {
       const own = volume.journal.vector();
-      if (volume.nextTimeoutMs >= 0 || volume.publishing || volume.objects.missingCount() > 0 || !life!.store)
+      if (
+        volume.background.nextTimeoutMs >= 0 ||
+        volume.background.publishing ||
+        volume.objects.missingCount() > 0 ||
+        !life!.store
+      )
         return false;
       if (own.size !== vector.size) return false;
       for (const [actor, seq] of own) if (vector.get(actor) !== seq) return false;
@@ -435,7 +440,7 @@ class Simulation {
   private standing({ name, volume, life }: Site): string {
     const changes = [...volume.journal.vector().values()].reduce((sum, seq) => sum + seq, 0);
     const links = life!.exchange.connections().length;
-    return `${name} has ${changes} changes, lacks ${volume.objects.missingCount()} objects, has ${links} links, wakes in ${volume.nextTimeoutMs} ms${volume.publishing ? ', publishes' : ''}`;
+    return `${name} has ${changes} changes, lacks ${volume.objects.missingCount()} objects, has ${links} links, wakes in ${volume.background.nextTimeoutMs} ms${volume.background.publishing ? ', publishes' : ''}`;
   }
 }
 

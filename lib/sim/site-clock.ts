@@ -2,7 +2,7 @@
 // Invariant: the monotonic clock goes forward at every look; the wall clock does what clocks do.
 
 import type { Timestamp } from '../crdt/inode.js';
-import type { VolumeClock } from '../volume/commits.js';
+import type { VolumeClock } from '../volume/ports.js';
 import type { Timeline } from './timeline.js';
 
 /** 2024-01-01, microseconds since 1970: when simulated time begins. */

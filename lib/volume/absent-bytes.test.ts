@@ -23,14 +23,14 @@ test('Input/output error, says a truncating open during a partition: what it dis
     oslo.write(name, Buffer.alloc(size, 'oslo'));
     await oslo.publish();
     const reader = JournalReader.open(oslo.directory);
-    paris.volume.deliver(
+    paris.volume.remote.deliver(
       reader.changesAfter(paris.volume.journal.vector(), 2 ** 30).map(({ bytes }) => bytes),
       (error) => {
         if (error) throw error;
       },
     );
     reader.close();
-    while (paris.volume.background(() => false));
+    while (paris.volume.background.run(() => false));
     assert.throws(() => paris.text(name), AbsentObjects);
 
     const { handle } = paris.volume.files.open(paris.resolve(name), O_WRONLY | O_TRUNC, false, USER);

@@ -27,8 +27,8 @@ function setOnVolume(fixture: VolumeFixture, field: string, value: string): void
   const pred = entries.map((entry) => `${entry.counter}@${journal.actors.id(entry.actor)}`);
   const ops = [{ key: `0.${field}`, value, pred }];
   const change = encodeChange({ actor, seq: 1, startOp: journal.maxOp + 1, stamp, deps: [...journal.heads], ops });
-  fixture.volume.deliver([change.bytes], (error) => assert.equal(error, null));
-  while (fixture.volume.background(() => false));
+  fixture.volume.remote.deliver([change.bytes], (error) => assert.equal(error, null));
+  while (fixture.volume.background.run(() => false));
 }
 
 async function pair(t: TestContext): Promise<[VolumeFixture, VolumeFixture]> {
@@ -40,7 +40,7 @@ async function pair(t: TestContext): Promise<[VolumeFixture, VolumeFixture]> {
 
 function kept(fixture: VolumeFixture, rules = {}): string[] {
   const all = { nowUs: Infinity, keepHistoryMs: 0, acknowledged: null, ...rules };
-  const inUse = fixture.volume.versionsInUse();
+  const inUse = fixture.volume.collection.versionsInUse();
   fixture.volume.fold();
   const survey = surveyObjects({ stateDirectory: fixture.directory, rules: all, inUse, reportedAbsent: [] });
   return HOLD_REASONS.filter((reason) => survey.kept[reason].objects > 0);
@@ -114,7 +114,7 @@ test('I/O error in a file whose chunks a worker took for held while they were co
   assert.equal(results[0]!.objects.length, 0);
   const { collected } = await paris.collect();
   assert.ok(collected.discardedObjects > 2);
-  for (const result of results) paris.volume.ingested(result);
+  for (const result of results) paris.volume.arrivals.ingested(result);
   await paris.publish();
   assert.ok(paris.read('large again').equals(bytes));
   paris.reopen();
@@ -249,7 +249,7 @@ test('conflict copies, and what they would be merged on, are collected', async (
   assert.deepEqual(kept(paris), ['shown', 'conflict', 'merge']);
   await paris.collect();
   paris.volume.files.setxattr(paris.resolve('file'), 'user.weft.merge', Buffer.from('text'), 0, false);
-  while (paris.volume.background(() => false));
+  while (paris.volume.background.run(() => false));
   assert.equal(paris.text('file'), 'A\nb\nC\n');
   await paris.collect();
   assert.deepEqual(kept(paris), ['shown']);
@@ -291,8 +291,8 @@ test('chunks are collected that a file needs whose list of chunks has not arrive
   const reader = JournalReader.open(oslo.directory);
   const changes = reader.changesAfter(paris.volume.journal.vector(), 2 ** 30).map((change) => change.bytes);
   reader.close();
-  paris.volume.deliver(changes, (error) => assert.equal(error, null));
-  while (paris.volume.background(() => false));
+  paris.volume.remote.deliver(changes, (error) => assert.equal(error, null));
+  while (paris.volume.background.run(() => false));
   assert.throws(() => paris.read('file'), AbsentObjects);
   const { survey } = await paris.collect();
   assert.ok(survey.kept.unlisted.objects > 1);

@@ -16,16 +16,7 @@ import type { Journal } from '../journal/journal.js';
 import type { IntentLog } from '../journal/intent-log.js';
 import { ByteWriter } from '../codec/bytes.js';
 import { encodeWrites, RECORD } from './intent-records.js';
-
-/** Time as the volume sees it; the simulator brings its own. */
-export interface VolumeClock {
-  /** Wall clock, microseconds since 1970. */
-  nowUs(): number;
-  /** Wall clock for file times. */
-  now(): Timestamp;
-  /** Never goes back; milliseconds. */
-  monotonicMs(): number;
-}
+import type { VolumeClock } from './ports.js';
 
 /** The writes of a part of an operation, or how to find them once the parts before it were applied. */
 export type Step = readonly WriteDraft[] | (() => readonly WriteDraft[]);

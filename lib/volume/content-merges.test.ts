@@ -57,7 +57,7 @@ async function settle(all: readonly VolumeFixture[]): Promise<void> {
 
 /** Does what is done between calls. */
 function idle(at: VolumeFixture): void {
-  while (at.volume.background(() => false));
+  while (at.volume.background.run(() => false));
 }
 
 function heads(at: VolumeFixture, path: string): number {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { CorruptionError } from '../codec/bytes.js';
 import { PosixError } from '../errno.js';
 import { competingVersions } from '../crdt/copies.js';
-import { attributesOf, compareTimes, type HeadVersion } from '../crdt/fields.js';
+import { attributesOf, compareTimes, type HeadVersion, isDirectory } from '../crdt/fields.js';
 import type { Ino, ObjectId } from '../crdt/ids.js';
 import type { Inode, Timestamp } from '../crdt/inode.js';
 import { mergeVersions, settleBeforeWrite } from '../crdt/local-writes.js';
@@ -51,14 +51,21 @@ export class ContentMerges {
     private readonly onCorrupt: (what: string) => void,
   ) {}
 
-  /** A file got a version, or another policy. */
+  /** A file got a version. */
   note(ino: Ino): void {
     if ((this.core.store.inode(ino)?.registers.get('head')?.length ?? 0) > 1) this.due.add(ino);
   }
 
-  /** All files in conflict: at the start, and when the policy of a directory changed. */
+  /** All files in conflict. */
   noteAll(): void {
     for (const { source } of this.core.store.copies().values()) this.due.add(source);
+  }
+
+  /** The policy of a file or directory was set or removed. */
+  policyChanged(ino: Ino): void {
+    const inode = this.core.store.inode(ino);
+    if (inode && isDirectory(inode)) this.noteAll();
+    else this.note(ino);
   }
 
   /** These objects are held now. */

@@ -11,10 +11,10 @@ import type { Dirent } from '../crdt/tree-store.js';
 import type { Journal } from '../journal/journal.js';
 import type { SqliteTreeStore } from '../journal/sqlite-tree-store.js';
 import type { ObjectStore } from '../chunks/object-store.js';
-import { type Commits, type DraftFate, NO_DRAFT, type Step, type VolumeClock } from './commits.js';
+import { type Commits, type DraftFate, NO_DRAFT, type Step } from './commits.js';
 import type { Drafts } from './drafts.js';
 import type { OpenFiles } from './open-files.js';
-import type { KernelCache } from './ports.js';
+import type { KernelCache, VolumeClock } from './ports.js';
 import type { SpaceGuard } from './space-guard.js';
 
 export const NAME_MAX = 255;

@@ -66,7 +66,7 @@ test('a log that grew too long gives up bytes only once the working copy is on t
   const block = Buffer.alloc(60_000, 5);
   for (let i = 0; i < 1200; i++) site.volume.files.write(handle, (i % 4) * block.length, block, false);
   site.volume.fold();
-  site.volume.durable(site.volume.lastCommit);
+  site.volume.folding.durable(site.volume.folding.lastCommit);
   site.volume.files.write(handle, 7, Buffer.from('last'), false);
   site.crash();
   for (let i = 0; i < 4; i++) block.copy(expected, i * block.length);

@@ -263,7 +263,7 @@ test('of old versions those are kept that gave way last, as many and as much as 
   site.volume.fold();
   const nowUs = site.volume.journal.db.prepare('select max(stamp) from change').pluck().get() as number;
   const after = (limits: { age?: number; count?: number; bytes?: number }): number[] => {
-    site.volume.keep('volume', limits);
+    site.volume.ownPast.keep('volume', limits);
     return keptAsHistory(site, nowUs);
   };
   assert.deepEqual(after({}), [5, 4, 4, 3, 3, 2, 2, 1, 1]);
@@ -271,10 +271,10 @@ test('of old versions those are kept that gave way last, as many and as much as 
   assert.deepEqual(after({ count: 2 }), [5, 4, 4, 3]);
   assert.deepEqual(after({ count: 0 }), []);
   assert.deepEqual(after({ bytes: 13 }), [5, 4, 4]);
-  site.volume.keep('site', { count: 1 });
+  site.volume.ownPast.keep('site', { count: 1 });
   assert.deepEqual(after({ bytes: 8 }), [5]);
   assert.deepEqual(after({ bytes: 9 }), [5, 4]);
-  site.volume.keep('site', {});
+  site.volume.ownPast.keep('site', {});
   assert.deepEqual(after({}), [5, 4, 4, 3, 3, 2, 2, 1, 1]);
 });
 
@@ -282,7 +282,7 @@ test('what a snapshot shows is what was there, whatever is written and removed l
   const site = created();
   site.write('/f', 'then');
   await site.publish();
-  site.volume.createSnapshot('before');
+  site.volume.ownPast.create('before');
   site.write('/f', 'now');
   await site.publish();
   site.unlink('/f');
@@ -306,8 +306,8 @@ test('what a snapshot shows is what was there, whatever is written and removed l
       present.close();
     }
   });
-  assert.throws(() => site.volume.createSnapshot('before'), /choose another name, or delete it first/);
-  site.volume.deleteSnapshot('before');
-  assert.throws(() => site.volume.deleteSnapshot('before'), /no snapshot before: weft snapshot list/);
-  site.volume.createSnapshot('before');
+  assert.throws(() => site.volume.ownPast.create('before'), /choose another name, or delete it first/);
+  site.volume.ownPast.delete('before');
+  assert.throws(() => site.volume.ownPast.delete('before'), /no snapshot before: weft snapshot list/);
+  site.volume.ownPast.create('before');
 });

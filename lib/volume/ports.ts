@@ -2,6 +2,7 @@
 
 import type { IngestJob } from '../chunks/ingest.js';
 import type { Ino, Name } from '../crdt/ids.js';
+import type { Timestamp } from '../crdt/inode.js';
 
 /** The kernel's caches, implemented by lib/fuse. Calls return at once: notices are written by another thread, because the kernel
  * may block their writer on an inode lock whose holder waits for a reply of the thread that calls here. */
@@ -15,7 +16,17 @@ export interface KernelCache {
 }
 
 /** Workers that turn working copies into versions, implemented by lib/daemon. Returns at once; the answer comes as
- * Volume.ingested or Volume.ingestFailed. */
+ * Arrivals.ingested or Arrivals.ingestFailed. */
 export interface Ingester {
   ingest(job: IngestJob): void;
+}
+
+/** Time as the volume sees it; the simulator brings its own. */
+export interface VolumeClock {
+  /** Wall clock, microseconds since 1970. */
+  nowUs(): number;
+  /** Wall clock for file times. */
+  now(): Timestamp;
+  /** Never goes back; milliseconds. */
+  monotonicMs(): number;
 }

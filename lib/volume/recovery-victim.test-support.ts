@@ -13,6 +13,6 @@ for (const [number, step] of stepsOf(Number(seed)).entries()) {
   step.carryOut(fixture);
   writeSync(1, `${number + 1}\n`);
   if (number + 1 === Number(last)) process.kill(process.pid, 'SIGKILL');
-  if (number % 7 === 3) fixture.volume.background(() => false);
+  if (number % 7 === 3) fixture.volume.background.run(() => false);
   if (number % 31 === 30) await fixture.publish();
 }

@@ -15,8 +15,8 @@ const FIRST_SEED = Number(process.env['SEED'] ?? 1);
 function emptyVolume(): string {
   const directory = temporaryDirectory();
   const fixture = new VolumeFixture(directory, SITE, null);
-  fixture.volume.claimSlot(() => 0);
-  fixture.volume.createRoot({ uid: 0, gid: 0, pid: 0 });
+  fixture.volume.registers.claimSlot(() => 0);
+  fixture.volume.registers.createRoot({ uid: 0, gid: 0, pid: 0 });
   fixture.volume.close();
   return directory;
 }

@@ -43,7 +43,7 @@ function resolve(site: VolumeFixture, conflict: Conflict, keep: string, text?: s
     const bytes = encodeManifest(inlineManifest(Buffer.from(text)));
     content = { manifest: site.volume.objects.put(ObjectKind.manifest, bytes), size: Buffer.byteLength(text) };
   }
-  return site.volume.resolveConflict({
+  return site.volume.settlement.resolve({
     id: conflictId(conflict),
     directory: conflict.at.parent,
     keep,
@@ -94,7 +94,7 @@ for (const [keep, expected, text] of [
     assert.equal(one.resolve('/plan'), ino);
     await assertSettled(one, other);
     one.unlink('/second name');
-    one.volume.undoResolve(undo);
+    one.volume.reversible.undo(undo);
     assert.deepEqual(tree(one), before);
     await assertSettled(one, other);
     assert.deepEqual(tree(other), before);
@@ -132,7 +132,7 @@ test('undo is refused, with nothing changed, when the file was written since', a
   one.write('/plan', 'newer');
   await one.publish();
   const before = tree(one);
-  assert.throws(() => one.volume.undoResolve(undo), /written since/);
+  assert.throws(() => one.volume.reversible.undo(undo), /written since/);
   assert.deepEqual(tree(one), before);
 });
 
@@ -141,7 +141,7 @@ test('undo is refused when something else has the name', async () => {
   const conflict = only(one, 'copy');
   const { undo } = resolve(one, conflict, 'shown');
   one.write(`/${conflict.path.join('/')}`, 'in the way');
-  assert.throws(() => one.volume.undoResolve(undo), /there is another .*rename it/);
+  assert.throws(() => one.volume.reversible.undo(undo), /there is another .*rename it/);
 });
 
 for (const [keep, expected] of [
@@ -162,7 +162,7 @@ for (const [keep, expected] of [
     const { undo } = resolve(other, only(other, 'name'), keep, keep === 'merge' ? expected : undefined);
     assert.deepEqual(tree(other), { '/new': expected });
     await assertSettled(one, other);
-    other.volume.undoResolve(undo);
+    other.volume.reversible.undo(undo);
     await assertSettled(one, other);
     assert.deepEqual(tree(one), before);
     assert.deepEqual(
@@ -204,7 +204,7 @@ test('a file and a directory of one name: the file instead of an empty directory
   const { undo } = resolve(one, conflict, 'hidden');
   assert.deepEqual(tree(one), { '/new': 'a file' });
   await assertSettled(one, other);
-  one.volume.undoResolve(undo);
+  one.volume.reversible.undo(undo);
   await assertSettled(one, other);
   assert.equal(tree(other)['/new'], 'directory');
 });
@@ -227,7 +227,7 @@ test('written here, removed there: kept for good, or removed and back', async ()
   const { undo } = resolve(here, only(here, 'revived'), 'hidden');
   await assertSettled(here, there);
   assert.deepEqual(tree(there), {});
-  here.volume.undoResolve(undo);
+  here.volume.reversible.undo(undo);
   await assertSettled(here, there);
   assert.deepEqual(tree(there), { '/plan': 'edited' });
 });
@@ -258,7 +258,7 @@ test('moved here, removed there', async () => {
   const conflict = only(one, 'removed-elsewhere');
   const { undo } = resolve(one, conflict, 'hidden');
   assert.deepEqual(tree(one), {});
-  one.volume.undoResolve(undo);
+  one.volume.reversible.undo(undo);
   await assertSettled(one, other);
   assert.deepEqual(tree(other), { '/y': 'base' });
 });
@@ -281,7 +281,7 @@ test('moved to two places: the other place, and back; or this one for good', asy
   const { undo } = resolve(one, only(one, 'moved-elsewhere'), 'hidden');
   assert.equal(tree(one)['/of-one/x'], 'base');
   await assertSettled(one, other);
-  one.volume.undoResolve(undo);
+  one.volume.reversible.undo(undo);
   await assertSettled(one, other);
   assert.deepEqual(tree(other), before);
 
@@ -315,7 +315,7 @@ test('a move that would form a cycle: given up, or made, and undone', async () =
   const { undo } = resolve(here, only(here, 'move-deferred'), 'hidden');
   await assertSettled(here, there);
   assert.equal(tree(there)['/x/w/in-y'], 'y');
-  here.volume.undoResolve(undo);
+  here.volume.reversible.undo(undo);
   await assertSettled(here, there);
   assert.deepEqual(tree(there), before);
 });
@@ -338,7 +338,7 @@ test('permissions, owner and attributes set at both: each side, what is shown, a
   assert.deepEqual([chmod?.kind, chown?.kind, xattr?.kind, more.length], ['mode', 'owner', 'attribute', 0]);
   const settled = resolve(one, chmod!, 'hidden');
   assert.equal(mode(), '664');
-  one.volume.undoResolve(settled.undo);
+  one.volume.reversible.undo(settled.undo);
   assert.equal(mode(), '665');
   assert.equal(resolve(one, chown!, 'hidden').done, '/x: owner is 10');
   assert.equal(one.volume.files.getattr(one.resolve('/x')).uid, 10);
@@ -458,7 +458,7 @@ test('two names settled differently at both sites at once: what one site kept is
   await one.mergeWith(other);
   assert.equal(one.digest, other.digest);
   assert.ok(texts(one).includes('earlier'));
-  one.volume.undoResolve(undo);
+  one.volume.reversible.undo(undo);
   await one.mergeWith(other);
   assert.equal(one.digest, other.digest);
   assert.deepEqual(texts(other), ['earlier', 'later']);
@@ -492,7 +492,7 @@ test('a conflict copy that is edited at both sites keeps all versions, and settl
   const { undo } = resolve(other, only(other, 'copy'), 'hidden');
   await assertSettled(one, other);
   assert.deepEqual(texts(one), ['copy edited at one', 'of other, later']);
-  other.volume.undoResolve(undo);
+  other.volume.reversible.undo(undo);
   await assertSettled(one, other);
   assert.deepEqual(tree(one), before);
 });
@@ -551,7 +551,7 @@ test('undo works after a restart, after a crash, and from what was written to a 
   const kept = JSON.parse(JSON.stringify(undo)) as typeof undo;
   one.reopen();
   one.crash();
-  one.volume.undoResolve(kept);
+  one.volume.reversible.undo(kept);
   assert.deepEqual(tree(one), before);
   one.crash();
   await assertSettled(one, other);
@@ -561,9 +561,9 @@ test('undo works after a restart, after a crash, and from what was written to a 
 test('undo twice is refused the second time, with nothing changed', async () => {
   const [one] = await writtenAtBoth();
   const { undo } = resolve(one, only(one, 'copy'), 'hidden');
-  one.volume.undoResolve(undo);
+  one.volume.reversible.undo(undo);
   const before = tree(one);
-  assert.throws(() => one.volume.undoResolve(undo), /nothing was undone|undo again/);
+  assert.throws(() => one.volume.reversible.undo(undo), /nothing was undone|undo again/);
   assert.deepEqual(tree(one), before);
 });
 
@@ -587,7 +587,7 @@ test('undo of permissions, owners and attributes is refused once somebody set th
   other.volume.files.setattr(ino, { mode: 0o600 }, USER, undefined);
   other.volume.files.setxattr(ino, 'user.a', Buffer.from('newer'), 0, false);
   await one.mergeWith(other);
-  for (const steps of undo) assert.throws(() => one.volume.undoResolve(steps), /attribute was set since/);
+  for (const steps of undo) assert.throws(() => one.volume.reversible.undo(steps), /attribute was set since/);
   const { gid, mode } = one.volume.files.getattr(ino);
   assert.deepEqual([gid, mode & 0o7777], [99, 0o600]);
 });
@@ -599,7 +599,7 @@ test('an undo of several steps of which one fails changes nothing', async () => 
   const before = tree(one);
   const rename = { undo: 'rename', ino, from: { parent: 1, name: 'moved' }, to: { parent: 1, name: 'away' } } as const;
   const refused = { undo: 'attribute', ino, name: 'of.no.namespace', settled: null, value: 'x' } as const;
-  assert.throws(() => one.volume.undoResolve([rename, refused]));
+  assert.throws(() => one.volume.reversible.undo([rename, refused]));
   assert.deepEqual(tree(one), before);
 });
 

@@ -57,8 +57,8 @@ export class VolumeFixture {
   /** A new volume's first site. */
   static create(): VolumeFixture {
     const fixture = new VolumeFixture(temporaryDirectory(), randomBytes(16).toString('hex'), null);
-    fixture.slot = fixture.volume.claimSlot(() => 0);
-    fixture.volume.createRoot({ uid: 0, gid: 0, pid: 0 });
+    fixture.slot = fixture.volume.registers.claimSlot(() => 0);
+    fixture.volume.registers.createRoot({ uid: 0, gid: 0, pid: 0 });
     return fixture;
   }
 
@@ -71,7 +71,7 @@ export class VolumeFixture {
       this.startMs + 5_000_000,
     );
     await this.sendTo(other);
-    other.slot = other.volume.claimSlot((n) => n - 1);
+    other.slot = other.volume.registers.claimSlot((n) => n - 1);
     await other.sendTo(this);
     return other;
   }
@@ -125,7 +125,7 @@ export class VolumeFixture {
     // A file of which a worker took something for held that a collection discarded is packed again.
     do {
       this.volume.publishAll();
-      for (const result of await this.pack()) this.volume.ingested(result);
+      for (const result of await this.pack()) this.volume.arrivals.ingested(result);
     } while (this.jobs.length > 0);
   }
 
@@ -149,28 +149,28 @@ export class VolumeFixture {
     between: (step: string) => unknown = () => {},
   ): Promise<Collection> {
     const { volume, directory } = this;
-    const inUse = volume.beginCollection();
+    const inUse = volume.collection.begin();
     const all = { nowUs: Infinity, keepHistoryMs: 0, acknowledged: null, ...rules };
     const survey = surveyObjects({ stateDirectory: directory, rules: all, inUse, reportedAbsent: this.reportedAbsent });
     await between('survey');
-    volume.correctWants(survey.needed, survey.unneeded);
+    volume.collection.correctWants(survey.needed, survey.unneeded);
     const site: CollectionSite = {
       collect: async (unused, moved) => {
-        const kept = volume.collect(unused, moved);
+        const kept = volume.collection.collect(unused, moved);
         await between('collect');
         return kept;
       },
       retire: async (packs) => {
-        const { retired, commit } = volume.retirePacks(packs);
-        volume.durable(commit);
+        const { retired, commit } = volume.collection.retire(packs);
+        volume.folding.durable(commit);
         await between('retire');
         return retired;
       },
-      verify: async (ids) => ids.forEach((id) => volume.verify(id)),
+      verify: async (ids) => ids.forEach((id) => volume.arrivals.verify(id)),
     };
     const collected = await carryOut(directory, survey, site, Date.now());
     await between('remove');
-    volume.endCollection(collected.removedPacks);
+    volume.collection.end(collected.removedPacks);
     return { survey, collected };
   }
 
@@ -187,8 +187,8 @@ export class VolumeFixture {
     const changes = reader.changesAfter(other.volume.journal.heldVector(), 2 ** 30).map(({ bytes }) => bytes);
     reader.close();
     let refused: Error | null = null;
-    other.volume.deliver(changes, (error) => (refused = error));
-    while (other.volume.background(() => false));
+    other.volume.remote.deliver(changes, (error) => (refused = error));
+    while (other.volume.background.run(() => false));
     if (refused) throw refused;
     const received = new ReceivedObjects(join(other.directory, 'packs'));
     for (
@@ -199,7 +199,7 @@ export class VolumeFixture {
       const held = missing.filter(({ id }) => this.volume.objects.has(id));
       if (held.length === 0) break;
       const objects = held.map(({ id, kind }) => ({ id, kind, bytes: this.volume.objects.get(id) }));
-      other.volume.adopt(await received.store(objects));
+      other.volume.arrivals.adopt(await received.store(objects));
     }
     received.close();
   }

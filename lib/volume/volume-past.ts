@@ -18,23 +18,26 @@ import {
 import type { Retention } from '../crdt/volume-fields.js';
 import { SITE_RETENTION_KEY } from '../journal/retention.js';
 import type { Core } from './core.js';
+import type { Folding } from './folding.js';
 import type { PastFiles } from './past-files.js';
 
 export class VolumePast {
   constructor(
     private readonly core: Core,
     private readonly files: PastFiles,
+    private readonly folding: Folding,
   ) {}
 
-  snapshots(): Snapshot[] {
+  private snapshots(): Snapshot[] {
     return snapshotsOf(this.core.store.inode(VOLUME_INO), this.core.actors);
   }
 
   /**
-   * Everything must have been committed.
+   * A snapshot of everything up to now.
    * @throws Error with the remedy when the name is taken or none
    */
   create(name: string): void {
+    this.folding.fold();
     const wrong = snapshotNameError(name);
     if (wrong !== undefined) throw new Error(`${JSON.stringify(name)} is no name for a snapshot: ${wrong}`);
     if (name.includes(SUFFIX_MARK))
@@ -62,10 +65,12 @@ export class VolumePast {
     const value = formatRetention(retention);
     if (where === 'site') this.core.journal.setMeta(SITE_RETENTION_KEY, value === '' ? undefined : value);
     else this.core.commits.write([[{ ino: VOLUME_INO, field: RETENTION_FIELD, value }]], this.core.clock.now(), []);
+    this.folding.commit();
   }
 
   private write(name: string, draft: WriteDraft): void {
     this.core.commits.write([[draft]], this.core.clock.now(), []);
     this.files.snapshotsChanged(name);
+    this.folding.fold();
   }
 }

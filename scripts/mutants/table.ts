@@ -247,7 +247,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     rule: 'the log is kept for open drafts',
-    file: 'volume/volume.js',
+    file: 'volume/folding.js',
     from: 'Math.min(this.journal.foldedLsn, this.drafts.logFloor - 1)',
     to: 'this.journal.foldedLsn',
   },
@@ -290,9 +290,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     rule: 'log records go when their commit is durable',
-    file: 'volume/volume.js',
-    from: 'this.remote.committed();\n',
-    to: 'this.remote.committed();\n            this.log.release(this.journal.foldedLsn);\n',
+    file: 'volume/folding.js',
+    from: 'this.committed();\n',
+    to: 'this.committed();\n            this.log.release(this.journal.foldedLsn);\n',
   },
   // ── exchange ──
   {
@@ -309,14 +309,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     rule: 'the chunks of a manifest are wanted',
-    file: 'volume/volume.js',
+    file: 'volume/arrivals.js',
     from: 'this.objects.want(chunk, ObjectKind.chunk);\n        }',
     to: ';\n        }',
   },
   {
     rule: 'no change comes into an open commit',
-    file: 'volume/volume.js',
-    from: 'this.fold();\n            this.remote.apply(isOver);',
+    file: 'volume/background-work.js',
+    from: 'this.folding.fold();\n            this.remote.apply(isOver);',
     to: 'this.remote.apply(isOver);',
   },
   {

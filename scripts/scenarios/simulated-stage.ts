@@ -169,7 +169,7 @@ export class SimulatedStage implements Stage {
         const changes = [...volume.journal.vector().values()].reduce((sum, seq) => sum + seq, 0);
         const lacks = volume.objects.missingCount();
         const links = life!.exchange.connections().length;
-        return `${name} has ${changes} changes and ${links} links, lacks ${lacks} objects${volume.publishing ? ', publishes' : ''}`;
+        return `${name} has ${changes} changes and ${links} links, lacks ${lacks} objects${volume.background.publishing ? ', publishes' : ''}`;
       })
       .join('; ');
   }
@@ -220,6 +220,6 @@ function isSynced(sites: readonly Site[]): boolean {
   const vectors = sites.map(({ volume }) => JSON.stringify([...volume.journal.vector()].toSorted()));
   return (
     vectors.every((vector) => vector === vectors[0]) &&
-    sites.every(({ volume }) => !volume.publishing && volume.objects.missingCount() === 0)
+    sites.every(({ volume }) => !volume.background.publishing && volume.objects.missingCount() === 0)
   );
 }

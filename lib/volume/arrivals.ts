@@ -1,0 +1,80 @@
+// arrivals.ts — what comes to a volume from other sites and other threads: objects, packed versions, news of what is damaged or needed.
+// Invariant: what arrives is in a commit when the call returns, so that whoever sees that commit sees what came of it. Changes of
+// other sites come another way, because they are queued (remote-changes.ts).
+
+import type { ActorId, ObjectId } from '../crdt/ids.js';
+import type { IngestResult } from '../chunks/ingest.js';
+import { chunksOf, decodeManifest } from '../chunks/manifest.js';
+import { ObjectKind } from '../chunks/object-kind.js';
+import type { ObjectStore } from '../chunks/object-store.js';
+import type { PackedObject } from '../chunks/pack.js';
+import type { Journal } from '../journal/journal.js';
+import type { BackgroundWork } from './background-work.js';
+import type { ContentMerges } from './content-merges.js';
+import type { Folding } from './folding.js';
+import type { IngestJobs } from './ingest-jobs.js';
+import type { VolumeClock } from './ports.js';
+
+/** Merging may hold up what arrived for so long. */
+const MERGE_SLICE_MS = 5;
+
+export class Arrivals {
+  constructor(
+    private readonly clock: VolumeClock,
+    private readonly journal: Journal,
+    private readonly objects: ObjectStore,
+    private readonly folding: Folding,
+    private readonly jobs: IngestJobs,
+    private readonly merges: ContentMerges,
+    private readonly background: BackgroundWork,
+    private readonly onCorrupt: (what: string) => void,
+  ) {}
+
+  /** Objects that came from peers are in packs: takes them into the index and wants the chunks that new manifests name. */
+  adopt(objects: readonly PackedObject[]): void {
+    this.folding.foldOpen();
+    this.objects.adopt(objects);
+    this.merges.arrived(objects.map(({ id }) => id));
+    for (const { id, kind } of objects) {
+      if (kind !== ObjectKind.manifest) continue;
+      for (const chunk of chunksOf(decodeManifest(this.objects.get(id)))) this.objects.want(chunk, ObjectKind.chunk);
+    }
+    // In the commit that says that nothing is missing any more: who waits for that sees what it was waited for.
+    const endMs = this.clock.monotonicMs() + MERGE_SLICE_MS;
+    this.background.mergeVersions(() => this.clock.monotonicMs() >= endMs);
+    this.folding.commit();
+  }
+
+  /** A worker packed a version. */
+  ingested(result: IngestResult): void {
+    this.jobs.ingested(result);
+    this.folding.commit();
+  }
+
+  /** `absent`: chunks of the base that the worker could not read. */
+  ingestFailed(jobId: number, absent: readonly ObjectId[]): void {
+    this.jobs.failed(jobId, absent);
+    for (const id of absent) {
+      this.verify(id);
+      this.objects.want(id, ObjectKind.chunk); // nothing when it is held, or wanted already
+    }
+  }
+
+  /** Callers wait for these objects. */
+  needed(ids: readonly ObjectId[]): void {
+    if (this.objects.wantAgain(ids)) this.folding.commit();
+  }
+
+  /** Checks an object on disk; a damaged one becomes a missing one. */
+  verify(id: ObjectId): void {
+    if (!this.objects.verify(id)) this.folding.commit();
+  }
+
+  /** Looks at changes in the journal; damaged ones are to be had again from another site. Returns how many are. */
+  verifyChanges(changes: readonly { readonly actor: ActorId; readonly seq: number }[]): number {
+    const damaged = changes.filter(({ actor, seq }) => !this.journal.verifyChange(actor, seq));
+    for (const { actor, seq } of damaged) this.onCorrupt(`change ${seq} of actor ${actor} in the journal`);
+    if (damaged.length > 0) this.folding.commit();
+    return damaged.length;
+  }
+}

@@ -1,0 +1,78 @@
+// background-work.ts — what a volume does between calls: takes in what other sites wrote, gives files that nobody writes to any more
+// their version, merges concurrent versions, and folds what is due.
+// Invariant: work comes in slices that end when the caller says so. Nothing of other sites comes into an open commit, whose op ids
+// were given out already.
+
+import type { ContentMerges } from './content-merges.js';
+import type { Drafts } from './drafts.js';
+import type { FileContents } from './file-contents.js';
+import type { Folding } from './folding.js';
+import type { VolumeClock } from './ports.js';
+import type { RemoteChanges } from './remote-changes.js';
+import type { VolumeRegisters } from './volume-registers.js';
+
+const IDLE_CHECK_MS = 250;
+
+export class BackgroundWork {
+  private idleCheckMs = 0;
+
+  constructor(
+    private readonly clock: VolumeClock,
+    private readonly folding: Folding,
+    private readonly drafts: Drafts,
+    private readonly contents: FileContents,
+    private readonly merges: ContentMerges,
+    private readonly remote: RemoteChanges,
+    private readonly registers: VolumeRegisters,
+  ) {}
+
+  /**
+   * Work for when no call waits, and now and then when calls keep coming: until nothing is left that could be done now (false), or
+   * `isOver` says that the slice is used up (true).
+   */
+  run(isOver: () => boolean): boolean {
+    this.folding.foldIfDue();
+    if (this.remote.waiting && !isOver()) {
+      this.folding.fold();
+      this.remote.apply(isOver);
+      this.mergeVersions(isOver);
+      this.folding.commit();
+    }
+    const now = this.clock.monotonicMs();
+    if (this.drafts.count > 0 && now - this.idleCheckMs >= IDLE_CHECK_MS) {
+      this.idleCheckMs = now;
+      this.contents.publishIdle();
+      this.folding.foldOpen();
+    }
+    if (this.mergesDue) {
+      this.mergeVersions(isOver);
+      this.folding.foldOpen();
+    }
+    return this.remote.waiting || this.mergesDue;
+  }
+
+  /** A slice of merging; what it gives is part of the open commit. */
+  mergeVersions(isOver: () => boolean): void {
+    if (!this.mergesDue || isOver()) return;
+    this.folding.foldOpen(); // a merge asks the journal for the versions that it is made of
+    this.merges.work(isOver);
+  }
+
+  /** Whether a version is still being made of something that was written, or of concurrent versions that are all here. */
+  get publishing(): boolean {
+    return this.contents.ingesting || this.mergesDue || this.merges.ingesting;
+  }
+
+  /** How long the thread may sleep when nothing happens, in milliseconds; -1: for ever. */
+  get nextTimeoutMs(): number {
+    if (this.mergesDue) return 1;
+    const foldInMs = this.folding.dueInMs();
+    if (foldInMs !== Infinity) return Math.max(1, Math.ceil(foldInMs));
+    return this.drafts.count > 0 ? IDLE_CHECK_MS : -1;
+  }
+
+  /** A site without a slot of inode numbers writes nothing. */
+  private get mergesDue(): boolean {
+    return this.merges.busy && this.registers.mayWrite;
+  }
+}

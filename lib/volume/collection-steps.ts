@@ -1,0 +1,55 @@
+// collection-steps.ts — what a collection asks of the thread that owns the state, step by step.
+// Invariant: each step is in SQLite when it returns, and an object that something comes to name after begin() stays, whatever the
+// survey says (chunks/collection-guard.ts). In which order the steps come, and what they wait for, is in collection.ts.
+
+import type { ObjectId } from '../crdt/ids.js';
+import type { MissingObject } from '../chunks/object-kind.js';
+import type { MovedObject, ObjectStore, UnusedObject } from '../chunks/object-store.js';
+import type { FileContents } from './file-contents.js';
+import type { Folding } from './folding.js';
+
+export class CollectionSteps {
+  constructor(
+    private readonly objects: ObjectStore,
+    private readonly contents: FileContents,
+    private readonly folding: Folding,
+  ) {}
+
+  /** The versions that are in use here, whatever the registers say. */
+  versionsInUse(): ObjectId[] {
+    return [...new Set(this.contents.versionsInUse())];
+  }
+
+  /** Begins a collection. Returns the versions in use; the mark is to be of a later commit. */
+  begin(): ObjectId[] {
+    this.folding.commit();
+    this.objects.beginCollection();
+    return this.versionsInUse();
+  }
+
+  /** A slice of what a collection found; returns how many of the unused objects stay. */
+  collect(unused: readonly UnusedObject[], moved: readonly MovedObject[]): number {
+    this.objects.move(moved);
+    const kept = this.objects.discard(unused);
+    this.folding.commit();
+    return kept;
+  }
+
+  /** Gives up packs that hold nothing any more. They may be removed once the commit is durable. */
+  retire(packs: readonly string[]): { retired: string[]; commit: number } {
+    const retired = this.objects.retire(packs);
+    return { retired, commit: this.folding.commit() };
+  }
+
+  end(removed: readonly string[]): void {
+    this.objects.endCollection(removed);
+    this.folding.commit();
+  }
+
+  /** Objects that are needed and neither held nor wanted; and others that are wanted and that nothing needs, or nobody has. */
+  correctWants(needed: readonly MissingObject[], unneeded: readonly ObjectId[]): void {
+    this.objects.unwant(unneeded);
+    for (const { id, kind } of needed) this.objects.want(id, kind);
+    this.folding.commit();
+  }
+}

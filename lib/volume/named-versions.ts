@@ -1,0 +1,34 @@
+// named-versions.ts — what a register names is needed: told of each write before it is applied, this site's and others'.
+// Invariant: a version that a head is about to name, and those of a file that is about to get a name again, stay through a collection
+// that is under way; what is not here of the latter is wanted from other sites.
+
+import { isTombstone, LINK_PREFIX, parseHead } from '../crdt/fields.js';
+import type { Value } from '../crdt/change.js';
+import type { Ino } from '../crdt/ids.js';
+import type { TreeStore } from '../crdt/tree-store.js';
+import { ObjectKind } from '../chunks/object-kind.js';
+import type { ObjectStore } from '../chunks/object-store.js';
+
+export class NamedVersions {
+  constructor(
+    private readonly store: TreeStore,
+    private readonly objects: ObjectStore,
+  ) {}
+
+  note(ino: Ino, field: string, value: Value): void {
+    if (field === 'head') {
+      if (this.objects.collecting) this.objects.citeVersion(parseHead(value).manifest);
+    } else if (field.startsWith(LINK_PREFIX) && !isTombstone(value)) this.noteName(ino);
+  }
+
+  private noteName(ino: Ino): void {
+    const { objects } = this;
+    const inode = this.store.inode(ino);
+    if (!inode || (inode.nlink > 0 && !objects.collecting)) return;
+    for (const head of inode.registers.get('head') ?? []) {
+      const { manifest } = parseHead(head.value);
+      objects.want(manifest, ObjectKind.manifest);
+      objects.citeVersion(manifest);
+    }
+  }
+}

@@ -52,7 +52,7 @@ export interface Requests {
   keep: { args: { where: 'volume' | 'site'; retention: Retention }; reply: null };
   /** The versions that open files and drafts use. */
   versionsInUse: { args: null; reply: { inUse: ObjectId[] } };
-  /** A collection begins: the reply as of versionsInUse. Marks are of a later commit. See lib/volume/volume.ts. */
+  /** A collection begins: the reply as of versionsInUse. Marks are of a later commit. See lib/volume/collection-steps.ts. */
   beginCollection: { args: null; reply: { inUse: ObjectId[] } };
   /** A slice of what a collection found. `kept`: how many of the unused stay. */
   collect: { args: { unused: UnusedObject[]; moved: MovedObject[] }; reply: { kept: number } };

@@ -138,7 +138,7 @@ class Life implements Node {
     return this.site.siteId;
   }
 
-  /** As RunningSite.start of lib/daemon/daemon.ts: links come when what was recovered is durable. */
+  /** As RunningSite.start of lib/daemon/running-site.ts: links come when what was recovered is durable. */
   private async started(): Promise<void> {
     await this.thread.request('report', null);
     await this.durable.reached(this.durable.lastReported);
@@ -165,7 +165,7 @@ class Life implements Node {
     };
   }
 
-  /** As lib/daemon/daemon.ts: packs, then SQLite's log. */
+  /** As lib/daemon/running-site.ts: packs, then SQLite's log. */
   private async makeDurable(unsynced: readonly string[]): Promise<void> {
     if (unsynced.length > 0) await this.diskSync(unsynced);
     await this.diskSync([walPath(statePath(this.site.directory))]);

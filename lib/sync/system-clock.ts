@@ -3,11 +3,14 @@
 import { randomBytes } from 'node:crypto';
 import type { SyncClock, SyncRandom } from './ports.js';
 
+/** setTimeout takes 31 bits; more would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 export const systemClock: SyncClock = {
   now: () => performance.now(),
   wallMs: () => Date.now(),
   setTimer: (delayMs, fire) => {
-    const timer = setTimeout(fire, delayMs).unref();
+    const timer = setTimeout(fire, Math.min(delayMs, MAX_TIMER_MS)).unref();
     return () => clearTimeout(timer);
   },
 };

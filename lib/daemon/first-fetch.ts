@@ -1,0 +1,37 @@
+// first-fetch.ts — a joining site's wait for every change that the site which invited it has.
+// Invariant: it ends when a linked peer has nothing more to send, or with an Error that names the reason and the remedy once nothing has
+// come for a minute.
+
+import type { VersionVector } from '../crdt/change.js';
+import type { Syncer } from '../sync/syncer.js';
+import type { Progress } from './daemon-interface.js';
+
+const STALL_MS = 60_000;
+const POLL_MS = 100;
+
+/** @param vector what is durable here */
+export async function fetchAll(
+  syncer: Syncer,
+  vector: () => VersionVector,
+  progress: (progress: Progress) => void,
+): Promise<void> {
+  let held = -1;
+  let stalledSince = performance.now();
+  for (;;) {
+    const peers = syncer.peers();
+    const connected = peers.filter((peer) => peer.state === 'connected');
+    const behind = Math.max(0, ...connected.map((peer) => peer.behindCommits));
+    const have = [...vector().values()].reduce((sum, seq) => sum + seq, 0);
+    if (connected.length > 0) progress({ what: 'changes', done: have, total: have + behind });
+    if (connected.length > 0 && behind === 0 && have > 0) return;
+    if (have !== held) stalledSince = performance.now();
+    held = have;
+    if (performance.now() - stalledSince > STALL_MS) {
+      const reason = peers.find((peer) => peer.lastError)?.lastError ?? 'the inviting site sends nothing';
+      throw new Error(
+        `the tree could not be fetched: ${reason}; check that the inviting site runs, and join with a new invite`,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}

@@ -1,0 +1,56 @@
+// kept-peers.ts — what people said of links, and what was learnt of peers, kept for the next start: who is dialled in site.json, who is
+// known and paused in peers.json.
+// Invariant: what a person said is kept when the call returns; what the links say is kept a moment later, once for many of them,
+// because they say something with every commit.
+
+import type { Syncer } from '../sync/syncer.js';
+import type { SiteState } from './daemon-interface.js';
+import type { KnownPeersFile } from './known-peers-file.js';
+
+const KEEP_DELAY_MS = 500;
+
+export class KeptPeers {
+  private keeping: NodeJS.Timeout | null = null;
+
+  constructor(
+    private readonly syncer: Syncer,
+    private readonly file: KnownPeersFile,
+    private readonly state: SiteState,
+  ) {}
+
+  /** `peer`: null: all. */
+  pause(peer: string | null): void {
+    this.syncer.pause(peer);
+    this.keep();
+  }
+
+  resume(peer: string | null): void {
+    this.syncer.resume(peer);
+    this.keep();
+  }
+
+  /** Dials a further peer at HOST:PORT. */
+  add(address: string): void {
+    this.syncer.add(address);
+    this.keep();
+  }
+
+  remove(peer: string): void {
+    this.syncer.remove(peer);
+    this.keep();
+  }
+
+  keepSoon(): void {
+    this.keeping ??= setTimeout(() => {
+      this.keeping = null;
+      this.keep();
+    }, KEEP_DELAY_MS).unref();
+  }
+
+  keep(): void {
+    this.file.save(this.syncer.known());
+    const dialled = this.syncer.dialled();
+    const config = this.state.config();
+    if (dialled.join() !== config.peers.join()) this.state.saveConfig({ ...config, peers: dialled });
+  }
+}

@@ -1,0 +1,403 @@
+// running-site.ts — one running site: the site thread, the links, the workers, wired together. Read this file to see who talks to whom.
+//
+//   site thread ──committed──▶ DurableCommits ──advanced──▶ Syncer ──changes, objects──▶ peers
+//               ◀──changes, objects── SiteSyncStore ◀──────────────── Syncer
+//               ──ingest──▶ IngestPool ──ingested──▶ site thread          checkpoint thread: SQLite's log
+//
+// Invariant: nothing is sent or acknowledged before it is durable. The main thread never touches the mount: the site thread might
+// be waiting for it.
+
+import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AbsentObjects } from '../chunks/absent-objects.js';
+import { fsyncPaths } from '../chunks/fsync-paths.js';
+import { IngestPool } from '../chunks/ingest.js';
+import { ReceivedObjects } from '../chunks/received-objects.js';
+import { unmountKernel } from '../fuse/mount.js';
+import { type CheckpointThread, startCheckpointThread } from '../journal/checkpoint-thread.js';
+import { makeCommitsDurable } from '../journal/checkpointer.js';
+import { intentPath, SEGMENT_BYTES } from '../journal/intent-log.js';
+import { supplySegment } from '../journal/segment-supply.js';
+import { statePath } from '../journal/schema.js';
+import { Syncer } from '../sync/syncer.js';
+import { systemClock, systemRandom } from '../sync/system-clock.js';
+import type {
+  CollectionReport,
+  ConflictRow,
+  Daemon,
+  DamagedData,
+  Log,
+  MergedFile,
+  Progress,
+  SettledRow,
+  SiteConfig,
+  SiteState,
+  SiteStatus,
+} from './daemon-interface.js';
+import { AbsentReads } from './absent-reads.js';
+import { Collector } from './collector.js';
+import { DurableCommits } from './durable-commits.js';
+import { fetchAll } from './first-fetch.js';
+import { InviteFile } from './invite-file.js';
+import { KeptPeers } from './kept-peers.js';
+import { KnownPeersFile } from './known-peers-file.js';
+import { Past } from './past.js';
+import { repair } from './repair.js';
+import { Settlements } from './settlements.js';
+import { SiteClient } from './site-client.js';
+import { SiteSyncStore } from './site-sync-store.js';
+import { SyncPacing } from './sync-pacing.js';
+import { siteStatus } from './site-status.js';
+import { StateMark } from './state-mark.js';
+import type { FromSite } from './thread-protocol.js';
+import { TreeSurvey } from './tree-survey.js';
+
+/** A claim of inode numbers waits so long for the site that it joined at. */
+const CLAIM_WAIT_MS = 60_000;
+
+/** See {@link Daemon} for what people ask of it. */
+export class RunningSite implements Daemon {
+  readonly ended: Promise<void>;
+  readonly past: Past;
+  private site!: SiteClient; // set by start(), before anything but a first commit uses it
+  private store!: SiteSyncStore;
+  private syncer!: Syncer;
+  private peers!: KeptPeers;
+  private received!: ReceivedObjects;
+  private collector: Collector | null = null;
+  private readonly absentReads: AbsentReads;
+  private checkpoints: CheckpointThread | null = null;
+  private readonly durable: DurableCommits;
+  private readonly pacing = new SyncPacing();
+  private readonly ingest: IngestPool;
+  private readonly knownPeers: KnownPeersFile;
+  private readonly survey: TreeSurvey;
+  private readonly settlements: Settlements;
+  private readonly mark: StateMark;
+  private closing: Promise<void> | null = null;
+  private listen = '';
+  private finish!: () => void;
+  private fail!: (error: Error) => void;
+
+  constructor(
+    private readonly state: SiteState,
+    private readonly log: Log,
+  ) {
+    const { directory } = state;
+    this.mark = new StateMark(directory);
+    this.durable = new DurableCommits(
+      async (unsynced) => {
+        this.pacing.began(performance.now());
+        await fsyncPaths(unsynced);
+        await makeCommitsDurable(directory);
+        this.pacing.ended(performance.now());
+      },
+      (commit) => this.advanced(commit),
+      (error) => this.diskFailed(error),
+      () => this.pacing.mayWaitMs(performance.now(), this.linked),
+    );
+    this.ingest = new IngestPool(statePath(directory), join(directory, 'packs'));
+    this.knownPeers = new KnownPeersFile(directory, log);
+    this.survey = new TreeSurvey(directory);
+    this.past = new Past(directory, () => this.site, {
+      get: () => this.config().keepHistoryMs,
+      set: (ageMs) => {
+        const { keepHistoryMs: _, ...config } = this.config();
+        this.state.saveConfig(ageMs === undefined ? config : { ...config, keepHistoryMs: ageMs });
+      },
+    });
+    this.absentReads = new AbsentReads({
+      clock: systemClock,
+      log,
+      peers: () => this.syncer?.peers() ?? [],
+      holds: (id) => this.store.holds(id),
+      giveUp: (ids) => this.site.send({ type: 'unavailable', ids }),
+    });
+    this.settlements = new Settlements(directory, this.ingest, this.survey, systemClock.wallMs, () => ({
+      site: this.site,
+      store: this.store,
+    }));
+    this.ended = new Promise((resolve, reject) => {
+      this.finish = resolve;
+      this.fail = reject;
+    });
+    // Whoever stops the daemon in an orderly way does not wait for this promise.
+    this.ended.catch(() => {});
+  }
+
+  private config(): SiteConfig {
+    return this.state.config();
+  }
+
+  /** Recovers, mounts if asked to, listens and dials. */
+  async start(mount: boolean): Promise<void> {
+    const { directory } = this.state;
+    supplySegment(intentPath(directory), SEGMENT_BYTES); // there at once from the second start on
+    this.site = await SiteClient.start(
+      { stateDirectory: directory, config: this.config(), mount, actorId: randomBytes(16).toString('hex') },
+      {
+        committed: (message) => this.committed(message),
+        ingest: ({ job }) => void this.runIngest(job),
+        asked: ({ ids }) => void this.answerPast(ids),
+        needed: ({ ids }) => {
+          this.absentReads.needed(ids);
+          this.syncer?.advanced(); // these first
+        },
+        unused: ({ files }) => void this.removeFiles(files),
+      },
+      this.log,
+    );
+    void this.site.ended.then((reason) => this.siteEnded(reason));
+    try {
+      this.checkpoints = startCheckpointThread(directory, (error) => this.diskFailed(error));
+      await this.site.request('report', null);
+      await this.durable.reached(this.durable.lastReported);
+      this.received = new ReceivedObjects(join(directory, 'packs'));
+      this.store = new SiteSyncStore(this.site, this.durable, this.received, () => this.config(), directory, {
+        urgent: () => this.absentReads.urgent,
+        arrived: (ids) => this.absentReads.arrived(ids),
+        absentEverywhere: (ids) => {
+          this.absentReads.absentEverywhere(ids);
+          this.collector?.reportedAbsent(ids);
+        },
+      });
+      const config = this.config();
+      this.syncer = new Syncer({
+        store: this.store,
+        clock: systemClock,
+        random: systemRandom,
+        log: this.log,
+        invites: new InviteFile(directory, systemClock.wallMs),
+        volumeKey: this.state.volumeKey(),
+        volumeName: config.volume,
+        listen: config.listen,
+        dial: config.peers,
+        known: this.knownPeers.load(),
+      });
+      this.syncer.on('changed', () => {
+        this.durable.reconsider();
+        this.peers.keepSoon();
+      });
+      this.peers = new KeptPeers(this.syncer, this.knownPeers, this.state);
+      this.listen = await this.syncer.start();
+      this.collector = this.makeCollector();
+    } catch (error) {
+      await this.abandon(mount);
+      throw error;
+    }
+    if (this.listen !== this.config().listen) this.state.saveConfig({ ...this.config(), listen: this.listen });
+  }
+
+  private makeCollector(): Collector {
+    return new Collector({
+      stateDirectory: this.state.directory,
+      site: this.site,
+      durable: (commit) => this.durable.reached(commit),
+      packUsers: {
+        seal: async () => {
+          this.received.seal();
+          await this.ingest.seal();
+        },
+        forget: (packs) => {
+          this.store.forgetPacks(packs);
+          this.ingest.forgetPacks(packs);
+        },
+      },
+      vector: () => this.durable.vector,
+      peers: () => this.syncer.peersMet(),
+      keepHistoryMs: () => this.config().keepHistoryMs ?? null,
+      log: this.log,
+    });
+  }
+
+  private async abandon(mounted: boolean): Promise<void> {
+    if (mounted) await unmountKernel(this.config().mountpoint, true);
+    else await this.site.request('stop', null);
+    await this.site.ended;
+  }
+
+  // ── from the site thread ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private committed(message: Extract<FromSite, { type: 'committed' }>): void {
+    this.pacing.committed(performance.now(), message.pressing);
+    this.durable.committed(message);
+    if (message.pressing) this.durable.reconsider();
+  }
+
+  /** Whether a peer is connected. */
+  private get linked(): boolean {
+    return this.syncer?.linked ?? false;
+  }
+
+  private advanced(commit: number): void {
+    // The first commit, of what was recovered, is reported before the thread says that it is ready.
+    this.mark.write(this.durable.commits);
+    this.site?.send({ type: 'durable', commit });
+    this.syncer?.advanced();
+  }
+
+  private async runIngest(job: Extract<FromSite, { type: 'ingest' }>['job']): Promise<void> {
+    try {
+      const result = await this.ingest.run(job);
+      this.site.send({ type: 'ingested', result });
+    } catch (error) {
+      this.log.warn({ err: error, path: job.path }, 'a written file could not be packed yet; it is tried again');
+      const absent = error instanceof AbsentObjects ? error.ids : [];
+      this.site.send({ type: 'ingestFailed', jobId: job.jobId, absent });
+    }
+  }
+
+  private async removeFiles(files: readonly string[]): Promise<void> {
+    for (const file of files) await rm(file, { force: true });
+  }
+
+  /** Somebody looks at the tree as it was. */
+  private async answerPast(ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      try {
+        this.site.send({ type: 'answered', id, answer: await this.past.look(id) });
+      } catch (error) {
+        this.log.error({ err: error, question: id }, 'a look at the past failed');
+        this.site.send({ type: 'answered', id });
+      }
+    }
+  }
+
+  private diskFailed(error: Error): void {
+    this.log.error({ err: error }, 'the disk that holds the state failed; nothing more is sent to other sites');
+    this.fail(error);
+  }
+
+  private siteEnded(reason: string | null): void {
+    void this.closeLinks().finally(() => {
+      if (reason === null) this.finish();
+      else this.fail(new Error(reason));
+    });
+  }
+
+  // ── Daemon ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async status(): Promise<SiteStatus> {
+    const { commit } = await this.site.request('fold', null);
+    const survey = await this.survey.at(commit);
+    const stored = await this.site.request('status', null);
+    return siteStatus(this.config(), this.listen, survey, stored, this.syncer.peers());
+  }
+
+  async syncWait(timeoutMs: number): Promise<boolean> {
+    const settled = await this.syncer.waitSettled(timeoutMs);
+    // What came meanwhile is in the kernel's view only once its caches forgot the old.
+    await this.store.flush();
+    return settled;
+  }
+
+  async pause(peer: string | null): Promise<void> {
+    this.peers.pause(peer);
+  }
+
+  async resume(peer: string | null): Promise<void> {
+    this.peers.resume(peer);
+  }
+
+  async addPeer(address: string): Promise<void> {
+    this.peers.add(address);
+  }
+
+  async removePeer(peer: string): Promise<void> {
+    this.peers.remove(peer);
+  }
+
+  async invite(ttlMs: number): Promise<string> {
+    return this.syncer.invite(ttlMs);
+  }
+
+  conflicts(pathPrefix: string | null): Promise<ConflictRow[]> {
+    return this.settlements.conflicts(pathPrefix);
+  }
+
+  resolveConflict(id: string, keep: string, merged: MergedFile | null): Promise<SettledRow> {
+    return this.settlements.resolve(id, keep, merged);
+  }
+
+  async settledConflicts(): Promise<SettledRow[]> {
+    return this.settlements.settled();
+  }
+
+  undoResolve(id: string): Promise<SettledRow> {
+    return this.settlements.undo(id);
+  }
+
+  collect(carriesOut: boolean): Promise<CollectionReport> {
+    return carriesOut ? this.collector!.collect() : this.collector!.survey();
+  }
+
+  async keepHistory(durationMs: number): Promise<void> {
+    this.state.saveConfig({ ...this.config(), keepHistoryMs: durationMs });
+  }
+
+  repair(damaged: DamagedData): Promise<DamagedData> {
+    return repair(damaged, this.site, this.syncer, this.store, () => this.durable.vector);
+  }
+
+  async stop(force: boolean): Promise<void> {
+    await this.store.flush();
+    // Refused while somebody uses the mount: everything goes on then.
+    await unmountKernel(this.config().mountpoint, force);
+    await this.site.ended;
+    await this.closeLinks();
+  }
+
+  /** Ends a site that is not mounted. */
+  async stopUnmounted(): Promise<void> {
+    await this.closeLinks();
+    await this.site.request('stop', null);
+    await this.site.ended;
+  }
+
+  private closeLinks(): Promise<void> {
+    return (this.closing ??= this.closeAll());
+  }
+
+  private async closeAll(): Promise<void> {
+    this.absentReads.close();
+    await this.collector?.close();
+    this.peers?.keep();
+    await this.syncer?.stop();
+    await this.ingest.close();
+    await this.past.close();
+    this.store?.close();
+    // The last to close the database, and one that may write: SQLite then copies its log into it, and removes the log.
+    await this.checkpoints?.stop();
+    this.mark.close();
+  }
+
+  // ── before it is mounted ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** First commits of a new volume: its root directory and this site. */
+  async found(): Promise<void> {
+    const slot = await this.claimSlot();
+    await this.site.request('createRoot', { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 });
+    this.state.saveConfig({ ...this.config(), slot });
+    await this.store.flush();
+  }
+
+  /** Fetches every change that the inviter has, then claims an inode slot. */
+  async catchUp(progress: (progress: Progress) => void): Promise<void> {
+    await fetchAll(this.syncer, () => this.durable.vector, progress);
+    this.state.saveConfig({ ...this.config(), slot: await this.claimSlot() });
+    // The claim reaches the inviter before anything is made under it.
+    await this.syncer.waitSettled(CLAIM_WAIT_MS);
+  }
+
+  /** Claims a further inode slot for a site that no longer knows which numbers of its old one it gave out. */
+  async claimFurtherSlot(): Promise<void> {
+    this.state.saveConfig({ ...this.config(), slot: await this.claimSlot() });
+    await this.store.flush();
+  }
+
+  private async claimSlot(): Promise<number> {
+    const { slot } = await this.site.request('claimSlot', null);
+    return slot;
+  }
+}

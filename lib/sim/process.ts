@@ -279,16 +279,19 @@ export class Process {
 
   /** The other names of its directory. */
   private othersIn([parent, name]: readonly [Ino, Name]): string {
-    return this.namesIn(parent)
-      .filter((other) => other !== name)
-      .toSorted()
-      .join('/');
+    const names: Name[] = [];
+    this.volume.files.readdir(parent, 0, (entry) => (entry.name === name ? 1 : names.push(entry.name)) > 0);
+    return names.toSorted().join('/');
   }
 
-  private namesIn(directory: Ino): Name[] {
+  /** The names in a directory of all but some inodes. */
+  private namesIn(directory: Ino, but: ReadonlySet<Ino>): string {
     const names: Name[] = [];
-    this.volume.files.readdir(directory, 0, (entry) => names.push(entry.name) > 0);
-    return names;
+    this.volume.files.readdir(directory, 0, ({ name, ino }) => {
+      if (name !== '.' && name !== '..' && !but.has(ino)) names.push(name);
+      return true;
+    });
+    return names.toSorted().join('/');
   }
 
   /** rm -r: what is gone already is no error. */
@@ -317,11 +320,12 @@ export class Process {
     if (victim) this.discard(victim.ino);
     this.changed(from, to);
     const isDirectory = this.isDirectory(source.ino);
-    const inside = isDirectory ? this.namesIn(source.ino) : [];
+    // A move may let deferred ones take effect: of all else nothing comes or goes.
+    const deferred = new Set(this.volume.journal.store.deferred().keys());
+    const inside = isDirectory ? this.namesIn(source.ino, deferred) : '';
     this.volume.files.rename(...from, ...to, 0, USER);
-    // A deferred move may take effect, and bring something in; nothing may go.
-    const left = isDirectory ? new Set(this.namesIn(this.find(to)!.ino)) : new Set<Name>();
-    if (inside.some((name) => !left.has(name))) throw new Error(`moving ${path} lost what is in it`);
+    if (isDirectory && this.namesIn(this.find(to)!.ino, deferred) !== inside)
+      throw new Error(`moving ${path} changed what is in it`);
     if (victim) this.removed(victim.ino);
     this.acknowledged();
   }

@@ -146,6 +146,7 @@ function checkHoles(content: WritableContent, bytes: Buffer): void {
   while (at < bytes.length) {
     const data = seek(() => content.seekData(at)) ?? bytes.length;
     assert.ok(data >= at);
+    assert.ok(data === at || data === bytes.length || data % BLOCK_BYTES === 0, `data at ${data}, inside a block`);
     assert.ok(
       bytes.subarray(at, data).every((byte) => byte === 0),
       `no hole in [${at}, ${data})`,
@@ -153,6 +154,7 @@ function checkHoles(content: WritableContent, bytes: Buffer): void {
     if (data === bytes.length) break;
     const hole = content.seekHole(data);
     assert.ok(hole > data && hole <= bytes.length, `data at ${data} ends at ${hole}`);
+    assert.ok(hole === bytes.length || hole % BLOCK_BYTES === 0, `a hole at ${hole}, inside a block`);
     at = hole;
   }
   assert.equal(

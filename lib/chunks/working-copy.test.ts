@@ -268,6 +268,24 @@ test('blocks are those of the base and of the local file', (t) => {
   copy.remove();
 });
 
+test('a byte written alone into a hole of the version before is found at itself, not at its block', (t) => {
+  const { store } = temporaryStore(t);
+  const extents = [{ offset: 0, length: 2 ** 31, chunk: null }];
+  const manifest = { size: 2 ** 31, extents, inline: null, holes: NO_HOLES };
+  const id = store.put(ObjectKind.manifest, encodeManifest(manifest));
+  const copy = WorkingCopy.create(join(temporaryDirectory(t), 'copy'), id, manifest, store);
+  copy.write(5 * 4096 + 100, Buffer.from('z'));
+  copy.write(2 ** 31 - 2, Buffer.from('z'));
+  assert.equal(copy.seekData(0), 5 * 4096);
+  assert.equal(copy.seekData(5 * 4096 + 200), 5 * 4096 + 200); // in a block with data
+  assert.equal(copy.seekHole(5 * 4096), 6 * 4096);
+  assert.equal(copy.seekHole(5 * 4096 + 200), 6 * 4096);
+  assert.equal(copy.seekHole(7), 7);
+  assert.equal(copy.seekData(6 * 4096), 2 ** 31 - 4096);
+  assert.equal(copy.seekHole(2 ** 31 - 4096), 2 ** 31);
+  copy.remove();
+});
+
 test('a file larger than local files can be gives EFBIG', (t) => {
   const { store } = temporaryStore(t);
   const path = join(temporaryDirectory(t), 'copy');

@@ -20,7 +20,7 @@ import type { Manifest } from './manifest.js';
 import type { ObjectSource } from './object-store.js';
 import { RangeSet } from './range-set.js';
 import type { SmallContent } from './small-content.js';
-import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, SECTOR_BYTES } from './writable-content.js';
+import { BLOCK_BYTES, FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, SECTOR_BYTES } from './writable-content.js';
 import type { WritableContent } from './writable-content.js';
 
 const STATE_VERSION = 1;
@@ -220,17 +220,37 @@ export class WorkingCopy implements WritableContent {
   }
 
   seekData(offset: number): number {
+    const data = offset < this.size ? this.nextDataByte(blockStart(offset)) : -1;
+    if (data < 0) throw posixError('ENXIO');
+    return Math.max(offset, blockStart(data));
+  }
+
+  seekHole(offset: number): number {
+    if (offset >= this.size) throw posixError('ENXIO');
+    for (let at = blockStart(offset); at < this.size;) {
+      // A block is a hole when nothing of it is data: one part may come from the base, another from the local file.
+      const block = blockStart(this.nextHoleByte(at) + BLOCK_BYTES - 1);
+      if (block >= this.size) break;
+      const data = this.nextDataByte(block);
+      if (data < 0 || data >= block + BLOCK_BYTES) return Math.max(offset, block);
+      at = block + BLOCK_BYTES;
+    }
+    return this.size;
+  }
+
+  /** The first byte of data at or after one that is there; -1 when there is none. */
+  private nextDataByte(offset: number): number {
     for (let from = offset; from < this.size;) {
       const to = Math.min(this.local.runEnd(from), this.size);
       const data = this.local.has(from) ? this.file.nextData(from) : nextData(this.base!.manifest, from);
       if (data >= 0 && data < to) return data;
       from = to;
     }
-    throw posixError('ENXIO');
+    return -1;
   }
 
-  seekHole(offset: number): number {
-    if (offset >= this.size) throw posixError('ENXIO');
+  /** The first byte of a hole at or after one that is there, the end counting as one. */
+  private nextHoleByte(offset: number): number {
     for (let from = offset; from < this.size;) {
       const to = Math.min(this.local.runEnd(from), this.size);
       const hole = this.local.has(from) ? this.file.nextHole(from) : nextHole(this.base!.manifest, from);
@@ -331,4 +351,8 @@ export class WorkingCopy implements WritableContent {
   remove(): void {
     this.file.remove();
   }
+}
+
+function blockStart(offset: number): number {
+  return Math.floor(offset / BLOCK_BYTES) * BLOCK_BYTES;
 }

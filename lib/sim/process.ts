@@ -1,96 +1,45 @@
 // process.ts — programs at one simulated site: paths in, system calls on the volume out, as the kernel would make them.
-// What the kernel checks before it asks a filesystem is checked here. It keeps the account of acknowledged bytes (call by call: a
-// program may be killed between two).
+// What the kernel checks before it asks a filesystem is checked here, and each call is told to the account of acknowledged bytes (call by
+// call: a program may be killed between two).
 
-import { AbsentObjects } from '../chunks/absent-objects.js';
-import { CorruptionError } from '../codec/bytes.js';
 import { posixError } from '../errno.js';
-import { attributesOf } from '../crdt/fields.js';
 import type { Ino, Name } from '../crdt/ids.js';
 import { ROOT_INO } from '../crdt/ids.js';
 import { MERGE_POLICY_XATTR } from '../crdt/merge-policy.js';
-import type { Attributes, Caller } from '../volume/file-system.js';
+import type { Attributes } from '../volume/file-system.js';
 import { RENAME_EXCHANGE } from '../volume/file-system.js';
-import type { Volume } from '../volume/volume.js';
 import type { AcknowledgedBytes } from './acknowledged-bytes.js';
+import { CallAccount } from './call-account.js';
 import { marked } from './contents.js';
+import { Observer, USER } from './observer.js';
 import type { Site } from './site.js';
 
-export const USER: Caller = { uid: 1000, gid: 1000, pid: 1 };
 const UMASK = 0o022;
 const O_RDWR = 2;
 const O_TRUNC = 0o1000;
 const O_APPEND = 0o2000;
 const TWIN_BYTES = 40;
-const S_IFMT = 0o170000;
-const S_IFDIR = 0o040000;
-const S_IFREG = 0o100000;
 const S_IFIFO = 0o010000;
-/** Largest file that is read whole, and what one write(2) takes. */
-const READ_BYTES = 2 << 20;
+/** What one write(2) takes. */
 const WRITE_BYTES = 128 << 10;
 
-const scratch = Buffer.alloc(READ_BYTES);
-
-/** The process of the site was killed meanwhile: nobody knows whether the call had its effect. */
-export class Killed extends Error {}
-
-export class Process {
+export class Process extends Observer {
   private readonly handles = new Map<string, { readonly handle: number; readonly ino: Ino }>();
+  private readonly account: CallAccount;
   private life = -1;
-  /** Inodes whose last name was removed by this site: nobody asks for their bytes any more. */
-  private readonly removedHere = new Set<Ino>();
-  private step = '';
 
-  constructor(
-    private readonly site: Site,
-    private readonly bytes: AcknowledgedBytes,
-  ) {}
-
-  private get volume(): Volume {
-    return this.site.volume;
+  constructor(site: Site, bytes: AcknowledgedBytes) {
+    super(site);
+    this.account = new CallAccount(site, bytes);
   }
 
   /** A step begins. Descriptors ended with the daemon that they came from. */
   begin(step: string): void {
-    this.step = step;
+    this.account.begin(step);
     if (this.life === this.site.kills) return;
     this.life = this.site.kills;
     this.handles.clear();
-    this.removedHere.clear();
-  }
-
-  /** A call returned: was it the daemon's last? */
-  private acknowledged(): void {
-    if (this.site.image !== null) throw new Killed();
-  }
-
-  // ── paths ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  private resolve(path: string): Ino {
-    let ino = ROOT_INO;
-    for (const name of path.split('/').filter((part) => part !== '')) {
-      if (!this.isDirectory(ino)) throw posixError('ENOTDIR');
-      const found = this.site.life!.cache.lookup(ino, name);
-      if (found === undefined) throw posixError('ENOENT');
-      ino = found;
-    }
-    return ino;
-  }
-
-  private place(path: string): [Ino, Name] {
-    const slash = path.lastIndexOf('/');
-    const parent = this.resolve(path.slice(0, Math.max(slash, 0)));
-    if (!this.isDirectory(parent)) throw posixError('ENOTDIR');
-    return [parent, path.slice(slash + 1)];
-  }
-
-  private isDirectory(ino: Ino): boolean {
-    return (this.volume.files.getattr(ino).mode & S_IFMT) === S_IFDIR;
-  }
-
-  private isFile(ino: Ino): boolean {
-    return (this.volume.files.getattr(ino).mode & S_IFMT) === S_IFREG;
+    this.account.forget();
   }
 
   private find([parent, name]: readonly [Ino, Name]): Attributes | undefined {
@@ -108,123 +57,9 @@ export class Process {
     }
   }
 
-  /** Names in a directory, sorted: the order on disk is a local matter. */
-  list(path: string): Name[] {
-    const names: Name[] = [];
-    this.volume.files.readdir(this.resolve(path), 0, ({ name }) => names.push(name) > 0);
-    return names.filter((name) => name !== '.' && name !== '..').toSorted();
-  }
-
-  stat(path: string): Attributes {
-    return this.volume.files.getattr(this.resolve(path));
-  }
-
-  target(path: string): string {
-    return this.volume.files.readlink(this.resolve(path));
-  }
-
-  xattrs(path: string): [string, string][] {
-    const ino = this.resolve(path);
-    return this.volume.files
-      .listxattr(ino)
-      .map((name) => [name, this.volume.files.getxattr(ino, name).toString('latin1')]);
-  }
-
-  /** Every path with its kind: 'd', 'f' or another. */
-  paths(path = ''): [path: string, kind: 'd' | 'f' | 'o'][] {
-    const all: [string, 'd' | 'f' | 'o'][] = [];
-    for (const name of this.list(path)) {
-      const at = path === '' ? name : `${path}/${name}`;
-      const type = this.stat(at).mode & S_IFMT;
-      all.push([at, type === S_IFDIR ? 'd' : type === S_IFREG ? 'f' : 'o']);
-      if (type === S_IFDIR) all.push(...this.paths(at));
-    }
-    return all;
-  }
-
-  // ── content ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** @throws AbsentObjects when the site does not hold the bytes */
-  read(path: string): Buffer {
-    return this.contentOf(this.resolve(path));
-  }
-
-  private contentOf(ino: Ino): Buffer {
-    const { handle } = this.volume.files.open(ino, 0, false, USER);
-    return this.closing(handle, () => this.readAll(handle));
-  }
-
-  private readAll(handle: number): Buffer {
-    return Buffer.from(scratch.subarray(0, this.volume.files.read(handle, 0, READ_BYTES, scratch, 0)));
-  }
-
-  /** False when its bytes are not here, or damaged. */
-  isReadable(path: string): boolean {
-    try {
-      this.read(path);
-      return true;
-    } catch (error) {
-      if (error instanceof AbsentObjects || error instanceof CorruptionError) return false;
-      throw error;
-    }
-  }
-
-  /** Of all files whose bytes are here. */
-  contents(): Buffer[] {
-    const files = this.paths().filter(([, kind]) => kind === 'f');
-    return files.flatMap(([path]) => this.seen(this.resolve(path)) ?? []);
-  }
-
-  /** What somebody sees who opens the file; null when its bytes are not here. */
-  private seen(ino: Ino): Buffer | null {
-    try {
-      return this.contentOf(ino);
-    } catch (error) {
-      if (!(error instanceof AbsentObjects || error instanceof CorruptionError)) throw error;
-      return null;
-    }
-  }
-
-  /** The manifest of the version that an inode shows. */
-  private shown(ino: Ino): string | undefined {
-    const { store } = this.volume.journal;
-    const copy = store.copy(ino);
-    const inode = store.inode(copy ? copy.source : ino);
-    if (!inode) return undefined;
-    const { head, heads } = attributesOf(inode);
-    return copy ? heads.find((h) => h.counter === copy.counter && h.actor === copy.actor)?.manifest : head?.manifest;
-  }
-
-  /** The account of a call that changes content. Nobody asks for the bytes of a file that this site removed. */
-  private account(ino: Ino, before: Buffer | null, hidden: string | undefined, after: Buffer): void {
-    const wanted = !this.removedHere.has(ino);
-    if (before === null && hidden !== undefined) this.bytes.discardedVersions.add(hidden);
-    if (wanted && this.site.image === null)
-      this.bytes.changed(ino, before ?? after.subarray(0, 0), after, this.site.name, this.step);
-    else {
-      // It may have had its effect, or not.
-      this.bytes.discarded(before ?? after.subarray(0, 0));
-      this.bytes.discarded(after);
-      this.bytes.saw(after);
-    }
-    this.acknowledged();
-  }
-
-  /** What a removal of a file's last name does away with: what its path shows, and what else this site has of it. */
+  /** A file may be about to lose its last name. */
   private discard(ino: Ino): void {
-    if (!this.isFile(ino)) return;
-    if (this.volume.files.getattr(ino).nlink > 1) return;
-    const content = this.seen(ino);
-    if (content) this.bytes.discarded(content);
-    const inode = this.volume.journal.store.inode(ino);
-    for (const { manifest } of inode ? attributesOf(inode).heads : []) this.bytes.discardedVersions.add(manifest);
-    const shown = this.shown(ino);
-    if (shown !== undefined) this.bytes.discardedVersions.add(shown);
-  }
-
-  private removed(ino: Ino): void {
-    const inode = this.volume.journal.store.inode(ino);
-    if (inode && inode.nlink === 0) this.removedHere.add(ino);
+    if (this.isFile(ino) && this.volume.files.getattr(ino).nlink <= 1) this.account.discards(ino, this.seen(ino));
   }
 
   // ── calls ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -273,8 +108,8 @@ export class Process {
     const others = this.othersIn(at);
     this.volume.files.unlink(...at);
     if (!path.includes('.~') && this.othersIn(at) !== others) throw new Error(`removing ${path} changed other names`);
-    this.removed(found.ino);
-    this.acknowledged();
+    this.account.removed(found.ino);
+    this.account.acknowledged();
   }
 
   /** The other names of its directory. */
@@ -302,7 +137,7 @@ export class Process {
     if (!this.isDirectory(found.ino)) return this.unlink(path);
     for (const name of this.list(path)) this.removeTree(`${path}/${name}`);
     this.rmdir(path);
-    this.acknowledged();
+    this.account.acknowledged();
   }
 
   rename(path: string, newPath: string): void {
@@ -326,8 +161,8 @@ export class Process {
     this.volume.files.rename(...from, ...to, 0, USER);
     if (isDirectory && this.namesIn(this.find(to)!.ino, deferred) !== inside)
       throw new Error(`moving ${path} changed what is in it`);
-    if (victim) this.removed(victim.ino);
-    this.acknowledged();
+    if (victim) this.account.removed(victim.ino);
+    this.account.acknowledged();
   }
 
   exchange(path: string, other: string): void {
@@ -348,12 +183,12 @@ export class Process {
     if (!found) {
       this.changed(at);
       const { attributes, opened } = this.volume.files.create(...at, 0o644, O_RDWR, UMASK, USER);
-      this.acknowledged();
+      this.account.acknowledged();
       return this.fill(attributes.ino, opened.handle, 0, data);
     }
-    const [before, hidden] = [this.seen(found.ino), this.shown(found.ino)];
+    const [before, hidden] = [this.seen(found.ino), this.account.versionShown(found.ino)];
     const { handle } = this.volume.files.open(found.ino, O_RDWR | O_TRUNC, false, USER);
-    this.account(found.ino, before, hidden, Buffer.alloc(0));
+    this.account.changed(found.ino, before, hidden, Buffer.alloc(0));
     this.fill(found.ino, handle, 0, data);
   }
 
@@ -363,17 +198,7 @@ export class Process {
       for (let at = 0; at < data.length; at += WRITE_BYTES)
         this.pwrite(ino, handle, offset + at, data.subarray(at, at + WRITE_BYTES));
     });
-    this.acknowledged();
-  }
-
-  /** A program that ends closes what it opened, however it ends; unless the daemon ended before. */
-  private closing<T>(handle: number, act: () => T): T {
-    const { life } = this.site;
-    try {
-      return act();
-    } finally {
-      if (life && !life.dead) life.server.volume.files.release(handle);
-    }
+    this.account.acknowledged();
   }
 
   private pwrite(ino: Ino, handle: number, offset: number, data: Buffer): void {
@@ -381,7 +206,7 @@ export class Process {
     this.volume.files.write(handle, offset, data, false);
     const after = this.readAll(handle);
     if (!after.subarray(offset, offset + data.length).equals(data)) throw new Error('a write does not show');
-    this.account(ino, before, undefined, after);
+    this.account.changed(ino, before, undefined, after);
   }
 
   /** Writes into an existing file at an offset, or (-1) at its end. */
@@ -404,7 +229,7 @@ export class Process {
     if (!this.isFile(ino)) throw posixError('EISDIR');
     const before = this.contentOf(ino);
     this.volume.files.setattr(ino, { size }, USER, undefined);
-    this.account(ino, before, undefined, this.contentOf(ino));
+    this.account.changed(ino, before, undefined, this.contentOf(ino));
   }
 
   /** As editors do. */
@@ -423,7 +248,7 @@ export class Process {
       this.volume.files.write(opened.handle, 0, data, false);
       this.changed(at);
       this.volume.files.link(attributes.ino, ...at);
-      this.account(attributes.ino, Buffer.alloc(0), undefined, data);
+      this.account.changed(attributes.ino, Buffer.alloc(0), undefined, data);
     });
   }
 
@@ -466,7 +291,7 @@ export class Process {
 
   setxattr(path: string, name: string, value: string): void {
     this.volume.files.setxattr(this.resolve(path), name, Buffer.from(value, 'latin1'), 0, false);
-    if (name === MERGE_POLICY_XATTR) this.bytes.mayMerge = true;
+    if (name === MERGE_POLICY_XATTR) this.account.mayMerge();
   }
 
   removexattr(path: string, name: string): void {
@@ -502,7 +327,7 @@ export class Process {
     const { handle, ino } = this.handle(name);
     const before = this.readAll(handle);
     this.volume.files.setattr(ino, { size }, USER, handle);
-    this.account(ino, before, undefined, this.readAll(handle));
+    this.account.changed(ino, before, undefined, this.readAll(handle));
   }
 
   fsync(name: string): void {
@@ -511,8 +336,8 @@ export class Process {
 
   private syncHandle(handle: number): void {
     this.volume.files.fsync(handle);
-    this.acknowledged();
-    this.bytes.synced(this.readAll(handle));
+    this.account.acknowledged();
+    this.account.synced(this.readAll(handle));
   }
 
   /** Appends through O_APPEND, as programs do with logs. */
@@ -523,9 +348,9 @@ export class Process {
     this.closing(handle, () => {
       const before = this.readAll(handle);
       this.volume.files.write(handle, 0, data, false);
-      this.account(ino, before, undefined, this.readAll(handle));
+      this.account.changed(ino, before, undefined, this.readAll(handle));
     });
-    this.acknowledged();
+    this.account.acknowledged();
   }
 
   /** fallocate(2), with the mode's bits as in linux/falloc.h. */
@@ -536,9 +361,9 @@ export class Process {
     this.closing(handle, () => {
       const before = this.readAll(handle);
       this.volume.files.fallocate(handle, mode, offset, length);
-      this.account(ino, before, undefined, this.readAll(handle));
+      this.account.changed(ino, before, undefined, this.readAll(handle));
     });
-    this.acknowledged();
+    this.account.acknowledged();
   }
 
   /** Many names for one file, and then none of them. */

@@ -1,0 +1,252 @@
+// life.ts — one process of a simulated site, from a start to its end: the product's site thread, durability, store and exchange of links,
+// wired as lib/daemon/running-site.ts wires them.
+// Invariant: after kill() nothing of it has any effect outside of its state directory.
+
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { AbsentObjects } from '../chunks/absent-objects.js';
+import type { IngestJob } from '../chunks/ingest.js';
+import { verifyObject } from '../chunks/object-kind.js';
+import { ObjectReader } from '../chunks/object-reader.js';
+import { PackWriter } from '../chunks/pack.js';
+import { DurableCommits } from '../daemon/durable-commits.js';
+import { SiteServer } from '../daemon/site-server.js';
+import { type ObjectIntake, SiteSyncStore } from '../daemon/site-sync-store.js';
+import { statePath, walPath } from '../journal/schema.js';
+import type { SyncLog } from '../sync/ports.js';
+import { SiteExchange } from '../sync/site-exchange.js';
+import { KernelCacheModel } from './kernel-cache.js';
+import type { Node } from './network.js';
+import type { Random } from './random.js';
+import { ingest } from './simulated-ingest.js';
+import { type Notice, SimulatedThread } from './simulated-thread.js';
+import type { Site } from './site.js';
+
+/** Links tick once a second. */
+const TICK_MS = 1_000;
+
+export class Life implements Node {
+  readonly instance: string;
+  readonly server: SiteServer;
+  readonly durable: DurableCommits;
+  readonly exchange: SiteExchange;
+  readonly cache: KernelCacheModel;
+  store: SiteSyncStore | null = null;
+  dead = false;
+  private readonly thread: SimulatedThread;
+  private readonly packs: PackWriter;
+  /** Of the ingest worker. */
+  private ingestReads: ObjectReader | undefined;
+  private cancelWake: () => void = () => {};
+  private wakeAtMs = Infinity;
+
+  constructor(
+    readonly site: Site,
+    private readonly random: Random,
+  ) {
+    const { timeline, failed } = site.around;
+    this.instance = random.hex(8);
+    this.packs = new PackWriter(join(site.directory, 'packs'), 'peer');
+    this.thread = new SimulatedThread(
+      timeline,
+      random.fork('thread'),
+      (message) => {
+        this.guarded(() => this.server.take(message));
+        this.wake(0);
+      },
+      (notice) => this.heard(notice),
+    );
+    this.durable = new DurableCommits(
+      (unsynced) => this.makeDurable(unsynced),
+      (commit) => {
+        if (this.dead) return;
+        this.thread.send({ type: 'durable', commit });
+        this.exchange.advanced();
+      },
+      (error) => this.diskFailed(error),
+    );
+    const data = { stateDirectory: site.directory, config: site.config, mount: true, actorId: random.hex(16) };
+    this.server = new SiteServer(data, this.thread, { clock: site.clock, pick: (n) => random.below(n) });
+    this.cache = new KernelCacheModel(this.server.volume, () => site.crashPoint());
+    this.server.attach(this.cache, {
+      drain: () => {},
+      resume: () => {},
+      fail: () => {},
+      requestCounts: () => new Map(),
+      cachesSettled: true,
+    });
+    this.exchange = new SiteExchange(this.lateStore(), silentLog, {
+      admit: (connection, hello) => site.around.network.admit(this, connection, hello),
+      ready: () => {},
+      closed: (connection, ending) => {
+        // What a disk failed to take is no fault of the peer's.
+        const isSound = site.around.totals.of('disk faults: EIO') + site.around.totals.of('disk faults: ENOSPC') === 0;
+        if (isSound && (ending.code === 'rejected' || ending.code === 'protocol' || ending.code === 'slot'))
+          failed(new Error(`${site.name}: a link ended: ${ending.reason}`));
+        site.around.network.closed(connection, ending);
+      },
+      changed: () => {},
+    });
+    this.wake(0);
+    this.started().catch((error: Error) => failed(error));
+  }
+
+  get index(): number {
+    return this.site.index;
+  }
+
+  get siteId(): string {
+    return this.site.siteId;
+  }
+
+  /** As RunningSite.start of lib/daemon/running-site.ts: links come when what was recovered is durable. */
+  private async started(): Promise<void> {
+    await this.thread.request('report', null);
+    await this.durable.reached(this.durable.lastReported);
+    this.site.around.network.start(this);
+    this.tick();
+  }
+
+  private lateStore(): SiteSyncStore {
+    const { site } = this;
+    this.store = new SiteSyncStore(this.thread, this.durable, this.intake(), () => site.config, site.directory);
+    return this.store;
+  }
+
+  /** As lib/chunks/received-objects.ts, with a disk of simulated speed. */
+  private intake(): ObjectIntake {
+    return {
+      store: async (objects) => {
+        for (const { id, bytes } of objects) verifyObject(id, bytes, 'a peer');
+        const packed = objects.map(({ id, kind, bytes }) => this.packs.append(kind, id, bytes));
+        await this.diskSync(this.packs.takeUnsynced());
+        return packed;
+      },
+      close: () => this.packs.close(),
+    };
+  }
+
+  /** As lib/daemon/running-site.ts: packs, then SQLite's log. */
+  private async makeDurable(unsynced: readonly string[]): Promise<void> {
+    if (unsynced.length > 0) await this.diskSync(unsynced);
+    await this.diskSync([walPath(statePath(this.site.directory))]);
+  }
+
+  /** fsync(2), which takes its time and covers what was there when it began. Rejects when the disk fails. */
+  private diskSync(paths: readonly string[]): Promise<void> {
+    const { timeline, disk } = this.site;
+    const delayMs = this.random.logUniform(0.1, this.random.chance(0.05) ? 1_000 : 20);
+    const captured = disk.image?.capture(paths);
+    return new Promise((resolve, reject) =>
+      timeline.after(delayMs, () => {
+        if (this.dead) return;
+        const code = disk.refuse('sync');
+        if (code) return reject(new Error(`fsync: ${code}`));
+        if (captured) disk.image!.completed(captured);
+        resolve();
+      }),
+    );
+  }
+
+  /** After a failed sync, as after any failure that leaves the state in doubt, the daemon ends. */
+  private diskFailed(error: Error): void {
+    if (this.site.disk.refusals === 0) this.site.around.failed(error);
+    else if (!this.dead) this.site.die();
+  }
+
+  /** What the site's loop does: an exception ends the daemon, as lib/daemon/site-thread.ts has it. */
+  private guarded<T>(act: () => T): T | undefined {
+    try {
+      return act();
+    } catch (error) {
+      if (this.site.disk.refusals === 0) throw error;
+      this.site.die();
+      return undefined;
+    }
+  }
+
+  private tick(): void {
+    if (this.dead) return;
+    this.exchange.tick();
+    this.site.around.timeline.after(TICK_MS, () => this.tick());
+  }
+
+  /** The site's loop runs again within so many milliseconds. */
+  wake(withinMs: number): void {
+    const { timeline } = this.site.around;
+    const atMs = timeline.nowMs + withinMs;
+    if (this.dead || atMs >= this.wakeAtMs) return;
+    this.cancelWake();
+    this.wakeAtMs = atMs;
+    this.cancelWake = timeline.after(withinMs, () => this.work());
+  }
+
+  /** A slice of background work: of a few looks at the clock, so that changes of others are applied in small parts too. */
+  private work(): void {
+    this.wakeAtMs = Infinity;
+    if (this.dead) return;
+    this.cancelWake = () => {};
+    const sliceMs = this.random.chance(0.5) ? 1 : 0.001 * this.random.logUniform(1, 100);
+    const more = this.guarded(() => this.server.background(this.site.clock.monotonicMs() + sliceMs));
+    if (this.dead) return;
+    if (more) this.wake(this.random.next() * 0.2);
+    else if (this.server.nextTimeoutMs >= 0) this.wake(this.server.nextTimeoutMs);
+    this.site.afterWork();
+  }
+
+  private heard(notice: Notice): void {
+    switch (notice.type) {
+      case 'committed':
+        return this.durable.committed(notice);
+      case 'ingest':
+        this.site.around.timeline.after(this.random.logUniform(1, 300), () => this.ingest(notice.job));
+        return;
+      case 'unused':
+        for (const file of notice.files) rmSync(file, { force: true });
+        return;
+      case 'needed':
+    }
+  }
+
+  private ingest(job: IngestJob): void {
+    if (this.dead) return;
+    const { directory } = this.site;
+    try {
+      this.ingestReads ??= new ObjectReader(statePath(directory), join(directory, 'packs'));
+      const result = ingest(job, this.ingestReads, join(directory, 'packs'));
+      this.thread.send({ type: 'ingested', result });
+    } catch (error) {
+      // The file may have been given up, and removed, while the job waited.
+      const absent = error instanceof AbsentObjects ? error.ids : [];
+      this.thread.send({ type: 'ingestFailed', jobId: job.jobId, absent });
+    }
+  }
+
+  /** Everything that was told to callers becomes a version and is made durable. */
+  flush(): Promise<void> {
+    return this.store!.flush();
+  }
+
+  /** SIGKILL: nothing of this process has any effect outside of its directory any more. */
+  kill(): void {
+    this.dead = true;
+    this.cancelWake();
+    this.thread.kill();
+    this.site.around.network.kill(this);
+  }
+
+  /** Gives back what a dead process would not hold: descriptors and memory. Once nothing of it is under way any more. */
+  dispose(): void {
+    const { volume } = this.server;
+    // The writer first: the last connection to be closed copies SQLite's log to the database, unless it may only read.
+    volume.journal.db.close();
+    this.store?.close();
+    this.ingestReads?.close();
+    volume.objects.close();
+    volume['contents'].close();
+    volume['drafts'].close();
+    volume['log'].close();
+  }
+}
+
+const silentLog: SyncLog = { debug: () => {}, info: () => {}, warn: () => {} };

@@ -7,16 +7,20 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { AbsentObjects } from '../chunks/absent-objects.js';
-import { mergedIn } from '../crdt/fields.js';
 import { PosixError } from '../errno.js';
 import { AcknowledgedBytes } from './acknowledged-bytes.js';
 import { CorruptionError } from '../codec/bytes.js';
-import { checkConverged, checkOracle, checkSite, treeShownBy } from './checks.js';
-import { marked, marksIn } from './contents.js';
+import { drawClocks, drawLinks, drawSiteCount } from './circumstances.js';
+import { checkConverged, checkOracle, checkSite } from './checks.js';
+import { marksIn } from './contents.js';
 import { founded, SITE_NAMES } from './founding.js';
 import { Network } from './network.js';
-import { Killed, Process } from './process.js';
+import { Killed } from './call-account.js';
+import { perform } from './perform.js';
+import { Process } from './process.js';
+import { areAtRest, areReadable, mergesOfContent, standing } from './quiescence.js';
 import { Random } from './random.js';
+import { ShownAtKill } from './shown-at-kill.js';
 import { type Crash, Site } from './site.js';
 import './small-log-segments.js';
 import type { DiskCall } from './disk-faults.js';
@@ -49,12 +53,9 @@ export interface Outcome {
   readonly totals: Totals;
 }
 
-const SITE_COUNTS = [2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 4, 4, 4, 5, 6, 8];
 const STEP_MS = 1;
-const COARSE_CLOCK = { skewMs: 0, rate: 1, tickUs: 1_000_000 };
 const CONVERGE_WITHIN_MS = 180_000;
 const CONVERGE_SLICE_MS = 250;
-const TOPOLOGIES = { all: 5, line: 2, ring: 2, star: 2 };
 const FAULT_SHARE = 0.5;
 const ORACLE_SHARE = 0.05;
 /** What is wrong with a view mostly stays so: a check after each step is left to histories. */
@@ -83,7 +84,7 @@ class Simulation {
   private readonly wrong: string[] = [];
   private readonly trace = createHash('sha256');
   private readonly directory: string;
-  private readonly shownAtKill = new Map<Site, readonly string[]>();
+  private readonly shownAtKill = new ShownAtKill();
   private readonly checkedCommits = new Map<Site, number>();
   /** Whether disks fail in this schedule, and power. */
   private readonly hasFaults: boolean;
@@ -98,15 +99,14 @@ class Simulation {
   ) {
     this.random = new Random(plan.seed);
     // Drawn in any case: a replay with the same number of sites then draws the same of everything else.
-    const drawn = this.random.pick(SITE_COUNTS)!;
+    const drawn = drawSiteCount(this.random);
     const count = plan.sites ?? drawn;
     this.directory = join(root, `schedule-${plan.seed}`);
     mkdirSync(this.directory, { recursive: true });
-    const topology = this.random.weighted(TOPOLOGIES);
+    const isLinked = drawLinks(this.random, count);
     this.hasFaults = this.random.fork('faults').chance(FAULT_SHARE);
-    this.network = new Network(this.timeline, this.random.fork('network'), linkedIn(topology, count));
-    const clocks = this.random.fork('clocks');
-    const areCoarse = this.random.fork('coarse clocks').chance(0.15);
+    this.network = new Network(this.timeline, this.random.fork('network'), isLinked);
+    const nextClock = drawClocks(this.random);
     this.sites = founded(SITE_NAMES.slice(0, count), root).sites.map(({ directory, ...identity }) => {
       const own = this.newDirectory();
       copyState(directory, own);
@@ -118,9 +118,7 @@ class Simulation {
         newDirectory: () => this.newDirectory(),
         failed: (error: Error) => void this.wrong.push(`error: at ${identity.name}: ${error.stack ?? error.message}`),
       };
-      const ownClock = { skewMs: skew(clocks), rate: 1 + (clocks.next() - 0.5) * 2e-3 };
-      const clock = areCoarse ? COARSE_CLOCK : ownClock;
-      const site: Site = new Site(identity, own, around, this.random.fork(identity.name), clock, (crash) => {
+      const site: Site = new Site(identity, own, around, this.random.fork(identity.name), nextClock(), (crash) => {
         this.totals.add('crashes in the middle of something');
         this.crashed(site, crash);
       });
@@ -287,7 +285,7 @@ class Simulation {
     // Nothing of it is under way: what callers saw is what they were told is done.
     const process = this.processes[site.index]!;
     process.begin('');
-    if (crash === 'killed') this.shownAtKill.set(site, treeShownBy(process));
+    if (crash === 'killed') this.shownAtKill.note(site, process);
     site.kill(crash);
     this.crashed(site, crash);
     return '';
@@ -313,19 +311,12 @@ class Simulation {
     return '';
   }
 
-  /** A site starts again, and shows what it showed when it was killed; besides, what was written to a file that others removed. */
+  /** A site starts again, and shows what it showed when it was killed. */
   private start(site: Site): void {
-    const before = this.shownAtKill.get(site);
-    this.shownAtKill.delete(site);
-    if (!site.start() || !before) return;
+    if (!site.start()) return this.shownAtKill.forget(site);
     const process = this.processes[site.index]!;
     process.begin('');
-    const now = treeShownBy(process);
-    // What was written and was no version yet is one now, and may be in conflict with what came meanwhile.
-    const contested = new Set([...before, ...now].filter((line) => line.includes('.~')).map(baseOf));
-    const isSettled = (line: string): boolean => !contested.has(baseOf(line));
-    for (const line of before.filter(isSettled))
-      if (!now.includes(line)) this.wrong.push(`restart: at ${site.name}: lost ${line}`);
+    this.wrong.push(...this.shownAtKill.check(site, process));
   }
 
   private call(step: Step, text: string): string {
@@ -366,12 +357,10 @@ class Simulation {
       if (this.wrong.length > 0) return 'failed';
       if (open) open = !this.closeHandles();
       if (this.timeline.nowMs > untilMs) {
-        this.wrong.push(
-          `not converged within ${CONVERGE_WITHIN_MS} ms: ${this.sites.map((site) => this.standing(site)).join('; ')}`,
-        );
+        this.wrong.push(`not converged within ${CONVERGE_WITHIN_MS} ms: ${this.sites.map(standing).join('; ')}`);
         return 'failed';
       }
-    } while (open || !this.hasConverged() || (this.isRotten && !this.areReadable()));
+    } while (open || !areAtRest(this.sites) || (this.isRotten && !areReadable(this.sites, this.processes)));
     for (const site of this.sites) this.check(site, true);
     if (this.wrong.length > 0) return 'failed';
     for (const process of this.processes) process.begin('');
@@ -385,7 +374,7 @@ class Simulation {
       this.wrong.push(...checkOracle(this.random.pick(this.sites)!));
     }
     this.trace.update(digest);
-    this.totals.add('merges of content', this.mergesOfContent());
+    this.totals.add('merges of content', mergesOfContent(this.sites[0]!));
     return `${digest.slice(0, 8)}, ${conflicts.length} conflicts, ${this.bytes.count} marks`;
   }
 
@@ -398,146 +387,6 @@ class Simulation {
     }
     return true;
   }
-
-  private hasConverged(): boolean {
-    const [first] = this.sites;
-    const vector = first!.volume.journal.vector();
-    return this.sites.every(({ volume, life }) => {
-      const own = volume.journal.vector();
-      if (
-        volume.background.nextTimeoutMs >= 0 ||
-        volume.background.publishing ||
-        volume.objects.missingCount() > 0 ||
-        !life!.store
-      )
-        return false;
-      if (own.size !== vector.size) return false;
-      for (const [actor, seq] of own) if (vector.get(actor) !== seq) return false;
-      return true;
-    });
-  }
-
-  /** Versions that are merges, and current. */
-  private mergesOfContent(): number {
-    const { store } = this.sites[0]!.volume.journal;
-    let merges = 0;
-    for (const ino of store.inodes())
-      for (const { value } of store.inode(ino)?.registers.get('head') ?? []) if (mergedIn(value).length > 0) merges++;
-    return merges;
-  }
-
-  /** Reads everything: what is damaged is noticed by that, and fetched again. */
-  private areReadable(): boolean {
-    let readable = true;
-    for (const process of this.processes) {
-      process.begin('');
-      for (const [path, kind] of process.paths()) if (kind === 'f' && !process.isReadable(path)) readable = false;
-    }
-    for (const site of this.sites) site.wake();
-    return readable;
-  }
-
-  private standing({ name, volume, life }: Site): string {
-    const changes = [...volume.journal.vector().values()].reduce((sum, seq) => sum + seq, 0);
-    const links = life!.exchange.connections().length;
-    return `${name} has ${changes} changes, lacks ${volume.objects.missingCount()} objects, has ${links} links, wakes in ${volume.background.nextTimeoutMs} ms${volume.background.publishing ? ', publishes' : ''}`;
-  }
 }
 
 const EVENTS = new Set(['kill', 'restart', 'clock', 'power', 'full', 'space', 'fail', 'rot']);
-
-function perform(process: Process, { verb, words }: Step): void {
-  const [a = '', b = '', c = '', d = ''] = words;
-  switch (verb) {
-    case 'write':
-      return process.write(a, marked(b, Number(c)));
-    case 'patch':
-      return process.patch(a, Number(b), marked(c, Number(d)));
-    case 'append':
-      return process.append(a, marked(b, Number(c)));
-    case 'allocate':
-      return process.allocate(a, Number(b), Number(c), Number(d));
-    case 'twin':
-      return process.twin(a, b, Number.parseInt(c, 8));
-    case 'storm':
-      return process.storm(a, b, Number(c));
-    case 'truncate':
-      return process.truncate(a, Number(b));
-    case 'save':
-      return process.save(a, marked(b, Number(c)));
-    case 'unnamed':
-      return process.unnamed(a, marked(b, Number(c)));
-    case 'mkdir':
-      return process.mkdir(a);
-    case 'rmdir':
-      return process.rmdir(a);
-    case 'mv':
-      return process.rename(a, b);
-    case 'exchange':
-      return process.exchange(a, b);
-    case 'rm':
-      return process.unlink(a);
-    case 'rmr':
-      return process.removeTree(a);
-    case 'ln':
-      return process.link(a, b);
-    case 'symlink':
-      return process.symlink(a, b);
-    case 'mkfifo':
-      return process.mkfifo(a);
-    case 'chmod':
-      return process.chmod(a, Number.parseInt(b, 8));
-    case 'chown':
-      return process.chown(a, Number(b), Number(c));
-    case 'touch':
-      return process.touch(a, Number(b));
-    case 'setxattr':
-      return process.setxattr(a, b, c);
-    case 'removexattr':
-      return process.removexattr(a, b);
-    case 'open':
-      return process.open(a, b);
-    case 'put':
-      return process.put(a, Number(b), marked(c, Number(d)));
-    case 'cut':
-      return process.cut(a, Number(b));
-    case 'sync':
-      return process.sync(a);
-    case 'fsync':
-      return process.fsync(a);
-    case 'close':
-      return process.close(a);
-    default:
-      throw new Error(`${verb} is no call`);
-  }
-}
-
-function linkedIn(topology: keyof typeof TOPOLOGIES, count: number): (a: number, b: number) => boolean {
-  return (a, b) => {
-    const distance = Math.abs(a - b);
-    switch (topology) {
-      case 'all':
-        return true;
-      case 'line':
-        return distance === 1;
-      case 'ring':
-        return distance === 1 || distance === count - 1;
-      case 'star':
-        return a === 0 || b === 0;
-    }
-  };
-}
-
-/** The path of a line of treeShownBy, without the suffixes of conflicts. */
-function baseOf(line: string): string {
-  return line.split(' ')[0]!.split('.~')[0]!;
-}
-
-/** Most clocks are about right; some are hours off, one day in the past or in the future. */
-function skew(random: Random): number {
-  const kind = random.next();
-  const sign = random.chance(0.5) ? 1 : -1;
-  if (kind < 0.4) return 0;
-  if (kind < 0.7) return sign * random.next() * 200;
-  return sign * random.logUniform(1_000, 86_400_000);
-}

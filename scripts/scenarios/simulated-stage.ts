@@ -9,6 +9,7 @@ import { checkOracle, checkSite } from '../../lib/sim/checks.js';
 import { founded } from '../../lib/sim/founding.js';
 import { Network } from '../../lib/sim/network.js';
 import { Process } from '../../lib/sim/process.js';
+import { standing } from '../../lib/sim/quiescence.js';
 import { Random } from '../../lib/sim/random.js';
 import { Site } from '../../lib/sim/site.js';
 import { Totals } from '../../lib/sim/totals.js';
@@ -164,14 +165,7 @@ export class SimulatedStage implements Stage {
   }
 
   private describe(): string {
-    return this.alive()
-      .map(({ name, volume, life }) => {
-        const changes = [...volume.journal.vector().values()].reduce((sum, seq) => sum + seq, 0);
-        const lacks = volume.objects.missingCount();
-        const links = life!.exchange.connections().length;
-        return `${name} has ${changes} changes and ${links} links, lacks ${lacks} objects${volume.background.publishing ? ', publishes' : ''}`;
-      })
-      .join('; ');
+    return this.alive().map(standing).join('; ');
   }
 
   private site(name: string): Site {

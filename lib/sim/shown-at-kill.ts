@@ -1,0 +1,37 @@
+// shown-at-kill.ts — what a site showed when it was killed, it shows when it starts again.
+// Excepted is what is in conflict: what was written and was no version yet is one then, and may be in conflict with what came meanwhile.
+
+import { treeShownBy } from './checks.js';
+import type { Process } from './process.js';
+import type { Site } from './site.js';
+
+export class ShownAtKill {
+  private readonly shown = new Map<Site, readonly string[]>();
+
+  /** It is about to be killed, with nothing of it under way. */
+  note(site: Site, process: Process): void {
+    this.shown.set(site, treeShownBy(process));
+  }
+
+  /** What is wrong with what it shows after its first start since. */
+  check(site: Site, process: Process): string[] {
+    const before = this.shown.get(site);
+    if (!before) return [];
+    this.shown.delete(site);
+    const now = treeShownBy(process);
+    const contested = new Set([...before, ...now].filter((line) => line.includes('.~')).map(baseOf));
+    return before
+      .filter((line) => !contested.has(baseOf(line)) && !now.includes(line))
+      .map((line) => `restart: at ${site.name}: lost ${line}`);
+  }
+
+  /** It did not come up. */
+  forget(site: Site): void {
+    this.shown.delete(site);
+  }
+}
+
+/** The path of a line of treeShownBy, without the suffixes of conflicts. */
+function baseOf(line: string): string {
+  return line.split(' ')[0]!.split('.~')[0]!;
+}

@@ -308,7 +308,7 @@ export class SiteServer {
 
   /** A flush is answered when nothing that was written waits for its version, and the kernel forgot what changed. */
   private answerFlushes(): void {
-    if (this.flushes.length === 0 || this.volume.background.publishing || !this.server.cachesSettled) return;
+    if (this.flushes.length === 0 || this.volume.background.isPublishing || !this.server.cachesSettled) return;
     const commit = this.volume.fold();
     for (const { id } of this.flushes.splice(0)) this.reply(id, 'flush', { commit });
   }

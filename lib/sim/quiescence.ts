@@ -9,7 +9,7 @@ export function areAtRest(sites: readonly Site[]): boolean {
   const vector = sites[0]!.volume.journal.vector();
   return sites.every(({ volume, life }) => {
     const { background, objects, journal } = volume;
-    if (background.nextTimeoutMs >= 0 || background.publishing || objects.missingCount() > 0 || !life!.store)
+    if (background.nextTimeoutMs >= 0 || background.isPublishing || objects.missingCount() > 0 || !life!.store)
       return false;
     const own = journal.vector();
     return own.size === vector.size && [...own].every(([actor, seq]) => vector.get(actor) === seq);
@@ -30,12 +30,12 @@ export function areReadable(sites: readonly Site[], processes: readonly Process[
 /** How far a running site is, in words. */
 export function standing({ name, volume, life }: Site): string {
   const changes = [...volume.journal.vector().values()].reduce((sum, seq) => sum + seq, 0);
-  const { publishing, nextTimeoutMs } = volume.background;
+  const { isPublishing, nextTimeoutMs } = volume.background;
   return [
     `${name} has ${changes} changes`,
     `lacks ${volume.objects.missingCount()} objects`,
     `has ${life!.exchange.connections().length} links`,
-    `wakes in ${nextTimeoutMs} ms${publishing ? ', publishes' : ''}`,
+    `wakes in ${nextTimeoutMs} ms${isPublishing ? ', publishes' : ''}`,
   ].join(', ');
 }
 

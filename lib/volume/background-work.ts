@@ -5,9 +5,9 @@
 
 import type { ContentMerges } from './content-merges.js';
 import type { Drafts } from './drafts.js';
-import type { FileContents } from './file-contents.js';
 import type { Folding } from './folding.js';
 import type { VolumeClock } from './ports.js';
+import type { Publishing } from './publishing.js';
 import type { RemoteChanges } from './remote-changes.js';
 import type { VolumeRegisters } from './volume-registers.js';
 
@@ -20,7 +20,7 @@ export class BackgroundWork {
     private readonly clock: VolumeClock,
     private readonly folding: Folding,
     private readonly drafts: Drafts,
-    private readonly contents: FileContents,
+    private readonly publishing: Publishing,
     private readonly merges: ContentMerges,
     private readonly remote: RemoteChanges,
     private readonly registers: VolumeRegisters,
@@ -41,7 +41,7 @@ export class BackgroundWork {
     const now = this.clock.monotonicMs();
     if (this.drafts.count > 0 && now - this.idleCheckMs >= IDLE_CHECK_MS) {
       this.idleCheckMs = now;
-      this.contents.publishIdle();
+      this.publishing.publishIdle();
       this.folding.foldOpen();
     }
     if (this.mergesDue) {
@@ -59,8 +59,8 @@ export class BackgroundWork {
   }
 
   /** Whether a version is still being made of something that was written, or of concurrent versions that are all here. */
-  get publishing(): boolean {
-    return this.contents.ingesting || this.mergesDue || this.merges.ingesting;
+  get isPublishing(): boolean {
+    return this.publishing.ingesting || this.mergesDue || this.merges.ingesting;
   }
 
   /** How long the thread may sleep when nothing happens, in milliseconds; -1: for ever. */

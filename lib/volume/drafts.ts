@@ -1,4 +1,4 @@
-// drafts.ts — all drafts of a volume: how writes reach them and the log, and how they come back after a crash.
+// drafts.ts — all drafts of a volume: how writes reach them and the log. How they come back after a crash is in draft-recovery.ts.
 // Invariant: of a small draft the log holds every byte; of a large one the working copy does, and the log which ranges. A draft
 // whose log records would hold back too much of the log is written to the database with its position instead.
 //
@@ -6,16 +6,16 @@
 // their bytes, as to the working copy, and syncing the log is enough. Before anything else changes such a working copy it is
 // synced: recovery writes again only what was logged after the last such change, and never old bytes over newer ones.
 
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Statement } from 'better-sqlite3';
 import { posixError } from '../errno.js';
-import { ByteReader, ByteWriter, CorruptionError } from '../codec/bytes.js';
+import { ByteWriter, CorruptionError } from '../codec/bytes.js';
 import type { Ino, OpId } from '../crdt/ids.js';
 import type { Timestamp } from '../crdt/inode.js';
 import type { IntentLog } from '../journal/intent-log.js';
 import type { Journal } from '../journal/journal.js';
-import { rowSum, seal, unseal } from '../journal/row-sum.js';
+import { rowSum, seal } from '../journal/row-sum.js';
 import { AbsentObjects } from '../chunks/absent-objects.js';
 import { sizeAfter } from '../chunks/fallocate-rules.js';
 import type { FileStamp } from '../chunks/local-file.js';
@@ -26,23 +26,16 @@ import { SMALL_CONTENT_MAX, SmallContent } from '../chunks/small-content.js';
 import { WorkingCopy } from '../chunks/working-copy.js';
 import { FALLOC_COLLAPSE_RANGE, FALLOC_INSERT_RANGE } from '../chunks/writable-content.js';
 import { Draft } from './draft.js';
-import { type DraftBegun, type DraftChanged, encodeDraftBegun, encodeDraftChanged, RECORD } from './intent-records.js';
+import { encodeDraft } from './draft-state.js';
+import { type DraftBegun, encodeDraftBegun, encodeDraftChanged, RECORD } from './intent-records.js';
 
 const NOTHING = Buffer.alloc(0);
 const NS_PER_S = 1_000_000_000n;
 const NS_PER_MS = 1_000_000n;
 /** Longest tick of file times. */
 const COARSE_TIME_NS = 20n * NS_PER_MS;
-const FORM_SMALL = 0;
-const FORM_WORKING_COPY = 1;
 /** Longer writes are not worth writing twice. */
 const LOGGED_DATA_MAX = 64 << 10;
-
-interface DraftRow {
-  readonly ino: Ino;
-  readonly lsn: number;
-  readonly state: Buffer;
-}
 
 function timeOf({ mtimeNs }: FileStamp): Timestamp {
   return { s: Number(mtimeNs / NS_PER_S), ns: Number(mtimeNs % NS_PER_S) };
@@ -55,7 +48,8 @@ function fileName(ino: Ino, key: number): string {
 export class Drafts {
   private readonly byIno = new Map<Ino, Draft>();
   private readonly scratch = new ByteWriter(4096);
-  private readonly directory: string;
+  /** Of the local files. */
+  readonly directory: string;
   private readonly ended: string[] = [];
   /** Numbers of the last commit, and of the last one that is on stable storage. */
   lastCommit = 0;
@@ -64,7 +58,7 @@ export class Drafts {
   private readonly deleteRow: Statement;
 
   constructor(
-    private readonly journal: Journal,
+    journal: Journal,
     private readonly log: IntentLog,
     private readonly objects: ObjectStore,
     stateDirectory: string,
@@ -91,7 +85,7 @@ export class Drafts {
   }
 
   /** Each draft has a local file of its own, if any: that of an earlier draft of the inode may still be needed for recovery. */
-  private path(ino: Ino, key: number): string {
+  path(ino: Ino, key: number): string {
     return join(this.directory, fileName(ino, key));
   }
 
@@ -120,13 +114,15 @@ export class Drafts {
     return draft;
   }
 
-  private add(ino: Ino, key: number, content: Draft['content'], bases: readonly OpId[], mtime: Timestamp): Draft {
+  /** A draft is there from now on. */
+  add(ino: Ino, key: number, content: Draft['content'], bases: readonly OpId[], mtime: Timestamp): Draft {
     const draft = new Draft(ino, key, content, bases, mtime, this.monotonicMs());
     this.byIno.set(ino, draft);
     return draft;
   }
 
-  private startFrom(base: string, large: (manifest: Manifest) => WorkingCopy): Draft['content'] {
+  /** The content of a draft that begins from a version ('': from nothing); `large` makes it of one that is not small. */
+  startFrom(base: string, large: (manifest: Manifest) => WorkingCopy): Draft['content'] {
     if (base === '') return new SmallContent();
     const manifest = this.manifest(base);
     if (manifest.size > SMALL_CONTENT_MAX) return large(manifest);
@@ -322,119 +318,7 @@ export class Drafts {
     for (const draft of this.byIno.values()) {
       if (draft.logHoldsData) this.syncFile(draft);
       draft.logStart = lastLsn + 1;
-      this.putRow.run(draft.ino, lastLsn, seal(rowSum(draft.ino, lastLsn), encodeState(draft)));
-    }
-  }
-
-  /**
-   * Recovery: brings back what persist() wrote, and returns the log position that each row includes.
-   * @param lost told of a draft whose local file is gone: power failed before any fsync(2) covered it
-   */
-  restore(lost: (ino: Ino, error: CorruptionError) => void): Map<Ino, number> {
-    const upTo = new Map<Ino, number>();
-    const rows = this.journal.db.prepare('select ino, lsn, state from draft').all() as DraftRow[];
-    for (const { ino, lsn, state } of rows) {
-      try {
-        this.decodeState(ino, lsn, unseal(`what was written to inode ${ino}`, rowSum(ino, lsn), state));
-      } catch (error) {
-        if (!(error instanceof CorruptionError)) throw error;
-        lost(ino, error);
-      }
-      upTo.set(ino, lsn);
-    }
-    return upTo;
-  }
-
-  private decodeState(ino: Ino, lsn: number, state: Buffer): void {
-    const input = new ByteReader(state);
-    const small = input.u8('draft form') === FORM_SMALL;
-    const key = input.varint('draft key');
-    const file = input.latin1('local file', 255);
-    const shared = input.u8('shared') === 1;
-    const mtime = { s: input.signed('seconds'), ns: input.varint('nanoseconds') };
-    const bases: OpId[] = [];
-    for (let n = input.varint('bases'); n > 0; n--) bases.push({ counter: input.varint(), actor: input.varint() });
-    const body = input.bytes('draft body');
-    const holes: number[] = [];
-    // What was written before holes were kept ends here.
-    for (let n = input.remaining > 0 ? input.varint('holes') : 0; n > 0; n--) holes.push(input.varint('hole bound'));
-    input.finish('draft state');
-    const content = small
-      ? new SmallContent(Buffer.from(body), holes)
-      : WorkingCopy.restore(join(this.directory, basename(file)), body, this.objects);
-    const draft = this.add(ino, key, content, bases, mtime);
-    draft.logStart = lsn + 1;
-    draft.generation++;
-    if (!shared) return;
-    // Written to by the kernel until the crash: all of it may be new.
-    (draft.content as WorkingCopy).noteForeignWrites();
-    this.share(draft);
-  }
-
-  /** Recovery: a draft began with the record `lsn`. */
-  replayBegun({ ino, base, bases, mtime, file }: DraftBegun, lsn: number): void {
-    const path = file === '' ? this.path(ino, lsn) : join(this.directory, basename(file));
-    const reopen = (manifest: Manifest): WorkingCopy => WorkingCopy.reopen(path, base, manifest, this.objects);
-    // A kept file goes on as one, also of a version that has become small.
-    const content = file === '' ? this.startFrom(base, reopen) : reopen(this.manifest(base));
-    if (file !== '') (content as WorkingCopy).noteForeignWrites();
-    this.add(ino, lsn, content, bases, mtime);
-  }
-
-  /**
-   * Recovery: a draft that is there changed. The bytes of a working copy are in its file already.
-   * @param isInFile so are those of a `data` record, and newer ones may have followed
-   */
-  replayChanged(change: DraftChanged, isInFile: boolean): void {
-    const draft = this.byIno.get(change.ino)!;
-    const { content } = draft;
-    switch (change.kind) {
-      case RECORD.data:
-        if (content instanceof WorkingCopy && isInFile) content.adopt(change.offset, change.length);
-        else {
-          content.write(change.offset, change.data!);
-          draft.logHoldsData = content instanceof WorkingCopy;
-        }
-        break;
-      case RECORD.extent:
-        (content as WorkingCopy).adopt(change.offset, change.length);
-        break;
-      case RECORD.resize:
-        if (content instanceof SmallContent) content.truncate(change.offset);
-        else content.adoptTruncate(change.offset);
-        break;
-      case RECORD.allocate:
-        if (content instanceof SmallContent) content.fallocate(change.mode, change.offset, change.length);
-        else content.adoptFallocate(change.mode, change.offset, change.length);
-        break;
-      case RECORD.spill:
-        draft.content = WorkingCopy.adoptSpilled(this.path(change.ino, draft.key), this.objects);
-        break;
-      case RECORD.touch:
-        break;
-      case RECORD.share:
-        this.replayShare(draft, change);
-        return;
-      default:
-        throw new CorruptionError(`intent log: unknown record kind ${change.kind}`);
-    }
-    draft.changed(change.time, this.monotonicMs());
-  }
-
-  private replayShare(draft: Draft, { time, offset: size }: DraftChanged): void {
-    const content = draft.content as WorkingCopy;
-    content.share();
-    draft.seen = { size, mtimeNs: BigInt(time.s) * NS_PER_S + BigInt(time.ns) };
-    this.refresh(draft);
-  }
-
-  /** Removes working copies that no draft owns: left by a crash between their creation and their record. */
-  removeStrays(): void {
-    const owned = new Set<string>();
-    for (const { content } of this.byIno.values())
-      if (content instanceof WorkingCopy) owned.add(basename(content.path));
-    for (const name of readdirSync(this.directory)) {
-      if (!owned.has(name)) rmSync(join(this.directory, name), { force: true });
+      this.putRow.run(draft.ino, lastLsn, seal(rowSum(draft.ino, lastLsn), encodeDraft(draft)));
     }
   }
 
@@ -446,21 +330,4 @@ export class Drafts {
   static checkRange(offset: number, length: number): void {
     if (!Number.isSafeInteger(offset + length)) throw posixError('EFBIG');
   }
-}
-
-/** form u8 (0 small, 1 working copy), key, local file, whether the kernel writes to it, mtime, bases, then the working copy's state, or the bytes and their holes */
-function encodeState(draft: Draft): Buffer {
-  const out = new ByteWriter(1024);
-  const { content } = draft;
-  const isSmall = content instanceof SmallContent;
-  out.u8(isSmall ? FORM_SMALL : FORM_WORKING_COPY).varint(draft.key);
-  out.latin1(isSmall ? '' : basename(content.path)).u8(draft.seen ? 1 : 0);
-  out.signed(draft.mtime.s).varint(draft.mtime.ns).varint(draft.bases.length);
-  for (const op of draft.bases) out.varint(op.counter).varint(op.actor);
-  if (content instanceof SmallContent) {
-    const holes = content.holes();
-    out.bytes(content.bytes()).varint(holes.length);
-    for (const bound of holes) out.varint(bound);
-  } else out.bytes(content.state());
-  return out.copy();
 }

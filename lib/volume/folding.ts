@@ -8,8 +8,8 @@ import type { IntentLog } from '../journal/intent-log.js';
 import type { Journal } from '../journal/journal.js';
 import type { Commits } from './commits.js';
 import type { Drafts } from './drafts.js';
-import type { FileContents } from './file-contents.js';
 import type { VolumeClock } from './ports.js';
+import type { Publishing } from './publishing.js';
 
 /** Log records that may wait for drafts before these are written to the database instead, in bytes. */
 const LOG_LIMIT_BYTES = 64 * 2 ** 20;
@@ -40,7 +40,7 @@ export class Folding {
     private readonly objects: ObjectStore,
     private readonly commits: Commits,
     private readonly drafts: Drafts,
-    private readonly contents: FileContents,
+    private readonly publishing: Publishing,
     private readonly clock: VolumeClock,
     /** Told of each commit. */
     private readonly committed: () => void,
@@ -48,7 +48,7 @@ export class Folding {
 
   /** Publishes what was closed and commits everything up to now. Returns the number of the last commit. */
   fold(): number {
-    this.contents.publish();
+    this.publishing.publish();
     if (this.log.sizeBytes > LOG_LIMIT_BYTES && this.drafts.count > 0) {
       this.drafts.persist();
       this.isWanted = true;
@@ -97,7 +97,7 @@ export class Folding {
   /** Milliseconds until the next fold is due; Infinity: nothing to fold. */
   dueInMs(): number {
     if (this.isDueNow) return 0;
-    if (!this.commits.open && !this.contents.hasClosed) {
+    if (!this.commits.open && !this.publishing.hasClosed) {
       this.pendingSinceMs = Infinity;
       return Infinity;
     }

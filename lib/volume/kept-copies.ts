@@ -21,6 +21,8 @@ export class KeptCopies {
   /** In order of use, the least recent first. */
   private readonly byIno = new Map<Ino, KeptCopy>();
   private bytes = 0;
+  /** Whether the kernel can be given local files to read and write by itself: nothing else has a use for them. */
+  passthrough = false;
 
   constructor(
     private readonly directory: string,

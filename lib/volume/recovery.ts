@@ -10,6 +10,7 @@ import type { Timestamp } from '../crdt/inode.js';
 import type { IntentLog, IntentRecord } from '../journal/intent-log.js';
 import type { ObjectStore } from '../chunks/object-store.js';
 import type { Commits } from './commits.js';
+import type { DraftRecovery } from './draft-recovery.js';
 import type { Drafts } from './drafts.js';
 import {
   decodeDraftBegun,
@@ -45,18 +46,19 @@ export class Recovery {
   constructor(
     private readonly commits: Commits,
     private readonly drafts: Drafts,
+    private readonly draftRecovery: DraftRecovery,
     private readonly objects: ObjectStore,
     private readonly foldedLsn: number,
     private readonly lost: (ino: Ino, error: CorruptionError) => void,
   ) {
-    this.draftsFrom = drafts.restore(lost);
+    this.draftsFrom = draftRecovery.restore(lost);
   }
 
   run(log: IntentLog): void {
     for (const record of log.recover(0)) this.lookAhead(record);
     if (this.lastUs > 0) this.commits.recoverAs(this.lastUs);
     for (const record of log.recover(0)) this.replay(record);
-    this.drafts.removeStrays();
+    this.draftRecovery.removeStrays();
   }
 
   private lookAhead({ lsn, kind, payload }: IntentRecord): void {
@@ -136,14 +138,14 @@ export class Recovery {
     const change = decodeDraftChanged(kind, payload);
     // Without a draft it was lost, or skipped with the operation that it followed.
     if (this.isIncluded(change.ino, lsn) || !this.drafts.get(change.ino) || this.baseless.has(change.ino)) return;
-    this.drafts.replayChanged(change, lsn < (this.unlogged.get(change.ino) ?? 0));
+    this.draftRecovery.changed(change, lsn < (this.unlogged.get(change.ino) ?? 0));
     this.replayed++;
   }
 
   /** Of a draft whose version the crash undid, one that began from that version goes on with its bytes, as far as they were synced. */
   private replayBegun(begun: DraftBegun, lsn: number): void {
     try {
-      this.drafts.replayBegun(begun, lsn);
+      this.draftRecovery.begun(begun, lsn);
       this.baseless.delete(begun.ino);
       this.replayed++;
     } catch (error) {

@@ -17,17 +17,20 @@ import { CollectionSteps } from './collection-steps.js';
 import { Commits } from './commits.js';
 import { ContentMerges } from './content-merges.js';
 import { Core } from './core.js';
+import { DraftRecovery } from './draft-recovery.js';
 import { Drafts } from './drafts.js';
 import { ExtendedAttributes } from './extended-attributes.js';
 import { FileContents } from './file-contents.js';
 import { Folding } from './folding.js';
 import { IngestJobs } from './ingest-jobs.js';
 import { InodeChanges } from './inode-changes.js';
+import { KeptCopies } from './kept-copies.js';
 import { NamedVersions } from './named-versions.js';
 import { Namespace } from './namespace.js';
 import { OpenFiles } from './open-files.js';
 import { PastFiles } from './past-files.js';
 import type { Ingester, KernelCache, VolumeClock } from './ports.js';
+import { Publishing } from './publishing.js';
 import { Recovery } from './recovery.js';
 import { RemoteChanges } from './remote-changes.js';
 import { Restoring } from './restoring.js';
@@ -85,6 +88,8 @@ export class Volume {
   private readonly log: IntentLog;
   private readonly drafts: Drafts;
   private readonly changes: InodeChanges;
+  private readonly kept: KeptCopies;
+  private readonly publishing: Publishing;
   private readonly contents: FileContents;
 
   private constructor(options: VolumeOptions) {
@@ -137,7 +142,13 @@ export class Volume {
     const forget = (ino: Ino): void => this.contents.forget(ino);
     const merges = new ContentMerges(core, history, jobs, stateDirectory, forget, onCorrupt);
     const note = (ino: Ino): void => merges.note(ino);
-    this.contents = new FileContents(core, this.log, this.changes, jobs, stateDirectory, note);
+    this.kept = new KeptCopies(
+      stateDirectory,
+      (ino) => core.openFiles.isOpen(ino),
+      (path) => this.drafts.discard(path),
+    );
+    this.publishing = new Publishing(core, this.changes, jobs, this.kept, note);
+    this.contents = new FileContents(core, this.log, this.changes, this.kept, this.publishing);
     const names = new Namespace(core, this.changes, (ino) => {
       // Local files of what has no name left are of no use.
       if (store.inode(ino)?.nlink === 0) forget(ino);
@@ -153,16 +164,25 @@ export class Volume {
       merges.note(ino);
     };
     this.remote = new RemoteChanges(core, changed, policyChanged, (name) => this.past.snapshotsChanged(name));
-    this.folding = new Folding(this.journal, this.log, this.objects, commits, this.drafts, this.contents, clock, () => {
-      options.onCommit();
-      this.remote.committed();
-    });
+    this.folding = new Folding(
+      this.journal,
+      this.log,
+      this.objects,
+      commits,
+      this.drafts,
+      this.publishing,
+      clock,
+      () => {
+        options.onCommit();
+        this.remote.committed();
+      },
+    );
     this.registers = new VolumeRegisters(core, this.folding, siteId, options.siteName, options.slot);
     this.background = new BackgroundWork(
       clock,
       this.folding,
       this.drafts,
-      this.contents,
+      this.publishing,
       merges,
       this.remote,
       this.registers,
@@ -175,12 +195,13 @@ export class Volume {
     this.reversible = new ReversibleChanges(core, names, this.changes, this.files);
     this.settlement = new Settlement(core, names, this.changes, this.reversible);
 
-    const recovery = new Recovery(commits, this.drafts, objects, journal.foldedLsn, (ino, error) =>
+    const draftRecovery = new DraftRecovery(journal.db, this.drafts, objects, monotonicMs);
+    const recovery = new Recovery(commits, this.drafts, draftRecovery, objects, journal.foldedLsn, (ino, error) =>
       onCorrupt(`what was last written to inode ${ino} and not synced: ${error.message}`),
     );
     recovery.run(this.log);
     this.replayedRecords = recovery.replayed;
-    this.contents.closeAll();
+    this.publishing.closedAll();
     merges.noteAll();
   }
 
@@ -199,7 +220,7 @@ export class Volume {
 
   /** Publishes everything that was written, open files too, and commits. */
   publishAll(): number {
-    this.contents.publishAll();
+    this.publishing.publishAll();
     return this.folding.fold();
   }
 
@@ -210,7 +231,7 @@ export class Volume {
 
   /** The kernel can be given local files to read and write by itself. */
   allowPassthrough(): void {
-    this.contents.passthrough = true;
+    this.kept.passthrough = true;
   }
 
   close(): void {

@@ -214,6 +214,6 @@ function isSynced(sites: readonly Site[]): boolean {
   const vectors = sites.map(({ volume }) => JSON.stringify([...volume.journal.vector()].toSorted()));
   return (
     vectors.every((vector) => vector === vectors[0]) &&
-    sites.every(({ volume }) => !volume.background.publishing && volume.objects.missingCount() === 0)
+    sites.every(({ volume }) => !volume.background.isPublishing && volume.objects.missingCount() === 0)
   );
 }

@@ -1,0 +1,134 @@
+// draft-recovery.ts — how drafts come back after a crash: from the database, then from the records behind what it holds.
+// Invariant: the bytes of a working copy are in its file already, and are only taken note of again; those of a small draft, and those that
+// fsync(2) put into the log, are written again. Replaying twice gives the same. Which records count is for recovery.ts to say.
+
+import { readdirSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { CorruptionError } from '../codec/bytes.js';
+import type { Ino } from '../crdt/ids.js';
+import type { Connection } from '../journal/schema.js';
+import { rowSum, unseal } from '../journal/row-sum.js';
+import type { Manifest } from '../chunks/manifest.js';
+import type { ObjectStore } from '../chunks/object-store.js';
+import { SmallContent } from '../chunks/small-content.js';
+import { WorkingCopy } from '../chunks/working-copy.js';
+import type { Draft } from './draft.js';
+import { decodeDraft, type DraftState } from './draft-state.js';
+import type { Drafts } from './drafts.js';
+import { type DraftBegun, type DraftChanged, RECORD } from './intent-records.js';
+
+const NS_PER_S = 1_000_000_000n;
+
+interface DraftRow {
+  readonly ino: Ino;
+  readonly lsn: number;
+  readonly state: Buffer;
+}
+
+export class DraftRecovery {
+  constructor(
+    private readonly db: Connection,
+    private readonly drafts: Drafts,
+    private readonly objects: ObjectStore,
+    private readonly monotonicMs: () => number,
+  ) {}
+
+  /**
+   * Brings back what {@link Drafts.persist} wrote, and returns the log position that each row includes.
+   * @param lost told of a draft whose local file is gone: power failed before any fsync(2) covered it
+   */
+  restore(lost: (ino: Ino, error: CorruptionError) => void): Map<Ino, number> {
+    const upTo = new Map<Ino, number>();
+    const rows = this.db.prepare('select ino, lsn, state from draft').all() as DraftRow[];
+    for (const { ino, lsn, state } of rows) {
+      try {
+        this.bringBack(ino, lsn, decodeDraft(unseal(`what was written to inode ${ino}`, rowSum(ino, lsn), state)));
+      } catch (error) {
+        if (!(error instanceof CorruptionError)) throw error;
+        lost(ino, error);
+      }
+      upTo.set(ino, lsn);
+    }
+    return upTo;
+  }
+
+  private bringBack(ino: Ino, lsn: number, state: DraftState): void {
+    const { isSmall, key, file, isShared, mtime, bases, body, holes } = state;
+    const content = isSmall
+      ? new SmallContent(body, holes)
+      : WorkingCopy.restore(join(this.drafts.directory, basename(file)), body, this.objects);
+    const draft = this.drafts.add(ino, key, content, bases, mtime);
+    draft.logStart = lsn + 1;
+    draft.generation++;
+    if (!isShared) return;
+    // Written to by the kernel until the crash: all of it may be new.
+    (draft.content as WorkingCopy).noteForeignWrites();
+    this.drafts.share(draft);
+  }
+
+  /** A draft began with the record `lsn`. */
+  begun({ ino, base, bases, mtime, file }: DraftBegun, lsn: number): void {
+    const path = file === '' ? this.drafts.path(ino, lsn) : join(this.drafts.directory, basename(file));
+    const reopen = (manifest: Manifest): WorkingCopy => WorkingCopy.reopen(path, base, manifest, this.objects);
+    // A kept file goes on as one, also of a version that has become small.
+    const content = file === '' ? this.drafts.startFrom(base, reopen) : reopen(this.drafts.manifest(base));
+    if (file !== '') (content as WorkingCopy).noteForeignWrites();
+    this.drafts.add(ino, lsn, content, bases, mtime);
+  }
+
+  /**
+   * A draft that is there changed. The bytes of a working copy are in its file already.
+   * @param isInFile so are those of a `data` record, and newer ones may have followed
+   */
+  changed(change: DraftChanged, isInFile: boolean): void {
+    const draft = this.drafts.get(change.ino)!;
+    const { content } = draft;
+    switch (change.kind) {
+      case RECORD.data:
+        if (content instanceof WorkingCopy && isInFile) content.adopt(change.offset, change.length);
+        else {
+          content.write(change.offset, change.data!);
+          draft.logHoldsData = content instanceof WorkingCopy;
+        }
+        break;
+      case RECORD.extent:
+        (content as WorkingCopy).adopt(change.offset, change.length);
+        break;
+      case RECORD.resize:
+        if (content instanceof SmallContent) content.truncate(change.offset);
+        else content.adoptTruncate(change.offset);
+        break;
+      case RECORD.allocate:
+        if (content instanceof SmallContent) content.fallocate(change.mode, change.offset, change.length);
+        else content.adoptFallocate(change.mode, change.offset, change.length);
+        break;
+      case RECORD.spill:
+        draft.content = WorkingCopy.adoptSpilled(this.drafts.path(change.ino, draft.key), this.objects);
+        break;
+      case RECORD.touch:
+        break;
+      case RECORD.share:
+        this.shared(draft, change);
+        return;
+      default:
+        throw new CorruptionError(`intent log: unknown record kind ${change.kind}`);
+    }
+    draft.changed(change.time, this.monotonicMs());
+  }
+
+  private shared(draft: Draft, { time, offset: size }: DraftChanged): void {
+    const content = draft.content as WorkingCopy;
+    content.share();
+    draft.seen = { size, mtimeNs: BigInt(time.s) * NS_PER_S + BigInt(time.ns) };
+    this.drafts.refresh(draft);
+  }
+
+  /** Removes working copies that no draft owns: left by a crash between their creation and their record. */
+  removeStrays(): void {
+    const owned = new Set<string>();
+    for (const { content } of this.drafts.all()) if (content instanceof WorkingCopy) owned.add(basename(content.path));
+    for (const name of readdirSync(this.drafts.directory)) {
+      if (!owned.has(name)) rmSync(join(this.drafts.directory, name), { force: true });
+    }
+  }
+}

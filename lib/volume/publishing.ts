@@ -1,0 +1,243 @@
+// publishing.ts — how a draft becomes a version: when it is due, who packs its bytes, and the register that names them.
+// Invariant: a version cites the heads that its writer saw, and holds what its writer wrote. Small drafts become versions in the fold
+// after they were closed, large ones are ingested by a worker. What changed no byte becomes no version: it would be in conflict with
+// what another site writes meanwhile.
+
+import type { Ino, ObjectId, OpId } from '../crdt/ids.js';
+import { fileClaims } from '../crdt/placement.js';
+import { attributesOf, compareTimes, formatHead, formatTimestamp } from '../crdt/fields.js';
+import { settleBeforeWrite } from '../crdt/local-writes.js';
+import { sameOp } from '../crdt/register.js';
+import type { Timestamp } from '../crdt/inode.js';
+import type { IngestResult } from '../chunks/ingest.js';
+import { decodeManifest, encodeManifest, inlineManifest, type Manifest, sparseBlocksOf } from '../chunks/manifest.js';
+import { ObjectKind } from '../chunks/object-kind.js';
+import { SmallContent } from '../chunks/small-content.js';
+import { WorkingCopy } from '../chunks/working-copy.js';
+import type { Core } from './core.js';
+import type { Draft } from './draft.js';
+import type { IngestJobs } from './ingest-jobs.js';
+import type { InodeChanges } from './inode-changes.js';
+import type { KeptCopies } from './kept-copies.js';
+
+/** A file that stays open is published when nothing was written to it for this long … */
+const IDLE_PUBLISH_MS = 1_000;
+/** … and at the latest this long after its first unpublished write. */
+const LATEST_PUBLISH_MS = 10_000;
+
+export class Publishing {
+  /** Drafts that nobody has open any more. */
+  private readonly due = new Set<Draft>();
+
+  constructor(
+    private readonly core: Core,
+    private readonly changes: InodeChanges,
+    private readonly jobs: IngestJobs,
+    private readonly kept: KeptCopies,
+    /** Told of a file that this site wrote a version of. */
+    private readonly published: (ino: Ino) => void,
+  ) {}
+
+  // ── when ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Nobody has the file of this draft open: it is due at the next fold. */
+  closed(draft: Draft): void {
+    this.due.add(draft);
+  }
+
+  /** Recovery: nobody has anything open. */
+  closedAll(): void {
+    for (const draft of this.core.drafts.all()) this.due.add(draft);
+  }
+
+  /** Turns what was closed, or lies idle, into versions. Called before each fold; cheap when there is nothing. */
+  publish(): void {
+    for (const draft of this.due) {
+      if (this.core.openFiles.isOpen(draft.ino)) this.due.delete(draft);
+      else this.publishClosed(draft);
+    }
+  }
+
+  /** Publishes files that stay open: idle ones, and those whose oldest change is old. */
+  publishIdle(): void {
+    const now = this.core.clock.monotonicMs();
+    for (const draft of this.core.drafts.all()) {
+      this.core.drafts.refresh(draft);
+      if (!draft.dirty || draft.ingesting !== 0 || this.due.has(draft)) continue;
+      const idle = now - draft.lastChangeMs >= IDLE_PUBLISH_MS;
+      if (idle || now - draft.dirtySinceMs >= LATEST_PUBLISH_MS) this.publishDraft(draft);
+    }
+  }
+
+  /** Publishes everything that was written, open or not. */
+  publishAll(): void {
+    for (const draft of this.core.drafts.all()) {
+      this.core.drafts.refresh(draft);
+      if (draft.dirty && draft.ingesting === 0) this.publishDraft(draft);
+    }
+  }
+
+  /** Whether a version is being made of something that was written. */
+  get ingesting(): boolean {
+    for (const draft of this.core.drafts.all()) if (draft.ingesting !== 0) return true;
+    return false;
+  }
+
+  /** Whether a fold would publish or drop something. */
+  get hasClosed(): boolean {
+    for (const draft of this.due) if (draft.ingesting === 0) return true;
+    return false;
+  }
+
+  // ── how ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private publishClosed(draft: Draft): void {
+    if (draft.ingesting !== 0) return;
+    if (draft.dirty && this.isReachable(draft.ino)) this.publishDraft(draft);
+    else this.abandon(draft);
+  }
+
+  /** Drops a draft that holds nothing new, or that nothing can reach. The log must say so: recovery would look for its bytes. */
+  private abandon(draft: Draft): void {
+    const fate = { ino: draft.ino, ends: true };
+    this.core.perform([], this.core.clock.now(), [], [], { entries: [], inodes: [] }, fate);
+    const { content } = draft;
+    const unchanged = !draft.dirty && content instanceof WorkingCopy && this.isReachable(draft.ino);
+    this.finish(draft, unchanged ? (content.baseId ?? '') : '');
+    if (!this.isShown(draft)) this.core.kernel.invalidateInode(draft.ino, true);
+  }
+
+  /** Whether a path to the inode shows the version that the draft was based on last: else the kernel has its pages of that one. */
+  private isShown({ ino, bases }: Draft): boolean {
+    const inode = this.core.store.inode(ino);
+    const { head } = inode ? attributesOf(inode) : {};
+    return !head || bases.some((base) => sameOp(base, head));
+  }
+
+  /** Ends a draft. Its local file is kept under the version that it holds all bytes of, if it does ('': none). */
+  private finish(draft: Draft, manifestId: string): void {
+    this.due.delete(draft);
+    const { content, ino } = draft;
+    if (this.kept.passthrough && manifestId !== '' && content instanceof WorkingCopy && content.isComplete) {
+      this.core.drafts.release(draft);
+      this.kept.keep(ino, manifestId, content);
+    } else this.core.drafts.end(draft);
+  }
+
+  /** What this site itself removed is written by nobody else's wish; what another site removed meanwhile comes back with its bytes. */
+  private isReachable(ino: Ino): boolean {
+    const inode = this.core.store.inode(ino);
+    if (!inode) return false;
+    // A file that is hidden behind one that looks the same has no links to count, but its names.
+    const hasNames = inode.nlink > 0 || fileClaims(inode, this.core.actors).length > 0;
+    return hasNames || this.changes.wasRemovedElsewhere(inode);
+  }
+
+  private publishDraft(draft: Draft): void {
+    if (!this.isReachable(draft.ino)) return;
+    const { content } = draft;
+    if (content instanceof SmallContent) {
+      const manifest = inlineManifest(content.bytes(), content.holes());
+      const id = this.core.objects.put(ObjectKind.manifest, encodeManifest(manifest));
+      // The log may let go of these bytes once the fold is durable, and a fold may become durable before the pack is.
+      if (draft.synced) this.core.objects.sync();
+      this.commitVersion(draft, draft.generation, id, manifest);
+      return;
+    }
+    draft.ingesting = draft.generation;
+    this.jobs.ask(content, {
+      ingested: (result) => this.ingested(draft, content, result),
+      failed: () => this.ingestFailed(draft, content),
+      outdated: () => this.ingestFailed(draft, content),
+    });
+  }
+
+  /** A worker packed a draft's bytes. */
+  private ingested(draft: Draft, content: WorkingCopy, result: IngestResult): void {
+    const generation = draft.ingesting;
+    draft.ingesting = 0;
+    // Written to meanwhile, and closed: what the worker read is not the whole truth, so it reads again. What stays open is
+    // published nevertheless, or a log that is never quiet would never reach the peers.
+    if (draft.generation !== generation && !this.core.openFiles.isOpen(draft.ino)) {
+      content.unpublished();
+      return;
+    }
+    this.core.objects.adopt(result.objects);
+    // Removed here meanwhile: a version that the removal did not see would bring it back.
+    if (!this.isReachable(draft.ino)) {
+      content.unpublished();
+      return;
+    }
+    const manifest = decodeManifest(Buffer.from(result.manifest));
+    content.published(result.manifestId, manifest);
+    this.commitVersion(draft, generation, result.manifestId, manifest);
+  }
+
+  /** A worker could not; the draft stays, and is tried again when it is next due. */
+  private ingestFailed(draft: Draft, content: WorkingCopy): void {
+    draft.ingesting = 0;
+    draft.lastChangeMs = this.core.clock.monotonicMs();
+    content.unpublished();
+  }
+
+  private commitVersion(draft: Draft, generation: number, manifestId: ObjectId, manifest: Manifest): void {
+    const { ino } = draft;
+    const { size } = manifest;
+    const ends = !this.core.openFiles.isOpen(ino);
+    if (this.isOwnHead(draft, manifestId)) {
+      // Nothing new after all: saved unchanged, or a recovered draft whose version was committed before the crash.
+      this.commitTime(draft);
+      draft.published = generation;
+      draft.synced = false;
+      if (ends) this.abandon(draft);
+      return;
+    }
+    const copyIno = this.core.allocate();
+    const blocks = sparseBlocksOf(manifest);
+    const value = formatHead({ manifest: manifestId, size, mtime: draft.mtime, copyIno, blocks });
+    const steps = [() => settleBeforeWrite(this.core.tree, ino), [{ ino, field: 'head', value, bases: draft.bases }]];
+    const now = this.core.clock.now();
+    this.core.perform(steps, now, [], [], { entries: [], inodes: [ino] }, { ino, ends });
+    this.noteUntoldWrite(draft, now);
+    const bases = this.ownHead(ino, value);
+    draft.published = generation;
+    draft.synced = false;
+    draft.bases = bases;
+    this.core.openFiles.adopt(ino, { manifestId, size, bases });
+    if (ends) this.finish(draft, manifestId);
+    this.published(ino);
+  }
+
+  /** What the kernel wrote by itself changed the inode then, and nobody said so. */
+  private noteUntoldWrite({ ino, mtime }: Draft, now: Timestamp): void {
+    const isUntold = compareTimes(mtime, this.core.inode(ino).ctime) > 0 && compareTimes(mtime, now) <= 0;
+    if (isUntold) this.core.setCtime(ino, mtime);
+  }
+
+  /** Of a draft that changed no byte. */
+  private commitTime(draft: Draft): void {
+    const { ino } = draft;
+    const { head, mtime } = attributesOf(this.core.inode(ino));
+    if (compareTimes(head!.mtime, draft.mtime) === 0 || compareTimes(mtime, draft.mtime) === 0) return;
+    const now = this.core.clock.now();
+    const write = { ino, field: 'times', value: formatTimestamp(draft.mtime) };
+    this.core.perform([[write]], now, [], [], { entries: [], inodes: [ino] });
+    this.noteUntoldWrite(draft, now);
+  }
+
+  /** Whether the only head is the one that the draft is based on, with the same bytes. */
+  private isOwnHead(draft: Draft, manifestId: ObjectId): boolean {
+    const { head, heads } = attributesOf(this.core.inode(draft.ino));
+    const [base] = draft.bases;
+    if (!head || heads.length !== 1 || base?.counter !== head.counter || base.actor !== head.actor) return false;
+    return head.manifest === manifestId;
+  }
+
+  private ownHead(ino: Ino, value: string): readonly OpId[] {
+    const entry = this.core
+      .inode(ino)
+      .registers.get('head')
+      ?.find((head) => head.value === value);
+    return entry ? [{ counter: entry.counter, actor: entry.actor }] : [];
+  }
+}

@@ -28,7 +28,8 @@ const VERBS = [
   'bench',
 ];
 const INVITE = formatInvite({
-  address: '127.0.0.1:1',
+  addresses: ['127.0.0.1:1'],
+  identity: 'ab'.repeat(32),
   volume: 'team',
   id: 'aaaaaaaa',
   secret: Buffer.alloc(INVITE_SECRET_BYTES),
@@ -98,9 +99,8 @@ test('wrong usage is named', async () => {
     [['sync', '--wait', '--timeout', 'soon'], /no duration/],
     [['link', 'cut', '/mnt'], /pause/],
     [['link', 'add', '/mnt'], /HOST:PORT/],
-    [['link', 'add', '/mnt', 'oslo'], /HOST:PORT/],
     [['link', 'remove', '/mnt'], /site name/],
-    [['invite', '/mnt', '--valid', '-1h'], /duration|valid/],
+    [['invite', '/mnt', '--expires', '-1h'], /duration|expires/],
     [['daemon'], /weft create/],
   ];
   for (const [args, says] of cases) {

@@ -49,7 +49,7 @@ function makeSite(): void {
     peers: [],
     slot: null,
   };
-  const state = StateDirectory.create(join(scratch.home, 'team'), config, Buffer.alloc(32));
+  const state = StateDirectory.create(join(scratch.home, 'team'), config);
   new StateRegistry(scratch.home).record({ mountpoint, directory: state.directory });
 }
 

@@ -137,8 +137,8 @@ export class FakeDaemon implements Daemon {
     this.record('resume', peer);
   }
 
-  async addPeer(address: string): Promise<void> {
-    this.record('addPeer', address);
+  async addPeer(peer: string): Promise<void> {
+    this.record('addPeer', peer);
   }
 
   async removePeer(peer: string): Promise<void> {
@@ -194,7 +194,7 @@ export const fakeModule: DaemonModule = {
   },
   joinVolume: async (invite, draft, makeState, progress) => {
     const ids = { volumeId: 'a'.repeat(32), volume: 'joined', slot: 2 };
-    const state = makeState({ ...draft, ...ids, peers: [invite.slice(7, 21)] }, Buffer.alloc(32, 7));
+    const state = makeState({ ...draft, ...ids, peers: [invite.slice(7, 21)] });
     for (let done = 0; done <= 5000; done += 1204) progress({ what: 'changes', done, total: 5000 });
     return state;
   },

@@ -7,7 +7,6 @@ const NO_STATE = {
   directory: '/',
   config: () => assert.fail(),
   saveConfig: () => {},
-  volumeKey: () => Buffer.alloc(32),
 };
 
 test('weft gc says what is kept for what, for whom, and what would go', async () => {

@@ -8,7 +8,7 @@ import { withJson, withState } from './site-options.js';
 interface Options {
   mountpoint: string;
   state: string | undefined;
-  valid: number;
+  expires: number;
   json: boolean;
 }
 
@@ -18,14 +18,14 @@ export const inviteCommand: CommandModule<object, Options> = {
   builder: (parser) =>
     withJson(withState(parser))
       .positional('mountpoint', { type: 'string', demandOption: true })
-      .option('valid', {
+      .option('expires', {
         type: 'string',
         requiresArg: true,
         default: '24h',
-        coerce: (text: string) => parseDurationMs(text, '--valid'),
-        describe: 'how long it can be used',
+        coerce: (text: string) => parseDurationMs(text, '--expires'),
+        describe: 'how long it can be used, such as 2h',
       }),
-  handler: async ({ mountpoint, state: stateOption, valid: ttlMs, json }) => {
+  handler: async ({ mountpoint, state: stateOption, expires: ttlMs, json }) => {
     const state = findSite(mountpoint, stateOption);
     const invite = await withDaemon(state, (daemon) => daemon.request('invite', { ttlMs }));
     process.stdout.write(json ? `${JSON.stringify({ invite, ttlMs })}\n` : `${invite}\n`);

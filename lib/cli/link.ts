@@ -3,7 +3,7 @@
 import type { CommandModule } from 'yargs';
 import { UsageError } from './failure.js';
 import { findSite, withDaemon } from './known-site.js';
-import { parsedAddress, withState } from './site-options.js';
+import { withState } from './site-options.js';
 
 const ACTIONS = ['pause', 'resume', 'add', 'remove'] as const;
 
@@ -23,20 +23,21 @@ export const linkCommand: CommandModule<object, Options> = {
       .positional('mountpoint', { type: 'string', demandOption: true })
       .positional('peer', {
         type: 'string',
-        describe: 'site name (pause and resume: all without it), or HOST:PORT to add',
+        describe: 'site name (pause and resume: all without it); to add: HOST:PORT, site name, or an invite',
       }),
   handler: async ({ action, mountpoint, peer, state: stateOption }) => {
     if (peer === undefined && (action === 'add' || action === 'remove')) {
-      throw new UsageError(`weft link ${action} needs a peer: ${action === 'add' ? 'its HOST:PORT' : 'its site name'}`);
+      throw new UsageError(
+        `weft link ${action} needs a peer: ${action === 'add' ? 'its HOST:PORT or site name, or an invite' : 'its site name'}`,
+      );
     }
-    if (action === 'add') parsedAddress(peer, 'peer');
     await withDaemon(findSite(mountpoint, stateOption), (daemon) => {
       switch (action) {
         case 'pause':
         case 'resume':
           return daemon.request(action, { peer: peer ?? null });
         case 'add':
-          return daemon.request('addPeer', { address: peer! });
+          return daemon.request('addPeer', { peer: peer! });
         case 'remove':
           return daemon.request('removePeer', { peer: peer! });
       }

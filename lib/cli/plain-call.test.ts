@@ -37,7 +37,7 @@ test('a plain call is read as yargs reads it', async () => {
     ['status', '--state=/var/x', '17'],
     ['umount', '/mnt', '--force'],
     ['umount', '--force', '/mnt'],
-    ['invite', '/mnt', '--valid', '1h'],
+    ['invite', '/mnt', '--expires', '1h'],
     ['sync', '--wait'],
     ['sync', '--wait', '--timeout', '30s', '.'],
     ['link', 'pause', '/mnt'],

@@ -2,7 +2,6 @@
 // The wiring between the command line and lib/daemon; the same in the background and in the foreground.
 // Invariant: a state directory made here is removed again when the site could not start, and never once it was mounted.
 
-import { randomBytes } from 'node:crypto';
 import { chooseSocketPath } from '../daemon/control-socket-path.js';
 import { ControlServer } from '../daemon/control-server.js';
 import type { Daemon, DaemonModule, Log } from '../daemon/daemon-interface.js';
@@ -72,14 +71,14 @@ async function prepareState(
 ): Promise<StateDirectory> {
   switch (job.kind) {
     case 'create': {
-      const state = StateDirectory.create(job.directory, job.config, randomBytes(32));
+      const state = StateDirectory.create(job.directory, job.config);
       await module.createVolume(state, log);
       return state;
     }
     case 'join': {
       let state: StateDirectory | undefined;
-      const makeState: Parameters<DaemonModule['joinVolume']>[2] = (config, key) =>
-        (state = StateDirectory.create(job.directory, config, key));
+      const makeState: Parameters<DaemonModule['joinVolume']>[2] = (config) =>
+        (state = StateDirectory.create(job.directory, config));
       await module.joinVolume(
         job.invite,
         job.draft,

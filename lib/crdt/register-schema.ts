@@ -9,7 +9,14 @@ import { linkOfField, parseTimestamp, parseXattr, wholeBlocks } from './fields.j
 import type { Place } from './fields.js';
 import { MAX_SLOT, ROOT_INO, VOLUME_INO } from './ids.js';
 import type { Ino, Name } from './ids.js';
-import { parseRetention, parseSnapshot, RETENTION_FIELD, snapshotNameError } from './volume-fields.js';
+import {
+  parseAddresses,
+  parseIdentity,
+  parseRetention,
+  parseSnapshot,
+  RETENTION_FIELD,
+  snapshotNameError,
+} from './volume-fields.js';
 
 /** NAME_MAX of Linux, also for extended attributes (XATTR_NAME_MAX). */
 export const NAME_MAX = 255;
@@ -106,6 +113,12 @@ function volumeFieldError(field: string, value: Value): string | undefined {
       if (!ID.test(id)) return 'no site id';
       if (value.length === 0 || value.length > SITE_NAME_MAX) return `a site name of ${value.length} characters`;
       return LONE_SURROGATE.test(value) ? 'a site name that is not Unicode' : undefined;
+    case 'key:':
+      parseIdentity(value);
+      return ID.test(id) ? undefined : 'no site id';
+    case 'address:':
+      parseAddresses(value);
+      return ID.test(id) ? undefined : 'no site id';
     case 'actor:':
       return ID.test(id) && ID.test(value) ? undefined : 'no actor or site id';
     case 'slot:': {

@@ -1,6 +1,9 @@
-// volume-fields.ts — the volume's own registers that are about its past: named snapshots, and how long old versions are kept.
+// volume-fields.ts — the volume's own registers: its sites and their keys, named snapshots, and how long old versions are kept.
 // Invariant: format(parse(x)) === x, as in fields.ts.
 //
+//   site:<id>     the site's name      actor:<id>   the site whose run it is      slot:<n>   the site that claimed the inode numbers
+//   key:<id>      <identity>: the site's public key, as its SHA-256 in 64 hex digits
+//   address:<id>  HOST:PORT,…: where the site listens; '': nowhere
 //   snap:<name>   <actor>:<seq>,…   by actor: the highest change of each that belongs to it; `-`: deleted
 //   keep          [age=<s>] [count=<n>] [bytes=<n>]   in this order, separated by blanks; what is not there is not limited
 
@@ -9,10 +12,16 @@ import type { Value, VersionVector } from './change.js';
 import { parseInteger } from './fields.js';
 import type { ActorId } from './ids.js';
 
+export const SITE_PREFIX = 'site:';
+export const KEY_PREFIX = 'key:';
+export const ADDRESS_PREFIX = 'address:';
 export const SNAPSHOT_PREFIX = 'snap:';
 export const RETENTION_FIELD = 'keep';
 const DELETED = '-';
 const ACTOR = /^[0-9a-f]{32}$/;
+const IDENTITY = /^[0-9a-f]{64}$/;
+/** What lib/sync/address.ts takes apart: here it only has to be short and printable. */
+const ADDRESSES = /^[\x21-\x2b\x2d-\x7e]{1,300}(,[\x21-\x2b\x2d-\x7e]{1,300}){0,7}$/;
 const NAME_MAX = 64;
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const NO_NAME = /^[.-]|[/@\u0000-\u001f\u007f]|\p{Surrogate}/u;
@@ -28,6 +37,22 @@ export interface Retention {
 }
 
 const LIMITS = ['age', 'count', 'bytes'] as const;
+
+/** @throws {CorruptionError} when it is no identity */
+export function parseIdentity(value: Value): string {
+  if (!IDENTITY.test(String(value))) throw new CorruptionError(`key: malformed value ${quoted(value)}`);
+  return String(value);
+}
+
+export function formatAddresses(addresses: readonly string[]): string {
+  return addresses.join(',');
+}
+
+export function parseAddresses(value: Value): string[] {
+  if (value === '') return [];
+  if (!ADDRESSES.test(String(value))) throw new CorruptionError(`address: malformed value ${quoted(value)}`);
+  return String(value).split(',');
+}
 
 /** What is wrong with the name of a snapshot, or undefined. */
 export function snapshotNameError(name: string): string | undefined {
@@ -60,7 +85,7 @@ export function parseSnapshot(value: Value): Map<ActorId, number> | undefined {
     const actor = part.slice(0, 32);
     const seq = parseInteger(part.slice(33), 'snap');
     if (!ACTOR.test(actor) || part.charAt(32) !== ':' || actor <= last || seq < 1) {
-      throw new CorruptionError(`snap: malformed value ${JSON.stringify(value).slice(0, 200)}`);
+      throw new CorruptionError(`snap: malformed value ${quoted(value)}`);
     }
     vector.set(actor, seq);
     last = actor;
@@ -78,11 +103,15 @@ export function parseRetention(value: Value): Retention {
   const retention: Partial<Record<(typeof LIMITS)[number], number>> = {};
   for (const part of value === '' ? [] : String(value).split(' ')) {
     const limit = LIMITS.find((name) => part.startsWith(`${name}=`));
-    if (!limit) throw new CorruptionError(`keep: malformed value ${JSON.stringify(value).slice(0, 200)}`);
+    if (!limit) throw new CorruptionError(`keep: malformed value ${quoted(value)}`);
     retention[limit] = parseInteger(part.slice(limit.length + 1), 'keep');
   }
   if (formatRetention(retention) !== value) {
-    throw new CorruptionError(`keep: malformed value ${JSON.stringify(value).slice(0, 200)}`);
+    throw new CorruptionError(`keep: malformed value ${quoted(value)}`);
   }
   return retention;
+}
+
+function quoted(value: Value): string {
+  return JSON.stringify(value).slice(0, 200);
 }

@@ -5,6 +5,8 @@ import { z } from 'zod';
 
 const id = z.int().nonnegative();
 const conflict = z.string().min(1).max(64);
+/** Several addresses, a volume's name in percent signs, and 97 letters and digits. */
+const MAX_INVITE = 4096;
 const peer = z.string().min(1).max(255);
 const name = z.string().min(1).max(255);
 const limit = z.int().nonnegative();
@@ -25,7 +27,7 @@ export const controlRequest = z.discriminatedUnion('verb', [
   z.strictObject({ id, verb: z.literal('sync'), timeoutMs: durationMs, progress: z.boolean() }),
   z.strictObject({ id, verb: z.literal('pause'), peer: peer.nullable() }),
   z.strictObject({ id, verb: z.literal('resume'), peer: peer.nullable() }),
-  z.strictObject({ id, verb: z.literal('addPeer'), address: peer }),
+  z.strictObject({ id, verb: z.literal('addPeer'), peer: z.string().min(1).max(MAX_INVITE) }),
   z.strictObject({ id, verb: z.literal('removePeer'), peer }),
   z.strictObject({ id, verb: z.literal('invite'), ttlMs: durationMs }),
   /** `path` is from the root of the volume and begins with '/': latin1 characters stand for bytes; null: everything. */

@@ -49,7 +49,7 @@ function recordingDaemon(): Daemon {
     },
     pause: (peer) => record('pause', peer),
     resume: (peer) => record('resume', peer),
-    addPeer: (address) => record('addPeer', address),
+    addPeer: (peer) => record('addPeer', peer),
     removePeer: () => Promise.reject(new Error('no such peer')),
     invite: async (ttlMs) => `invite ${ttlMs}`,
     repair: async (damaged) => damaged,
@@ -124,7 +124,7 @@ test('the socket replaces a stale one, is private, and goes with the server', as
 
 test('requests are answered in their order, each with its id', async () => {
   const answers = await exchange(
-    '{"id":1,"verb":"pause","peer":null}\n{"id":2,"verb":"addPeer","address":"h:1"}\n{"id":3,"verb":"removePeer","peer":"x"}\n',
+    '{"id":1,"verb":"pause","peer":null}\n{"id":2,"verb":"addPeer","peer":"h:1"}\n{"id":3,"verb":"removePeer","peer":"x"}\n',
   );
   assert.deepEqual(answers, [
     { id: 1, result: null },

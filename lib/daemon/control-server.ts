@@ -131,7 +131,7 @@ export class ControlServer {
         await this.daemon.resume(request.peer);
         return null;
       case 'addPeer':
-        await this.daemon.addPeer(request.address);
+        await this.daemon.addPeer(request.peer);
         return null;
       case 'removePeer':
         await this.daemon.removePeer(request.peer);

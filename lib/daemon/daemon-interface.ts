@@ -123,8 +123,8 @@ export interface Daemon {
   syncWait(timeoutMs: number): Promise<boolean>;
   pause(peer: string | null): Promise<void>;
   resume(peer: string | null): Promise<void>;
-  /** Dials a further peer at HOST:PORT, now and after restarts. */
-  addPeer(address: string): Promise<void>;
+  /** Dials a further peer, now and after restarts: HOST:PORT, a site's name, or an invite of a site that does not know this one. */
+  addPeer(peer: string): Promise<void>;
   removePeer(peer: string): Promise<void>;
   /** A one-time invite, valid for `ttlMs`. */
   invite(ttlMs: number): Promise<string>;
@@ -148,7 +148,7 @@ export interface Daemon {
   readonly ended: Promise<void>;
 }
 
-/** Kept in the state directory as site.json; the volume's key is apart, readable by the owner alone. */
+/** Kept in the state directory as site.json; the site's key is apart, readable by the owner alone. */
 export interface SiteConfig {
   volumeId: string;
   volume: string;
@@ -191,13 +191,12 @@ export interface SiteState {
   config(): SiteConfig;
   /** Atomically and durably replaces site.json. */
   saveConfig(config: SiteConfig): void;
-  volumeKey(): Buffer;
 }
 
 /** lib/daemon/daemon.ts exports these:
  *
- * createVolume(state: SiteState): Promise<void>          first commit of a new volume (root directory, site, slot); config and key exist already
- * joinVolume(invite: string, draft: {site, siteId, mountpoint, listen, driver, mountOptions}, makeState: (config: SiteConfig, key: Buffer) => SiteState,
+ * createVolume(state: SiteState): Promise<void>          first commit of a new volume (root directory, site, slot); config exists already
+ * joinVolume(invite: string, draft: {site, siteId, mountpoint, listen, driver, mountOptions}, makeState: (config: SiteConfig) => SiteState,
  *            progress: (p: Progress) => void, log: Log): Promise<SiteState>      fetches all changes, claims a slot
  * startDaemon(state: SiteState, log: Log): Promise<Daemon>   resolves when mounted and listening
  */
@@ -206,7 +205,7 @@ export interface DaemonModule {
   joinVolume(
     invite: string,
     draft: Pick<SiteConfig, 'site' | 'siteId' | 'mountpoint' | 'listen' | 'driver' | 'mountOptions'>,
-    makeState: (config: SiteConfig, key: Buffer) => SiteState,
+    makeState: (config: SiteConfig) => SiteState,
     progress: (progress: Progress) => void,
     log: Log,
   ): Promise<SiteState>;

@@ -3,9 +3,12 @@
 // claimed anew when the state directory was put back or went back. Who talks to whom in a running site is in running-site.ts.
 
 import { healState, statePath } from '../journal/schema.js';
+import type { Member } from '../crdt/members.js';
 import { redeemInvite } from '../sync/join.js';
+import { makeSiteKey } from '../sync/site-key.js';
 import type { Daemon, Log, Progress, SiteConfig, SiteState } from './daemon-interface.js';
 import { RunningSite } from './running-site.js';
+import { keepSiteKey } from './site-key-file.js';
 import { lostCommits } from './state-mark.js';
 import { isCopy, recordOrigin } from './state-origin.js';
 
@@ -18,22 +21,25 @@ export async function createVolume(state: SiteState, log: Log): Promise<void> {
 export async function joinVolume(
   invite: string,
   draft: Pick<SiteConfig, 'site' | 'siteId' | 'mountpoint' | 'listen' | 'driver' | 'mountOptions'>,
-  makeState: (config: SiteConfig, key: Buffer) => SiteState,
+  makeState: (config: SiteConfig) => SiteState,
   progress: (progress: Progress) => void,
   log: Log,
 ): Promise<SiteState> {
-  const grant = await redeemInvite(invite, draft.site);
-  const inviter = grant.peers[0];
-  if (!inviter) throw new Error('the inviting site named no address: ask for a new invite');
+  const { siteId, site } = draft;
+  const key = await makeSiteKey();
+  const grant = await redeemInvite(invite, { key, siteId, site, volumeId: '' });
+  const [host] = grant.peers;
   const config: SiteConfig = {
     ...draft,
     volumeId: grant.volumeId,
     volume: grant.volumeName,
-    peers: [inviter.address],
+    peers: [grant.address],
     slot: null,
   };
-  const state = makeState(config, Buffer.from(grant.volumeKey));
-  await withoutMount(state, log, (site) => site.catchUp(progress));
+  const state = makeState(config);
+  keepSiteKey(state.directory, key);
+  const inviter = { siteId: host.siteId, name: host.site, identity: grant.identity, addresses: [] };
+  await withoutMount(state, log, (running) => running.catchUp(progress), inviter);
   return state;
 }
 
@@ -66,8 +72,13 @@ async function adoptCopy(state: SiteState, log: Log): Promise<void> {
 }
 
 /** Runs a site that is linked and not mounted for as long as `work` takes. */
-async function withoutMount(state: SiteState, log: Log, work: (site: RunningSite) => Promise<void>): Promise<void> {
-  const site = new RunningSite(state, log);
+async function withoutMount(
+  state: SiteState,
+  log: Log,
+  work: (site: RunningSite) => Promise<void>,
+  inviter: Member | null = null,
+): Promise<void> {
+  const site = new RunningSite(state, log, inviter);
   await site.start(false);
   try {
     await work(site);

@@ -3,6 +3,7 @@
 // Invariant: what a person said is kept when the call returns; what the links say is kept a moment later, once for many of them,
 // because they say something with every commit.
 
+import { isInvite } from '../sync/invite.js';
 import type { Syncer } from '../sync/syncer.js';
 import type { SiteState } from './daemon-interface.js';
 import type { KnownPeersFile } from './known-peers-file.js';
@@ -29,9 +30,10 @@ export class KeptPeers {
     this.keep();
   }
 
-  /** Dials a further peer at HOST:PORT. */
-  add(address: string): void {
-    this.syncer.add(address);
+  /** Dials a further peer: HOST:PORT, a site's name, or an invite of one that does not know this site yet. */
+  async add(peer: string): Promise<void> {
+    if (isInvite(peer)) await this.syncer.introduce(peer);
+    else this.syncer.add(peer);
     this.keep();
   }
 

@@ -20,6 +20,7 @@ import { makeCommitsDurable } from '../journal/checkpointer.js';
 import { intentPath, SEGMENT_BYTES } from '../journal/intent-log.js';
 import { supplySegment } from '../journal/segment-supply.js';
 import { statePath } from '../journal/schema.js';
+import type { Member } from '../crdt/members.js';
 import { Syncer } from '../sync/syncer.js';
 import { systemClock, systemRandom } from '../sync/system-clock.js';
 import type {
@@ -46,12 +47,14 @@ import { Past } from './past.js';
 import { repair } from './repair.js';
 import { Settlements } from './settlements.js';
 import { SiteClient } from './site-client.js';
+import { siteKey } from './site-key-file.js';
 import { SiteSyncStore } from './site-sync-store.js';
 import { SyncPacing } from './sync-pacing.js';
 import { siteStatus } from './site-status.js';
 import { StateMark } from './state-mark.js';
 import type { FromSite } from './thread-protocol.js';
 import { TreeSurvey } from './tree-survey.js';
+import { VolumeMembers } from './volume-members.js';
 
 /** A claim of inode numbers waits so long for the site that it joined at. */
 const CLAIM_WAIT_MS = 60_000;
@@ -75,6 +78,7 @@ export class RunningSite implements Daemon {
   private readonly survey: TreeSurvey;
   private readonly settlements: Settlements;
   private readonly mark: StateMark;
+  private readonly members: VolumeMembers;
   private closing: Promise<void> | null = null;
   private listen = '';
   private finish!: () => void;
@@ -83,6 +87,8 @@ export class RunningSite implements Daemon {
   constructor(
     private readonly state: SiteState,
     private readonly log: Log,
+    /** While it joins: the site that invited it. */
+    inviter: Member | null = null,
   ) {
     const { directory } = state;
     this.mark = new StateMark(directory);
@@ -114,6 +120,7 @@ export class RunningSite implements Daemon {
       holds: (id) => this.store.holds(id),
       giveUp: (ids) => this.site.send({ type: 'unavailable', ids }),
     });
+    this.members = new VolumeMembers(() => this.site, this.durable, inviter);
     this.settlements = new Settlements(directory, this.ingest, this.survey, systemClock.wallMs, () => ({
       site: this.site,
       store: this.store,
@@ -163,13 +170,15 @@ export class RunningSite implements Daemon {
         },
       });
       const config = this.config();
+      const key = await siteKey(directory);
       this.syncer = new Syncer({
         store: this.store,
         clock: systemClock,
         random: systemRandom,
         log: this.log,
         invites: new InviteFile(directory, systemClock.wallMs),
-        volumeKey: this.state.volumeKey(),
+        key,
+        members: this.members,
         volumeName: config.volume,
         listen: config.listen,
         dial: config.peers,
@@ -181,6 +190,8 @@ export class RunningSite implements Daemon {
       });
       this.peers = new KeptPeers(this.syncer, this.knownPeers, this.state);
       this.listen = await this.syncer.start();
+      // A site that has inode numbers is one of the volume: what it says of itself comes after what made it one.
+      if (config.slot !== null) await this.announce();
       this.collector = this.makeCollector();
     } catch (error) {
       await this.abandon(mount);
@@ -221,6 +232,7 @@ export class RunningSite implements Daemon {
 
   private committed(message: Extract<FromSite, { type: 'committed' }>): void {
     this.pacing.committed(performance.now(), message.pressing);
+    if (message.members) this.members.report(message.members);
     this.durable.committed(message);
     if (message.pressing) this.durable.reconsider();
   }
@@ -300,8 +312,8 @@ export class RunningSite implements Daemon {
     this.peers.resume(peer);
   }
 
-  async addPeer(address: string): Promise<void> {
-    this.peers.add(address);
+  addPeer(peer: string): Promise<void> {
+    return this.peers.add(peer);
   }
 
   async removePeer(peer: string): Promise<void> {
@@ -379,6 +391,7 @@ export class RunningSite implements Daemon {
     const slot = await this.claimSlot();
     await this.site.request('createRoot', { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 });
     this.state.saveConfig({ ...this.config(), slot });
+    await this.announce();
     await this.store.flush();
   }
 
@@ -386,6 +399,7 @@ export class RunningSite implements Daemon {
   async catchUp(progress: (progress: Progress) => void): Promise<void> {
     await fetchAll(this.syncer, () => this.durable.vector, progress);
     this.state.saveConfig({ ...this.config(), slot: await this.claimSlot() });
+    await this.announce();
     // The claim reaches the inviter before anything is made under it.
     await this.syncer.waitSettled(CLAIM_WAIT_MS);
   }
@@ -394,6 +408,12 @@ export class RunningSite implements Daemon {
   async claimFurtherSlot(): Promise<void> {
     this.state.saveConfig({ ...this.config(), slot: await this.claimSlot() });
     await this.store.flush();
+  }
+
+  /** Tells the volume which key this site has, and where it listens. */
+  private async announce(): Promise<void> {
+    const { identity } = await siteKey(this.state.directory);
+    await this.site.request('announce', { identity, addresses: this.syncer.addresses() });
   }
 
   private async claimSlot(): Promise<number> {

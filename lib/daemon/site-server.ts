@@ -4,6 +4,7 @@
 
 import { randomInt } from 'node:crypto';
 import type { ActorId, ObjectId } from '../crdt/ids.js';
+import type { Member } from '../crdt/members.js';
 import { pastQuestion } from '../volume/past-files.js';
 import { Volume } from '../volume/volume.js';
 import type { KernelCache, VolumeClock } from '../volume/ports.js';
@@ -65,6 +66,8 @@ export class SiteServer {
   stopped = false;
   private kernel: KernelCache = NO_KERNEL_CACHE;
   private readonly reported = new Map<ActorId, number>();
+  /** The version of the membership that was reported last. */
+  private reportedMembers = -1;
   private readonly flushes: PendingFlush[] = [];
 
   constructor(
@@ -178,7 +181,15 @@ export class SiteServer {
     const { commits } = journal;
     const missing = objects.missingCount();
     const unsynced = objects.takeUnsynced();
-    this.post({ type: 'committed', commit, vector, missing, unsynced, pressing, commits });
+    const members = this.changedMembers();
+    this.post({ type: 'committed', commit, vector, missing, unsynced, pressing, commits, ...(members && { members }) });
+  }
+
+  private changedMembers(): Member[] | undefined {
+    const { membership } = this.volume;
+    if (membership.version === this.reportedMembers) return undefined;
+    this.reportedMembers = membership.version;
+    return membership.all();
   }
 
   private reply<N extends RequestName>(id: number, _name: N, value: Requests[N]['reply']): void {
@@ -211,6 +222,7 @@ export class SiteServer {
         break;
       case 'report':
         this.reported.clear();
+        this.reportedMembers = -1;
         this.reportCommit();
         this.reply(id, name, null);
         break;
@@ -294,6 +306,16 @@ export class SiteServer {
       case 'claimSlot':
         this.reply(id, name, { slot: volume.registers.claimSlot(this.machine.pick) });
         break;
+      case 'admitMember': {
+        const { siteId, name: siteName, identity } = message.args;
+        this.reply(id, name, { commit: volume.membership.admit(siteId, siteName, identity) });
+        break;
+      }
+      case 'announce': {
+        const { identity, addresses } = message.args;
+        this.reply(id, name, { commit: volume.membership.announce(identity, addresses) });
+        break;
+      }
       case 'createRoot':
         volume.registers.createRoot({ ...message.args, pid: 0 });
         this.reply(id, name, null);

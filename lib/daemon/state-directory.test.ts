@@ -15,9 +15,9 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { chooseSocketPath, MAX_SOCKET_PATH_BYTES, readSocketPath } from './control-socket-path.js';
 import type { SiteConfig } from './daemon-interface.js';
 import { InviteFile } from './invite-file.js';
+import { siteKey } from './site-key-file.js';
 import { dataHome, StateDirectory } from './state-directory.js';
 
-const KEY = Buffer.alloc(32, 0xa5);
 const CONFIG: SiteConfig = {
   volumeId: '1'.repeat(32),
   volume: 'team',
@@ -40,32 +40,29 @@ beforeEach(() => {
 afterEach(() => rmSync(scratch, { recursive: true }));
 
 test('a site is read back as it was written, by another instance too', () => {
-  const made = StateDirectory.create(directory, CONFIG, KEY);
+  const made = StateDirectory.create(directory, CONFIG);
   made.saveConfig({ ...made.config(), listen: '127.0.0.1:7420', slot: 3 });
   const read = StateDirectory.open(directory);
   assert.deepEqual(read.config(), { ...CONFIG, listen: '127.0.0.1:7420', slot: 3 });
-  assert.deepEqual(read.volumeKey(), KEY);
 });
 
 test('what config() returns is a copy', () => {
-  const state = StateDirectory.create(directory, CONFIG, KEY);
+  const state = StateDirectory.create(directory, CONFIG);
   state.config().peers.push('h:1');
   assert.deepEqual(state.config(), CONFIG);
 });
 
-test('all files are for the owner alone, and no temporary one stays', () => {
-  StateDirectory.create(directory, CONFIG, KEY);
+test('all files are for the owner alone, and no temporary one stays', async () => {
+  StateDirectory.create(directory, CONFIG);
+  await siteKey(directory);
   assert.equal(statSync(directory).mode & 0o777, 0o700);
-  assert.deepEqual(readdirSync(directory).toSorted(), ['site.json', 'volume.key']);
+  assert.deepEqual(readdirSync(directory).toSorted(), ['site.json', 'site.key']);
   for (const name of readdirSync(directory)) assert.equal(statSync(join(directory, name)).mode & 0o777, 0o600, name);
 });
 
 test('a directory with a site, or with anything foreign, is not taken', () => {
-  StateDirectory.create(directory, CONFIG, KEY);
-  assert.throws(
-    () => StateDirectory.create(directory, CONFIG, KEY),
-    /already holds site paris of volume team: weft mount/,
-  );
+  StateDirectory.create(directory, CONFIG);
+  assert.throws(() => StateDirectory.create(directory, CONFIG), /already holds site paris of volume team: weft mount/);
   const foreign = join(scratch, 'foreign');
   mkdirSync(foreign);
   writeFileSync(join(foreign, 'thesis.tex'), '');
@@ -95,14 +92,12 @@ test(
 test('what an attempt that failed early left behind is no obstacle', () => {
   mkdirSync(directory, { recursive: true });
   for (const name of ['lock', 'daemon.log']) writeFileSync(join(directory, name), '');
-  StateDirectory.create(directory, CONFIG, KEY);
+  StateDirectory.create(directory, CONFIG);
 });
 
 test('damaged files are errors that name the file and the remedy', () => {
   assert.throws(() => StateDirectory.open(directory), /site\.json does not exist.*weft status/);
-  StateDirectory.create(directory, CONFIG, KEY);
-  writeFileSync(join(directory, 'volume.key'), 'short');
-  assert.throws(() => StateDirectory.open(directory).volumeKey(), /volume\.key.*64 hex digits/);
+  StateDirectory.create(directory, CONFIG);
   const good = readFileSync(join(directory, 'site.json'), 'utf8');
   for (const bad of [
     '',
@@ -117,7 +112,7 @@ test('damaged files are errors that name the file and the remedy', () => {
 });
 
 test('a config that could not be read again is never written', () => {
-  const state = StateDirectory.create(directory, CONFIG, KEY);
+  const state = StateDirectory.create(directory, CONFIG);
   assert.throws(() => state.saveConfig({ ...CONFIG, siteId: 'x' }));
   assert.deepEqual(StateDirectory.open(directory).config(), CONFIG);
 });
@@ -161,4 +156,19 @@ test('an invite is used once, also across restarts, and forgotten long after it 
   assert.equal(statSync(join(directory, 'invites.json')).mode & 0o777, 0o600);
   writeFileSync(join(directory, 'invites.json'), '[{}]');
   assert.throws(() => new InviteFile(directory, () => nowMs), /invites\.json is damaged/);
+});
+
+test('a site keeps its key, and one that is damaged is named with the remedy', async () => {
+  StateDirectory.create(directory, CONFIG);
+  const key = await siteKey(directory);
+  assert.deepEqual(await siteKey(directory), key);
+  assert.match(key.identity, /^[0-9a-f]{64}$/);
+  const other = join(scratch, 'other');
+  StateDirectory.create(other, CONFIG);
+  const theirs = await siteKey(other);
+  assert.notEqual(theirs.identity, key.identity);
+  for (const damaged of ['short', key.privateKey, key.privateKey + theirs.certificate]) {
+    writeFileSync(join(directory, 'site.key'), damaged);
+    await assert.rejects(siteKey(directory), /site\.key is damaged .*weft link add/);
+  }
 });

@@ -1,7 +1,7 @@
 // state-directory.ts — where a site keeps what is its own, and how that is laid out.
 //
 //   site.json     who this site is, where it mounts, listens and dials (SiteConfig); replaced atomically
-//   volume.key    the volume's secret, 32 bytes as hex, mode 0600
+//   site.key      the site's private key and its certificate, mode 0600 (site-key-file.ts)
 //   lock          flock of the running daemon (state-lock.ts)     control.sock   its socket (control-socket-path.ts)
 //   daemon.log    JSON lines; daemon.log.1 is the one before        invites.json   those given out (invite-file.ts)
 //
@@ -62,12 +62,10 @@ export class StateDirectory implements SiteState {
     rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
   }
 
-  /** Writes a new site durably: the key first, so that a site.json always has one. `key` is 32 bytes. */
-  static create(directory: string, config: SiteConfig, key: Buffer): StateDirectory {
+  /** Writes a new site durably. */
+  static create(directory: string, config: SiteConfig): StateDirectory {
     const absolute = resolve(directory);
     StateDirectory.reserve(absolute);
-    if (key.length !== 32) throw new RangeError(`a volume key has 32 bytes, not ${key.length}`);
-    replaceFile(join(absolute, 'volume.key'), `${key.toString('hex')}\n`, 0o600);
     const state = new StateDirectory(absolute, config);
     state.saveConfig(config);
     syncDirectory(dirname(absolute));
@@ -82,15 +80,6 @@ export class StateDirectory implements SiteState {
     const checked = checkSiteConfig(config);
     replaceFile(join(this.directory, 'site.json'), `${JSON.stringify(checked, null, 2)}\n`, 0o600);
     this.current = checked;
-  }
-
-  volumeKey(): Buffer {
-    const path = join(this.directory, 'volume.key');
-    const text = readOwnFile(path).trim();
-    if (!/^[0-9a-f]{64}$/.test(text)) {
-      throw new Error(`${path} does not hold 64 hex digits: copy it from another site of the volume`);
-    }
-    return Buffer.from(text, 'hex');
   }
 
   get logPath(): string {

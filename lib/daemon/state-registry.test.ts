@@ -31,7 +31,7 @@ function makeSite(directory: string, mountpoint: string, recorded = true): void 
     peers: [],
     slot: null,
   };
-  if (!StateDirectory.isSite(directory)) StateDirectory.create(directory, config, Buffer.alloc(32));
+  if (!StateDirectory.isSite(directory)) StateDirectory.create(directory, config);
   if (recorded) registry.record({ mountpoint, directory });
 }
 

@@ -3,6 +3,7 @@
 
 import type { ActorId, Ino, Name, ObjectId, SiteId } from '../crdt/ids.js';
 import type { Timestamp } from '../crdt/inode.js';
+import type { Member } from '../crdt/members.js';
 import type { Retention } from '../crdt/volume-fields.js';
 import type { PastAnswer } from '../volume/past-files.js';
 import type { LostPlace, OldVersion } from '../volume/restoring.js';
@@ -75,6 +76,10 @@ export interface Requests {
   undoResolve: { args: { steps: readonly UndoStep[] }; reply: null };
   /** Claim a free inode slot for this site; refused while the root is unknown. */
   claimSlot: { args: null; reply: { slot: number } };
+  /** Make a key that of a site. The reply is the commit's position. */
+  admitMember: { args: { siteId: SiteId; name: string; identity: string }; reply: { commit: number } };
+  /** Say in the volume's registers which key this site has, and where it listens. */
+  announce: { args: { identity: string; addresses: readonly string[] }; reply: { commit: number } };
   /** First commit of a new volume: root directory, owned by the given user. */
   createRoot: { args: { uid: number; gid: number }; reply: null };
   /** Publish, commit, close; for a thread that serves no mount. One that does ends when it is unmounted. */
@@ -121,6 +126,8 @@ export type FromSite =
       readonly pressing: boolean;
       /** Commits of this state so far, over all starts. */
       readonly commits: number;
+      /** The sites of the volume, when they may have changed. */
+      readonly members?: readonly Member[];
     }
   | { readonly type: 'ingest'; readonly job: IngestJob }
   /** Local files that nothing needs any more. */

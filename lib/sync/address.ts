@@ -26,12 +26,19 @@ export function formatAddress({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** What others can dial when this is listened on: all interfaces (0.0.0.0, ::) become the first that faces outward. */
-export function announcedAddress({ host, port }: Address): string {
-  if (host !== '0.0.0.0' && host !== '::') return formatAddress({ host, port });
+/** Enough for a machine of several networks; an invite stays short enough to be handed on. */
+const MAX_ANNOUNCED = 4;
+
+/** What others can dial when this is listened on, the best first: all interfaces (0.0.0.0, ::) become those that face outward. */
+export function announcedAddresses({ host, port }: Address): string[] {
+  if (host !== '0.0.0.0' && host !== '::') return [formatAddress({ host, port })];
   const outward = Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
-    .filter((address) => !address.internal && !address.address.startsWith('fe80:'));
-  const chosen = outward.find((address) => address.family === 'IPv4') ?? outward[0];
-  return formatAddress({ host: chosen?.address ?? '127.0.0.1', port });
+    .filter(
+      ({ internal, address, family }) =>
+        !internal && !address.startsWith('fe80:') && (host === '::' || family === 'IPv4'),
+    )
+    .toSorted((a, b) => Number(a.family !== 'IPv4') - Number(b.family !== 'IPv4'));
+  const hosts = outward.length > 0 ? outward.map(({ address }) => address) : ['127.0.0.1'];
+  return hosts.slice(0, MAX_ANNOUNCED).map((each) => formatAddress({ host: each, port }));
 }

@@ -1,49 +1,49 @@
 // dialer.ts — opens a link to a site that listens, and says in one line why it could not.
+// Invariant: whoever answers is judged by its key before a byte is sent to it; one that is refused gets a goodbye, and nothing else.
 
-import type { IncomingMessage } from 'node:http';
-import type { ConnectionOptions } from 'node:tls';
+import { connect } from 'node:tls';
 import { WebSocket } from 'ws';
-import type { ClientOptions } from 'ws';
-import { parseAddress, formatAddress } from './address.js';
+import { parseAddress } from './address.js';
 import { MAX_FRAME_BYTES } from './frame.js';
-import { Link } from './link.js';
+import { bidFarewell, Link } from './link.js';
+import { goodbye } from './message.js';
+import type { GoodbyeCode } from './message.js';
 import type { SyncClock } from './ports.js';
-import { formatIdentity, PSK_TLS_OPTIONS } from './tls-psk.js';
-import type { Identity } from './tls-psk.js';
+import { SecureChannel, tlsOptions } from './secure-channel.js';
+import type { Identity, SiteKey } from './site-key.js';
 
 export const DIAL_WITHIN_MS = 8000;
+/** So long one that is refused can take its goodbye. */
+const FAREWELL_MS = 1000;
+
+/** Why somebody is not spoken with: for the user of this site, and for that of the other one. */
+export interface Rejection {
+  readonly code: GoodbyeCode;
+  readonly here: string;
+  readonly there: string;
+}
 
 export interface DialOptions {
   readonly clock: SyncClock;
   /** HOST:PORT */
   readonly address: string;
-  readonly identity: Identity;
-  readonly key: Uint8Array;
+  readonly key: SiteKey;
+  /** What is wanted: to be linked, or to join. */
+  readonly path: '/' | '/join';
+  /** Of whoever answered; null: it may be spoken with. */
+  judge(identity: Identity): Rejection | null;
 }
 
 export interface DialEvents {
   /** The link must be listened to at once. */
-  opened(link: Link): void;
+  opened(link: Link, channel: SecureChannel): void;
   failed(reason: string): void;
 }
 
 /** Calls exactly one of the events, later; or none if cancelled, which is what the result does. */
 export function dial(options: DialOptions, events: DialEvents): () => void {
-  const { clock, identity, key } = options;
-  const address = parseAddress(options.address);
-  const socketOptions: ClientOptions & ConnectionOptions = {
-    ...PSK_TLS_OPTIONS,
-    pskCallback: () => ({ psk: key, identity: formatIdentity(identity) }),
-    // There is no certificate to check: the key proves the server. (The two sets of types disagree on what "fine" is.)
-    checkServerIdentity: () => undefined as never,
-    perMessageDeflate: false,
-    skipUTF8Validation: true,
-    maxPayload: MAX_FRAME_BYTES,
-    // The mask protects plain-text proxies from chosen bytes (RFC 6455, 10.3). Inside TLS there is none; a mask of zeros costs nothing.
-    generateMask: (mask) => mask.fill(0),
-  };
-  const webSocket = new WebSocket(`wss://${formatAddress(address)}/`, socketOptions);
-  let upgrade: IncomingMessage | undefined;
+  const { clock, key } = options;
+  const socket = connect({ ...parseAddress(options.address), ...tlsOptions(key) });
   let over = false;
   const finish = (): boolean => {
     if (over) return false;
@@ -56,28 +56,49 @@ export function dial(options: DialOptions, events: DialEvents): () => void {
   };
   const cancelTimer = clock.setTimer(DIAL_WITHIN_MS, () => {
     fail(`${options.address} does not answer; check the address and that no firewall is in between`);
-    webSocket.terminate();
+    socket.destroy();
   });
-  webSocket.once('upgrade', (response) => {
-    upgrade = response;
-  });
-  webSocket.on('error', (error) => fail(dialProblem(error, options.address, identity.kind)));
-  webSocket.once('open', () => {
-    if (finish()) events.opened(new Link(webSocket, upgrade!.socket, clock));
+  const broken = (error: Error): void => fail(dialProblem(error, options.address));
+  socket.on('error', broken);
+  socket.once('close', () => fail(`${options.address} broke off the handshake`));
+  socket.once('secureConnect', () => {
+    if (over) return;
+    const channel = SecureChannel.over(socket, key, true);
+    if (channel === null) {
+      fail(`what answers at ${options.address} is no weft site: it shows no key`);
+      socket.destroy();
+      return;
+    }
+    const rejection = options.judge(channel.peer);
+    const webSocket = new WebSocket(`ws://weft${options.path}`, {
+      createConnection: () => socket,
+      perMessageDeflate: false,
+      skipUTF8Validation: true,
+      maxPayload: MAX_FRAME_BYTES,
+      // The mask protects plain-text proxies from chosen bytes (RFC 6455, 10.3). Inside TLS there is none; zeros cost nothing.
+      generateMask: (mask) => mask.fill(0),
+    });
+    webSocket.on('error', broken);
+    if (rejection) {
+      fail(rejection.here);
+      const cancelFarewell = clock.setTimer(FAREWELL_MS, () => socket.destroy());
+      webSocket.once('close', cancelFarewell);
+      webSocket.once('open', () => {
+        bidFarewell(new Link(webSocket, socket, clock), goodbye(rejection.code, rejection.there));
+      });
+      return;
+    }
+    webSocket.once('open', () => {
+      if (finish()) events.opened(new Link(webSocket, socket, clock), channel);
+    });
   });
   return () => {
-    if (finish()) webSocket.terminate();
+    if (finish()) socket.destroy();
   };
 }
 
-/** One line for what went wrong, by Node's error code or OpenSSL's alert (RFC 5246, 7.2; RFC 4279, 2). */
-function dialProblem(error: NodeJS.ErrnoException, address: string, kind: Identity['kind']): string {
-  const keyRefused = /alert (bad record mac|unknown psk identity|decrypt error|handshake failure)|BAD_RECORD_MAC/i;
-  if (keyRefused.test(error.message) || keyRefused.test(error.code ?? '')) {
-    return kind === 'invite'
-      ? `${address} does not accept the invite: it is wrong, used or expired; ask for a new one (weft invite)`
-      : `${address} does not accept this volume's key: another volume is served there; check the address, or join again with an invite`;
-  }
+/** One line for what went wrong, by Node's error code or OpenSSL's alert (RFC 8446, 6.2). */
+function dialProblem(error: NodeJS.ErrnoException, address: string): string {
   switch (error.code) {
     case 'ECONNREFUSED':
       return `nothing listens at ${address}; is the site up there? (weft status shows its address)`;
@@ -92,6 +113,10 @@ function dialProblem(error: NodeJS.ErrnoException, address: string, kind: Identi
     case 'ECONNRESET':
     case 'EPIPE':
       return `${address} broke off the handshake`;
+    case 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION':
+    case 'ERR_SSL_UNSUPPORTED_PROTOCOL':
+    case 'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE':
+      return `${address} does not speak TLS 1.3: an earlier version of weft runs there, or something else; upgrade weft there`;
     default:
       return `what answers at ${address} is no weft site: ${error.message.trim()}`;
   }

@@ -3,13 +3,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { announcedAddress, formatAddress, parseAddress } from './address.js';
+import { announcedAddresses, formatAddress, parseAddress } from './address.js';
 import { decodeBase32, encodeBase32 } from './base32.js';
 import { formatInvite, parseInvite } from './invite.js';
 import { pauseMs } from './dial-target.js';
 
 const invite = {
-  address: '192.0.2.7:7420',
+  addresses: ['192.0.2.7:7420', '198.51.100.7:7420'],
+  identity: 'ab'.repeat(32),
   volume: 'équipe/a b#c',
   id: encodeBase32(Buffer.from('weft!')),
   secret: new Uint8Array(16).fill(9),
@@ -17,10 +18,13 @@ const invite = {
 
 test('an invite comes back as it was, also when a mail program broke its lines', () => {
   const text = formatInvite(invite);
-  assert.match(text, /^weft:\/\/192\.0\.2\.7:7420\/%C3%A9quipe%2Fa%20b%23c#[0-9a-z]{8}\.[0-9a-z]{32}$/);
+  assert.match(
+    text,
+    /^weft:\/\/192\.0\.2\.7:7420,198\.51\.100\.7:7420\/%C3%A9quipe%2Fa%20b%23c#[0-9a-z]{8}\.[0-9a-z]{88}$/,
+  );
   assert.deepEqual(parseInvite(text), invite);
   assert.deepEqual(parseInvite(` ${text.slice(0, 30)}\n  ${text.slice(30)}\r\n`), invite);
-  const six = { ...invite, address: '[2001:db8::7]:7420' };
+  const six = { ...invite, addresses: ['[2001:db8::7]:7420'] };
   assert.deepEqual(parseInvite(formatInvite(six)), six);
 });
 
@@ -45,7 +49,7 @@ test('an invite that is none is told what is wrong with it', () => {
   assert.throws(() => parseInvite(text.slice(0, text.indexOf('#'))), /cut off: the part after # is missing/);
   assert.throws(() => parseInvite(text.slice(0, -3)), /cut off or mistyped/);
   assert.throws(() => parseInvite(text.replace('%C3%A9', '%C3')), /garbled|checksum/);
-  assert.throws(() => parseInvite('weft://host/volume#a.b'), /not 8 and 32/);
+  assert.throws(() => parseInvite('weft://host/volume#a.b'), /not 8 and 88/);
 });
 
 test('base32 is lossless and forgives lookalikes and capitals', () => {
@@ -77,8 +81,8 @@ test('addresses', () => {
   ]) {
     assert.throws(() => parseAddress(text), /is no address; write HOST:PORT/, text);
   }
-  assert.equal(announcedAddress({ host: '127.0.0.1', port: 7 }), '127.0.0.1:7');
-  assert.doesNotMatch(announcedAddress({ host: '0.0.0.0', port: 7 }), /^0\.0\.0\.0/);
+  assert.deepEqual(announcedAddresses({ host: '127.0.0.1', port: 7 }), ['127.0.0.1:7']);
+  for (const address of announcedAddresses({ host: '0.0.0.0', port: 7 })) assert.doesNotMatch(address, /^0\.0\.0\.0/);
 });
 
 test('pauses between attempts double from 0.2 s to 30 s, with jitter', () => {

@@ -121,3 +121,10 @@ export class Link {
     this.pingSentMs = null;
   }
 }
+
+/** The last word on a link where nothing else was said; nothing is taken from it. */
+export function bidFarewell(link: Link, goodbye: Message): void {
+  link.listen({ message: () => {}, drained: () => {}, corrupt: () => {}, closed: () => {} });
+  link.send(goodbye);
+  link.close();
+}

@@ -9,21 +9,27 @@ import { afterEach, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { WebSocket } from 'ws';
 import { encodeFrames } from './frame.js';
-import { parseInvite } from './invite.js';
-import { MemorySite, volumeKey } from './memory-site.test-support.js';
+import { PROTOCOL_VERSION } from './message.js';
+import { keyOf, MemoryMembers, MemorySite } from './memory-site.test-support.js';
 import { systemClock } from './system-clock.js';
-import { formatIdentity, PSK_TLS_OPTIONS } from './tls-psk.js';
-import type { Identity } from './tls-psk.js';
+import { tlsOptions } from './secure-channel.js';
 
 /** Timers run twentyfold: the five seconds that a stranger gets are a quarter of one. */
 const fast = { ...systemClock, setTimer: (ms: number, fire: () => void) => systemClock.setTimer(ms / 20, fire) };
-const member: Identity = { kind: 'volume', volumeId: 'volume-1', siteId: 'ab'.repeat(16) };
+const memberId = 'ab'.repeat(16);
+const member = tlsOptions(keyOf(memberId));
+const stranger = tlsOptions(keyOf('stranger'));
 
+/** Of whom all sites here know. One of them runs nowhere: the test has its key. */
+const acquainted = new MemoryMembers();
 const sites: MemorySite[] = [];
 const sockets: Socket[] = [];
 
 async function site(...args: ConstructorParameters<typeof MemorySite>): Promise<MemorySite> {
-  const started = await MemorySite.start(...args);
+  const [name, options] = args;
+  const members = options?.members ?? acquainted;
+  members.put(memberId, 'member', keyOf(memberId).identity);
+  const started = await MemorySite.start(name, { ...options, members });
   sites.push(started);
   return started;
 }
@@ -41,16 +47,8 @@ function raw(address: string): Socket {
   return socket;
 }
 
-function psk(identity: Identity, key: Uint8Array) {
-  return {
-    ...PSK_TLS_OPTIONS,
-    pskCallback: () => ({ psk: key, identity: formatIdentity(identity) }),
-    checkServerIdentity: () => undefined as never,
-  };
-}
-
-function webSocket(address: string, identity: Identity, key: Uint8Array): WebSocket {
-  const socket = new WebSocket(`wss://${address}/`, psk(identity, key));
+function webSocket(address: string, key = member, path = '/'): WebSocket {
+  const socket = new WebSocket(`wss://${address}${path}`, key);
   socket.on('error', () => {});
   return socket;
 }
@@ -88,7 +86,7 @@ test('a slow-loris, or one who says nothing, is cut off in time', async () => {
   clearInterval(drip);
   // The same once the key is proved: nothing but a WebSocket counts.
   const [host, port] = paris.address.split(':') as [string, string];
-  const idle = connectTls({ host, port: Number(port), ...psk(member, volumeKey) });
+  const idle = connectTls({ host, port: Number(port), ...member });
   sockets.push(idle);
   idle.on('error', () => {}).resume();
   await once(idle, 'secureConnect');
@@ -112,7 +110,7 @@ test('a request that is no WebSocket is answered and closed', async () => {
     'NONSENSE\r\n\r\n',
     `GET / HTTP/1.1\r\nX: ${'y'.repeat(8000)}`,
   ]) {
-    const socket = connectTls({ host, port: Number(port), ...psk(member, volumeKey) });
+    const socket = connectTls({ host, port: Number(port), ...member });
     sockets.push(socket);
     socket.on('error', () => {}).resume();
     socket.write(request);
@@ -123,10 +121,10 @@ test('a request that is no WebSocket is answered and closed', async () => {
 
 test('a member that says no hello, or anything else first, is cut off with a reason', async () => {
   const paris = await site('paris', { clock: fast });
-  const mute = webSocket(paris.address, member, volumeKey);
+  const mute = webSocket(paris.address);
   await closedWithin(mute, 2000);
   await paris.until('logged', () => paris.log.lines.some((line) => line.includes('said no hello')));
-  const rude = webSocket(paris.address, member, volumeKey);
+  const rude = webSocket(paris.address);
   await once(rude, 'open');
   rude.send(encodeFrames({ type: 'want', ids: ['ab'.repeat(32)] })[0]!);
   await closedWithin(rude, 2000);
@@ -137,7 +135,7 @@ test('a member that says no hello, or anything else first, is cut off with a rea
 test('frames that are too large, text or garbage end the link and nothing else', async () => {
   const paris = await site('paris');
   for (const frame of [Buffer.alloc(9 * 1024 * 1024), 'text', randomBytes(3000), Buffer.alloc(0), Buffer.of(0, 99)]) {
-    const socket = webSocket(paris.address, member, volumeKey);
+    const socket = webSocket(paris.address);
     await once(socket, 'open');
     socket.send(frame);
     await closedWithin(socket, 2000);
@@ -149,11 +147,10 @@ test('frames that are too large, text or garbage end the link and nothing else',
   await stillServes(paris);
 });
 
-test('an invite lets a guest ask for the key and do nothing else', async () => {
+test('a guest can ask to be let in and do nothing else', async () => {
   const paris = await site('paris');
   await paris.write(1000);
-  const { id, secret } = parseInvite(paris.syncer.invite(60_000));
-  const guest = webSocket(paris.address, { kind: 'invite', inviteId: id }, secret);
+  const guest = webSocket(paris.address, stranger, '/join');
   const heard: Buffer[] = [];
   guest.on('message', (data: Buffer) => heard.push(data));
   await once(guest, 'open');
@@ -161,9 +158,9 @@ test('an invite lets a guest ask for the key and do nothing else', async () => {
   guest.send(
     encodeFrames({
       type: 'hello',
-      version: 1,
+      version: PROTOCOL_VERSION,
       volumeId: 'volume-1',
-      siteId: 'ab'.repeat(16),
+      siteId: memberId,
       instance: 'ab'.repeat(8),
       site: 'guest',
       slot: 0,
@@ -176,8 +173,36 @@ test('an invite lets a guest ask for the key and do nothing else', async () => {
   await closedWithin(guest, 2000);
   assert.equal(heard.length, 1);
   assert.match(heard[0]!.toString(), /an invite allows to join, and nothing else/);
-  // And the invite's secret is no key for a site.
-  const thief = webSocket(paris.address, member, secret);
-  await closedWithin(thief, 2000);
   assert.deepEqual(paris.syncer.peers(), []);
+});
+
+test('a stranger is told that it is one, and nothing else, however much it says', async () => {
+  const paris = await site('paris');
+  await paris.write(1000);
+  const thief = webSocket(paris.address, stranger);
+  const heard: Buffer[] = [];
+  thief.on('message', (data: Buffer) => heard.push(data));
+  await once(thief, 'open');
+  thief.send(Buffer.alloc(100_000));
+  await closedWithin(thief, 2000);
+  assert.equal(heard.length, 1);
+  assert.match(heard[0]!.toString(), /knows no site with the key/);
+  assert.doesNotMatch(heard[0]!.toString(), /paris|team|volume-1/);
+});
+
+test('who shows no key is refused, and so is who speaks TLS 1.2 at most', async () => {
+  const paris = await site('paris');
+  const [host, port] = paris.address.split(':') as [string, string];
+  const keyless = connectTls({ host, port: Number(port), rejectUnauthorized: false });
+  sockets.push(keyless);
+  keyless.on('error', () => {}).resume();
+  await closedWithin(keyless, 1000);
+  await paris.until('logged', () => paris.log.told.some((line) => line.includes('showed no key')));
+  const { minVersion: _, ...old } = member;
+  const downgraded = connectTls({ host, port: Number(port), ...old, maxVersion: 'TLSv1.2' });
+  sockets.push(downgraded);
+  const [error] = (await once(downgraded, 'error')) as [NodeJS.ErrnoException];
+  assert.match(error.message, /alert protocol version/);
+  await paris.until('logged', () => paris.log.told.some((line) => line.includes('does not speak TLS 1.3')));
+  await stillServes(paris);
 });

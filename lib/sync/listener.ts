@@ -1,61 +1,64 @@
-// listener.ts — where other sites and guests come in: an HTTPS server that knows nothing but TLS-PSK and WebSockets.
-// Whoever has not proved an identity gets no answer and little room: at most MAX_STRANGERS connections, the oldest gives way to the
-// next, and each has STRANGER_MS to become a WebSocket. Whatever strangers send, the listener goes on.
+// listener.ts — where other sites and guests come in: a TLS server that asks for a key and then speaks nothing but WebSockets.
+// Whoever is no member gets little room: at most MAX_STRANGERS connections, the oldest gives way to the next, and each has
+// STRANGER_MS to say in one small message that it was invited. Whatever strangers send, the listener goes on.
 
-import { createServer } from 'node:https';
-import type { Server } from 'node:https';
-import type { IncomingMessage } from 'node:http';
+import { createServer as createHttpServer } from 'node:http';
+import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
+import { createServer } from 'node:tls';
+import type { Server, TLSSocket } from 'node:tls';
 import { WebSocketServer } from 'ws';
 import { formatAddress, parseAddress } from './address.js';
 import { MAX_FRAME_BYTES } from './frame.js';
 import { Link } from './link.js';
 import type { SyncClock, SyncLog } from './ports.js';
-import { IdentityCheck, PSK_TLS_OPTIONS } from './tls-psk.js';
-import type { Identity } from './tls-psk.js';
+import { SecureChannel, tlsOptions } from './secure-channel.js';
+import type { Identity, SiteKey } from './site-key.js';
 
 const MAX_STRANGERS = 64;
 const STRANGER_MS = 5000;
+const STRANGER_FRAME_BYTES = 4096;
+
+/** Somebody whose key is known, and what it wants. */
+export interface Arrival {
+  readonly link: Link;
+  readonly channel: SecureChannel;
+  readonly wants: 'link' | 'join';
+  /** HOST:PORT that it comes from. */
+  readonly from: string;
+  /** It is no stranger, or is one no more: it may stay. */
+  welcome(): void;
+}
 
 export interface ListenerOptions {
   readonly clock: SyncClock;
   readonly log: SyncLog;
-  /** The key that proves an identity; null: not known here. */
-  keyOf(identity: Identity): Uint8Array | null;
-  /** A peer or guest that proved its identity. The link must be listened to at once. */
-  accept(link: Link, identity: Identity, from: string): void;
+  readonly key: SiteKey;
+  isMember(identity: Identity): boolean;
+  /** The link must be listened to at once. */
+  accept(arrival: Arrival): void;
 }
 
 export class Listener {
-  private readonly identities: IdentityCheck;
   private readonly server: Server;
-  private readonly sockets: WebSocketServer;
-  /** Connections that are no WebSocket yet, oldest first, by remote address. */
+  private readonly http: HttpServer;
+  private readonly members = webSocketServer(MAX_FRAME_BYTES);
+  private readonly others = webSocketServer(STRANGER_FRAME_BYTES);
+  private readonly channels = new WeakMap<Duplex, SecureChannel>();
+  /** Connections that are no link yet, oldest first, by remote address. */
   private readonly strangers = new Map<string, { socket: Socket; cancel: () => void }>();
 
   constructor(private readonly options: ListenerOptions) {
-    this.identities = new IdentityCheck((identity) => options.keyOf(identity));
-    this.server = createServer({
-      ...PSK_TLS_OPTIONS,
-      pskCallback: this.identities.pskCallback,
-      pskIdentityHint: 'weft',
-      maxHeaderSize: 4096,
-    });
-    this.sockets = new WebSocketServer({
-      noServer: true,
-      clientTracking: false,
-      perMessageDeflate: false,
-      skipUTF8Validation: true,
-      maxPayload: MAX_FRAME_BYTES,
-    });
+    const { key, log } = options;
+    this.server = createServer(tlsOptions(key), (socket) => this.greet(socket));
     this.server.on('connection', (socket: Socket) => this.meet(socket));
-    this.server.on('tlsClientError', (error, socket) => {
-      options.log.info({ from: remote(socket), error: error.message }, 'a connection without a valid key was refused');
+    this.server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+      log.info({ from: remote(socket), error: error.message.trim() }, handshakeProblem(error));
     });
-    this.server.on('request', (_request, response) => response.writeHead(426).end());
-    this.server.on('upgrade', (request, socket, head) => this.upgrade(request, socket, head));
+    this.http = createHttpServer({ maxHeaderSize: 4096 });
+    this.http.on('request', (_request, response) => response.writeHead(426).end());
+    this.http.on('upgrade', (request, socket, head) => this.upgrade(request, socket, head));
   }
 
   /** Resolves to the HOST:PORT listened on. Rejects with an Error that names the remedy. */
@@ -87,10 +90,7 @@ export class Listener {
     const oldest = this.strangers.values().next().value;
     if (this.strangers.size >= MAX_STRANGERS) oldest?.socket.destroy();
     const cancel = this.options.clock.setTimer(STRANGER_MS, () => {
-      this.options.log.info(
-        { from },
-        `a connection that did not prove an identity within ${STRANGER_MS} ms was cut off`,
-      );
+      this.options.log.info({ from }, `a connection that did not become a link within ${STRANGER_MS} ms was cut off`);
       socket.destroy();
     });
     this.strangers.set(from, { socket, cancel });
@@ -105,23 +105,52 @@ export class Listener {
     this.strangers.delete(from);
   }
 
-  private upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const tlsSocket = socket as TLSSocket;
-    const identity = this.identities.proved(tlsSocket);
-    if (identity === undefined) {
+  /** The handshake is through, and nothing was read yet. */
+  private greet(socket: TLSSocket): void {
+    const channel = SecureChannel.over(socket, this.options.key, false);
+    if (channel === null) {
+      this.options.log.info({ from: remote(socket) }, 'a connection that showed no key was refused');
       socket.destroy();
       return;
     }
-    this.sockets.handleUpgrade(request, socket, head, (webSocket) => {
+    socket.on('error', (error) =>
+      this.options.log.debug({ from: remote(socket), error: error.message }, 'a connection broke'),
+    );
+    this.channels.set(socket, channel);
+    this.http.emit('connection', socket);
+  }
+
+  private upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const channel = this.channels.get(socket)!;
+    const tlsSocket = socket as TLSSocket;
+    const wants = request.url === '/join' ? 'join' : 'link';
+    const isMember = wants === 'link' && this.options.isMember(channel.peer);
+    (isMember ? this.members : this.others).handleUpgrade(request, socket, head, (webSocket) => {
       const from = remote(tlsSocket);
-      this.forget(from);
-      this.options.accept(new Link(webSocket, tlsSocket, this.options.clock), identity, from);
+      const link = new Link(webSocket, tlsSocket, this.options.clock);
+      this.options.accept({ link, channel, wants, from, welcome: () => this.forget(from) });
     });
   }
 }
 
+function webSocketServer(maxPayload: number): WebSocketServer {
+  return new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    skipUTF8Validation: true,
+    maxPayload,
+  });
+}
+
 function remote(socket: Socket): string {
   return `${socket.remoteAddress}:${socket.remotePort}`;
+}
+
+function handshakeProblem({ code }: NodeJS.ErrnoException): string {
+  return code === 'ERR_SSL_UNSUPPORTED_PROTOCOL'
+    ? 'a connection was refused: it does not speak TLS 1.3; is it an earlier version of weft?'
+    : 'a connection was refused: its handshake failed';
 }
 
 function listenProblem(error: NodeJS.ErrnoException, address: string): string {

@@ -1,13 +1,52 @@
 // memory-site.test-support.ts — a whole site but for its tree, for tests of real links: a Syncer over a MemorySyncStore, on a free port.
 
 import { randomBytes } from 'node:crypto';
+import type { Member } from '../crdt/members.js';
+import type { MemberStore } from './admission.js';
 import { MemorySyncStore } from './memory-sync-store.test-support.js';
 import type { InviteRecord, InviteStore, SyncLog } from './ports.js';
+import { makeSiteKey } from './site-key.js';
+import type { SiteKey } from './site-key.js';
 import { Syncer } from './syncer.js';
 import type { SyncerOptions } from './syncer-options.js';
 import { systemClock, systemRandom } from './system-clock.js';
 
-export const volumeKey = Buffer.alloc(32, 7);
+/** Made beforehand: a site is made in one go. */
+const freshKeys = await Promise.all(Array.from({ length: 128 }, () => makeSiteKey()));
+const keys = new Map<string, SiteKey>();
+
+/** The key of a site, the same whenever it is asked for. */
+export function keyOf(siteId: string): SiteKey {
+  let key = keys.get(siteId);
+  if (!key) keys.set(siteId, (key = freshKeys.pop()!));
+  return key;
+}
+
+/** Who belongs to a volume, as one site knows it; or as all of them do. */
+export class MemoryMembers implements MemberStore {
+  private readonly members = new Map<string, Member>();
+  all(): readonly Member[] {
+    return [...this.members.values()];
+  }
+  async admit({ siteId, name, identity }: { siteId: string; name: string; identity: string }): Promise<void> {
+    this.put(siteId, name, identity);
+  }
+  put(siteId: string, name: string, identity: string): void {
+    this.members.set(siteId, { siteId, name, identity, addresses: [] });
+  }
+  delete(siteId: string): void {
+    this.members.delete(siteId);
+  }
+}
+
+/** Of the volumes whose sites have all heard of each other. */
+const everybody = new Map<string, MemoryMembers>();
+
+function membersOf(volumeId: string): MemoryMembers {
+  let members = everybody.get(volumeId);
+  if (!members) everybody.set(volumeId, (members = new MemoryMembers()));
+  return members;
+}
 
 export class MemoryInvites implements InviteStore {
   private readonly invites = new Map<string, InviteRecord>();
@@ -46,22 +85,33 @@ export class MemorySite {
   readonly store: MemorySyncStore;
   readonly syncer: Syncer;
   readonly log = new MemoryLog();
+  readonly key: SiteKey;
   readonly actor = randomBytes(16).toString('hex');
   address = '';
 
   constructor(
     name: string,
-    options: Partial<SyncerOptions> & { siteId?: string; volumeId?: string; slot?: number } = {},
+    options: Partial<SyncerOptions> & {
+      siteId?: string;
+      volumeId?: string;
+      slot?: number;
+      /** Who this site knows of; without it all sites of the volume know each other. */
+      members?: MemoryMembers;
+    } = {},
   ) {
     const siteId = options.siteId ?? randomBytes(16).toString('hex');
     this.store = new MemorySyncStore(name, siteId, setImmediate, options);
+    this.key = options.key ?? keyOf(siteId);
+    const members = options.members ?? membersOf(this.store.volumeId);
+    members.put(siteId, name, this.key.identity);
     this.syncer = new Syncer({
       store: this.store,
       clock: systemClock,
       random: systemRandom,
       log: this.log,
       invites: new MemoryInvites(),
-      volumeKey,
+      key: this.key,
+      members,
       volumeName: 'team',
       listen: '127.0.0.1:0',
       dial: [],

@@ -56,12 +56,19 @@ const message: fc.Arbitrary<Message> = fc.oneof(
   }),
   fc.record({ type: fc.constant('credit' as const), changeBytes: count, objectBytes: count }),
   fc.record({ type: fc.constantFrom('barrier' as const, 'barrier-done' as const) }),
-  fc.record({ type: fc.constant('join-request' as const), site: text(60) }),
+  fc.record({
+    type: fc.constant('join-request' as const),
+    version: fc.constant(PROTOCOL_VERSION),
+    inviteId: text(8),
+    proof: fc.uint8Array({ minLength: 32, maxLength: 32 }),
+    siteId: hex(16),
+    site: text(60),
+    volumeId: text(40),
+  }),
   fc.record({
     type: fc.constant('join-grant' as const),
     volumeId: text(40),
     volumeName: text(40),
-    volumeKey: fc.uint8Array({ minLength: 32, maxLength: 32 }),
     peers: introductions,
   }),
 );
@@ -177,7 +184,7 @@ test('a hello of another protocol version is recognised by its version alone', (
 });
 
 test('control characters never reach a terminal', () => {
-  const sly = new ByteWriter().u8(11).utf8('paris\u001b[2J').copy();
+  const sly = new ByteWriter().u8(2).u8(1).utf8('paris\u001b[2J').copy();
   assert.throws(() => decodeMessage(sly), /control characters/);
   const told = goodbye('rejected', `bad\n\u001b[2Jthing ${'é'.repeat(2000)}`);
   assert.equal(decodeMessage(bytesOf(told)).type, 'goodbye');

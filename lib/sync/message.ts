@@ -10,7 +10,7 @@ import type { VersionVector } from '../crdt/change.js';
 import type { ShippedChange, ShippedObject } from './ports.js';
 
 /** Raised with every incompatible change of the messages below. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 /** No message is larger; frame.ts cuts it to frames. */
 export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 /** Room left in a message for what surrounds its one large change or object. */
@@ -26,6 +26,8 @@ export const MAX_INTRODUCED = 64;
 const MAX_NAME_BYTES = 255;
 const MAX_ADDRESS_BYTES = 300;
 const MAX_REASON_BYTES = 1024;
+/** Of HMAC-SHA256. */
+export const PROOF_BYTES = 32;
 const MAX_SLOT_VALUE = 2 ** 14 - 1;
 
 /** Why a link ends. The order is the wire's: append only. */
@@ -42,6 +44,8 @@ const GOODBYE_CODES = [
   'rejected', // a change or object could not be taken
   'invite-used',
   'invite-expired',
+  'invite-wrong', // no such invite, or its secret was not proved
+  'unknown-site', // the key at the other end is no member's
 ] as const;
 export type GoodbyeCode = (typeof GOODBYE_CODES)[number];
 
@@ -73,7 +77,7 @@ export interface Hello {
 
 export type Message =
   | Hello
-  /** A hello of a protocol that this program does not speak; never sent. */
+  /** A hello or join request of a protocol that this program does not speak; never sent. */
   | { readonly type: 'foreign-hello'; readonly version: number }
   | { readonly type: 'goodbye'; readonly code: GoodbyeCode; readonly reason: string }
   | { readonly type: 'changes'; readonly changes: readonly ShippedChange[] }
@@ -92,12 +96,22 @@ export type Message =
   /** Asks the receiver to commit and make durable what it holds; answered by `barrier-done` after the changes and haves due. */
   | { readonly type: 'barrier' }
   | { readonly type: 'barrier-done' }
-  | { readonly type: 'join-request'; readonly site: string }
+  /** `volumeId`: the volume that the guest has already, '' when none. */
+  | {
+      readonly type: 'join-request';
+      readonly version: number;
+      readonly inviteId: string;
+      /** See secure-channel.ts; 32 bytes. */
+      readonly proof: Uint8Array;
+      readonly siteId: SiteId;
+      readonly site: string;
+      readonly volumeId: string;
+    }
+  /** The first of the peers is the host. */
   | {
       readonly type: 'join-grant';
       readonly volumeId: string;
       readonly volumeName: string;
-      readonly volumeKey: Uint8Array;
       readonly peers: readonly Introduction[];
     };
 
@@ -164,12 +178,16 @@ export function encodeMessage(out: ByteWriter, message: Message): void {
     case 'barrier-done':
       return;
     case 'join-request':
+      out.u16(message.version);
+      putText(out, message.inviteId, MAX_NAME_BYTES);
+      out.raw(message.proof);
+      putHex(out, message.siteId, 16);
       putText(out, message.site, MAX_NAME_BYTES);
+      putText(out, message.volumeId, MAX_NAME_BYTES);
       return;
     case 'join-grant':
       putText(out, message.volumeId, MAX_NAME_BYTES);
       putText(out, message.volumeName, MAX_NAME_BYTES);
-      out.raw(message.volumeKey);
       putIntroductions(out, message.peers);
       return;
   }
@@ -219,18 +237,31 @@ function readMessage(reader: ByteReader): Message {
     case TYPE['barrier-done']:
       return { type: 'barrier-done' };
     case TYPE['join-request']:
-      return { type: 'join-request', site: readText(reader, 'site name', MAX_NAME_BYTES) };
+      return readJoinRequest(reader);
     case TYPE['join-grant']:
       return {
         type: 'join-grant',
         volumeId: readText(reader, 'volume id', MAX_NAME_BYTES),
         volumeName: readText(reader, 'volume name', MAX_NAME_BYTES),
-        volumeKey: Uint8Array.from(reader.view(32, 'volume key')),
         peers: readIntroductions(reader),
       };
     default:
       throw new CorruptionError(`message type ${type} is not known`);
   }
+}
+
+function readJoinRequest(reader: ByteReader): Message {
+  const version = reader.u16('protocol version');
+  if (version !== PROTOCOL_VERSION) return { type: 'foreign-hello', version };
+  return {
+    type: 'join-request',
+    version,
+    inviteId: readText(reader, 'invite id', MAX_NAME_BYTES),
+    proof: Uint8Array.from(reader.view(PROOF_BYTES, 'proof')),
+    siteId: readHex(reader, 'site id', 16),
+    site: readText(reader, 'site name', MAX_NAME_BYTES),
+    volumeId: readText(reader, 'volume id', MAX_NAME_BYTES),
+  };
 }
 
 function readHello(reader: ByteReader): Message {

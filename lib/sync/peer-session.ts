@@ -22,7 +22,7 @@ export interface Here {
 }
 
 export type SessionInput =
-  /** The connection stands. `provedSiteId`: the site that the peer's key exchange named, null when it named none. */
+  /** The connection stands. `provedSiteId`: the site whose key the peer has, null when nobody looked. */
   | { readonly on: 'opened'; readonly self: Hello; readonly provedSiteId: SiteId | null }
   | { readonly on: 'message'; readonly message: Message }
   /** Answer to `admit`. A refusal is a `leave` instead. */

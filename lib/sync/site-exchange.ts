@@ -45,7 +45,7 @@ export class SiteExchange implements ConnectionOwner {
   ) {}
 
   /**
-   * Takes over a transport that stands and says hello on it. `provedSiteId`: the site that the peer's key exchange named. Whatever
+   * Takes over a transport that stands and says hello on it. `provedSiteId`: the site whose key the peer has; null when nobody looked. Whatever
    * `before` does with the connection happens before anything else does.
    */
   connect(

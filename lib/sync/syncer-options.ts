@@ -1,9 +1,12 @@
 // syncer-options.ts — what a Syncer is made of: its ports, its keys, its addresses.
 
+import type { MemberStore } from './admission.js';
 import { isWireName } from './message.js';
 import type { KnownPeer } from './peer.js';
 import type { InviteStore, SyncClock, SyncLog, SyncRandom, SyncStore } from './ports.js';
-import { VOLUME_ID } from './tls-psk.js';
+import type { SiteKey } from './site-key.js';
+
+const VOLUME_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 export interface SyncerOptions {
   readonly store: SyncStore;
@@ -11,8 +14,8 @@ export interface SyncerOptions {
   readonly random: SyncRandom;
   readonly log: SyncLog;
   readonly invites: InviteStore;
-  /** 32 bytes shared by all sites of the volume. */
-  readonly volumeKey: Uint8Array;
+  readonly key: SiteKey;
+  readonly members: MemberStore;
   readonly volumeName: string;
   /** HOST:PORT; port 0: a free one. */
   readonly listen: string;
@@ -25,9 +28,8 @@ export interface SyncerOptions {
 }
 
 /** Throws on what no peer would accept. */
-export function checkOptions({ store, volumeKey }: SyncerOptions): void {
+export function checkOptions({ store }: SyncerOptions): void {
   const { volumeId, siteName } = store;
-  if (volumeKey.length !== 32) throw new RangeError(`a volume key has 32 bytes, not ${volumeKey.length}`);
   if (!VOLUME_ID.test(volumeId))
     throw new RangeError(`volume id ${JSON.stringify(volumeId)} is not 1 … 64 of [A-Za-z0-9_-]`);
   if (!isWireName(siteName)) {

@@ -1,11 +1,13 @@
 // syncer.test.ts — whole sites over real sockets on this machine: links come and go, and nothing is lost.
 
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, afterEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseInvite, formatInvite } from './invite.js';
 import { redeemInvite } from './join.js';
-import { equal, MemorySite, volumeKey } from './memory-site.test-support.js';
+import type { Guest } from './join.js';
+import { equal, keyOf, MemoryMembers, MemorySite } from './memory-site.test-support.js';
 import { systemClock } from './system-clock.js';
 
 const sites: MemorySite[] = [];
@@ -264,40 +266,92 @@ test('a wait for settlement has peers commit what they hold, and gives up in tim
   assert.equal(await paris.syncer.waitSettled(50), false);
 });
 
+/** Somebody that has a key, and is no site yet. */
+function guest(site = 'oslo', volumeId = ''): Guest {
+  const siteId = randomBytes(16).toString('hex');
+  return { key: keyOf(siteId), siteId, site, volumeId };
+}
+
 test('a guest joins by its invite, once, and is told why not the second time', async () => {
-  const paris = await site('paris');
+  const paris = await site('paris', { members: new MemoryMembers() });
   const invite = paris.syncer.invite(60_000);
-  const grant = await redeemInvite(invite, 'oslo');
+  const first = guest();
+  const grant = await redeemInvite(invite, first);
   assert.deepEqual([grant.volumeId, grant.volumeName, grant.address], ['volume-1', 'team', paris.address]);
-  assert.deepEqual([...grant.volumeKey], [...volumeKey]);
   assert.deepEqual(grant.peers, [{ siteId: paris.store.siteId, site: 'paris', address: paris.address }]);
-  await assert.rejects(redeemInvite(invite, 'oslo'), /this invite was used already; ask for a new one at site "paris"/);
-  await assert.rejects(redeemInvite(paris.syncer.invite(-1), 'oslo'), /this invite expired at .*; ask for a new one/);
-  const oslo = await site('oslo', { dial: [grant.address], volumeKey: grant.volumeKey });
+  const used = /this invite was used already; ask for a new one at site "paris"/;
+  await assert.rejects(redeemInvite(invite, guest()), used);
+  await assert.rejects(
+    redeemInvite(paris.syncer.invite(-1), guest()),
+    /this invite expired at .*; ask for a new one at site "paris"/,
+  );
+  const told = paris.log.told.join('\n');
+  assert.match(told, /this invite was used already/, 'the refusal is said at both ends');
+  assert.match(told, /this invite expired at/);
+  const members = new MemoryMembers();
+  members.put(paris.store.siteId, 'paris', grant.identity);
+  const oslo = await site('oslo', { dial: [grant.address], siteId: first.siteId, members });
   await oslo.linked('paris');
 });
 
-test('an invite with a wrong secret, or of an unknown site, is refused with the remedy', async () => {
+test('an invite with a wrong secret, or of an unknown site, is refused with the remedy, and is not used up by that', async () => {
   const paris = await site('paris');
   const invite = parseInvite(paris.syncer.invite(60_000));
   const forged = formatInvite({ ...invite, secret: Buffer.alloc(16, 1) });
-  await assert.rejects(redeemInvite(forged, 'oslo'), /wrong, used or expired; ask for a new one/);
+  await assert.rejects(redeemInvite(forged, guest()), /wrong, used or expired; ask for a new one/);
   const unknown = formatInvite({ ...invite, id: '00000000' });
-  await assert.rejects(redeemInvite(unknown, 'oslo'), /wrong, used or expired; ask for a new one/);
-  const nobody = formatInvite({ ...invite, address: '127.0.0.1:1' });
-  await assert.rejects(redeemInvite(nobody, 'oslo'), /nothing listens at 127.0.0.1:1; is the site up there/);
-  assert.equal((await redeemInvite(formatInvite(invite), 'oslo')).volumeName, 'team', 'and it is not used up by that');
+  await assert.rejects(redeemInvite(unknown, guest()), /wrong, used or expired; ask for a new one/);
+  assert.match(paris.log.told.join('\n'), /a guest was refused .*the invite is not accepted/);
+  const nobody = formatInvite({ ...invite, addresses: ['127.0.0.1:1'] });
+  await assert.rejects(redeemInvite(nobody, guest()), /nothing listens at 127.0.0.1:1; is the site up there/);
+  const other = await site('other');
+  const elsewhere = formatInvite({ ...invite, addresses: [other.address] });
+  await assert.rejects(redeemInvite(elsewhere, guest()), /is not that of the site that gave the invite/);
+  const wrongVolume = redeemInvite(formatInvite(invite), guest('oslo', 'volume-2'));
+  await assert.rejects(wrongVolume, /of another volume than the one that site "oslo" holds/);
+  const addresses = ['127.0.0.1:1', other.address, ...invite.addresses];
+  const grant = await redeemInvite(formatInvite({ ...invite, addresses }), guest());
+  assert.deepEqual([grant.volumeName, grant.address], ['team', paris.address]);
 });
 
-test('a site with another key or of another volume is not let in, and sees why', async () => {
-  const paris = await site('paris');
-  const thief = await site('thief', { dial: [paris.address], volumeKey: Buffer.alloc(32, 8) });
-  await thief.until('refused', () =>
-    /does not accept this volume's key/.test(thief.peer(paris.address)?.lastError ?? ''),
+test('two sites that do not know each other are not linked, both say why, and an invite introduces them', async () => {
+  const paris = await site('paris', { members: new MemoryMembers() });
+  const oslo = await site('oslo', { members: new MemoryMembers(), dial: [paris.address] });
+  await oslo.until('refused', () => oslo.peer(paris.address)?.lastError != null);
+  assert.match(
+    oslo.peer(paris.address)!.lastError!,
+    /has the key [0-9a-f]{16}…, which this site knows of no site of the volume.*weft link add MOUNTPOINT INVITE/,
   );
-  const lost = await site('lost', { dial: [paris.address], volumeId: 'volume-2' });
-  await lost.until('refused', () => /another volume is served there/.test(lost.peer(paris.address)?.lastError ?? ''));
+  await paris.until('told', () => /a site that is not known was refused/.test(paris.log.told.join('\n')));
   assert.deepEqual(paris.syncer.peers(), []);
+  await oslo.syncer.introduce(paris.syncer.invite(60_000));
+  await oslo.linked('paris');
+  await paris.linked('oslo');
+});
+
+test('a site that only one of two knows is not let in by the other, and reads why', async () => {
+  const knowing = new MemoryMembers();
+  const paris = await site('paris', { members: new MemoryMembers() });
+  knowing.put(paris.store.siteId, 'paris', paris.key.identity);
+  const oslo = await site('oslo', { members: knowing, dial: [paris.address] });
+  await oslo.write(100);
+  await oslo.until('told', () =>
+    /the other end knows no site with the key/.test(oslo.peer(paris.address)?.lastError ?? ''),
+  );
+  assert.deepEqual(paris.syncer.peers(), []);
+  assert.equal(paris.store.log.length, 0);
+});
+
+test('a member that says to be another one is found out', async () => {
+  const members = new MemoryMembers();
+  const oslo = await site('oslo', { members });
+  const berlin = await site('berlin', { members });
+  const thief = await site('oslo', { siteId: oslo.store.siteId, key: keyOf('thief'), members });
+  members.put('f'.repeat(32), 'thief', keyOf('thief').identity);
+  members.put(oslo.store.siteId, 'oslo', oslo.key.identity);
+  thief.syncer.add(berlin.address);
+  await berlin.until('found out', () => /said hello as .* on a connection of f{32}/.test(berlin.log.lines.join('\n')));
+  assert.notEqual(berlin.peer('oslo')?.state, 'connected');
 });
 
 test('a clash of slots is shown at both ends', async () => {

@@ -3,14 +3,16 @@
 // on a link is site-exchange.ts's business; who is who is roster.ts's.
 
 import { EventEmitter } from 'node:events';
-import { announcedAddress, formatAddress, parseAddress } from './address.js';
+import { announcedAddresses, formatAddress, parseAddress } from './address.js';
+import { judgeMember, memberWith, turnAway } from './admission.js';
 import type { Connection, Ending, Refusal } from './connection.js';
 import { DialTarget, PAUSED_RETRY_MS } from './dial-target.js';
 import { dial } from './dialer.js';
 import { formatInvite } from './invite.js';
-import { answerGuest, newInvite } from './join.js';
+import { answerGuest, newInvite, redeemInvite } from './join.js';
 import type { Link } from './link.js';
 import { Listener } from './listener.js';
+import type { Arrival } from './listener.js';
 import type { Hello } from './message.js';
 import { Peer } from './peer.js';
 import type { KnownPeer } from './peer.js';
@@ -20,7 +22,6 @@ import type { PeerStatus } from './roster.js';
 import { SiteExchange } from './site-exchange.js';
 import { checkOptions } from './syncer-options.js';
 import type { SyncerOptions } from './syncer-options.js';
-import type { Identity } from './tls-psk.js';
 import type { SiteId } from '../crdt/ids.js';
 
 /** What a connection runs over. */
@@ -73,8 +74,9 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
     this.listener = new Listener({
       clock,
       log,
-      keyOf: (identity) => this.keyOf(identity),
-      accept: (link, identity, from) => this.accept(link, identity, from),
+      key: options.key,
+      isMember: (identity) => memberWith(options.members, identity) !== undefined,
+      accept: (arrival) => this.accept(arrival),
     });
     for (const known of options.known ?? []) this.roster.peers.set(known.siteId, Peer.from(known));
     for (const address of options.dial) this.targetAt(formatAddress(parseAddress(address)), true);
@@ -179,11 +181,17 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
 
   /** Dials a further peer, now and until removed: HOST:PORT, or the name of a site that was met or that a peer told of. */
   add(peer: string): void {
-    const address = formatAddress(parseAddress(this.roster.addressMeant(peer)));
+    const address = formatAddress(parseAddress(this.addressMeant(peer)));
     if (address === this.address) throw new Error(`${address} is this site itself; name another one`);
     const target = this.roster.targets.find((other) => other.address === address && other.lasting);
     this.pursue(target ?? this.targetAt(address, true));
     this.changed();
+  }
+
+  /** What a site says of itself in the volume's registers comes first. */
+  private addressMeant(peer: string): string {
+    const member = this.options.members.all().find(({ name, siteId }) => name === peer || siteId === peer);
+    return member?.addresses[0] ?? this.roster.addressMeant(peer);
   }
 
   /** Cuts the link to a peer and forgets it; the peer stops dialling this site as well. To keep a peer out, pause it. */
@@ -213,32 +221,56 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
     return [...this.roster.peers.values()];
   }
 
-  /** A one-time invite, `weft://HOST:PORT/VOLUME#ID.SECRET`. */
+  /** A one-time invite: see invite.ts. */
   invite(ttlMs: number): string {
-    const { random, invites, volumeName } = this.options;
-    const invite = newInvite(random, this.clock.wallMs() + ttlMs);
-    invites.create(invite);
-    return formatInvite({ address: this.announced(), volume: volumeName, id: invite.id, secret: invite.secret });
+    const { random, invites, volumeName: volume, key } = this.options;
+    const { id, secret, ...rest } = newInvite(random, this.clock.wallMs() + ttlMs);
+    invites.create({ id, secret, ...rest });
+    return formatInvite({ addresses: this.addresses(), volume, id, identity: key.identity, secret });
+  }
+
+  /** Makes this site and one that gave it an invite known to each other, and links them. Rejects with the reason and the remedy. */
+  async introduce(invite: string): Promise<void> {
+    const { key, members } = this.options;
+    const { siteId, siteName: site, volumeId } = this.store;
+    const grant = await redeemInvite(invite, { key, siteId, site, volumeId }, this.clock);
+    const [host] = grant.peers;
+    await members.admit({ siteId: host.siteId, name: host.site, identity: grant.identity });
+    this.add(grant.address);
+  }
+
+  /** HOST:PORT that others may dial, the best first. */
+  addresses(): string[] {
+    return this.options.advertise === undefined
+      ? announcedAddresses(parseAddress(this.address))
+      : [this.options.advertise];
   }
 
   // Connections, from where they start to where they end.
 
-  private keyOf(identity: Identity): Uint8Array | null {
-    if (identity.kind === 'invite') return this.options.invites.find(identity.inviteId)?.secret ?? null;
-    return identity.volumeId === this.store.volumeId ? this.options.volumeKey : null;
-  }
-
-  private accept(link: Link, identity: Identity, from: string): void {
-    if (identity.kind === 'volume') return this.open(link, null, identity.siteId);
-    const { volumeName, volumeKey, invites, log } = this.options;
+  private accept({ link, channel, wants, from, welcome }: Arrival): void {
+    const { volumeName, members, invites, log } = this.options;
     const { volumeId, siteId, siteName: site } = this.store;
-    answerGuest(link, identity.inviteId, {
+    if (wants === 'link') {
+      const member = memberWith(members, channel.peer);
+      if (member === undefined) {
+        const reason = turnAway(link, channel.peer);
+        log.info({ from, identity: channel.peer, reason }, 'a site that is not known was refused');
+        return;
+      }
+      welcome();
+      return this.open(link, null, member.siteId);
+    }
+    answerGuest(link, channel, {
       clock: this.clock,
       invites,
       siteName: site,
+      volumeId,
+      proved: welcome,
+      admit: (guest) => members.admit({ siteId: guest.siteId, name: guest.site, identity: guest.identity }),
       grant: () => {
         const peers = [{ siteId, site, address: this.announced() }, ...this.roster.introductions()];
-        return { type: 'join-grant', volumeId, volumeName, volumeKey, peers };
+        return { type: 'join-grant', volumeId, volumeName, peers };
       },
       answered: (guest, refusal) =>
         log.info({ guest, from, refusal }, refusal ? 'a guest was refused' : 'a guest joined'),
@@ -247,27 +279,33 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
 
   /** Starts an attempt to link to the target; gives what cancels the dialling. */
   private attempt(target: DialTarget): () => void {
-    const { volumeId, siteId } = this.store;
-    const identity = { kind: 'volume', volumeId, siteId } as const;
+    const { key, members } = this.options;
+    const { address } = target;
     return dial(
-      { clock: this.clock, address: target.address, identity, key: this.options.volumeKey },
+      { clock: this.clock, address, key, path: '/', judge: (identity) => judgeMember(members, address, identity) },
       {
-        opened: (link) => this.open(link, target, null),
-        failed: (reason) => {
-          this.options.log.debug({ address: target.address, reason }, 'dialling failed');
-          const peer = this.roster.peerAt(target);
-          if (peer) {
-            peer.lastError = reason;
-            peer.pausedByPeer = false;
-          }
-          this.failed(target, reason);
-          this.changed();
+        opened: (link, { peer }) => {
+          const member = memberWith(members, peer);
+          if (member) this.open(link, target, member.siteId);
+          else this.notReached(target, turnAway(link, peer));
         },
+        failed: (reason) => this.notReached(target, reason),
       },
     );
   }
 
-  private open(link: Link, target: DialTarget | null, provedSiteId: SiteId | null): void {
+  private notReached(target: DialTarget, reason: string): void {
+    this.options.log.debug({ address: target.address, reason }, 'dialling failed');
+    const peer = this.roster.peerAt(target);
+    if (peer) {
+      peer.lastError = reason;
+      peer.pausedByPeer = false;
+    }
+    this.failed(target, reason);
+    this.changed();
+  }
+
+  private open(link: Link, target: DialTarget | null, provedSiteId: SiteId): void {
     const describe = { instance: this.instance, address: this.announced(), introductions: this.roster.introductions() };
     const prepare = (connection: Connection): void => {
       const cancelDeadline = this.clock.setTimer(HELLO_WITHIN_MS, () => {
@@ -422,7 +460,7 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
   // What this site says of itself.
 
   private announced(): string {
-    return this.options.advertise ?? announcedAddress(parseAddress(this.address));
+    return this.addresses()[0]!;
   }
 
   private quotedName(): string {

@@ -4,7 +4,7 @@
 // folding and merging happen between calls, in slices. It knows neither FUSE nor the network: ports.ts says what it asks of them.
 
 import { join } from 'node:path';
-import type { Ino, SiteId } from '../crdt/ids.js';
+import { type Ino, type SiteId, VOLUME_INO } from '../crdt/ids.js';
 import { Replica } from '../crdt/replica.js';
 import { HybridClock } from '../crdt/stamp.js';
 import { IntentLog, intentPath } from '../journal/intent-log.js';
@@ -25,6 +25,7 @@ import { Folding } from './folding.js';
 import { IngestJobs } from './ingest-jobs.js';
 import { InodeChanges } from './inode-changes.js';
 import { KeptCopies } from './kept-copies.js';
+import { Membership } from './membership.js';
 import { NamedVersions } from './named-versions.js';
 import { Namespace } from './namespace.js';
 import { OpenFiles } from './open-files.js';
@@ -75,6 +76,8 @@ export class Volume {
   readonly collection: CollectionSteps;
   /** Which sites the volume has; its root. */
   readonly registers: VolumeRegisters;
+  /** The sites that belong to the volume. */
+  readonly membership: Membership;
   /** The tree as it was. */
   readonly past: PastFiles;
   /** Snapshots, and how much of the past is kept. */
@@ -117,7 +120,10 @@ export class Volume {
       clock,
       siteId,
       options.actorId,
-      (ino, field, value) => named.note(ino, field, value),
+      (ino, field, value) => {
+        if (ino === VOLUME_INO) this.membership.version++;
+        else named.note(ino, field, value);
+      },
     );
     this.drafts = new Drafts(this.journal, this.log, this.objects, stateDirectory, monotonicMs, () => {
       this.objects.sync();
@@ -178,6 +184,7 @@ export class Volume {
       },
     );
     this.registers = new VolumeRegisters(core, this.folding, siteId, options.siteName, options.slot);
+    this.membership = new Membership(core, this.folding, siteId);
     this.background = new BackgroundWork(
       clock,
       this.folding,

@@ -1,0 +1,50 @@
+// admission.ts — which keys are spoken with: those of the volume's members, as its registers say.
+// What a stranger is told names its own key and the remedy, and nothing of the volume.
+
+import type { Member } from '../crdt/members.js';
+import type { SiteId } from '../crdt/ids.js';
+import type { Rejection } from './dialer.js';
+import { bidFarewell } from './link.js';
+import type { Link } from './link.js';
+import { goodbye } from './message.js';
+import type { Identity } from './site-key.js';
+
+/** The volume's sites, and how one becomes a member. */
+export interface MemberStore {
+  /** As the registers that are held here say; may be a live view. */
+  all(): readonly Member[];
+  /** Makes a key that of a site, durably, here and with the next exchange everywhere. Rejects with the reason why it cannot be. */
+  admit(site: { siteId: SiteId; name: string; identity: Identity }): Promise<void>;
+}
+
+const INTRODUCE =
+  'introduce the two: weft invite at the one site, weft link add MOUNTPOINT INVITE at the other; or link both with a site that knows them';
+
+export function memberWith(members: MemberStore, identity: Identity): Member | undefined {
+  return members.all().find((member) => member.identity === identity);
+}
+
+/** null: whoever has this key and answers at the address is a member. */
+export function judgeMember(members: MemberStore, address: string, identity: Identity): Rejection | null {
+  if (memberWith(members, identity)) return null;
+  return {
+    code: 'unknown-site',
+    here: `what answers at ${address} has the key ${short(identity)}, which this site knows of no site of the volume: another volume is served there, or the site is new; if it is new, ${INTRODUCE}`,
+    there: strangerReason(identity),
+  };
+}
+
+/** Tells a stranger that dialled why it is not linked. Gives the reason. */
+export function turnAway(link: Link, identity: Identity): string {
+  const reason = strangerReason(identity);
+  bidFarewell(link, goodbye('unknown-site', reason));
+  return reason;
+}
+
+function strangerReason(identity: Identity): string {
+  return `the other end knows no site with the key ${short(identity)}: it holds another volume, or has not heard of this site; if so, ${INTRODUCE}`;
+}
+
+function short(identity: Identity): string {
+  return `${identity.slice(0, 16)}…`;
+}

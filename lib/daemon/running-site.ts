@@ -226,6 +226,8 @@ export class RunningSite implements Daemon {
     if (mounted) await unmountKernel(this.config().mountpoint, true);
     else await this.site.request('stop', null);
     await this.site.ended;
+    // Whoever made the state directory removes it next: nothing may write there any more.
+    await this.closeLinks();
   }
 
   // ── from the site thread ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -12,23 +12,24 @@ import { parseArgs } from 'node:util';
 import { type Mutant, MUTANTS } from './mutants/table.js';
 import { textTable } from './sites/text-table.js';
 
-const USAGE = `usage: mutants [--only TEXT] [--seeds N] [--seed FIRST]
+const USAGE = `usage: mutants [--only TEXT]… [--seeds N] [--seed FIRST]
   --only TEXT   those whose rule contains TEXT
   --seeds N     how many seeds each is given (300)
   --seed N      the first of them (1)`;
+const SHOWN_CHARACTERS = 70;
 const DIST = fileURLToPath(new URL('../', import.meta.url));
 
 async function main(): Promise<number> {
   let values;
   try {
     ({ values } = parseArgs({
-      options: { only: { type: 'string' }, seeds: { type: 'string' }, seed: { type: 'string' } },
+      options: { only: { type: 'string', multiple: true }, seeds: { type: 'string' }, seed: { type: 'string' } },
     }));
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n${USAGE}\n`);
     return 2;
   }
-  const chosen = MUTANTS.filter(({ rule }) => rule.includes(values.only ?? ''));
+  const chosen = MUTANTS.filter(({ rule }) => (values.only ?? ['']).some((text) => rule.includes(text)));
   const copy = mkdtempSync(join(tmpdir(), 'weft-mutants-'));
   const rows: string[][] = [];
   try {
@@ -55,12 +56,23 @@ async function tryMutant(copy: string, { file, from, to }: Mutant, seed: string,
   const at = sound.indexOf(from);
   if (at < 0 || sound.indexOf(from, at + 1) >= 0)
     return `${file} has not exactly one ${JSON.stringify(from)}: correct the table`;
-  writeFileSync(path, sound.slice(0, at) + to + sound.slice(at + from.length));
+  const mutated = sound.slice(0, at) + to + sound.slice(at + from.length);
+  const end = Number(seed) + Number(seeds);
   try {
-    const output = await run(copy, ['--fail-fast', '--schedules', seeds, '--seed', seed]);
-    const failure = /^SEED (\d+) fails: (.*)$/m.exec(output);
-    if (failure) return `seed ${failure[1]}: ${failure[2]!.slice(0, 60)}`;
-    return /, 0 failed$/m.test(output) ? `nothing in ${seeds} seeds` : `seed ?: ${output.trim().slice(-60)}`;
+    for (let next = Number(seed); next < end;) {
+      writeFileSync(path, mutated);
+      const output = await run(copy, ['--fail-fast', '--schedules', String(end - next), '--seed', String(next)]);
+      const failure = /^SEED (\d+) fails: (.*)$/m.exec(output);
+      if (!failure && /, 0 failed$/m.test(output)) break;
+      if (!failure) return `seed ?: ${output.trim().slice(-SHOWN_CHARACTERS)}`;
+      // What fails without the mutation too proves nothing about it.
+      writeFileSync(path, sound);
+      const alone = await run(copy, ['--schedules', '1', '--seed', failure[1]!, '--threads', '1', '--fail-fast']);
+      if (/, 0 failed$/m.test(alone)) return `seed ${failure[1]}: ${failure[2]!.slice(0, SHOWN_CHARACTERS)}`;
+      process.stderr.write(`seed ${failure[1]} fails without any mutation: ${failure[2]!}\n`);
+      next = Number(failure[1]) + 1;
+    }
+    return `nothing in ${seeds} seeds`;
   } finally {
     writeFileSync(path, sound);
   }

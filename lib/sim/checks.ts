@@ -1,9 +1,6 @@
 // checks.ts — what must hold at one simulated site at any time, and of all of them once they have exchanged everything.
 
 import { AbsentObjects } from '../chunks/absent-objects.js';
-import { CorruptionError } from '../codec/bytes.js';
-import { decodeManifest } from '../chunks/manifest.js';
-import { readManifest } from '../chunks/manifest-reader.js';
 import { type Conflict, listConflicts } from '../crdt/conflicts.js';
 import { checkInvariants } from '../crdt/invariants.js';
 import { compareWithStore, projectAll } from '../crdt/projection.js';
@@ -14,6 +11,8 @@ import { fingerprint } from './contents.js';
 import { brokenRules } from './merge-rules.js';
 import type { Process } from './process.js';
 import type { Site } from './site.js';
+import { brokenVersionRules } from './version-rules.js';
+import { versionHeldBy } from './versions-held.js';
 
 /** What is wrong at a site that runs, whatever it has received so far. */
 export function checkSite(site: Site): string[] {
@@ -23,6 +22,26 @@ export function checkSite(site: Site): string[] {
     ...checkInvariants(store, actors).map((what) => `invariant: ${what}`),
     ...site.life!.cache.stale().map((what) => `kernel's cache: ${what}`),
   ].map((what) => withSite(what, site));
+}
+
+/** What a site takes a peer to hold durably is that, and not what is on its way there. */
+export function checkAcknowledged(site: Site, sites: readonly Site[]): string[] {
+  const wrong: string[] = [];
+  for (const { session, peer } of site.life!.exchange.connections()) {
+    if (!session.ready) continue;
+    const other = sites.find(({ siteId }) => siteId === peer.siteId);
+    const held = other?.life?.durable.vector;
+    if (!held || held.size === 0) continue;
+    for (const [actor, seq] of session.acknowledged)
+      if ((held.get(actor) ?? 0) < seq)
+        wrong.push(
+          withSite(
+            `acknowledged: ${other!.name} is taken to hold ${seq} of ${actor}, it has ${held.get(actor) ?? 0}`,
+            site,
+          ),
+        );
+  }
+  return wrong;
 }
 
 /** Automerge, given the same changes, has the same registers. */
@@ -93,7 +112,7 @@ export function checkConverged(
     for (const line of first)
       if (!shown.includes(line)) wrong.push(withSite(`divergence: not shown here is ${line}`, site));
     if (i > 0) continue;
-    wrong.push(...brokenRules(site));
+    wrong.push(...brokenRules(site), ...brokenVersionRules(sites));
     for (const id of bytes.discardedVersions) {
       const content = versionHeldBy(sites, id);
       if (content) bytes.discarded(content);
@@ -101,23 +120,6 @@ export function checkConverged(
     wrong.push(...bytes.check(files).map((what) => withSite(what, site)));
   }
   return { wrong, conflicts: conflicts[0]!, digest: digests[0]! };
-}
-
-/** The bytes of a version, from whichever site has all of them. */
-function versionHeldBy(sites: readonly Site[], id: string): Buffer | undefined {
-  for (const site of sites) {
-    const { objects } = site.volume;
-    try {
-      if (!objects.has(id)) continue;
-      const manifest = decodeManifest(objects.get(id));
-      const into = Buffer.alloc(manifest.size);
-      readManifest(objects, manifest, 0, manifest.size, into, 0);
-      return into;
-    } catch (error) {
-      if (!(error instanceof AbsentObjects || error instanceof CorruptionError)) throw error;
-    }
-  }
-  return undefined;
 }
 
 /** The kind of failure comes first: a shrunk history must fail in the same way. */

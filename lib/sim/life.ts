@@ -9,6 +9,7 @@ import type { IngestJob } from '../chunks/ingest.js';
 import { verifyObject } from '../chunks/object-kind.js';
 import { ObjectReader } from '../chunks/object-reader.js';
 import { PackWriter } from '../chunks/pack.js';
+import type { ActorId } from '../crdt/ids.js';
 import { DurableCommits } from '../daemon/durable-commits.js';
 import { SiteServer } from '../daemon/site-server.js';
 import { type ObjectIntake, SiteSyncStore } from '../daemon/site-sync-store.js';
@@ -27,6 +28,7 @@ const TICK_MS = 1_000;
 
 export class Life implements Node {
   readonly instance: string;
+  readonly actorId: ActorId;
   readonly server: SiteServer;
   readonly durable: DurableCommits;
   readonly exchange: SiteExchange;
@@ -65,7 +67,8 @@ export class Life implements Node {
       },
       (error) => this.diskFailed(error),
     );
-    const data = { stateDirectory: site.directory, config: site.config, mount: true, actorId: random.hex(16) };
+    this.actorId = random.hex(16);
+    const data = { stateDirectory: site.directory, config: site.config, mount: true, actorId: this.actorId };
     this.server = new SiteServer(data, this.thread, { clock: site.clock, pick: (n) => random.below(n) });
     this.cache = new KernelCacheModel(this.server.volume, () => site.crashPoint());
     this.server.attach(this.cache, {

@@ -101,7 +101,10 @@ class Rules {
     const [bornMode, bornUid, bornGid] = born.slice(-4).map(Number);
     this.expect('chown', inode, shown.uid, this.latest(inode, 'uid')?.value ?? bornUid);
     this.expect('chown', inode, shown.gid, this.latest(inode, 'gid')?.value ?? bornGid);
-    const modes = this.entries(inode, 'mode').map(({ value }) => Number(value));
+    const writes = this.entries(inode, 'mode');
+    const modes = writes.map(({ value }) => Number(value));
+    if (writes.some((write) => this.site.around.setIdDrops.has(this.opOf(write))))
+      this.expect('set-id bits that a write or chown dropped', inode, shown.mode & 0o6000, 0);
     this.expect('chmod', inode, shown.mode & 0o7777, modes.length === 0 ? bornMode : mergedMode(modes));
     for (const name of XATTRS) this.checkXattr(inode, name);
     if (typeOf(inode) !== 'f') return;

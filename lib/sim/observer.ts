@@ -9,6 +9,7 @@ import type { Ino, Name } from '../crdt/ids.js';
 import { ROOT_INO } from '../crdt/ids.js';
 import type { Attributes, Caller } from '../volume/file-system.js';
 import type { Volume } from '../volume/volume.js';
+import type { Place } from './call-effects.js';
 import type { Site } from './site.js';
 
 export const USER: Caller = { uid: 1000, gid: 1000, pid: 1 };
@@ -40,7 +41,7 @@ export class Observer {
     return ino;
   }
 
-  protected place(path: string): [Ino, Name] {
+  protected place(path: string): Place {
     const slash = path.lastIndexOf('/');
     const parent = this.resolve(path.slice(0, Math.max(slash, 0)));
     if (!this.isDirectory(parent)) throw posixError('ENOTDIR');

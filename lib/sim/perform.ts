@@ -12,6 +12,8 @@ export function perform(process: Process, { verb, words }: Step): void {
       return process.write(a, marked(b, Number(c)));
     case 'patch':
       return process.patch(a, Number(b), marked(c, Number(d)));
+    case 'lines':
+      return process.write(a, Buffer.from(`${b.split(',').join('\n')}\n`));
     case 'append':
       return process.append(a, marked(b, Number(c)));
     case 'allocate':

@@ -3,11 +3,12 @@
 // call: a program may be killed between two).
 
 import { posixError } from '../errno.js';
-import type { Ino, Name } from '../crdt/ids.js';
+import type { Ino } from '../crdt/ids.js';
 import { ROOT_INO } from '../crdt/ids.js';
 import { MERGE_POLICY_XATTR } from '../crdt/merge-policy.js';
 import type { Attributes } from '../volume/file-system.js';
 import { RENAME_EXCHANGE } from '../volume/file-system.js';
+import { CallEffects, type Due, namesIn, type Place } from './call-effects.js';
 import type { AcknowledgedBytes } from './acknowledged-bytes.js';
 import { CallAccount } from './call-account.js';
 import { marked } from './contents.js';
@@ -26,15 +27,19 @@ const WRITE_BYTES = 128 << 10;
 export class Process extends Observer {
   private readonly handles = new Map<string, { readonly handle: number; readonly ino: Ino }>();
   private readonly account: CallAccount;
+  private readonly effects: CallEffects;
+  private step = '';
   private life = -1;
 
   constructor(site: Site, bytes: AcknowledgedBytes) {
     super(site);
     this.account = new CallAccount(site, bytes);
+    this.effects = new CallEffects(site);
   }
 
   /** A step begins. Descriptors ended with the daemon that they came from. */
   begin(step: string): void {
+    this.step = step;
     this.account.begin(step);
     if (this.life === this.site.kills) return;
     this.life = this.site.kills;
@@ -42,12 +47,27 @@ export class Process extends Observer {
     this.account.forget();
   }
 
-  private find([parent, name]: readonly [Ino, Name]): Attributes | undefined {
+  private find([parent, name]: Place): Attributes | undefined {
     return this.volume.files.lookup(parent, name);
   }
 
-  private changed(...places: readonly (readonly [Ino, Name])[]): void {
+  private changed(...places: readonly Place[]): void {
     for (const [parent, name] of places) this.site.life!.cache.changed(parent, name);
+  }
+
+  /** See CallEffects.changing. */
+  private changing<T>(
+    places: readonly Place[],
+    act: () => T,
+    due: (result: T) => Due[],
+    moving: readonly Ino[] = [],
+  ): T {
+    return this.effects.changing(this.step, places, act, due, moving);
+  }
+
+  /** A call that gives a place something new. */
+  private making(at: Place, act: () => Attributes): void {
+    this.changing([at], act, ({ ino }) => [[at, ino]]);
   }
 
   private isBelow(ino: Ino, ancestor: Ino): boolean {
@@ -67,7 +87,7 @@ export class Process extends Observer {
   mkdir(path: string): void {
     const at = this.place(path);
     this.changed(at);
-    this.volume.files.mkdir(...at, 0o755, UMASK, USER);
+    this.making(at, () => this.volume.files.mkdir(...at, 0o755, UMASK, USER));
   }
 
   rmdir(path: string): void {
@@ -75,19 +95,23 @@ export class Process extends Observer {
     const found = this.find(at);
     if (found && !this.isDirectory(found.ino)) throw posixError('ENOTDIR');
     this.changed(at);
-    this.volume.files.rmdir(...at);
+    this.changing(
+      [at],
+      () => this.volume.files.rmdir(...at),
+      () => [[at, undefined]],
+    );
   }
 
   mkfifo(path: string): void {
     const at = this.place(path);
     this.changed(at);
-    this.volume.files.mknod(...at, S_IFIFO | 0o644, 0, UMASK, USER);
+    this.making(at, () => this.volume.files.mknod(...at, S_IFIFO | 0o644, 0, UMASK, USER));
   }
 
   symlink(target: string, path: string): void {
     const at = this.place(path);
     this.changed(at);
-    this.volume.files.symlink(...at, target, USER);
+    this.making(at, () => this.volume.files.symlink(...at, target, USER));
   }
 
   link(path: string, newPath: string): void {
@@ -95,7 +119,7 @@ export class Process extends Observer {
     const at = this.place(newPath);
     if (this.isDirectory(ino)) throw posixError('EPERM');
     this.changed(at);
-    this.volume.files.link(ino, ...at);
+    this.making(at, () => this.volume.files.link(ino, ...at));
   }
 
   unlink(path: string): void {
@@ -105,28 +129,22 @@ export class Process extends Observer {
     if (this.isDirectory(found.ino)) throw posixError('EISDIR');
     this.discard(found.ino);
     this.changed(at);
-    const others = this.othersIn(at);
-    this.volume.files.unlink(...at);
-    if (!path.includes('.~') && this.othersIn(at) !== others) throw new Error(`removing ${path} changed other names`);
+    this.changing(
+      [at],
+      () => this.volume.files.unlink(...at),
+      () => [[at, undefined]],
+    );
     this.account.removed(found.ino);
     this.account.acknowledged();
   }
 
-  /** The other names of its directory. */
-  private othersIn([parent, name]: readonly [Ino, Name]): string {
-    const names: Name[] = [];
-    this.volume.files.readdir(parent, 0, (entry) => (entry.name === name ? 1 : names.push(entry.name)) > 0);
-    return names.toSorted().join('/');
-  }
-
   /** The names in a directory of all but some inodes. */
-  private namesIn(directory: Ino, but: ReadonlySet<Ino>): string {
-    const names: Name[] = [];
-    this.volume.files.readdir(directory, 0, ({ name, ino }) => {
-      if (name !== '.' && name !== '..' && !but.has(ino)) names.push(name);
-      return true;
-    });
-    return names.toSorted().join('/');
+  private namesBut(directory: Ino, but: ReadonlySet<Ino>): string {
+    const entries = [...namesIn(this.volume, directory)].filter(([, ino]) => !but.has(ino));
+    return entries
+      .map(([name]) => name)
+      .toSorted()
+      .join('/');
   }
 
   /** rm -r: what is gone already is no error. */
@@ -157,9 +175,17 @@ export class Process extends Observer {
     const isDirectory = this.isDirectory(source.ino);
     // A move may let deferred ones take effect: of all else nothing comes or goes.
     const deferred = new Set(this.volume.journal.store.deferred().keys());
-    const inside = isDirectory ? this.namesIn(source.ino, deferred) : '';
-    this.volume.files.rename(...from, ...to, 0, USER);
-    if (isDirectory && this.namesIn(this.find(to)!.ino, deferred) !== inside)
+    const inside = isDirectory ? this.namesBut(source.ino, deferred) : '';
+    this.changing(
+      [from, to],
+      () => this.volume.files.rename(...from, ...to, 0, USER),
+      () => [
+        [from, undefined],
+        [to, source.ino],
+      ],
+      [source.ino],
+    );
+    if (isDirectory && this.namesBut(this.find(to)!.ino, deferred) !== inside)
       throw new Error(`moving ${path} changed what is in it`);
     if (victim) this.account.removed(victim.ino);
     this.account.acknowledged();
@@ -172,7 +198,15 @@ export class Process extends Observer {
     if (first.ino === second.ino) return;
     if (this.isBelow(b[0], first.ino) || this.isBelow(a[0], second.ino)) throw posixError('EINVAL');
     this.changed(a, b);
-    this.volume.files.rename(...a, ...b, RENAME_EXCHANGE, USER);
+    this.changing(
+      [a, b],
+      () => this.volume.files.rename(...a, ...b, RENAME_EXCHANGE, USER),
+      () => [
+        [a, second.ino],
+        [b, first.ino],
+      ],
+      [first.ino, second.ino],
+    );
   }
 
   /** What cp, or a shell's `>`, does. */
@@ -182,14 +216,20 @@ export class Process extends Observer {
     if (found && !this.isFile(found.ino)) throw posixError('EISDIR');
     if (!found) {
       this.changed(at);
-      const { attributes, opened } = this.volume.files.create(...at, 0o644, O_RDWR, UMASK, USER);
+      const { attributes, opened } = this.changing(
+        [at],
+        () => this.volume.files.create(...at, 0o644, O_RDWR, UMASK, USER),
+        (made) => [[at, made.attributes.ino]],
+      );
       this.account.acknowledged();
       return this.fill(attributes.ino, opened.handle, 0, data);
     }
     const [before, hidden] = [this.seen(found.ino), this.account.versionShown(found.ino)];
-    const { handle } = this.volume.files.open(found.ino, O_RDWR | O_TRUNC, false, USER);
-    this.account.changed(found.ino, before, hidden, Buffer.alloc(0));
-    this.fill(found.ino, handle, 0, data);
+    this.keepingNames(path, () => {
+      const { handle } = this.volume.files.open(found.ino, O_RDWR | O_TRUNC, false, USER);
+      this.account.changed(found.ino, before, hidden, Buffer.alloc(0));
+      this.fill(found.ino, handle, 0, data);
+    });
   }
 
   /** Writes and closes. */
@@ -203,7 +243,7 @@ export class Process extends Observer {
 
   private pwrite(ino: Ino, handle: number, offset: number, data: Buffer): void {
     const before = this.readAll(handle);
-    this.volume.files.write(handle, offset, data, false);
+    this.effects.droppingSetId(ino, () => this.volume.files.write(handle, offset, data, true));
     const after = this.readAll(handle);
     if (!after.subarray(offset, offset + data.length).equals(data)) throw new Error('a write does not show');
     this.account.changed(ino, before, undefined, after);
@@ -221,14 +261,15 @@ export class Process extends Observer {
       throw error;
     }
     const size = this.readAll(handle).length;
-    this.fill(ino, handle, offset < 0 ? size : Math.min(offset, size + 5_000), data);
+    const at = offset < 0 ? size : Math.min(offset, size + 5_000);
+    this.keepingNames(path, () => this.fill(ino, handle, at, data));
   }
 
   truncate(path: string, size: number): void {
     const ino = this.resolve(path);
     if (!this.isFile(ino)) throw posixError('EISDIR');
     const before = this.contentOf(ino);
-    this.volume.files.setattr(ino, { size }, USER, undefined);
+    this.keepingNames(path, () => this.volume.files.setattr(ino, { size }, USER, undefined));
     this.account.changed(ino, before, undefined, this.contentOf(ino));
   }
 
@@ -262,40 +303,36 @@ export class Process extends Observer {
     this.chmod(path, mode);
   }
 
-  /** A change of a file's attributes settles what is hidden behind it, and makes nothing appear. */
+  /** A change of a file settles what is hidden behind it, and makes nothing appear. */
   private keepingNames(path: string, act: () => void): void {
-    const directory = path.slice(0, Math.max(path.lastIndexOf('/'), 0));
-    const before = this.list(directory).join('/');
-    act();
-    const after = this.list(directory).join('/');
-    // A copy becomes a file by it: then suffixes that clashed with its own may be given out anew.
-    const wasCopy = path.includes('.~');
-    if (!wasCopy && before !== after) throw new Error(`a change of ${path} changed names: ${before} to ${after}`);
+    this.changing([this.place(path)], act, () => []);
   }
 
   /** An id of null stays. */
   chown(path: string, uid: number | null, gid: number | null): void {
     const changes = { ...(uid === null ? {} : { uid }), ...(gid === null ? {} : { gid }) };
-    this.volume.files.setattr(this.resolve(path), changes, USER, undefined);
+    const ino = this.resolve(path);
+    const act = (): unknown => this.volume.files.setattr(ino, changes, USER, undefined);
+    this.keepingNames(path, () => this.effects.droppingSetId(ino, act));
   }
 
   touch(path: string, seconds: number): void {
     const s = Math.floor(seconds);
-    this.volume.files.setattr(
-      this.resolve(path),
-      { mtime: { s, ns: Math.round((seconds - s) * 1e9) } },
-      USER,
-      undefined,
-    );
+    const mtime = { s, ns: Math.round((seconds - s) * 1e9) };
+    this.keepingNames(path, () => this.volume.files.setattr(this.resolve(path), { mtime }, USER, undefined));
   }
 
   setxattr(path: string, name: string, value: string): void {
-    this.volume.files.setxattr(this.resolve(path), name, Buffer.from(value, 'latin1'), 0, false);
-    if (name === MERGE_POLICY_XATTR) this.account.mayMerge();
+    const act = (): void =>
+      this.volume.files.setxattr(this.resolve(path), name, Buffer.from(value, 'latin1'), 0, false);
+    if (name !== MERGE_POLICY_XATTR) return this.keepingNames(path, act);
+    // Copies may be merged for it.
+    act();
+    this.account.mayMerge();
   }
 
   removexattr(path: string, name: string): void {
-    this.volume.files.removexattr(this.resolve(path), name);
+    this.keepingNames(path, () => this.volume.files.removexattr(this.resolve(path), name));
   }
 
   // ── descriptors ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -347,7 +384,7 @@ export class Process extends Observer {
     const { handle } = this.volume.files.open(ino, O_RDWR | O_APPEND, false, USER);
     this.closing(handle, () => {
       const before = this.readAll(handle);
-      this.volume.files.write(handle, 0, data, false);
+      this.effects.droppingSetId(ino, () => this.volume.files.write(handle, 0, data, true));
       this.account.changed(ino, before, undefined, this.readAll(handle));
     });
     this.account.acknowledged();

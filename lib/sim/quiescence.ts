@@ -1,4 +1,4 @@
-// quiescence.ts — whether sites that all run and reach each other have come to rest: nothing to send, to fetch, to publish or to merge.
+// quiescence.ts — whether sites that reach each other all run and have come to rest: nothing to send, to fetch, to publish or to merge.
 
 import { mergedIn } from '../crdt/fields.js';
 import type { Process } from './process.js';
@@ -6,6 +6,7 @@ import type { Site } from './site.js';
 
 /** Whether all have the same changes, all objects, and nothing to do. */
 export function areAtRest(sites: readonly Site[]): boolean {
+  if (sites.some(({ life }) => life === null)) return false;
   const vector = sites[0]!.volume.journal.vector();
   return sites.every(({ volume, life }) => {
     const { background, objects, journal } = volume;

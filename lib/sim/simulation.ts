@@ -11,7 +11,7 @@ import { PosixError } from '../errno.js';
 import { AcknowledgedBytes } from './acknowledged-bytes.js';
 import { CorruptionError } from '../codec/bytes.js';
 import { drawClocks, drawLinks, drawSiteCount } from './circumstances.js';
-import { checkConverged, checkOracle, checkSite } from './checks.js';
+import { checkAcknowledged, checkConverged, checkOracle, checkSite } from './checks.js';
 import { marksIn } from './contents.js';
 import { founded, SITE_NAMES } from './founding.js';
 import { Network } from './network.js';
@@ -89,6 +89,7 @@ class Simulation {
   /** Whether disks fail in this schedule, and power. */
   private readonly hasFaults: boolean;
   private isRotten = false;
+  private readonly setIdDrops = new Set<string>();
   /** Changes of other sites that the sites hold, counted when they last agreed. */
   private changesMerged = 0;
   private directories = 0;
@@ -116,6 +117,7 @@ class Simulation {
         totals: this.totals,
         remembersSyncs: this.plan.history ? this.plan.history.some(({ verb }) => verb === 'power') : this.hasFaults,
         newDirectory: () => this.newDirectory(),
+        setIdDrops: this.setIdDrops,
         failed: (error: Error) => void this.wrong.push(`error: at ${identity.name}: ${error.stack ?? error.message}`),
       };
       const site: Site = new Site(identity, own, around, this.random.fork(identity.name), nextClock(), (crash) => {
@@ -206,7 +208,7 @@ class Simulation {
     const { lastCommit } = site.volume.folding;
     if (!touched && this.checkedCommits.get(site) === lastCommit) return;
     this.checkedCommits.set(site, lastCommit);
-    this.wrong.push(...checkSite(site));
+    this.wrong.push(...checkSite(site), ...checkAcknowledged(site, this.sites));
   }
 
   private async event({ site, verb, words }: Step): Promise<string> {
@@ -355,6 +357,8 @@ class Simulation {
     do {
       await this.timeline.run(CONVERGE_SLICE_MS);
       if (this.wrong.length > 0) return 'failed';
+      // A daemon that ended by an error of its disk from before may do so only now.
+      for (const site of this.sites) if (!site.life) this.start(site);
       if (open) open = !this.closeHandles();
       if (this.timeline.nowMs > untilMs) {
         this.wrong.push(`not converged within ${CONVERGE_WITHIN_MS} ms: ${this.sites.map(standing).join('; ')}`);

@@ -14,6 +14,7 @@ import type { DiskImage } from './disk-image.js';
 import { Life } from './life.js';
 import type { Network } from './network.js';
 import type { Random } from './random.js';
+import { lateStamp } from './recovered-stamps.js';
 import { SiteClock } from './site-clock.js';
 import { SiteDisk } from './site-disk.js';
 import type { Timeline } from './timeline.js';
@@ -43,6 +44,8 @@ export interface Surroundings {
   readonly remembersSyncs: boolean;
   /** A fresh directory for a site's state. */
   readonly newDirectory: () => string;
+  /** Writes of `mode` that took away set-user-id and set-group-id, each `counter@actor`. */
+  readonly setIdDrops: Set<string>;
   /** A promise of the product was rejected where nobody looks, or damage was found where there cannot be any. */
   readonly failed: (error: Error) => void;
 }
@@ -61,6 +64,8 @@ export class Site {
   crash: Crash = 'killed';
   readonly disk: SiteDisk;
   private untilImage = 0;
+  /** When its last process ended, by its clock. */
+  private endedUs = Infinity;
   private losses = 0;
   /** What peers were told is durable here. */
   private announced: ReadonlyMap<ActorId, number> = new Map();
@@ -133,6 +138,8 @@ export class Site {
     for (const [actor, seq] of this.announced)
       if ((vector.get(actor) ?? 0) < seq)
         this.around.failed(new Error(`${this.name} told peers of change ${seq} of ${actor} and has lost it`));
+    const late = lateStamp(this.volume, this.life.actorId, this.endedUs);
+    if (late) this.around.failed(new Error(`what ${this.name} did until ${this.endedUs} is stamped ${late}`));
     this.afterWork();
     return this.life !== null;
   }
@@ -167,6 +174,7 @@ export class Site {
     this.image = null;
     this.untilImage = 0;
     this.life = null;
+    this.endedUs = this.clock.nowUs();
     this.kills++;
     for (const [actor, seq] of life.durable.vector) this.announced = new Map(this.announced).set(actor, seq);
     life.kill();

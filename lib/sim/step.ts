@@ -9,6 +9,10 @@ export interface Step {
   readonly words: readonly string[];
 }
 
+export function step(site: string, verb: string, ...words: readonly (string | number)[]): Step {
+  return { site, verb, words: words.map(String) };
+}
+
 const PLAIN = /^[\w./~,+|=-]+$/;
 const WORD = /"(?:[^"\\]|\\.)*"|[^\s"]+/g;
 

@@ -1,10 +1,12 @@
 // workload.ts — chooses what happens next in a simulation, and favours what is dangerous: few names and many sites that use them at
-// once, moves of directories into each other, files that are open while they change, partitions that are crashes too.
+// once, moves of directories into each other, files that are open while they change, partitions that are crashes too; and the
+// histories of duels.ts in between.
 // Invariant: a function of the seed and of what the sites show; it changes nothing itself.
 
+import { type Choice, duel } from './duels.js';
 import type { Process } from './process.js';
 import type { Random } from './random.js';
-import type { Step } from './step.js';
+import { type Step, step } from './step.js';
 
 /** What the workload knows of a site. */
 export interface Scene {
@@ -81,10 +83,14 @@ const EVENTS = {
 const EVENTS_WITH_FAULTS = { ...EVENTS, kill: 2, power: 5, full: 1, space: 1.5, fail: 1.5, rot: 1 };
 const DISK_CALLS = ['create', 'write', 'sync', 'commit'];
 
+/** How often a duel begins, and how often something else comes between two of its steps. */
+const DUEL_SHARE = 0.1;
+const INTERRUPTION_SHARE = 0.04;
+
 export class Workload {
   private marks = 0;
-  /** What was decided with the step before. */
-  private coming: Step[] = [];
+  /** What is left of a duel. */
+  private coming: Choice[] = [];
 
   constructor(
     private readonly random: Random,
@@ -93,16 +99,21 @@ export class Workload {
   ) {}
 
   next(scenes: readonly Scene[]): Step {
-    const next = this.coming.shift();
-    if (next) return next;
     const up = scenes.filter(({ process }) => process !== null);
+    if (this.coming.length === 0 && up.length > 1 && this.random.chance(DUEL_SHARE))
+      this.coming = duel(
+        this.random,
+        up.map(({ name }) => name),
+        this.hasFaults,
+        (site) => this.freshMark(site),
+      );
+    while (this.coming.length > 0 && !this.random.chance(INTERRUPTION_SHARE)) {
+      const choice = this.coming.shift()!;
+      const next = typeof choice === 'function' ? choice(scenes) : choice;
+      if (next) return next;
+    }
     const scene = this.random.pick(up);
     if (!scene || this.random.chance(0.22)) return this.event(scenes);
-    if (up.length > 1 && this.random.chance(0.12)) {
-      this.coming = this.duel(up);
-      const first = this.coming.shift();
-      if (first) return first;
-    }
     const { site, verb, words } = this.call(scene);
     return { site, verb, words };
   }
@@ -263,53 +274,13 @@ export class Workload {
     }
   }
 
-  /** Two sites do something to the same files or directories, the second not knowing of the first: a row of MERGE.md. */
-  private duel(up: readonly Scene[]): Step[] {
-    const { random } = this;
-    const [one, other] = random.shuffled(up) as [Scene, Scene];
-    const theirs = new Map(other.process!.paths());
-    const common = one.process!.paths().filter(([path, kind]) => theirs.get(path) === kind);
-    const directories = common.filter(([, kind]) => kind === 'd').map(([path]) => path);
-    const files = common.filter(([, kind]) => kind === 'f').map(([path]) => path);
-    if (directories.length > 1 && random.chance(0.4)) {
-      const [x, y] = random.shuffled(directories) as [string, string];
-      return [step(one.name, 'mv', x, `${y}/${DIRECTORIES[0]}`), step(other.name, 'mv', y, `${x}/${DIRECTORIES[1]}`)];
-    }
-    const directory = random.pick(directories);
-    const file = random.pick(files);
-    if (file !== undefined && (directory === undefined || random.chance(0.7)))
-      return [this.touchFile(one.name, file), this.touchFile(other.name, file)];
-    if (directory === undefined) return [];
-    const inside = step(other.name, 'write', `${directory}/${random.pick(FILES)}`, this.mark(other.name), 100);
-    const moved = step(other.name, 'mv', directory, random.pick(DIRECTORIES)!);
-    return [step(one.name, 'rmr', directory), random.chance(0.6) ? inside : moved];
-  }
-
-  private touchFile(site: string, path: string): Step {
-    const { random } = this;
-    switch (random.below(9)) {
-      case 0:
-        return step(site, 'chmod', path, (random.pick([0o600, 0o644, 0o755, 0o4755, 0o1777]) ?? 0).toString(8));
-      case 1:
-        return step(site, 'chown', path, 1000 + random.below(3), 1000);
-      case 2:
-        return step(site, 'setxattr', path, 'user.x', this.mark(site));
-      case 3:
-        return step(site, 'removexattr', path, 'user.x');
-      case 4:
-        return step(site, 'touch', path, 1_000_000_000 + random.below(1_000_000_000));
-      case 5:
-        return step(site, 'rm', path);
-      case 6:
-        return step(site, 'mv', path, random.pick(FILES)!);
-      default:
-        return step(site, 'write', path, this.mark(site), this.size());
-    }
-  }
-
   private mark(site: string): string {
     // Now and then two sites write the very same.
-    return this.random.chance(0.06) ? `${SAME}${this.random.below(2)}>` : `<${site}:${++this.marks}>`;
+    return this.random.chance(0.06) ? `${SAME}${this.random.below(2)}>` : this.freshMark(site);
+  }
+
+  private freshMark(site: string): string {
+    return `<${site}:${++this.marks}>`;
   }
 
   private size(): number {
@@ -319,8 +290,4 @@ export class Workload {
     if (kind < 0.9) return 65_530 + random.below(20);
     return Math.floor(random.logUniform(4_000, 400_000));
   }
-}
-
-function step(site: string, verb: string, ...words: readonly (string | number)[]): Step {
-  return { site, verb, words: words.map(String) };
 }

@@ -193,7 +193,7 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'chown drops set-id bits from a concurrent chmod',
     file: 'crdt/fields.js',
     from: 'return formatMode(mode | SET_ID_BITS, mode & ~SET_ID_BITS);',
-    to: 'return formatMode(mode, mode);',
+    to: 'return formatMode(mode, mode & ~SET_ID_BITS);',
   },
   {
     rule: 'xattr: set beats remove',
@@ -222,9 +222,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     rule: 'append: what both added',
-    file: 'volume/content-merges.js',
-    from: 'objects.want(id, ObjectKind.manifest);',
-    to: '',
+    file: 'chunks/merge-append.js',
+    from: '...earlier.pieces, ...later.slice(base.size, later.size)',
+    to: '...later.pieces',
   },
   // ── what a crash leaves ──
   {
@@ -292,7 +292,7 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'log records go when their commit is durable',
     file: 'volume/folding.js',
     from: 'this.committed();\n',
-    to: 'this.committed();\n            this.log.release(this.journal.foldedLsn);\n',
+    to: 'this.committed();\n            this.log.release(Math.min(this.journal.foldedLsn, this.drafts.logFloor - 1));\n',
   },
   // ── exchange ──
   {
@@ -304,8 +304,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'what a lost link was asked for is asked of another',
     file: 'sync/object-fetch.js',
-    from: 'linkGone(link) {',
-    to: 'linkGone(link) {\n        return;',
+    from: 'for (const id of this.asked.keys())\n            this.unask(link, id);\n        for (const [id, links]',
+    to: 'for (const [id, links]',
   },
   {
     rule: 'the chunks of a manifest are wanted',

@@ -58,6 +58,7 @@ export class SimulatedStage implements Stage {
         totals: new Totals(),
         remembersSyncs: false,
         newDirectory: () => this.newDirectory(),
+        setIdDrops: new Set<string>(),
         failed: (error: Error) => void this.errors.push(`${identity.name}: ${error.stack ?? error.message}`),
       };
       const site = new Site(identity, own, around, random.fork(identity.name), { skewMs: 0, rate: 1 }, () => {});

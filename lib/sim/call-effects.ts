@@ -1,0 +1,92 @@
+// call-effects.ts — what a call may do to the names around it: what it was asked for, and nothing else.
+// All sites agree on the outcome of a call that does too little or too much, so no comparison of sites would ever tell. MERGE.md: what
+// lies beside a name keeps its suffix, and a write to what stands for several settles them.
+
+import type { Ino, Name } from '../crdt/ids.js';
+import type { Volume } from '../volume/volume.js';
+import type { Site } from './site.js';
+
+const SET_ID_BITS = 0o6000;
+
+export type Place = readonly [parent: Ino, name: Name];
+
+/** What a place leads to after a call; undefined: to nothing. */
+export type Due = readonly [Place, Ino | undefined];
+
+export class CallEffects {
+  constructor(private readonly site: Site) {}
+
+  /**
+   * Makes a call that changes these places as `due` says, and no other name in their directories.
+   * @param moving files whose conflict copies go where they go
+   */
+  changing<T>(
+    step: string,
+    places: readonly Place[],
+    act: () => T,
+    due: (result: T) => readonly Due[],
+    moving: readonly Ino[] = [],
+  ): T {
+    // What was a copy is a file by this call.
+    const isLoose = step.includes('.~') || places.some(([, name]) => name.includes('.~'));
+    return withEffects(this.site.volume, step, places, isLoose, moving, act, due);
+  }
+
+  /** Notes that a call took away set-user-id and set-group-id, which a concurrent chmod then may not bring back. */
+  droppingSetId<T>(ino: Ino, act: () => T): T {
+    const { files, journal } = this.site.volume;
+    const had = files.getattr(ino).mode & SET_ID_BITS;
+    const result = act();
+    const write = journal.store.inode(ino)?.registers.get('mode')?.[0];
+    if (had && write && !(files.getattr(ino).mode & SET_ID_BITS))
+      this.site.around.setIdDrops.add(`${write.counter}@${journal.actors.id(write.actor)}`);
+    return result;
+  }
+}
+
+/**
+ * Makes a call and looks at the directories that it is about, before and after.
+ * @param isLoose whether other names may change: the suffixes of conflicts are given out anew when one of them is settled
+ * @param moving files whose conflict copies go where they go
+ * @throws Error when a name leads elsewhere than it should
+ */
+function withEffects<T>(
+  volume: Volume,
+  what: string,
+  places: readonly Place[],
+  isLoose: boolean,
+  moving: readonly Ino[],
+  act: () => T,
+  due: (result: T) => readonly Due[],
+): T {
+  // A move that is deferred may take effect now, and bring something in or out.
+  const mayMove = isLoose || volume.journal.store.deferred().size > 0;
+  const copies = new Set(moving.flatMap((ino) => volume.journal.store.copiesOf(ino)));
+  const before = new Map(places.map(([directory]) => [directory, namesIn(volume, directory)]));
+  const result = act();
+  for (const [[parent, name], ino] of due(result)) {
+    const found = volume.files.lookup(parent, name)?.ino;
+    if (found !== ino) throw new Error(`${what}: ${parent}/${name} leads to ${found}, not to ${ino}`);
+    if (ino === undefined) before.get(parent)?.delete(name);
+    else before.get(parent)?.set(name, ino);
+  }
+  if (mayMove) return result;
+  for (const [directory, expected] of before) {
+    const now = namesIn(volume, directory);
+    for (const name of new Set([...expected.keys(), ...now.keys()]))
+      if (expected.get(name) !== now.get(name) && !copies.has(expected.get(name) ?? now.get(name)!))
+        throw new Error(
+          `${what}: also changed ${directory}/${name} from ${expected.get(name)} to ${now.get(name)}; there are ${[...now.keys()].toSorted().join(' ')}`,
+        );
+  }
+  return result;
+}
+
+export function namesIn(volume: Volume, directory: Ino): Map<Name, Ino> {
+  const names = new Map<Name, Ino>();
+  volume.files.readdir(directory, 0, ({ name, ino }) => {
+    if (name !== '.' && name !== '..') names.set(name, ino);
+    return true;
+  });
+  return names;
+}

@@ -1,0 +1,28 @@
+// recovered-stamps.ts — what a crash interrupted competes as of when it was done: a site that was down must not win with it over what
+// others did meanwhile.
+
+import { type ActorId, VOLUME_INO } from '../crdt/ids.js';
+import type { Volume } from '../volume/volume.js';
+
+/** Stamps that recovery may give in a row, each a microsecond after the one before. */
+const IN_A_ROW = 1_000;
+
+/**
+ * Of a volume that was just opened.
+ * @param actorId its actor, which so far has only brought back what its predecessor did
+ * @param endedUs when that ended, by the site's clock
+ * @returns the stamp that is too late, if one is
+ */
+export function lateStamp({ journal }: Volume, actorId: ActorId, endedUs: number): number | undefined {
+  const { store, actors } = journal;
+  const own = actors.indexOf(actorId);
+  let before = endedUs;
+  let recovered = 0;
+  for (const ino of store.inodes())
+    for (const { actor, stamp } of [...store.inode(ino)!.registers.values()].flat()) {
+      // The volume's own registers are the new actor's.
+      if (actor === own && ino !== VOLUME_INO) recovered = Math.max(recovered, stamp);
+      else before = Math.max(before, stamp);
+    }
+  return recovered > before + IN_A_ROW ? recovered : undefined;
+}

@@ -52,6 +52,8 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
   /** Sites that were removed while not linked, and are to be told so. */
   private readonly removed = new Set<SiteId>();
   private readonly waiters = new Set<() => void>();
+  /** The identity that was turned away last. */
+  private lastStranger = '';
   private address = '';
   private running = false;
   private changeDue = false;
@@ -255,7 +257,13 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
       const member = memberWith(members, channel.peer);
       if (member === undefined) {
         const reason = turnAway(link, channel.peer);
-        log.info({ from, identity: channel.peer, reason }, 'a site that is not known was refused');
+        // Who is turned away comes again and again; it is news once.
+        const isNews = this.lastStranger !== channel.peer;
+        this.lastStranger = channel.peer;
+        log[isNews ? 'info' : 'debug'](
+          { from, identity: channel.peer, reason },
+          'a site that is not known was refused',
+        );
         return;
       }
       welcome();

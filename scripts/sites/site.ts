@@ -21,6 +21,8 @@ export interface StatusReport {
     readonly state: 'connected' | 'paused' | 'unreachable';
     readonly behindCommits: number;
     readonly aheadCommits: number;
+    readonly address: string | null;
+    readonly lastError: string | null;
   }[];
 }
 
@@ -86,8 +88,10 @@ export class Site {
     this.forgetDaemon();
   }
 
-  async invite(): Promise<string> {
-    return (await this.weftChecked(['invite', this.mountpoint])).trim();
+  /** `expires` as on the command line, e.g. 2h. */
+  async invite(expires?: string): Promise<string> {
+    const flags = expires === undefined ? [] : ['--expires', expires];
+    return (await this.weftChecked(['invite', this.mountpoint, ...flags])).trim();
   }
 
   status(): Promise<StatusReport> {
@@ -96,6 +100,11 @@ export class Site {
 
   conflicts(): Promise<readonly ConflictReport[]> {
     return this.weftJson<readonly ConflictReport[]>(['conflicts', this.mountpoint]);
+  }
+
+  /** Forgets a peer: its name, or the HOST:PORT that is dialled. */
+  async removePeer(peer: string): Promise<void> {
+    await this.weftChecked(['link', 'remove', this.mountpoint, peer]);
   }
 
   /** `weft sync --wait`: returns when all reachable peers and this site have the same. */
@@ -112,9 +121,9 @@ export class Site {
     await this.weftChecked(['link', 'resume', this.mountpoint, ...(peer === undefined ? [] : [peer])]);
   }
 
-  /** Dials a further peer at HOST:PORT. */
-  async addPeer(address: string): Promise<void> {
-    await this.weftChecked(['link', 'add', this.mountpoint, address]);
+  /** Dials a further peer: HOST:PORT, a site's name, or an invite. */
+  async addPeer(peer: string): Promise<void> {
+    await this.weftChecked(['link', 'add', this.mountpoint, peer]);
   }
 
   /** Resolves when `accept` holds of the status; rejects with the last status after `timeoutMs`. */

@@ -2,11 +2,11 @@
 // Invariant: an invite that was consumed stays consumed, whatever crashes: it is on disk before the volume's key leaves.
 // The whole file is rewritten for each change: it holds a handful of records, and forgets those long expired.
 
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { InviteRecord, InviteStore } from '../sync/ports.js';
 import { replaceFile } from './durable-file.js';
+import { readStored } from './stored-json.js';
 
 /** So long the bearer of an invite is told that it expired, and not that it is unknown. */
 const REMEMBERED_MS = 30 * 86_400_000;
@@ -53,18 +53,10 @@ export class InviteFile implements InviteStore {
   }
 
   private load(): z.infer<typeof stored> {
-    let text;
-    try {
-      text = readFileSync(this.path, 'utf8');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-      throw error;
-    }
-    try {
-      return stored.parse(JSON.parse(text));
-    } catch (error) {
-      throw new Error(`${this.path} is damaged: remove it; invites not used yet are then lost`, { cause: error });
-    }
+    const damaged = (cause: unknown): never => {
+      throw new Error(`${this.path} is damaged: remove it; invites not used yet are then lost`, { cause });
+    };
+    return readStored(this.path, stored, damaged) ?? [];
   }
 
   private save(): void {

@@ -1,12 +1,12 @@
 // known-peers-file.ts — the peers that this site has met, in its state directory's peers.json: so that `weft status` can say after a
 // restart what each of them lacks, and a paused link stays paused. Losing it loses nothing else: a damaged file is started anew.
 
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { KnownPeer } from '../sync/peer.js';
 import type { Log } from './daemon-interface.js';
 import { replaceFile } from './durable-file.js';
+import { readStored } from './stored-json.js';
 
 const HEX_ID = z.string().regex(/^[0-9a-f]{32}$/);
 
@@ -32,19 +32,11 @@ export class KnownPeersFile {
   }
 
   load(): KnownPeer[] {
-    let text;
-    try {
-      text = readFileSync(this.path, 'utf8');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-      throw error;
-    }
-    try {
-      return stored.parse(JSON.parse(text)).map((peer) => ({ ...peer, vector: new Map(peer.vector) }));
-    } catch (error) {
+    const peers = readStored(this.path, stored, (error) => {
       this.log.warn({ err: error, path: this.path }, 'what was known of the peers is damaged and learnt anew');
       return [];
-    }
+    });
+    return (peers ?? []).map((peer) => ({ ...peer, vector: new Map(peer.vector) }));
   }
 
   save(peers: readonly KnownPeer[]): void {

@@ -2,12 +2,12 @@
 // directory. Invariant: whoever was told that a conflict is settled can undo it, also after a crash: it is on disk before the answer.
 // The latest thousand are kept. It is no part of what is replicated: a settlement is undone where it was made.
 
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { UndoStep } from '../volume/reversible-changes.js';
 import type { SettledRow } from './daemon-interface.js';
 import { replaceFile } from './durable-file.js';
+import { readStored } from './stored-json.js';
 
 const REMEMBERED = 1000;
 
@@ -64,20 +64,10 @@ export class SettledFile {
 
   /** The latest first. Throws an Error naming the remedy when the file is damaged. */
   all(): SettledConflict[] {
-    let text;
-    try {
-      text = readFileSync(this.path, 'utf8');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-      throw error;
-    }
-    try {
-      return z.array(settled).parse(JSON.parse(text));
-    } catch (error) {
-      throw new Error(`${this.path} is damaged: remove it; what was settled so far cannot be undone then`, {
-        cause: error,
-      });
-    }
+    const damaged = (cause: unknown): never => {
+      throw new Error(`${this.path} is damaged: remove it; what was settled so far cannot be undone then`, { cause });
+    };
+    return readStored(this.path, z.array(settled), damaged) ?? [];
   }
 
   add(conflict: SettledConflict): void {

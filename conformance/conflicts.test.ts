@@ -6,10 +6,10 @@ import { chmodSync, chownSync, existsSync, linkSync, mkdirSync, readdirSync, rea
 import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { Cluster } from '../scripts/sites/cluster.js';
 import type { Site } from '../scripts/sites/site.js';
 import { must, outcome } from './posix/libc.js';
 import { getxattr, listxattr, removexattr, setxattr } from './posix/path-calls.js';
+import { at, weft, Team } from './team.test-support.js';
 
 interface Side {
   readonly site: string;
@@ -35,24 +35,13 @@ interface Row {
 }
 
 describe('conflicts', () => {
-  const cluster = new Cluster('weft-conflicts');
-  const paris = cluster.addSite('paris');
-  const oslo = cluster.addSite('oslo');
+  const team = new Team('weft-conflicts');
+  const { cluster, paris, oslo } = team;
 
-  before(async () => {
-    await paris.create('team');
-    await oslo.join(await paris.invite());
-  });
-  after(() => cluster.close());
+  before(() => team.found());
+  after(() => team.close());
 
-  const at = (site: Site, path: string): string => join(site.mountpoint, path);
   const text = (site: Site, path: string): string => readFileSync(at(site, path), 'utf8');
-
-  async function weft(site: Site, ...args: string[]): Promise<string> {
-    const { code, stdout, stderr } = await site.weft(args, { cwd: site.mountpoint });
-    assert.equal(code, 0, `weft ${args.join(' ')}: ${stderr}`);
-    return stdout;
-  }
 
   async function list(site: Site, path = ''): Promise<Row[]> {
     return JSON.parse(await weft(site, 'conflicts', at(site, path), '--json')) as Row[];
@@ -241,14 +230,7 @@ describe('conflicts', () => {
 
   test('nothing is left, and a restart and a third site bring nothing back', async () => {
     for (const site of [paris, oslo]) assert.equal(await weft(site, 'conflicts'), 'no conflicts\n');
-    await oslo.umount();
-    await oslo.mount();
-    await paris.kill();
-    await paris.mount();
-    const rome = cluster.addSite('rome');
-    await rome.join(await paris.invite());
-    await cluster.settle();
-    for (const site of [paris, oslo, rome]) {
+    for (const site of await team.startAnew()) {
       assert.deepEqual(await list(site), []);
       assert.equal((await site.status()).conflicts, 0);
     }

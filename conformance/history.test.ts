@@ -6,9 +6,9 @@ import { rmSync, statSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } 
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Cluster } from '../scripts/sites/cluster.js';
 import { runChecked } from '../scripts/sites/command.js';
 import type { Site } from '../scripts/sites/site.js';
+import { refused, weft, Team } from './team.test-support.js';
 
 interface Row {
   readonly version: string | null;
@@ -18,35 +18,19 @@ interface Row {
   readonly path: string;
 }
 
-async function weft(site: Site, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await site.weft(args);
-  assert.equal(code, 0, stderr);
-  return stdout;
-}
-
-async function refused(site: Site, ...args: string[]): Promise<string> {
-  const { code, stderr } = await site.weft(args);
-  assert.equal(code, 1);
-  return stderr;
-}
-
 async function versionsOf(site: Site, path: string): Promise<Row[]> {
   const rows = JSON.parse(await weft(site, 'history', path, '--json')) as Row[];
   return rows.filter(({ version }) => version !== null);
 }
 
 describe('history', () => {
-  const cluster = new Cluster('weft-history');
-  const paris = cluster.addSite('paris');
-  const oslo = cluster.addSite('oslo');
+  const team = new Team('weft-history');
+  const { cluster, paris, oslo } = team;
   const at = (...names: string[]): string => join(paris.mountpoint, ...names);
   const there = (...names: string[]): string => join(oslo.mountpoint, ...names);
 
-  before(async () => {
-    await paris.create('team');
-    await oslo.join(await paris.invite());
-  });
-  after(() => cluster.close());
+  before(() => team.found());
+  after(() => team.close());
 
   test('a version comes back, and what was there stays in the history', async () => {
     const large = Buffer.alloc(3 << 20, 'first version of something large\n');

@@ -4,23 +4,17 @@
 import assert from 'node:assert/strict';
 import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { Cluster } from '../scripts/sites/cluster.js';
 import { runChecked } from '../scripts/sites/command.js';
 import type { Site } from '../scripts/sites/site.js';
+import { at, Team } from './team.test-support.js';
 
 describe('no phantom conflicts', () => {
-  const cluster = new Cluster('weft-phantoms');
-  const paris = cluster.addSite('paris');
-  const oslo = cluster.addSite('oslo');
-  const at = (site: Site, path: string): string => join(site.mountpoint, path);
+  const team = new Team('weft-phantoms');
+  const { cluster, paris, oslo } = team;
 
-  before(async () => {
-    await paris.create('team');
-    await oslo.join(await paris.invite());
-  });
-  after(() => cluster.close());
+  before(() => team.found());
+  after(() => team.close());
 
   async function bash(script: string, cwd: string): Promise<void> {
     const env = { GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_SYSTEM: '/dev/null', HOME: cluster.directory };
@@ -139,13 +133,6 @@ describe('no phantom conflicts', () => {
   test('a restart, a crash, a site that starts anew, and a site that gets its own changes back', async () => {
     renameSync(at(paris, 'b'), at(paris, 'b2'));
     writeFileSync(at(oslo, 'd/x'), 'last\n');
-    await oslo.umount();
-    await oslo.mount();
-    await paris.kill();
-    await paris.mount();
-    const rome = cluster.addSite('rome');
-    await rome.join(await paris.invite());
-    await cluster.settle();
-    await assertNone([paris, oslo, rome]);
+    await assertNone(await team.startAnew());
   });
 });

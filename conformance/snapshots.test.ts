@@ -6,34 +6,18 @@ import { statSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Cluster } from '../scripts/sites/cluster.js';
 import { runChecked } from '../scripts/sites/command.js';
 import type { Site } from '../scripts/sites/site.js';
-
-async function weft(site: Site, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await site.weft(args);
-  assert.equal(code, 0, stderr);
-  return stdout;
-}
-
-async function refused(site: Site, ...args: string[]): Promise<string> {
-  const { code, stderr } = await site.weft(args);
-  assert.equal(code, 1);
-  return stderr;
-}
+import { refused, weft, Team } from './team.test-support.js';
 
 describe('snapshots', () => {
-  const cluster = new Cluster('weft-snapshots');
-  const paris = cluster.addSite('paris');
-  const oslo = cluster.addSite('oslo');
+  const team = new Team('weft-snapshots');
+  const { cluster, paris, oslo } = team;
   const at = (...names: string[]): string => join(paris.mountpoint, ...names);
   const there = (...names: string[]): string => join(oslo.mountpoint, ...names);
 
-  before(async () => {
-    await paris.create('team');
-    await oslo.join(await paris.invite());
-  });
-  after(() => cluster.close());
+  before(() => team.found());
+  after(() => team.close());
 
   test('a moment is a directory that shows the tree as it was, and is in no listing', async () => {
     mkdirSync(at('m/sub'), { recursive: true });

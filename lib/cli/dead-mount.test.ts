@@ -5,6 +5,7 @@ import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { someSiteConfig } from '../daemon/site-config.test-support.js';
 import { StateDirectory } from '../daemon/state-directory.js';
 import { StateLock } from '../daemon/state-lock.js';
 import { StateRegistry } from '../daemon/state-registry.js';
@@ -37,18 +38,7 @@ function leaveDeadMount(): void {
 }
 
 function makeSite(): void {
-  const config = {
-    volumeId: '1'.repeat(32),
-    volume: 'team',
-    siteId: '2'.repeat(32),
-    site: 'paris',
-    mountpoint,
-    listen: '127.0.0.1:0',
-    driver: 'kernel' as const,
-    mountOptions: [],
-    peers: [],
-    slot: null,
-  };
+  const config = someSiteConfig(mountpoint);
   const state = StateDirectory.create(join(scratch.home, 'team'), config);
   new StateRegistry(scratch.home).record({ mountpoint, directory: state.directory });
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Progress, SiteConfig } from '../daemon/daemon-interface.js';
+import { someSiteConfig } from '../daemon/site-config.test-support.js';
 import { StateDirectory } from '../daemon/state-directory.js';
 import { StateLock } from '../daemon/state-lock.js';
 import { startInBackground } from './background-site.js';
@@ -34,18 +35,7 @@ after(() => {
 
 function createJob(volume: string): SiteJob & { config: SiteConfig } {
   const directory = join(scratch.home, volume);
-  const config: SiteConfig = {
-    volumeId: '1'.repeat(32),
-    volume,
-    siteId: '2'.repeat(32),
-    site: 'paris',
-    mountpoint: scratch.folder(`${volume}-mount`),
-    listen: '127.0.0.1:0',
-    driver: 'kernel',
-    mountOptions: [],
-    peers: [],
-    slot: null,
-  };
+  const config = { ...someSiteConfig(scratch.folder(`${volume}-mount`)), volume };
   StateDirectory.reserve(directory);
   return { kind: 'create', directory, debug: false, config };
 }

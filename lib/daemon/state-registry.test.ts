@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { someSiteConfig } from './site-config.test-support.js';
 import { StateDirectory } from './state-directory.js';
 import { realPath, StateRegistry } from './state-registry.js';
 
@@ -19,18 +20,7 @@ afterEach(() => rmSync(scratch, { recursive: true }));
 /** A site with this state directory and mountpoint, recorded unless told otherwise. */
 function makeSite(directory: string, mountpoint: string, recorded = true): void {
   mkdirSync(mountpoint, { recursive: true });
-  const config = {
-    volumeId: '1'.repeat(32),
-    volume: 'team',
-    siteId: '2'.repeat(32),
-    site: 'paris',
-    mountpoint,
-    listen: '127.0.0.1:0',
-    driver: 'kernel' as const,
-    mountOptions: [],
-    peers: [],
-    slot: null,
-  };
+  const config = someSiteConfig(mountpoint);
   if (!StateDirectory.isSite(directory)) StateDirectory.create(directory, config);
   if (recorded) registry.record({ mountpoint, directory });
 }

@@ -11,8 +11,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Cluster } from '../scripts/sites/cluster.js';
 import { run } from '../scripts/sites/command.js';
+import { runMain, UsageError } from '../scripts/sites/main-program.js';
 import { filesystemType } from '../scripts/sites/mounts.js';
-import { textTable } from '../scripts/sites/text-table.js';
+import { renderTable } from '../lib/cli/text-table.js';
 import { parseTap, type TapFailure } from './tap-output.js';
 
 const USAGE = `usage: pjdfstest --suite DIR [--dir DIR] [--only FOLDER[/NN]]… [--no-local] [--json]
@@ -40,22 +41,7 @@ interface Comparison {
   readonly local: FileResult | null;
 }
 
-class UsageError extends Error {}
-
-async function main(): Promise<number> {
-  let options;
-  try {
-    options = readOptions();
-  } catch (error) {
-    const known = error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
-    if (!known) throw error;
-    console.error(`${(error as Error).message}\n${USAGE}`);
-    return 2;
-  }
-  if (options === null) {
-    console.log(USAGE);
-    return 0;
-  }
+async function main(options: NonNullable<ReturnType<typeof readOptions>>): Promise<number> {
   const cluster = new Cluster('weft-pjdfstest');
   const abort = new AbortController();
   let peer: Promise<number> | null = null;
@@ -87,9 +73,6 @@ async function main(): Promise<number> {
     } finally {
       await rm(workplace, { recursive: true, force: true });
     }
-  } catch (error) {
-    console.error((error as Error).message);
-    return 1;
   } finally {
     abort.abort();
     await peer?.catch(() => {}); // reported where it was awaited, or not the cause of the failure
@@ -249,7 +232,7 @@ function report(comparisons: readonly Comparison[], mountType: string, localType
   const heading = ['FOLDER', 'FILES', 'ASSERTIONS', 'FAILED', 'SECONDS'];
   if (localType !== null) heading.push('FAILED LOCALLY', 'LOCAL SECONDS', 'TIME RATIO');
   console.log(`${mountType}${localType === null ? '' : ` against ${localType}`}\n`);
-  console.log(textTable(heading, rows, 1));
+  console.log(renderTable([heading, ...rows], 1));
   for (const { file, mount, local } of comparisons) {
     for (const { number, message } of mount.failed) {
       const also = local?.failed.some((failure) => failure.number === number) ? ' (fails locally too)' : '';
@@ -298,4 +281,4 @@ function row(name: string, part: readonly Comparison[]): string[] {
   return cells;
 }
 
-process.exitCode = await main();
+process.exitCode = await runMain(USAGE, readOptions, main);

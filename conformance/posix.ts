@@ -6,7 +6,8 @@
 import { statSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Cluster } from '../scripts/sites/cluster.js';
-import { textTable } from '../scripts/sites/text-table.js';
+import { runMain, UsageError } from '../scripts/sites/main-program.js';
+import { renderTable } from '../lib/cli/text-table.js';
 import { notApplicable } from './posix/not-applicable.js';
 import { SYSCALLS } from './posix/parts.js';
 import { runAsUser } from './posix/run-as-user.js';
@@ -20,8 +21,6 @@ const USAGE = `usage: posix [DIR…] [--as-user] [--driver NAME] [--only SYSCALL
   --only SYSCALL  only assertions about this system call, e.g. renameat2
   --full          a million entries, 65,000 links: takes minutes
   --json          print one JSON object: per directory all assertions`;
-
-class UsageError extends Error {}
 
 interface Options {
   readonly directories: readonly string[];
@@ -71,20 +70,7 @@ function readOptions(): Options | null {
   };
 }
 
-async function main(): Promise<number> {
-  let options;
-  try {
-    options = readOptions();
-  } catch (error) {
-    const known = error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
-    if (!known) throw error;
-    console.error(`${(error as Error).message}\n${USAGE}`);
-    return 2;
-  }
-  if (options === null) {
-    console.log(USAGE);
-    return 0;
-  }
+async function main(options: Options): Promise<number> {
   const cluster = new Cluster('weft-posix');
   try {
     const results = options.asUser ? await runAsUser(options.only, options.driver) : await runHere(cluster, options);
@@ -94,9 +80,6 @@ async function main(): Promise<number> {
       reportNotApplicable((await runSuite(cluster.scratch('root'), options.only)).assertions, results[0]!.assertions);
     }
     return results[0]!.assertions.some(isFailure) ? 1 : 0;
-  } catch (error) {
-    console.error((error as Error).message);
-    return 1;
   } finally {
     await cluster.close();
   }
@@ -118,7 +101,7 @@ function reportNotApplicable(byRoot: readonly Assertion[], byUser: readonly Asse
   const rows = groups.map(({ reason, assertions }) => [reason, String(assertions.length)]);
   const total = groups.reduce((sum, { assertions }) => sum + assertions.length, 0);
   console.log(`\nroot makes ${byRoot.length} assertions; ${total} of them a plain user cannot make:`);
-  console.log(textTable(['NEEDS ROOT', 'ASSERTIONS'], rows, 1));
+  console.log(renderTable([['NEEDS ROOT', 'ASSERTIONS'], ...rows], 1));
 }
 
 function isFailure({ failure, limit }: Assertion): boolean {
@@ -141,7 +124,7 @@ function report(results: readonly DirectoryResult[]): void {
     ...results.flatMap((result) => count(result, syscall).map(String)),
   ];
   const heading = ['SYSCALL', ...names.flatMap((name) => [`${name}: ASSERTIONS`, 'FAILED'])];
-  console.log(textTable(heading, [...syscalls.map((syscall) => row(syscall, syscall)), row('total', null)], 1));
+  console.log(renderTable([heading, ...syscalls.map((syscall) => row(syscall, syscall)), row('total', null)], 1));
   for (const [i, { assertions, directory, seconds }] of results.entries()) {
     console.log(`\n${names[i]} at ${directory}: ${seconds.toFixed(1)} s`);
     for (const { syscall, what, failure, limit } of assertions) {
@@ -151,4 +134,4 @@ function report(results: readonly DirectoryResult[]): void {
   }
 }
 
-process.exitCode = await main();
+process.exitCode = await runMain(USAGE, readOptions, main);

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Cluster } from '../scripts/sites/cluster.js';
 import { run } from '../scripts/sites/command.js';
+import { runMain, UsageError } from '../scripts/sites/main-program.js';
 import { PlainUser } from '../scripts/sites/plain-user.js';
 import { isRunning } from '../scripts/sites/processes.js';
 import type { Site } from '../scripts/sites/site.js';
@@ -36,22 +37,7 @@ interface Options {
   readonly seed: number;
 }
 
-class UsageError extends Error {}
-
-async function main(): Promise<number> {
-  let options;
-  try {
-    options = readOptions();
-  } catch (error) {
-    const known = error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
-    if (!known) throw error;
-    console.error(`${(error as Error).message}\n${USAGE}`);
-    return 2;
-  }
-  if (options === null) {
-    console.log(USAGE);
-    return 0;
-  }
+async function main(options: Options): Promise<number> {
   if (options.asUser) return runAsUser();
   const cluster = new Cluster('weft-programs');
   try {
@@ -67,9 +53,6 @@ async function main(): Promise<number> {
       outcomes.push(outcome);
     }
     return summary(outcomes, options.seed);
-  } catch (error) {
-    console.error((error as Error).message);
-    return 1;
   } finally {
     await cluster.close();
   }
@@ -293,4 +276,4 @@ function summary(outcomes: readonly Outcome[], seed: number): number {
   return failed > 0 || passed === 0 ? 1 : 0;
 }
 
-process.exitCode = await main();
+process.exitCode = await runMain(USAGE, readOptions, main);

@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { Cluster } from '../scripts/sites/cluster.js';
 import { runChecked } from '../scripts/sites/command.js';
 import type { Site } from '../scripts/sites/site.js';
-import { textTable } from '../scripts/sites/text-table.js';
+import { renderTable } from '../lib/cli/text-table.js';
 import { snapshotTree, treeDifferences } from '../scripts/sites/tree-snapshot.js';
 import { writeSourceTree } from './source-tree.js';
 
@@ -148,7 +148,7 @@ async function sizes(site: Site): Promise<string> {
   const rows = await Promise.all(
     names.map(async (name) => [name, (await runChecked('du', ['-sh', join(site.state, name)])).split('\t')[0]!]),
   );
-  return `state directory\n${textTable(['FILE', 'SIZE'], rows, 1)}`;
+  return `state directory\n${renderTable([['FILE', 'SIZE'], ...rows], 1)}`;
 }
 
 process.exitCode = await main();

@@ -14,7 +14,7 @@ import { markerOf, start } from './bench/partition-work.js';
 import { Cluster } from './sites/cluster.js';
 import { runChecked } from './sites/command.js';
 import type { Site } from './sites/site.js';
-import { textTable } from './sites/text-table.js';
+import { renderTable } from '../lib/cli/text-table.js';
 
 const USAGE = `usage: bench-merge [--operations N] [--conflict-every N] [--check]
   --operations N  of each site during the partition (default 100000)
@@ -116,9 +116,11 @@ async function measure(cluster: Cluster, operations: number, conflictEvery: numb
   ]);
   const heads = ['p50', 'p99', 'max'];
   console.log(
-    textTable(
-      ['site', 'merged (s)', ...heads.map((h) => `local ${h} (ms)`), ...heads.map((h) => `quiet ${h}`), 'conflicts'],
-      rows,
+    renderTable(
+      [
+        ['site', 'merged (s)', ...heads.map((h) => `local ${h} (ms)`), ...heads.map((h) => `quiet ${h}`), 'conflicts'],
+        ...rows,
+      ],
       1,
     ),
   );

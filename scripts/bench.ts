@@ -16,6 +16,7 @@ import { comparisonTable, directoryGrowth, growthTable, metadataMean, requestTab
 import { freshName, openTargets, type Target } from './bench/targets.js';
 import { Cluster } from './sites/cluster.js';
 import { runChecked } from './sites/command.js';
+import { runMain, UsageError } from './sites/main-program.js';
 
 const GROUPS = ['metadata', 'small', 'large', 'processes', 'directory', 'build', 'visible', 'requests'] as const;
 type Group = (typeof GROUPS)[number];
@@ -50,29 +51,11 @@ interface Plan {
   readonly largeBytes: number;
 }
 
-class UsageError extends Error {}
-
-async function main(): Promise<number> {
-  let plan: Plan | null;
-  try {
-    plan = readPlan();
-  } catch (error) {
-    const known = error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
-    if (!known) throw error;
-    console.error(`${(error as Error).message}\n${USAGE}`);
-    return 2;
-  }
-  if (plan === null) {
-    console.log(USAGE);
-    return 0;
-  }
+async function main(plan: Plan): Promise<number> {
   const cluster = new Cluster('weft-bench');
   try {
     await measureAll(cluster, plan);
     return 0;
-  } catch (error) {
-    console.error((error as Error).message);
-    return 1;
   } finally {
     await cluster.close();
   }
@@ -312,4 +295,4 @@ function inTurn(targets: readonly Target[], round: number): Target[] {
   return [...targets.slice(first), ...targets.slice(0, first)];
 }
 
-process.exitCode = await main();
+process.exitCode = await runMain(USAGE, readPlan, main);

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Mutant, MUTANTS } from './mutants/table.js';
-import { textTable } from './sites/text-table.js';
+import { renderTable } from '../lib/cli/text-table.js';
 
 const USAGE = `usage: mutants [--only TEXT]… [--seeds N] [--seed FIRST]
   --only TEXT   those whose rule contains TEXT
@@ -44,7 +44,7 @@ async function main(): Promise<number> {
   } finally {
     rmSync(copy, { recursive: true, force: true });
   }
-  process.stdout.write(`${textTable(['RULE OR STEP SWITCHED OFF', 'CAUGHT BY'], rows)}\n`);
+  process.stdout.write(`${renderTable([['RULE OR STEP SWITCHED OFF', 'CAUGHT BY'], ...rows])}\n`);
   const caught = rows.filter(([, result]) => result!.startsWith('seed')).length;
   process.stdout.write(`${caught} of ${rows.length} were caught\n`);
   return caught === rows.length ? 0 : 1;

@@ -4,7 +4,7 @@
 
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { textTable } from './sites/text-table.js';
+import { renderTable } from '../lib/cli/text-table.js';
 import { mergeRows } from './scenarios/merge-rows.js';
 import { parseScenario } from './scenarios/parse-scenario.js';
 import { readyScenarios } from './scenarios/ready-scenarios.js';
@@ -107,7 +107,9 @@ async function playRows(player: ScenarioPlayer, all: readonly Scenario[], real: 
       .filter((scenario) => scenario.rows.includes(name))
       .map((scenario, index) => [index === 0 ? name : '', scenario.name, ...cells.get(scenario.name)!]),
   );
-  console.log(`\n${textTable(['ROW OF MERGE.MD', 'SCENARIO', 'SIMULATOR', ...(real ? ['REAL MOUNTS'] : [])], rows)}`);
+  console.log(
+    `\n${renderTable([['ROW OF MERGE.MD', 'SCENARIO', 'SIMULATOR', ...(real ? ['REAL MOUNTS'] : [])], ...rows])}`,
+  );
   console.log(
     `\n${mergeRows().length} rows, ${cells.size} scenarios, ${failed === 0 ? 'all hold' : `${failed} do not hold`}`,
   );
@@ -176,7 +178,7 @@ function report(all: readonly Played[]): void {
     played.scenario.steps.length.toString(),
     duration(played.ms),
   ]);
-  if (all.length > 1) console.log(`\n${textTable(['SCENARIO', 'RESULT', 'SITES', 'STEPS', 'TIME'], rows, 2)}`);
+  if (all.length > 1) console.log(`\n${renderTable([['SCENARIO', 'RESULT', 'SITES', 'STEPS', 'TIME'], ...rows], 2)}`);
   const failed = all.filter(({ failures }) => failures.length > 0).length;
   const skipped = all.filter((played) => played.skipped !== null).length;
   const notHere = skipped > 0 ? `, ${skipped} for the other stage` : '';

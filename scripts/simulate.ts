@@ -12,7 +12,7 @@ import { shrink } from '../lib/sim/shrink.js';
 import { type Plan, simulate } from '../lib/sim/simulation.js';
 import { type Failure, soak } from '../lib/sim/soak.js';
 import type { Totals } from '../lib/sim/totals.js';
-import { textTable } from './sites/text-table.js';
+import { renderTable } from '../lib/cli/text-table.js';
 
 const USAGE = `usage: simulate [--seed N] [--sites N] [--steps N] [--history FILE]
        simulate --schedules N | --minutes N  [--seed FIRST] [--sites N] [--steps N] [--threads N] [--fail-fast]
@@ -130,11 +130,7 @@ make sim SEED=${seed} SITES=${siteCount}          plays the whole schedule
 }
 
 function tableOf(totals: Totals): string {
-  return textTable(
-    ['WHAT', 'COUNT'],
-    totals.entries().map(([what, count]) => [what, String(count)]),
-    1,
-  );
+  return renderTable([['WHAT', 'COUNT'], ...totals.entries().map(([what, count]) => [what, String(count)])], 1);
 }
 
 process.exitCode = await main();

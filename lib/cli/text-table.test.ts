@@ -17,6 +17,11 @@ test('columns are aligned by characters, with nothing at the end of a line', () 
   );
 });
 
+test('columns on the right are aligned right, as wide as their widest cell; a row may lack its last columns', () => {
+  const table = renderTable([['NAME', 'µs'], ['create', '9.5'], ['stat', '120.0'], ['x']], 1);
+  assert.equal(table, ['NAME       µs', 'create    9.5', 'stat    120.0', 'x'].join('\n'));
+});
+
 test('counts and sizes', () => {
   assert.deepEqual([0, 999, 1204, 1234567].map(groupDigits), ['0', '999', '1 204', '1 234 567']);
   assert.deepEqual([0, 1023, 1536, 18_432, 5 * 2 ** 30].map(sizeText), [

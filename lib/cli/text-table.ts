@@ -1,8 +1,11 @@
 // text-table.ts — columns for people, and the text they hold: counts, sizes, file names.
 // File names are bytes (latin1 strings inside Weft); here they become what a terminal can show without obeying it.
 
-/** Aligned columns, two spaces apart, no trailing blanks. The first row is the heading. */
-export function renderTable(rows: readonly (readonly string[])[]): string {
+/**
+ * Aligned columns, two spaces apart, no trailing blanks and no final newline. The first row is the heading, if there is one. The first
+ * `left` columns are aligned left, the others right; a row may lack its last columns.
+ */
+export function renderTable(rows: readonly (readonly string[])[], left = Infinity): string {
   const widths: number[] = [];
   for (const row of rows) {
     for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, widthOf(cell));
@@ -10,7 +13,10 @@ export function renderTable(rows: readonly (readonly string[])[]): string {
   return rows
     .map((row) =>
       row
-        .map((cell, column) => cell + ' '.repeat(widths[column]! - widthOf(cell)))
+        .map((cell, column) => {
+          const blanks = ' '.repeat(widths[column]! - widthOf(cell));
+          return column < left ? cell + blanks : blanks + cell;
+        })
         .join('  ')
         .trimEnd(),
     )

@@ -1,6 +1,6 @@
 // report.ts — the tables that `make bench` prints.
 
-import { textTable } from '../sites/text-table.js';
+import { renderTable } from '../../lib/cli/text-table.js';
 import type { RequestCounts } from './fuse-requests.js';
 import { geometricMean, PLACES, timeRatio, type Place, type Row } from './measurements.js';
 
@@ -60,13 +60,13 @@ export function comparisonTable(rows: readonly Row[], places: readonly Place[]):
       return ratio === null ? '-' : ratio.toFixed(2);
     }),
   ]);
-  return textTable(heading, lines, 2);
+  return renderTable([heading, ...lines], 2);
 }
 
 export function growthTable(rows: readonly Row[], places: readonly Place[]): string {
   const heading = ['PER FILE', ...places];
   const lines = rows.map((row) => [row.operation, ...places.map((place) => row.medians[place]?.toFixed(2) ?? '-')]);
-  return textTable(heading, lines, 1);
+  return renderTable([heading, ...lines], 1);
 }
 
 /** Requests per operation of fsbench; `calls` says how many operations each was. */
@@ -84,7 +84,7 @@ export function requestTable(counts: ReadonlyMap<Place, RequestCounts>, calls: (
       return `${total.toFixed(2)}  ${rates.map(([opcode, rate]) => `${opcode} ${rate.toFixed(2)}`).join(', ')}`.trim();
     }),
   ]);
-  return textTable(['REQUESTS PER', ...places], lines);
+  return renderTable([['REQUESTS PER', ...places], ...lines]);
 }
 
 function shown(value: number | undefined): string {

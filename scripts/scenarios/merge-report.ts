@@ -3,7 +3,7 @@
 // sites had in common, what each made of it, and the rule of lib/crdt/MERGE.md that this leaves.
 
 import { printable } from '../sites/tree-snapshot.js';
-import { textTable } from '../sites/text-table.js';
+import { renderTable } from '../../lib/cli/text-table.js';
 import type { Scenario } from './scenario.js';
 import { allPaths, type PathStat, type SiteTree } from './site-tree.js';
 import type { ListedConflict, Stage } from './stage.js';
@@ -99,7 +99,7 @@ function tableOf(merging: Merging, conflicts: ReadonlyMap<string, readonly Liste
     changed.length > told.length ? `${count(changed.length - told.length)} with the directory above` : '',
     paths.length > changed.length ? `${count(paths.length - changed.length)} as before` : '',
   ].filter((text) => text !== '');
-  return [textTable(heading, rows), ...(rest.length > 0 ? [`… and ${rest.join(', ')}`] : [])].join('\n');
+  return [renderTable([heading, ...rows]), ...(rest.length > 0 ? [`… and ${rest.join(', ')}`] : [])].join('\n');
 }
 
 function count(paths: number): string {

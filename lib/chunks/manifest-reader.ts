@@ -59,7 +59,12 @@ function chunkBytes(source: ObjectSource, extent: Extent, id: ObjectId): Buffer 
 }
 
 /** The chunks of [offset, offset + length) that are not held, each once. */
-export function absentChunks(source: ObjectSource, manifest: Manifest, offset: number, length: number): ObjectId[] {
+export function absentChunks(
+  source: Pick<ObjectSource, 'has'>,
+  manifest: Manifest,
+  offset: number,
+  length: number,
+): ObjectId[] {
   const end = Math.min(offset + length, manifest.size);
   const absent = new Set<ObjectId>();
   for (let i = extentIndex(manifest, offset); i < manifest.extents.length; i++) {

@@ -11,6 +11,7 @@ import type { ObjectId } from '../crdt/ids.js';
 import { AbsentObjects } from './absent-objects.js';
 import { CollectionGuard } from './collection-guard.js';
 import { chunksOf, decodeManifest } from './manifest.js';
+import { MISSING_SCHEMA, MissingObjects } from './missing-objects.js';
 import { ObjectKind, objectIdOf } from './object-kind.js';
 import type { MissingObject } from './object-kind.js';
 import { PackReader } from './pack-reader.js';
@@ -48,14 +49,14 @@ const CACHE_BYTES = 64 << 20;
 /** The cache counts at least this for an object, in bytes: its own bookkeeping. */
 const ENTRY_BYTES = 256;
 
-/** The tables; created where absent. `missing` is in order of kind, so that manifests, which name the chunks, are asked for first. */
+/** The tables; created where absent. */
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS pack (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
   CREATE TABLE IF NOT EXISTS object (
     id BLOB PRIMARY KEY, pack INTEGER NOT NULL, offset INTEGER NOT NULL,
     stored INTEGER NOT NULL, raw INTEGER NOT NULL, kind INTEGER NOT NULL, flags INTEGER NOT NULL
   ) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS missing (kind INTEGER NOT NULL, id BLOB NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
+  ${MISSING_SCHEMA}
 `;
 
 /** Finds an object's place; shared with {@link ObjectReader}. */
@@ -70,13 +71,15 @@ export class ObjectStore implements ObjectSource {
   private readonly cache: LRUCache<ObjectId, Buffer>;
   private readonly onCorrupt: (id: ObjectId, error: CorruptionError) => void;
   private readonly packNumbers = new Map<string, number>();
-  private missingObjects: number;
+  private readonly wants: MissingObjects;
   /** Computed when first asked for: it reads the whole index. */
   private storedBytes: number | undefined;
   private guard: CollectionGuard | null = null;
   /** Packs that are about to be removed, or were: what comes to lie in one is lost. Names are never used twice. */
   private readonly retired = new Set<string>();
   private discards = 0;
+  /** Whether everything that a register names is wanted; else only what {@link want} says. */
+  keepsAll = true;
 
   private readonly selectHas: Statement<[Buffer]>;
   private readonly selectPlace: Statement<[Buffer]>;
@@ -85,10 +88,6 @@ export class ObjectStore implements ObjectSource {
   private readonly deleteUnused: Statement<[Buffer, number]>;
   private readonly selectStored: Statement<[Buffer, number]>;
   private readonly moveObject: Statement<[number, number, Buffer, number, number]>;
-  private readonly insertMissing: Statement<[number, Buffer]>;
-  private readonly deleteMissing: Statement<[Buffer]>;
-  private readonly selectMissing: Statement<[number, Buffer, number]>;
-  private readonly selectWanted: Statement<[Buffer]>;
   private readonly selectBytes: Statement<[]>;
 
   private readonly db: Database;
@@ -113,12 +112,8 @@ export class ObjectStore implements ObjectSource {
     this.deleteUnused = db.prepare('DELETE FROM object WHERE id = ? AND pack = ?');
     this.selectStored = db.prepare<[Buffer, number]>('SELECT stored FROM object WHERE id = ? AND pack = ?').pluck();
     this.moveObject = db.prepare('UPDATE object SET pack = ?, offset = ? WHERE id = ? AND pack = ? AND offset = ?');
-    this.insertMissing = db.prepare('INSERT OR IGNORE INTO missing VALUES (?, ?)');
-    this.deleteMissing = db.prepare('DELETE FROM missing WHERE kind IN (1, 2) AND id = ?');
-    this.selectMissing = db.prepare('SELECT kind, id FROM missing WHERE (kind, id) > (?, ?) ORDER BY kind, id LIMIT ?');
-    this.selectWanted = db.prepare<[Buffer]>('SELECT 1 FROM missing WHERE kind IN (1, 2) AND id = ?').pluck();
     this.selectBytes = db.prepare<[]>('SELECT total(stored) FROM object').pluck();
-    this.missingObjects = db.prepare<[], number>('SELECT count(*) FROM missing').pluck().get()!;
+    this.wants = new MissingObjects(db);
     for (const row of db.prepare<[], { number: number; name: string }>('SELECT number, name FROM pack').iterate()) {
       this.packNumbers.set(row.name, row.number);
     }
@@ -144,7 +139,7 @@ export class ObjectStore implements ObjectSource {
   private load(id: ObjectId): Buffer {
     const object = this.locate(id);
     if (!object) {
-      this.want(id, ObjectKind.chunk); // nothing unless the index lost its row: then the kind does not matter
+      this.name(id, ObjectKind.chunk); // nothing unless the index lost its row: then the kind does not matter
       throw new AbsentObjects([id]);
     }
     this.writer.flush();
@@ -219,7 +214,7 @@ export class ObjectStore implements ObjectSource {
     const added =
       this.insertObject.run(id, this.packNumber(object.pack), offset, stored, raw, kind, flags).changes === 1;
     if (added && this.storedBytes !== undefined) this.storedBytes += stored;
-    if (this.missingObjects > 0) this.missingObjects -= this.deleteMissing.run(id).changes;
+    this.wants.remove(id);
     return added;
   }
 
@@ -236,33 +231,43 @@ export class ObjectStore implements ObjectSource {
   want(id: ObjectId, kind: ObjectKind): void {
     const blob = Buffer.from(id, 'hex');
     this.guard?.cite(id);
-    if (this.selectHas.get(blob) === undefined) this.missingObjects += this.insertMissing.run(kind, blob).changes;
+    if (this.selectHas.get(blob) === undefined) this.wants.add(blob, kind);
+  }
+
+  /** A register or a view names the object: a collection that is under way leaves it, and a site that keeps everything wants it. */
+  name(id: ObjectId, kind: ObjectKind): void {
+    if (this.keepsAll) this.want(id, kind);
+    else this.guard?.cite(id);
+  }
+
+  isWanted(id: ObjectId): boolean {
+    return this.wants.has(Buffer.from(id, 'hex'));
   }
 
   /** Wants what callers ask for and is neither held nor wanted, as what nobody had is: somebody may have it now. Whether there was any. */
   wantAgain(ids: readonly ObjectId[]): boolean {
-    const before = this.missingObjects;
-    for (const id of ids)
-      if (this.selectWanted.get(Buffer.from(id, 'hex')) === undefined) this.want(id, ObjectKind.chunk);
-    return this.missingObjects > before;
+    const before = this.wants.count;
+    for (const id of ids) if (!this.isWanted(id)) this.name(id, ObjectKind.chunk);
+    return this.wants.count > before;
   }
 
   /** A collection found that nothing needs these, or nobody has them: they are not asked for, but for those that were cited since. */
   unwant(ids: readonly ObjectId[]): void {
-    for (const id of ids)
-      if (!this.requireGuard().isCited(id))
-        this.missingObjects -= this.deleteMissing.run(Buffer.from(id, 'hex')).changes;
+    for (const id of ids) if (!this.requireGuard().isCited(id)) this.wants.remove(Buffer.from(id, 'hex'));
+  }
+
+  /** From now on only what is read is asked for. */
+  unwantAll(): void {
+    this.wants.clear();
   }
 
   /** Up to `limit` objects that are wanted and not held, manifests first; `after`: those that follow this one, for the next page. */
   missing(limit: number, after?: MissingObject): MissingObject[] {
-    const from = after ? Buffer.from(after.id, 'hex') : Buffer.alloc(0);
-    const rows = this.selectMissing.all(after?.kind ?? 0, from, limit) as { kind: ObjectKind; id: Buffer }[];
-    return rows.map(({ kind, id }) => ({ kind, id: id.toString('hex') }));
+    return this.wants.list(limit, after);
   }
 
   missingCount(): number {
-    return this.missingObjects;
+    return this.wants.count;
   }
 
   /** Bytes of all objects held, as stored. */
@@ -307,7 +312,7 @@ export class ObjectStore implements ObjectSource {
     if (!this.guard || !this.has(manifest)) return;
     this.guard.cite(manifest);
     try {
-      for (const chunk of chunksOf(decodeManifest(this.get(manifest)))) this.want(chunk, ObjectKind.chunk);
+      for (const chunk of chunksOf(decodeManifest(this.get(manifest)))) this.name(chunk, ObjectKind.chunk);
     } catch (error) {
       if (!(error instanceof CorruptionError)) throw error; // it is a missing one now; its chunks are wanted when it comes
     }

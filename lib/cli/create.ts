@@ -5,7 +5,14 @@ import { join, resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { dataHome, StateDirectory } from '../daemon/state-directory.js';
 import { usableMountpoint } from './mountpoint.js';
-import { checkedVolume, readMountOptions, withSite, withStartOptions, type StartOptions } from './site-options.js';
+import {
+  checkedVolume,
+  contentOf,
+  readMountOptions,
+  withSite,
+  withStartOptions,
+  type StartOptions,
+} from './site-options.js';
 
 interface Options extends StartOptions {
   volume: string;
@@ -34,6 +41,7 @@ export const createCommand: CommandModule<object, Options> = {
       listen: options.listen ?? '127.0.0.1:0',
       driver: options.driver ?? 'kernel',
       mountOptions,
+      ...contentOf(options),
       peers: [],
       slot: null,
     };

@@ -2,6 +2,7 @@
 // It mounts nothing. What it does is decided by the volume's name, which travels the same way as in the real thing.
 
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ContentControl, ContentSettings } from '../daemon/content-interface.js';
 import type { HistoryRow, SiteHistory } from '../daemon/history-interface.js';
 import type {
   CollectionReport,
@@ -65,6 +66,19 @@ const fakePast: SiteHistory = {
   keep: async () => {},
 };
 
+/** Whatever is chosen is chosen. */
+class FakeContent implements ContentControl {
+  private chosen: ContentSettings = { policy: 'everything' };
+
+  settings(): ContentSettings {
+    return this.chosen;
+  }
+
+  async choose(change: Partial<ContentSettings>): Promise<void> {
+    this.chosen = { ...this.chosen, ...change };
+  }
+}
+
 export class FakeDaemon implements Daemon {
   readonly calls: string[] = [];
   peers: SiteStatus['peers'] = [
@@ -76,10 +90,12 @@ export class FakeDaemon implements Daemon {
       behindCommits: 0,
       aheadCommits: 0,
       aheadBytes: 0,
+      keepsAll: true,
       lastError: null,
     },
   ];
   readonly past = fakePast;
+  readonly content = new FakeContent();
   private end!: () => void;
   readonly ended = new Promise<void>((resolve) => (this.end = resolve));
 
@@ -87,7 +103,15 @@ export class FakeDaemon implements Daemon {
 
   async status(): Promise<SiteStatus> {
     const { volume, site, siteId, mountpoint, listen, driver } = this.state.config();
-    const sizes = { conflicts: 1, inodes: 1204, journalBytes: 0, chunkBytes: 0, missingObjects: 0, rssBytes: 1 << 20 };
+    const sizes = {
+      conflicts: 1,
+      inodes: 1204,
+      journalBytes: 0,
+      chunkBytes: 0,
+      missingObjects: 0,
+      content: 'everything' as const,
+      rssBytes: 1 << 20,
+    };
     return {
       volume,
       site,

@@ -7,7 +7,14 @@ import { dataHome, StateDirectory } from '../daemon/state-directory.js';
 import { parseInvite } from '../sync/invite.js';
 import { messageOf, UsageError } from './failure.js';
 import { usableMountpoint } from './mountpoint.js';
-import { checkedVolume, readMountOptions, withSite, withStartOptions, type StartOptions } from './site-options.js';
+import {
+  checkedVolume,
+  contentOf,
+  readMountOptions,
+  withSite,
+  withStartOptions,
+  type StartOptions,
+} from './site-options.js';
 
 interface Options extends StartOptions {
   invite: string;
@@ -35,6 +42,7 @@ export const joinCommand: CommandModule<object, Options> = {
       listen: options.listen ?? '127.0.0.1:0',
       driver: options.driver ?? 'kernel',
       mountOptions,
+      ...contentOf(options),
     };
     const job = { kind: 'join' as const, directory, debug: options.debug, invite: options.invite, draft };
     // Loaded on demand: the other verbs must start fast.

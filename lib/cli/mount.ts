@@ -10,7 +10,7 @@ import { realPath, StateRegistry } from '../daemon/state-registry.js';
 import { releaseDeadHolder } from './dead-mount.js';
 import { Failure, shellWord } from './failure.js';
 import { usableMountpoint } from './mountpoint.js';
-import { readMountOptions, withStartOptions, type StartOptions } from './site-options.js';
+import { contentChange, readMountOptions, withStartOptions, type StartOptions } from './site-options.js';
 
 interface Options extends StartOptions {
   mountpoint: string;
@@ -38,6 +38,7 @@ export const mountCommand: CommandModule<object, Options> = {
     };
     if (options.listen !== undefined) changes.listen = options.listen;
     if (options.driver !== undefined) changes.driver = options.driver;
+    if (options.content !== undefined) Object.assign(changes, contentChange(config, options.content));
     if (given.options.length > 0) changes.mountOptions = given.options;
     // Loaded on demand: the other verbs must start fast.
     const { startSite } = await import('./start-site.js');

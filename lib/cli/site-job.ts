@@ -10,10 +10,16 @@ export type SiteJob = {
 } & (
   | { kind: 'create'; config: SiteConfig }
   | { kind: 'join'; invite: string; draft: SiteDraft }
-  | { kind: 'mount'; changes: Partial<Pick<SiteConfig, 'mountpoint' | 'listen' | 'driver' | 'mountOptions'>> }
+  | {
+      kind: 'mount';
+      changes: Partial<Pick<SiteConfig, 'mountpoint' | 'listen' | 'driver' | 'mountOptions' | 'content' | 'wantsDue'>>;
+    }
 );
 
-export type SiteDraft = Pick<SiteConfig, 'site' | 'siteId' | 'mountpoint' | 'listen' | 'driver' | 'mountOptions'>;
+export type SiteDraft = Pick<
+  SiteConfig,
+  'site' | 'siteId' | 'mountpoint' | 'listen' | 'driver' | 'mountOptions' | 'content'
+>;
 
 /** A site that is mounted and listens. */
 export interface ReadySite {

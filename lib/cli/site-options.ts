@@ -3,6 +3,8 @@
 
 import { hostname } from 'node:os';
 import type { Argv } from 'yargs';
+import type { ContentPolicy } from '../daemon/content-interface.js';
+import type { SiteConfig } from '../daemon/daemon-interface.js';
 import { parseMountOptions } from '../fuse/mount-options.js';
 import { formatAddress, parseAddress } from '../sync/address.js';
 import { messageOf, UsageError } from './failure.js';
@@ -14,10 +16,13 @@ export interface StartOptions {
   listen: string | undefined;
   driver: Driver | undefined;
   o: string[] | undefined;
+  content: ContentPolicy | undefined;
   foreground: boolean;
   debug: boolean;
   progress: boolean;
 }
+
+export const CONTENT_POLICIES: readonly ContentPolicy[] = ['everything', 'on-demand'];
 
 export function withStartOptions<T>(parser: Argv<T>): Argv<T & StartOptions> {
   return withState(parser)
@@ -33,6 +38,11 @@ export function withStartOptions<T>(parser: Argv<T>): Argv<T & StartOptions> {
       describe: 'how to mount [default: kernel]',
     })
     .option('o', { type: 'string', array: true, nargs: 1, describe: 'mount options, as mount(8) spells them' })
+    .option('content', {
+      choices: CONTENT_POLICIES,
+      requiresArg: true,
+      describe: 'files to fetch: everything, or what is read here [default: everything]',
+    })
     .option('foreground', { alias: 'f', type: 'boolean', default: false, describe: 'stay in the foreground' })
     .option('debug', { alias: 'd', type: 'boolean', default: false, describe: 'log more' })
     .option('progress', {
@@ -40,6 +50,20 @@ export function withStartOptions<T>(parser: Argv<T>): Argv<T & StartOptions> {
       default: false,
       describe: 'progress on stderr, even when that is no terminal',
     });
+}
+
+/** The field of a new site's config that --content sets. */
+export function contentOf({ content }: StartOptions): Pick<SiteConfig, 'content'> {
+  return content === undefined ? {} : { content };
+}
+
+/** What --content changes of a site that is not mounted: content that was not kept before is asked for once it is. */
+export function contentChange(
+  { content: before = 'everything', wantsDue }: SiteConfig,
+  content: ContentPolicy,
+): Pick<SiteConfig, 'content' | 'wantsDue'> {
+  if (content === 'on-demand') return { content };
+  return before === 'on-demand' || wantsDue ? { content, wantsDue: true } : { content };
 }
 
 /** --state, for every command about one site. */

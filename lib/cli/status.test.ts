@@ -2,7 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { statusTable, type SiteReport } from './status.js';
 
-const peer = { siteId: null, address: null, behindCommits: 0, aheadCommits: 0, aheadBytes: 0, lastError: null };
+const peer = {
+  siteId: null,
+  address: null,
+  behindCommits: 0,
+  aheadCommits: 0,
+  aheadBytes: 0,
+  keepsAll: true,
+  lastError: null,
+};
 const mounted: SiteReport = {
   mounted: true,
   stateDirectory: '/var/lib/weft/team',
@@ -24,6 +32,7 @@ const mounted: SiteReport = {
   journalBytes: 0,
   chunkBytes: 0,
   missingObjects: 3,
+  content: 'everything',
   rssBytes: 0,
 };
 const unmounted: SiteReport = {

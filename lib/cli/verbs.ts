@@ -16,6 +16,7 @@ export const VERBS: ReadonlyMap<string, () => Promise<Verb>> = new Map([
   ['status', async () => as((await import('./status.js')).statusCommand)],
   ['sync', async () => as((await import('./sync.js')).syncCommand)],
   ['link', async () => as((await import('./link.js')).linkCommand)],
+  ['content', async () => as((await import('./content.js')).contentCommand)],
   ['conflicts', async () => as((await import('./conflicts.js')).conflictsCommand)],
   ['history', async () => as((await import('./history.js')).historyCommand)],
   ['restore', async () => as((await import('./restore.js')).restoreCommand)],

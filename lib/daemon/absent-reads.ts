@@ -5,12 +5,13 @@
 import type { ObjectId } from '../crdt/ids.js';
 import type { SyncClock } from '../sync/ports.js';
 import type { Log } from './daemon-interface.js';
+import { pathText } from './path-text.js';
 
 export interface AbsentReadsOptions {
   readonly clock: Pick<SyncClock, 'now' | 'setTimer'>;
   readonly log: Log;
   /** Every site that was met. */
-  readonly peers: () => readonly { readonly site: string; readonly state: string }[];
+  readonly peers: () => readonly { readonly site: string; readonly state: string; readonly keepsAll: boolean | null }[];
   readonly holds: (id: ObjectId) => boolean;
   /** Callers that wait for these get an error. */
   readonly giveUp: (ids: readonly ObjectId[]) => void;
@@ -24,8 +25,8 @@ const GIVEN_UP_MS = 10_000;
 const LONGEST_MS = 5 * 60_000;
 
 export class AbsentReads {
-  /** What callers wait for, and since when. */
-  private readonly waiting = new Map<ObjectId, number>();
+  /** What callers wait for, since when, and in which file. */
+  private readonly waiting = new Map<ObjectId, { readonly sinceMs: number; readonly file: string | null }>();
   /** What was waited for in vain, and when that was given up. */
   private readonly givenUp = new Map<ObjectId, number>();
   private progressMs = -Infinity;
@@ -33,13 +34,14 @@ export class AbsentReads {
 
   constructor(private readonly options: AbsentReadsOptions) {}
 
-  /** Callers wait for these. */
-  needed(ids: readonly ObjectId[]): void {
+  /** Callers wait for these bytes of the file at a path; null: it is not known which. */
+  needed(ids: readonly ObjectId[], file: string | null): void {
     const now = this.options.clock.now();
     for (const [id, sinceMs] of this.givenUp) if (sinceMs + GIVEN_UP_MS <= now) this.givenUp.delete(id);
     const hopeless = ids.filter((id) => this.givenUp.has(id));
     if (hopeless.length > 0) this.options.giveUp(hopeless);
-    for (const id of ids) if (!this.givenUp.has(id) && !this.waiting.has(id)) this.waiting.set(id, now);
+    for (const id of ids)
+      if (!this.givenUp.has(id) && !this.waiting.has(id)) this.waiting.set(id, { sinceMs: now, file });
     this.look();
   }
 
@@ -55,9 +57,9 @@ export class AbsentReads {
     for (const id of ids) this.waiting.delete(id);
   }
 
-  /** No linked peer holds these. One that is not linked may. */
+  /** No linked peer holds these. One that is not linked may; and one that holds what is read there has just begun to seek them. */
   absentEverywhere(ids: readonly ObjectId[]): void {
-    if (this.options.peers().every(({ state }) => state === 'connected'))
+    if (this.options.peers().every(({ state, keepsAll }) => state === 'connected' && keepsAll !== false))
       this.fail(ids.filter((id) => this.waiting.has(id)));
   }
 
@@ -75,7 +77,7 @@ export class AbsentReads {
     const isAlone = peers().length === 0;
     const due: ObjectId[] = [];
     let nextMs = Infinity;
-    for (const [id, sinceMs] of this.waiting) {
+    for (const [id, { sinceMs }] of this.waiting) {
       const deadlineMs = Math.min(Math.max(sinceMs, this.progressMs) + PATIENCE_MS, sinceMs + LONGEST_MS);
       if (isAlone || deadlineMs <= now) due.push(id);
       else nextMs = Math.min(nextMs, deadlineMs);
@@ -85,7 +87,12 @@ export class AbsentReads {
   }
 
   private fail(ids: readonly ObjectId[]): void {
-    for (const id of ids) this.waiting.delete(id);
+    const files = new Set<string>();
+    for (const id of ids) {
+      const file = this.waiting.get(id)?.file;
+      if (typeof file === 'string') files.add(pathText(file));
+      this.waiting.delete(id);
+    }
     const absent = ids.filter((id) => !this.options.holds(id)); // it may have come by another way
     if (absent.length === 0) return;
     for (const id of absent) this.givenUp.set(id, this.options.clock.now());
@@ -94,11 +101,17 @@ export class AbsentReads {
       peers.filter((peer) => state(peer.state === 'connected')).map(({ site }) => site);
     const mayBeAt = named((connected) => !connected);
     this.options.log.warn(
-      { objects: absent.length, first: absent[0], mayBeAt, notAt: named((connected) => connected) },
+      { files: [...files], objects: absent.length, first: absent[0], mayBeAt, notAt: named((connected) => connected) },
       mayBeAt.length > 0
-        ? `a read failed: its bytes are at a site that cannot be reached now (${mayBeAt.join(', ')})`
-        : 'a read failed: no site has its bytes',
+        ? `a read${ofFiles(files)} failed: its bytes are at a site that cannot be reached now (${mayBeAt.join(', ')})`
+        : `a read${ofFiles(files)} failed: no site has its bytes`,
     );
     this.options.giveUp(absent);
   }
+}
+
+function ofFiles(files: ReadonlySet<string>): string {
+  const [first] = files;
+  if (first === undefined) return '';
+  return files.size === 1 ? ` of ${first}` : ` of ${first} and ${files.size - 1} other files`;
 }

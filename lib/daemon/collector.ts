@@ -71,6 +71,8 @@ export interface CollectorOptions {
   readonly peers: () => readonly PeerNeeds[];
   /** How long versions are kept after something took their place, in milliseconds; null: as the volume says. */
   readonly keepHistoryMs: () => number | null;
+  /** Whether what is shown and not held is to be fetched. */
+  readonly keepsAll: () => boolean;
   readonly log: Log;
 }
 
@@ -204,7 +206,7 @@ export class Collector {
     };
     const { stateDirectory } = this.options;
     const data: CollectionThreadData = {
-      request: { stateDirectory, rules, inUse, reportedAbsent },
+      request: { stateDirectory, rules, inUse, reportedAbsent, keepsAll: this.options.keepsAll() },
       carriesOut,
       startedMs,
     };

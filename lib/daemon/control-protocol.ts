@@ -3,6 +3,7 @@
 // `progress` lines and then exactly one `result` or `error` line of the same id. Lines are bounded on both sides.
 // Only same-version programs talk here: it is no public interface, and has no version of its own.
 
+import type { ContentSettings } from './content-interface.js';
 import type { HistoryRow, Restored, SnapshotList, Undeleted } from './history-interface.js';
 import type { CollectionReport, ConflictRow, DamagedData, SettledRow, SiteStatus } from './daemon-interface.js';
 
@@ -29,6 +30,7 @@ export interface ControlResults {
   keep: null;
   collect: CollectionReport;
   keepHistory: null;
+  content: ContentSettings;
   resolve: SettledRow;
   settled: SettledRow[];
   undoResolve: SettledRow;

@@ -43,6 +43,12 @@ export const controlRequest = z.discriminatedUnion('verb', [
   /** `carriesOut` false: only look. */
   z.strictObject({ id, verb: z.literal('collect'), carriesOut: z.boolean() }),
   z.strictObject({ id, verb: z.literal('keepHistory'), durationMs: z.int().nonnegative().max(MAX_DURATION_MS) }),
+  /** Chooses what is given, and answers with what is chosen then. */
+  z.strictObject({
+    id,
+    verb: z.literal('content'),
+    change: z.strictObject({ policy: z.exactOptional(z.enum(['everything', 'on-demand'])) }),
+  }),
   z.strictObject({
     id,
     verb: z.literal('resolve'),

@@ -39,6 +39,7 @@ function recordingDaemon(): Daemon {
     journalBytes: 0,
     chunkBytes: 0,
     missingObjects: 7,
+    content: 'everything' as const,
     rssBytes: 0,
   };
   return {
@@ -54,6 +55,10 @@ function recordingDaemon(): Daemon {
     invite: async (ttlMs) => `invite ${ttlMs}`,
     repair: async (damaged) => damaged,
     conflicts: async () => [],
+    content: {
+      settings: () => ({ policy: 'everything' }),
+      choose: (change) => record('choose', JSON.stringify(change)),
+    },
     past: {
       history: async () => [],
       restore: async (path, version) => ({ path, version }),

@@ -164,6 +164,9 @@ export class ControlServer {
       case 'keepHistory':
         await this.daemon.keepHistory(request.durationMs);
         return null;
+      case 'content':
+        await this.daemon.content.choose(request.change);
+        return this.daemon.content.settings();
       case 'resolve':
         return this.daemon.resolveConflict(request.conflict, request.keep, request.merged);
       case 'settled':

@@ -2,6 +2,7 @@
 // The command line never touches a volume itself: it asks the daemon through the control socket.
 
 import type { SiteId } from '../crdt/ids.js';
+import type { ContentControl, ContentPolicy } from './content-interface.js';
 import type { SiteHistory } from './history-interface.js';
 import type { Amount, KeptReason } from '../volume/collection-survey.js';
 
@@ -24,6 +25,7 @@ export interface SiteStatus {
   chunkBytes: number;
   /** Objects (chunks, manifests) known of and not held here yet. */
   missingObjects: number;
+  content: ContentPolicy;
   rssBytes: number;
 }
 
@@ -35,6 +37,8 @@ export interface PeerStatus {
   behindCommits: number;
   aheadCommits: number;
   aheadBytes: number;
+  /** Whether it keeps all content, as it said last; null: not known. */
+  keepsAll: boolean | null;
   lastError: string | null;
 }
 
@@ -130,6 +134,7 @@ export interface Daemon {
   invite(ttlMs: number): Promise<string>;
   conflicts(pathPrefix: string | null): Promise<ConflictRow[]>;
   readonly past: SiteHistory;
+  readonly content: ContentControl;
   /** What stored objects are needed for. `carriesOut`: gives up those that nothing needs. */
   collect(carriesOut: boolean): Promise<CollectionReport>;
   /** From now on, how long versions are kept after something took their place. */
@@ -165,6 +170,10 @@ export interface SiteConfig {
   peers: string[];
   /** Inode slot claimed by this site; null until claimed. */
   slot: number | null;
+  /** Absent: everything. */
+  content?: ContentPolicy;
+  /** Content is to be kept again that was not, and not all of it is asked for yet. */
+  wantsDue?: true;
   /** How long versions are kept here after something took their place, milliseconds; absent: as the volume says. */
   keepHistoryMs?: number;
 }
@@ -196,7 +205,7 @@ export interface SiteState {
 /** lib/daemon/daemon.ts exports these:
  *
  * createVolume(state: SiteState): Promise<void>          first commit of a new volume (root directory, site, slot); config exists already
- * joinVolume(invite: string, draft: {site, siteId, mountpoint, listen, driver, mountOptions}, makeState: (config: SiteConfig) => SiteState,
+ * joinVolume(invite: string, draft: {site, siteId, mountpoint, listen, driver, mountOptions, content}, makeState: (config: SiteConfig) => SiteState,
  *            progress: (p: Progress) => void, log: Log): Promise<SiteState>      fetches all changes, claims a slot
  * startDaemon(state: SiteState, log: Log): Promise<Daemon>   resolves when mounted and listening
  */
@@ -204,7 +213,7 @@ export interface DaemonModule {
   createVolume(state: SiteState, log: Log): Promise<void>;
   joinVolume(
     invite: string,
-    draft: Pick<SiteConfig, 'site' | 'siteId' | 'mountpoint' | 'listen' | 'driver' | 'mountOptions'>,
+    draft: Pick<SiteConfig, 'site' | 'siteId' | 'mountpoint' | 'listen' | 'driver' | 'mountOptions' | 'content'>,
     makeState: (config: SiteConfig) => SiteState,
     progress: (progress: Progress) => void,
     log: Log,

@@ -20,7 +20,7 @@ export async function createVolume(state: SiteState, log: Log): Promise<void> {
 /** See DaemonModule. */
 export async function joinVolume(
   invite: string,
-  draft: Pick<SiteConfig, 'site' | 'siteId' | 'mountpoint' | 'listen' | 'driver' | 'mountOptions'>,
+  draft: Pick<SiteConfig, 'site' | 'siteId' | 'mountpoint' | 'listen' | 'driver' | 'mountOptions' | 'content'>,
   makeState: (config: SiteConfig) => SiteState,
   progress: (progress: Progress) => void,
   log: Log,

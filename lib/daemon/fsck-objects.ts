@@ -33,6 +33,8 @@ export class ObjectCheck {
     private readonly directory: string,
     private readonly faults: Fault[],
     private readonly tell: Tell,
+    /** What is shown and neither held nor wanted is a fault; at a site that fetches what is read it is not. */
+    private readonly keepsAll: boolean,
   ) {
     this.packs = new PackReader(directory);
   }
@@ -177,7 +179,7 @@ export class ObjectCheck {
       return held.get(blob) !== undefined || wanted.get(blob) !== undefined;
     };
     const need = (id: ObjectId, kind: string, ino: Ino): void => {
-      if (!isKnown(id))
+      if (this.keepsAll && !isKnown(id))
         this.fault('absent', `${kind} ${id} is neither here nor asked of other sites`, MOUNT_REMEDY, id);
       const path = pathOf(ino);
       const fault = this.damaged.get(id);

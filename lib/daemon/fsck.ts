@@ -24,7 +24,7 @@ const JOIN_REMEDY = 'move the state directory aside and weft join again; what no
 
 export interface FsckOptions {
   readonly directory: string;
-  readonly config: Pick<SiteConfig, 'volume' | 'site' | 'slot'>;
+  readonly config: Pick<SiteConfig, 'volume' | 'site' | 'slot' | 'content' | 'wantsDue'>;
   /** Reads every object too. */
   readonly data: boolean;
   readonly repair: boolean;
@@ -125,7 +125,7 @@ class Check {
   }
 
   private checkContent(db: Connection, scratch: Journal): JournalCheck {
-    const { directory, data, tell } = this.options;
+    const { directory, config, data, tell } = this.options;
     const { faults, checked } = this;
     const journal = new JournalCheck(db, scratch, faults);
     journal.run(tell);
@@ -135,7 +135,8 @@ class Check {
       const tree = new TreeCheck(db, scratch, journal, faults, tell);
       tree.run();
       db.exec('commit');
-      const objects = new ObjectCheck(db, join(directory, 'packs'), faults, tell);
+      const keepsAll = config.content !== 'on-demand' && !config.wantsDue;
+      const objects = new ObjectCheck(db, join(directory, 'packs'), faults, tell, keepsAll);
       objects.run(scratch.store, (ino) => tree.pathOf(ino) ?? pathOfCopy(tree, ino), data);
       Object.assign(checked, { changes: journal.changes, inodes: tree.inodes, entries: tree.entries });
       Object.assign(checked, { objects: objects.objects, bytes: objects.bytes });

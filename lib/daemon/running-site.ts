@@ -36,7 +36,6 @@ import type {
   SiteState,
   SiteStatus,
 } from './daemon-interface.js';
-import { AbsentReads } from './absent-reads.js';
 import { Collector } from './collector.js';
 import { DurableCommits } from './durable-commits.js';
 import { fetchAll } from './first-fetch.js';
@@ -47,6 +46,7 @@ import { Past } from './past.js';
 import { repair } from './repair.js';
 import { Settlements } from './settlements.js';
 import { SiteClient } from './site-client.js';
+import { SiteContent } from './site-content.js';
 import { siteKey } from './site-key-file.js';
 import { SiteSyncStore } from './site-sync-store.js';
 import { SyncPacing } from './sync-pacing.js';
@@ -63,13 +63,13 @@ const CLAIM_WAIT_MS = 60_000;
 export class RunningSite implements Daemon {
   readonly ended: Promise<void>;
   readonly past: Past;
+  readonly content: SiteContent;
   private site!: SiteClient; // set by start(), before anything but a first commit uses it
   private store!: SiteSyncStore;
   private syncer!: Syncer;
   private peers!: KeptPeers;
   private received!: ReceivedObjects;
   private collector: Collector | null = null;
-  private readonly absentReads: AbsentReads;
   private checkpoints: CheckpointThread | null = null;
   private readonly durable: DurableCommits;
   private readonly pacing = new SyncPacing();
@@ -81,6 +81,7 @@ export class RunningSite implements Daemon {
   private readonly members: VolumeMembers;
   private closing: Promise<void> | null = null;
   private listen = '';
+  private seeking = false;
   private finish!: () => void;
   private fail!: (error: Error) => void;
 
@@ -113,9 +114,15 @@ export class RunningSite implements Daemon {
         this.state.saveConfig(ageMs === undefined ? config : { ...config, keepHistoryMs: ageMs });
       },
     });
-    this.absentReads = new AbsentReads({
+    this.content = new SiteContent({
+      state,
       clock: systemClock,
       log,
+      site: () => this.site,
+      changed: () => this.seekSoon(),
+      reconnect: () => this.syncer.reconnect(),
+      wantAll: () => this.collector!.collect(),
+      absentEverywhere: (ids) => this.collector?.reportedAbsent(ids),
       peers: () => this.syncer?.peers() ?? [],
       holds: (id) => this.store.holds(id),
       giveUp: (ids) => this.site.send({ type: 'unavailable', ids }),
@@ -147,10 +154,8 @@ export class RunningSite implements Daemon {
         committed: (message) => this.committed(message),
         ingest: ({ job }) => void this.runIngest(job),
         asked: ({ ids }) => void this.answerPast(ids),
-        needed: ({ ids }) => {
-          this.absentReads.needed(ids);
-          this.syncer?.advanced(); // these first
-        },
+        needed: ({ ids, file }) => this.content.needed(ids, file),
+        ahead: ({ ids }) => this.content.ahead(ids),
         unused: ({ files }) => void this.removeFiles(files),
       },
       this.log,
@@ -161,14 +166,14 @@ export class RunningSite implements Daemon {
       await this.site.request('report', null);
       await this.durable.reached(this.durable.lastReported);
       this.received = new ReceivedObjects(join(directory, 'packs'));
-      this.store = new SiteSyncStore(this.site, this.durable, this.received, () => this.config(), directory, {
-        urgent: () => this.absentReads.urgent,
-        arrived: (ids) => this.absentReads.arrived(ids),
-        absentEverywhere: (ids) => {
-          this.absentReads.absentEverywhere(ids);
-          this.collector?.reportedAbsent(ids);
-        },
-      });
+      this.store = new SiteSyncStore(
+        this.site,
+        this.durable,
+        this.received,
+        () => this.config(),
+        directory,
+        this.content,
+      );
       const config = this.config();
       const key = await siteKey(directory);
       this.syncer = new Syncer({
@@ -193,6 +198,7 @@ export class RunningSite implements Daemon {
       // A site that has inode numbers is one of the volume: what it says of itself comes after what made it one.
       if (config.slot !== null) await this.announce();
       this.collector = this.makeCollector();
+      this.content.start().catch((error: Error) => this.log.warn({ err: error }, 'not all content is asked for yet'));
     } catch (error) {
       await this.abandon(mount);
       throw error;
@@ -218,6 +224,7 @@ export class RunningSite implements Daemon {
       vector: () => this.durable.vector,
       peers: () => this.syncer.peersMet(),
       keepHistoryMs: () => this.config().keepHistoryMs ?? null,
+      keepsAll: () => this.content.policy === 'everything',
       log: this.log,
     });
   }
@@ -249,6 +256,16 @@ export class RunningSite implements Daemon {
     this.mark.write(this.durable.commits);
     this.site?.send({ type: 'durable', commit });
     this.syncer?.advanced();
+  }
+
+  /** What is needed is asked of the links once for all that happens before the event loop goes on. */
+  private seekSoon(): void {
+    if (this.seeking) return;
+    this.seeking = true;
+    setImmediate(() => {
+      this.seeking = false;
+      this.syncer?.advanced();
+    });
   }
 
   private async runIngest(job: Extract<FromSite, { type: 'ingest' }>['job']): Promise<void> {
@@ -374,7 +391,7 @@ export class RunningSite implements Daemon {
   }
 
   private async closeAll(): Promise<void> {
-    this.absentReads.close();
+    this.content.close();
     await this.collector?.close();
     this.peers?.keep();
     await this.syncer?.stop();

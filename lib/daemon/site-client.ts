@@ -22,6 +22,7 @@ export interface SiteListener {
   committed(message: Extract<FromSite, { type: 'committed' }>): void;
   ingest(message: Extract<FromSite, { type: 'ingest' }>): void;
   needed(message: Extract<FromSite, { type: 'needed' }>): void;
+  ahead(message: Extract<FromSite, { type: 'ahead' }>): void;
   asked(message: Extract<FromSite, { type: 'asked' }>): void;
   unused(message: Extract<FromSite, { type: 'unused' }>): void;
 }
@@ -104,6 +105,9 @@ export class SiteClient {
         break;
       case 'ingest':
         this.listener.ingest(message);
+        break;
+      case 'ahead':
+        this.listener.ahead(message);
         break;
       case 'needed':
         this.listener.needed(message);

@@ -34,6 +34,8 @@ const RULES: Record<keyof SiteConfig, Rule> = {
     holds: (value) => value === null || (Number.isSafeInteger(value) && (value as number) > 0),
     be: 'a positive number or null',
   },
+  content: { holds: (value) => value === 'everything' || value === 'on-demand', be: '"everything" or "on-demand"' },
+  wantsDue: { holds: (value) => value === true, be: 'true' },
   keepHistoryMs: {
     holds: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
     be: 'milliseconds, 0 or more',
@@ -41,7 +43,7 @@ const RULES: Record<keyof SiteConfig, Rule> = {
 };
 
 /** Fields that need not be there. */
-const OPTIONAL: ReadonlySet<string> = new Set<keyof SiteConfig>(['keepHistoryMs']);
+const OPTIONAL: ReadonlySet<string> = new Set<keyof SiteConfig>(['content', 'wantsDue', 'keepHistoryMs']);
 
 /** The value as a config, its fields in the order of {@link SiteConfig}. Throws an Error that lists what is wrong with it. */
 export function checkSiteConfig(value: unknown): SiteConfig {

@@ -3,7 +3,7 @@
 // kernel session's loop, or by an event loop when nothing is mounted.
 
 import { randomInt } from 'node:crypto';
-import type { ActorId, ObjectId } from '../crdt/ids.js';
+import type { ActorId, Ino, ObjectId } from '../crdt/ids.js';
 import type { Member } from '../crdt/members.js';
 import { pastQuestion } from '../volume/past-files.js';
 import { Volume } from '../volume/volume.js';
@@ -94,10 +94,12 @@ export class SiteServer {
         invalidateInode: (ino, content) => this.kernel.invalidateInode(ino, content),
       },
       ingester: { ingest: (job) => this.post({ type: 'ingest', job }) },
+      onReadAhead: (ids) => this.post({ type: 'ahead', ids }),
       onCommit: () => this.reportCommit(),
       onCorrupt: (what) => this.log.error({ what }, 'what was stored is damaged'),
     });
     this.volume.fold();
+    if (data.config.content === 'on-demand') this.volume.wanted.keepAll(false);
   }
 
   post(message: FromSite): void {
@@ -140,14 +142,15 @@ export class SiteServer {
     }
   }
 
-  /** A caller waits for these: bytes that a peer may have, or answers about the past. */
-  absent(ids: readonly ObjectId[]): void {
+  /** A caller waits for these: bytes that a peer may have, or answers about the past. `ino`: of the file, if that is known. */
+  absent(ids: readonly ObjectId[], ino?: Ino): void {
     const questions = this.volume.past.takeQuestions(ids);
     if (questions.length > 0) this.post({ type: 'asked', ids: questions });
     const objects = ids.filter((id) => !pastQuestion(id));
     if (objects.length === 0) return;
     this.volume.arrivals.needed(objects);
-    this.post({ type: 'needed', ids: objects });
+    const file = ino === undefined ? undefined : this.volume.pathOf(ino);
+    this.post({ type: 'needed', ids: objects, file: file ?? null });
   }
 
   /** A slice of background work; true while more waits. */
@@ -291,6 +294,10 @@ export class SiteServer {
         break;
       case 'endCollection':
         volume.collection.end(message.args.removed);
+        this.reply(id, name, null);
+        break;
+      case 'keepAll':
+        volume.wanted.keepAll(message.args.keepsAll);
         this.reply(id, name, null);
         break;
       case 'status':

@@ -18,16 +18,19 @@ export function siteStatus(
     mountpoint: config.mountpoint,
     listen,
     digest,
-    peers: peers.map(({ site, siteId, address, state, behindCommits, aheadCommits, aheadBytes, lastError }) => ({
-      site,
-      siteId,
-      address,
-      state,
-      behindCommits,
-      aheadCommits,
-      aheadBytes,
-      lastError,
-    })),
+    peers: peers.map(
+      ({ site, siteId, address, state, behindCommits, aheadCommits, aheadBytes, keepsAll, lastError }) => ({
+        site,
+        siteId,
+        address,
+        state,
+        behindCommits,
+        aheadCommits,
+        aheadBytes,
+        keepsAll,
+        lastError,
+      }),
+    ),
     pid: process.pid,
     driver: config.driver,
     conflicts,
@@ -35,6 +38,7 @@ export function siteStatus(
     journalBytes,
     chunkBytes,
     missingObjects: missing,
+    content: config.content ?? 'everything',
     rssBytes: process.memoryUsage.rss(),
   };
 }

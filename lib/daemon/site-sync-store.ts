@@ -35,11 +35,21 @@ export interface ObjectNeeds {
   /** What callers wait for; asked for before anything else. */
   urgent(): Iterable<ObjectId>;
   arrived(ids: readonly ObjectId[]): void;
+  /** A peer asked for it, and it is not held. */
+  askedByPeer(id: ObjectId): void;
+  /** Whether this site fetches and keeps everything. */
+  readonly keepsAll: boolean;
   /** No linked peer holds these. */
   absentEverywhere(ids: readonly ObjectId[]): void;
 }
 
-const NO_NEEDS: ObjectNeeds = { urgent: () => [], arrived: () => {}, absentEverywhere: () => {} };
+const NO_NEEDS: ObjectNeeds = {
+  keepsAll: true,
+  urgent: () => [],
+  arrived: () => {},
+  askedByPeer: () => {},
+  absentEverywhere: () => {},
+};
 
 export class SiteSyncStore implements SyncStore {
   readonly volumeId: string;
@@ -118,6 +128,7 @@ export class SiteSyncStore implements SyncStore {
       if (!this.objects.has(id)) urgent.push(id);
     }
     const first = new Set(urgent);
+    if (this.durable.missing === 0) return urgent;
     for (const { id } of this.objects.missing(limit - urgent.length)) first.add(id);
     return [...first];
   }
@@ -125,6 +136,10 @@ export class SiteSyncStore implements SyncStore {
   /** Whether an object is held, by the last commit. */
   holds(id: ObjectId): boolean {
     return this.objects.has(id);
+  }
+
+  keepsAll(): boolean {
+    return this.needs.keepsAll;
   }
 
   missingCount(): number {
@@ -142,7 +157,10 @@ export class SiteSyncStore implements SyncStore {
 
   async readObject(id: ObjectId): Promise<{ kind: number; bytes: Uint8Array } | undefined> {
     const place = this.objects.locate(id);
-    if (!place) return undefined;
+    if (!place) {
+      this.needs.askedByPeer(id);
+      return undefined;
+    }
     try {
       return { kind: place.kind, bytes: this.objects.get(id) };
     } catch (error) {

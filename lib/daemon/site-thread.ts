@@ -62,7 +62,7 @@ function runSession(site: SiteServer, session: Session): 'unmounted' | 'stopped'
     background: (deadlineMs) => site.background(deadlineMs),
     workMeanwhile: () => site.volume.workMeanwhile(),
     nextTimeoutMs: () => site.nextTimeoutMs,
-    onAbsent: (ids) => site.absent(ids),
+    onAbsent: (ids, node) => site.absent(ids, node),
     stop: false,
   });
 }

@@ -57,6 +57,8 @@ export interface Requests {
   beginCollection: { args: null; reply: { inUse: ObjectId[] } };
   /** A slice of what a collection found. `kept`: how many of the unused stay. */
   collect: { args: { unused: UnusedObject[]; moved: MovedObject[] }; reply: { kept: number } };
+  /** Want everything that registers name, or only what is read. */
+  keepAll: { args: { keepsAll: boolean }; reply: null };
   /** Give up packs; those of which `retired` may be removed once the commit is durable. */
   retirePacks: { args: { packs: string[] }; reply: { retired: string[]; commit: number } };
   /** What is to be fetched, and what not. */
@@ -132,8 +134,10 @@ export type FromSite =
   | { readonly type: 'ingest'; readonly job: IngestJob }
   /** Local files that nothing needs any more. */
   | { readonly type: 'unused'; readonly files: readonly string[] }
-  /** A reader waits for these. */
-  | { readonly type: 'needed'; readonly ids: readonly ObjectId[] }
+  /** A reader of the file at this path waits for these; null: it is not known which. */
+  | { readonly type: 'needed'; readonly ids: readonly ObjectId[]; readonly file: string | null }
+  /** A reader will soon want these. */
+  | { readonly type: 'ahead'; readonly ids: readonly ObjectId[] }
   /** A caller waits for the answers to these questions about the past. */
   | { readonly type: 'asked'; readonly ids: readonly string[] }
   | {

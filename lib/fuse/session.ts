@@ -64,8 +64,8 @@ export interface SessionHooks {
   workMeanwhile(): boolean;
   /** How long the thread may sleep when nothing waits, ms; -1: until a request or a wake-up. */
   nextTimeoutMs(): number;
-  /** Requests wait for these objects: call {@link Session.resume} or {@link Session.fail} with them, in bounded time. */
-  onAbsent(ids: readonly ObjectId[]): void;
+  /** A request on a node waits for these objects: call {@link Session.resume} or {@link Session.fail} with them, in bounded time. */
+  onAbsent(ids: readonly ObjectId[], node: Ino): void;
   /** Set to true to make run() return (after a wake-up, if the thread may be sleeping). */
   readonly stop: boolean;
 }
@@ -227,7 +227,7 @@ export class Session {
   private answer(request: Request): void {
     const result = this.dispatcher.handle(request);
     if (typeof result === 'number') this.send(request, result);
-    else if (this.parked.park(request, result.ids)) this.hooks?.onAbsent(result.ids);
+    else if (this.parked.park(request, result.ids)) this.hooks?.onAbsent(result.ids, request.node);
     else {
       this.log.warn(
         { parked: this.parked.count },

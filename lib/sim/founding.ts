@@ -46,6 +46,7 @@ function found(names: readonly string[], root: string): Founding {
       clock,
       kernel: { invalidateEntry: () => {}, entryDeleted: () => {}, invalidateInode: () => {} },
       ingester: { ingest: () => {} },
+      onReadAhead: () => {},
       onCommit: () => {},
       onCorrupt: (what) => {
         throw new Error(what);

@@ -167,6 +167,7 @@ test('a guest can ask to be let in and do nothing else', async () => {
       address: '',
       vector,
       missingCount: 0,
+      keepsAll: true,
       introductions: [],
     })[0]!,
   );

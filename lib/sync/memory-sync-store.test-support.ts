@@ -29,6 +29,7 @@ export class MemorySyncStore implements SyncStore {
   slotNumber: number | null;
   /** Makes storeObjects and ingest fail, as a full disk would. */
   full = false;
+  keepsEverything = true;
   ingestedCount = 0;
   duplicateCount = 0;
   storedBytes = 0;
@@ -48,6 +49,10 @@ export class MemorySyncStore implements SyncStore {
   ) {
     this.volumeId = options.volumeId ?? 'volume-1';
     this.slotNumber = options.slot ?? null;
+  }
+
+  keepsAll(): boolean {
+    return this.keepsEverything;
   }
 
   slot(): number | null {

@@ -36,6 +36,7 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     address: text(60),
     vector,
     missingCount: count,
+    keepsAll: fc.boolean(),
     introductions,
   }),
   fc.record({ code: fc.constantFrom('slot' as const, 'paused' as const), reason: text(200) }).map((m) => ({

@@ -10,7 +10,7 @@ import type { VersionVector } from '../crdt/change.js';
 import type { ShippedChange, ShippedObject } from './ports.js';
 
 /** Raised with every incompatible change of the messages below. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 /** No message is larger; frame.ts cuts it to frames. */
 export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 /** Room left in a message for what surrounds its one large change or object. */
@@ -72,6 +72,8 @@ export interface Hello {
   /** What is durable at the sender. */
   readonly vector: VersionVector;
   readonly missingCount: number;
+  /** It fetches and keeps all content, and gives up nothing that others may count on. */
+  readonly keepsAll: boolean;
   readonly introductions: readonly Introduction[];
 }
 
@@ -145,6 +147,7 @@ export function encodeMessage(out: ByteWriter, message: Message): void {
       putText(out, message.address, MAX_ADDRESS_BYTES);
       putVector(out, message.vector);
       out.varint(message.missingCount);
+      out.u8(message.keepsAll ? 1 : 0);
       putIntroductions(out, message.introductions);
       return;
     case 'goodbye':
@@ -278,6 +281,7 @@ function readHello(reader: ByteReader): Message {
     address: readText(reader, 'listen address', MAX_ADDRESS_BYTES),
     vector: readVector(reader),
     missingCount: reader.varint('missing count'),
+    keepsAll: readFlag(reader, 'keeps all'),
     introductions: readIntroductions(reader),
   };
   if (hello.slot > MAX_SLOT_VALUE) throw new CorruptionError(`slot ${hello.slot} is above ${MAX_SLOT_VALUE}`);
@@ -386,6 +390,12 @@ function readCount(reader: ByteReader, what: string, itemBytes: number, max: num
     throw new CorruptionError(`${count} ${what} cannot be in ${reader.remaining} bytes`);
   }
   return count;
+}
+
+function readFlag(reader: ByteReader, what: string): boolean {
+  const value = reader.u8(what);
+  if (value > 1) throw new CorruptionError(`${what}: ${value} is neither 0 nor 1`);
+  return value === 1;
 }
 
 function putHex(out: ByteWriter, hex: string, byteLength: number): void {

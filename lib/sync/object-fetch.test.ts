@@ -94,3 +94,18 @@ test('credit never lets more than a window and one message be under way, and nev
   );
   assert.throws(() => new SendCredit(10).grant(1), ProtocolError);
 });
+
+test('a site that fetches on demand is asked for what those that keep everything lack', () => {
+  const fetch = new ObjectFetch();
+  const links = [room(1), { ...room(2), lastResort: true }, room(3)];
+  assert.deepEqual(plain(fetch.assign(['a', 'b'], links)), [[1, ['a', 'b']]]);
+  fetch.reportedAbsent(1, ['a', 'b']);
+  assert.deepEqual(plain(fetch.assign(['a', 'b'], links)), [[3, ['a', 'b']]]);
+  fetch.reportedAbsent(3, ['b']);
+  assert.deepEqual(plain(fetch.assign(['a', 'b'], links)), [[2, ['b']]]);
+  assert.deepEqual(
+    plain(fetch.assign(['c'], [{ ...room(2), lastResort: true }])),
+    [[2, ['c']]],
+    'nobody else is there',
+  );
+});

@@ -8,6 +8,8 @@ import type { ObjectId } from '../crdt/ids.js';
 export interface Capacity {
   readonly link: number;
   readonly room: number;
+  /** It is asked for what every link that is none reported absent. */
+  readonly lastResort?: boolean;
 }
 
 /** Ticks are seconds. */
@@ -36,12 +38,17 @@ export class ObjectFetch {
   /** Distributes missing ids, most needed first, over links, most promising first; fills one link before the next. */
   assign(missing: readonly ObjectId[], links: readonly Capacity[]): Map<number, ObjectId[]> {
     const wants = new Map<number, ObjectId[]>();
-    const open = links.filter(({ link }) => !this.isStale(link)).map(({ link, room }) => ({ link, room }));
+    const open = links.filter(({ link }) => !this.isStale(link)).map((capacity) => ({ ...capacity }));
+    const first = open.filter(({ lastResort }) => !lastResort);
     for (const id of missing) {
       const asked = this.asked.get(id);
       if (asked?.some((link) => !this.isStale(link))) continue;
       const absent = this.absent.get(id);
-      const taker = open.find(({ link, room }) => room > 0 && !absent?.has(link) && !asked?.includes(link));
+      const isLeft = first.every(({ link }) => absent?.has(link) || asked?.includes(link));
+      const taker = open.find(
+        ({ link, room, lastResort }) =>
+          room > 0 && !absent?.has(link) && !asked?.includes(link) && (isLeft || !lastResort),
+      );
       if (taker === undefined) {
         if (open.every(({ room }) => room === 0)) break;
         continue;

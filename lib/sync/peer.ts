@@ -20,6 +20,8 @@ export class Peer {
   site: string;
   address: string | null = null;
   /** By a user of this site; and of the peer, as it said. */
+  /** Whether it keeps all content, as it said last; null: it was not linked since this site started. */
+  keepsAll: boolean | null = null;
   paused = false;
   pausedByPeer = false;
   lastError: string | null = null;
@@ -54,6 +56,7 @@ export class Peer {
 
   meet(hello: Hello): void {
     this.site = hello.site;
+    this.keepsAll = hello.keepsAll;
     if (hello.address !== '') this.address = hello.address;
   }
 

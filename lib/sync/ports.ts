@@ -46,6 +46,8 @@ export interface SyncStore {
   /** Objects that this site knows of, wants and does not hold: the `limit` most needed, in order of need. */
   missing(limit: number): readonly ObjectId[];
   missingCount(): number;
+  /** Whether this site fetches and keeps everything, so that others may count on it. */
+  keepsAll(): boolean;
   /** No linked peer holds these, as each of them said: they may be of old versions that were given up. */
   absentEverywhere(ids: readonly ObjectId[]): void;
   /** undefined: not held here. Rejects when it cannot be read. */

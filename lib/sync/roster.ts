@@ -25,6 +25,8 @@ export interface PeerStatus {
   readonly aheadBytes: number;
   /** Objects that the peer is waiting for. */
   readonly missingObjects: number;
+  /** Whether it keeps all content, as it said last; null: not known. */
+  readonly keepsAll: boolean | null;
   readonly lastError: string | null;
   readonly rttMs: number | null;
 }
@@ -133,6 +135,7 @@ export class Roster {
       aheadCommits,
       aheadBytes: aheadCommits === 0 ? 0 : this.store.bytesAfter(peer.vector),
       missingObjects: peer.missingCount,
+      keepsAll: peer.keepsAll,
       lastError: peer.isConnected ? null : (peer.lastError ?? failed?.lastError ?? null),
       rttMs,
     };
@@ -148,6 +151,7 @@ export class Roster {
       aheadCommits: 0,
       aheadBytes: 0,
       missingObjects: 0,
+      keepsAll: null,
       lastError: target.lastError,
       rttMs: null,
     };

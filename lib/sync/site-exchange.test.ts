@@ -409,7 +409,7 @@ test('a site of another protocol version is told which one has to be upgraded', 
   simulation.connect([0, 1]);
   const [near, far] = simulation.wires[0]!.ends;
   near.connection!.receive({ type: 'foreign-hello', version: 7 });
-  assert.match(near.site.endings[0]!.reason, /"site-0" speaks 2, the other site 7; upgrade weft at site "site-0"/);
+  assert.match(near.site.endings[0]!.reason, /"site-0" speaks 3, the other site 7; upgrade weft at site "site-0"/);
   simulation.deliver(simulation.wires[0]!, near);
   simulation.deliver(simulation.wires[0]!, near);
   assert.deepEqual([far.site.endings[0]!.by, far.site.endings[0]!.code], ['peer', 'version']);

@@ -151,14 +151,21 @@ export class SiteExchange implements ConnectionOwner {
     });
   }
 
-  /** Asks for what is missing, most needed first. The link that delivered changes last comes first: it surely has their objects. */
+  /**
+   * Asks for what is missing, most needed first. The link that delivered changes last comes first: it surely has their objects. A site
+   * that holds what was read there is asked for what those that keep everything do not have.
+   */
   private fetchMore(): void {
-    if (this.fetch.resting || this.store.missingCount() === 0) return;
+    if (this.fetch.resting) return;
     const links = this.connections()
-      .map((connection) => ({ link: connection.key, room: connection.session.wantRoom }))
-      .filter(({ room }) => room > 0)
+      .filter(({ session }) => session.ready)
+      .map(({ key, peer, session }) => ({
+        link: key,
+        room: session.wantRoom,
+        lastResort: !peer.keepsAll && this.deliveries.get(key) !== this.deliveryCount,
+      }))
       .toSorted((a, b) => (this.deliveries.get(b.link) ?? 0) - (this.deliveries.get(a.link) ?? 0) || a.link - b.link);
-    if (links.length === 0) return;
+    if (links.every(({ room }) => room === 0)) return;
     const room = links.reduce((sum, link) => sum + link.room, 0);
     const wants = this.fetch.assign(this.store.missing(room + this.fetch.passedOver), links);
     for (const [link, ids] of wants) this.open.get(link)?.step({ on: 'want', ids });
@@ -177,6 +184,7 @@ export class SiteExchange implements ConnectionOwner {
       address: describe.address,
       vector: new Map(store.vector()),
       missingCount: store.missingCount(),
+      keepsAll: store.keepsAll(),
       introductions: describe.introductions,
     };
   }

@@ -51,6 +51,7 @@ test('two sites that wrote while apart hold the same once linked', async () => {
       behindCommits: 0,
       aheadCommits: 0,
       aheadBytes: 0,
+      keepsAll: true,
       missingObjects: 0,
       lastError: null,
       rttMs: 0,

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AbsentObjects } from '../chunks/absent-objects.js';
+import { ObjectKind } from '../chunks/object-kind.js';
 import { JournalReader } from '../journal/journal-reader.js';
 import { USER, VolumeFixture } from './volume-fixture.test-support.js';
 
@@ -42,4 +43,44 @@ test('Input/output error, says a truncating open during a partition: what it dis
     assert.equal(oslo.text(name), 'paris');
     assert.equal(oslo.digest, paris.digest);
   }
+});
+
+test('a site that fetches on demand wants what other sites wrote, or all chunks of a file of which one was read', async (t) => {
+  const paris = VolumeFixture.create();
+  const oslo = await paris.join();
+  t.after(() => {
+    paris.remove();
+    oslo.remove();
+  });
+  paris.volume.wanted.keepAll(false);
+  oslo.write('large', Buffer.alloc(3_000_000, 'oslo'));
+  oslo.write('small', Buffer.from('oslo'));
+  await oslo.publish();
+  const reader = JournalReader.open(oslo.directory);
+  const changes = reader.changesAfter(paris.volume.journal.vector(), 2 ** 30).map(({ bytes }) => bytes);
+  reader.close();
+  paris.volume.remote.deliver(changes, (error) => assert.equal(error, null));
+  while (paris.volume.background.run(() => false));
+  const { objects, arrivals } = paris.volume;
+  let absent: readonly string[] = [];
+  assert.throws(
+    () => paris.text('large'),
+    (error) => error instanceof AbsentObjects && (absent = error.ids).length === 1,
+  );
+  arrivals.needed(absent);
+  assert.equal(objects.missingCount(), 0);
+  const manifest = oslo.volume.objects.get(absent[0]!);
+  const id = objects.put(ObjectKind.manifest, manifest);
+  objects.flush();
+  arrivals.adopt([objects.locate(id)!]);
+  assert.equal(objects.missingCount(), 0);
+  assert.throws(
+    () => paris.text('large'),
+    (error) => error instanceof AbsentObjects && !error.ids.includes(id),
+  );
+  paris.volume.wanted.keepAll(true);
+  assert.throws(() => paris.text('small'), AbsentObjects);
+  assert.equal(objects.missingCount(), 1, 'what is named and read now is wanted');
+  paris.volume.wanted.keepAll(false);
+  assert.equal(objects.missingCount(), 0);
 });

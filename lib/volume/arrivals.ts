@@ -30,13 +30,16 @@ export class Arrivals {
     private readonly onCorrupt: (what: string) => void,
   ) {}
 
-  /** Objects that came from peers are in packs: takes them into the index and wants the chunks that new manifests name. */
+  /** Objects that came from peers are in packs: takes them into the index and wants the chunks that manifests name which were wanted. */
   adopt(objects: readonly PackedObject[]): void {
     this.folding.foldOpen();
+    // Others were read and not wanted: of those only the chunks that are read too are asked for.
+    const wanted = objects.filter(
+      ({ id, kind }) => kind === ObjectKind.manifest && (this.objects.keepsAll || this.objects.isWanted(id)),
+    );
     this.objects.adopt(objects);
     this.merges.arrived(objects.map(({ id }) => id));
-    for (const { id, kind } of objects) {
-      if (kind !== ObjectKind.manifest) continue;
+    for (const { id } of wanted) {
       for (const chunk of chunksOf(decodeManifest(this.objects.get(id)))) this.objects.want(chunk, ObjectKind.chunk);
     }
     // In the commit that says that nothing is missing any more: who waits for that sees what it was waited for.

@@ -24,6 +24,8 @@ export interface SurveyRequest {
   readonly inUse: readonly ObjectId[];
   /** Objects that every linked peer said it does not have. */
   readonly reportedAbsent: readonly ObjectId[];
+  /** Everything that is shown is to be held here; else what is not is no fault, and what no list of chunks names here is of no use. */
+  readonly keepsAll: boolean;
 }
 
 export interface Amount {
@@ -130,14 +132,14 @@ class ObjectSurvey {
   private hold(manifest: ObjectId, size: number, reason: HoldReason): void {
     if (!this.mark(manifest, ObjectKind.manifest, reason) || size < INLINE_LIMIT) return;
     const bytes = this.read(manifest);
-    if (!bytes) this.lacksManifest = true;
+    if (!bytes) this.lacksManifest ||= this.request.keepsAll;
     else for (const chunk of chunksOf(decodeManifest(bytes))) this.mark(chunk, ObjectKind.chunk, reason);
   }
 
   /** Whether it had no reason as good before. */
   private mark(id: ObjectId, kind: ObjectKind, reason: HoldReason): boolean {
     if (!this.marks.add(id, HOLD_REASONS.indexOf(reason))) return false;
-    if (reason === 'shown' || reason === 'conflict') this.checkPresence(id, kind);
+    if (this.request.keepsAll && (reason === 'shown' || reason === 'conflict')) this.checkPresence(id, kind);
     return true;
   }
 

@@ -42,7 +42,13 @@ function kept(fixture: VolumeFixture, rules = {}): string[] {
   const all = { nowUs: Infinity, keepHistoryMs: 0, acknowledged: null, ...rules };
   const inUse = fixture.volume.collection.versionsInUse();
   fixture.volume.fold();
-  const survey = surveyObjects({ stateDirectory: fixture.directory, rules: all, inUse, reportedAbsent: [] });
+  const survey = surveyObjects({
+    stateDirectory: fixture.directory,
+    rules: all,
+    inUse,
+    reportedAbsent: [],
+    keepsAll: true,
+  });
   return HOLD_REASONS.filter((reason) => survey.kept[reason].objects > 0);
 }
 

@@ -20,6 +20,7 @@ import type { KeptCopies } from './kept-copies.js';
 import type { OpenFile, OpenVersion } from './open-files.js';
 import type { InodeChanges } from './inode-changes.js';
 import type { Publishing } from './publishing.js';
+import type { ReadAhead } from './read-ahead.js';
 
 const O_ACCMODE = 3;
 const O_TRUNC = 0o1000;
@@ -38,6 +39,7 @@ export class FileContents {
     private readonly changes: InodeChanges,
     private readonly kept: KeptCopies,
     private readonly publishing: Publishing,
+    private readonly ahead: ReadAhead,
   ) {}
 
   // ── open files ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -124,7 +126,9 @@ export class FileContents {
     const draft = this.core.drafts.get(file.ino);
     if (draft) return draft.content.read(offset, length, into, at);
     if (file.version.manifestId === '') return 0;
-    return readManifest(this.core.objects, this.manifestOf(file), offset, length, into, at);
+    const manifest = this.manifestOf(file);
+    this.ahead.note(file, manifest, offset, length);
+    return readManifest(this.core.objects, manifest, offset, length, into, at);
   }
 
   private manifestOf(file: OpenFile) {

@@ -27,7 +27,7 @@ export class NamedVersions {
     if (!inode || (inode.nlink > 0 && !objects.collecting)) return;
     for (const head of inode.registers.get('head') ?? []) {
       const { manifest } = parseHead(head.value);
-      objects.want(manifest, ObjectKind.manifest);
+      objects.name(manifest, ObjectKind.manifest);
       objects.citeVersion(manifest);
     }
   }

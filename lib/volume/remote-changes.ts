@@ -123,6 +123,6 @@ export class RemoteChanges {
   }
 
   private wantVersion(head: string): void {
-    this.core.objects.want(parseHead(head).manifest, ObjectKind.manifest);
+    this.core.objects.name(parseHead(head).manifest, ObjectKind.manifest);
   }
 }

@@ -126,7 +126,7 @@ export class Restoring {
 
   /** It may have been given up here; whoever has it sends it. */
   private want({ manifest }: OldVersion): void {
-    this.core.objects.want(manifest, ObjectKind.manifest);
+    this.core.objects.name(manifest, ObjectKind.manifest);
   }
 
   private directoryAt(names: readonly Name[]): Ino {

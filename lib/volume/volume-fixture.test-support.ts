@@ -41,6 +41,8 @@ export class VolumeFixture {
   volume: Volume;
   /** What no peer is said to have, to the next collection. */
   reportedAbsent: ObjectId[] = [];
+  /** What was asked for because readers will soon want it. */
+  readonly ahead: ObjectId[] = [];
   readonly notices: string[] = [];
   private readonly jobs: IngestJob[] = [];
   private readonly abandoned: [Volume, string][] = [];
@@ -90,6 +92,7 @@ export class VolumeFixture {
         invalidateInode: (ino, content) => this.notices.push(`inode ${ino}${content ? ' content' : ''}`),
       },
       ingester: { ingest: (job) => this.jobs.push(job) },
+      onReadAhead: (ids) => this.ahead.push(...ids),
       onCommit: () => {},
       onCorrupt: (what) => this.notices.push(`corrupt ${what}`),
     });
@@ -151,7 +154,13 @@ export class VolumeFixture {
     const { volume, directory } = this;
     const inUse = volume.collection.begin();
     const all = { nowUs: Infinity, keepHistoryMs: 0, acknowledged: null, ...rules };
-    const survey = surveyObjects({ stateDirectory: directory, rules: all, inUse, reportedAbsent: this.reportedAbsent });
+    const survey = surveyObjects({
+      stateDirectory: directory,
+      rules: all,
+      inUse,
+      reportedAbsent: this.reportedAbsent,
+      keepsAll: volume.objects.keepsAll,
+    });
     await between('survey');
     volume.collection.correctWants(survey.needed, survey.unneeded);
     const site: CollectionSite = {

@@ -4,7 +4,7 @@
 // folding and merging happen between calls, in slices. It knows neither FUSE nor the network: ports.ts says what it asks of them.
 
 import { join } from 'node:path';
-import { type Ino, type SiteId, VOLUME_INO } from '../crdt/ids.js';
+import { type Ino, type ObjectId, type SiteId, VOLUME_INO } from '../crdt/ids.js';
 import { Replica } from '../crdt/replica.js';
 import { HybridClock } from '../crdt/stamp.js';
 import { IntentLog, intentPath } from '../journal/intent-log.js';
@@ -32,15 +32,18 @@ import { OpenFiles } from './open-files.js';
 import { PastFiles } from './past-files.js';
 import type { Ingester, KernelCache, VolumeClock } from './ports.js';
 import { Publishing } from './publishing.js';
+import { ReadAhead } from './read-ahead.js';
 import { Recovery } from './recovery.js';
 import { RemoteChanges } from './remote-changes.js';
 import { Restoring } from './restoring.js';
 import { ReversibleChanges } from './reversible-changes.js';
 import { Settlement } from './settlement.js';
+import { shownPath } from './shown-path.js';
 import { SpaceGuard } from './space-guard.js';
 import { VolumeFiles } from './volume-files.js';
 import { VolumePast } from './volume-past.js';
 import { VolumeRegisters } from './volume-registers.js';
+import { WantedContent } from './wanted-content.js';
 
 export interface VolumeOptions {
   readonly stateDirectory: string;
@@ -53,6 +56,8 @@ export interface VolumeOptions {
   readonly clock: VolumeClock;
   readonly kernel: KernelCache;
   readonly ingester: Ingester;
+  /** Called with what readers will soon want and is not held here. */
+  readonly onReadAhead: (ids: readonly ObjectId[]) => void;
   /** Called after each commit that holds something new. */
   readonly onCommit: () => void;
   readonly onCorrupt: (what: string) => void;
@@ -74,6 +79,7 @@ export class Volume {
   /** Objects of other sites, and what other threads made or found. */
   readonly arrivals: Arrivals;
   readonly collection: CollectionSteps;
+  readonly wanted: WantedContent;
   /** Which sites the volume has; its root. */
   readonly registers: VolumeRegisters;
   /** The sites that belong to the volume. */
@@ -154,7 +160,8 @@ export class Volume {
       (path) => this.drafts.discard(path),
     );
     this.publishing = new Publishing(core, this.changes, jobs, this.kept, note);
-    this.contents = new FileContents(core, this.log, this.changes, this.kept, this.publishing);
+    const ahead = new ReadAhead(this.objects, options.onReadAhead);
+    this.contents = new FileContents(core, this.log, this.changes, this.kept, this.publishing, ahead);
     const names = new Namespace(core, this.changes, (ino) => {
       // Local files of what has no name left are of no use.
       if (store.inode(ino)?.nlink === 0) forget(ino);
@@ -197,6 +204,7 @@ export class Volume {
     const { journal, objects, folding, background } = this;
     this.arrivals = new Arrivals(clock, journal, objects, folding, jobs, merges, background, onCorrupt);
     this.collection = new CollectionSteps(objects, this.contents, folding);
+    this.wanted = new WantedContent(objects, merges, folding);
     this.ownPast = new VolumePast(core, this.past, folding);
     this.restoring = new Restoring(core, changed);
     this.reversible = new ReversibleChanges(core, names, this.changes, this.files);
@@ -229,6 +237,11 @@ export class Volume {
   publishAll(): number {
     this.publishing.publishAll();
     return this.folding.fold();
+  }
+
+  /** Where an inode is shown, for messages to people; undefined for what has no name, or is of the past. */
+  pathOf(ino: Ino): string | undefined {
+    return shownPath(ino, this.journal.store, this.journal.actors);
   }
 
   /** Some microseconds of what the next fold would have to do; false when nothing of it can be done yet. */

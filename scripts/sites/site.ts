@@ -61,9 +61,9 @@ export class Site {
     await this.noteDaemon();
   }
 
-  /** Joins the volume of an invite, and mounts it. */
-  async join(invite: string): Promise<void> {
-    await this.weftChecked(['join', invite, this.mountpoint, ...this.flags()]);
+  /** Joins the volume of an invite, and mounts it. `flags`: further ones. */
+  async join(invite: string, flags: readonly string[] = []): Promise<void> {
+    await this.weftChecked(['join', invite, this.mountpoint, ...this.flags(), ...flags]);
     await this.noteDaemon();
   }
 

@@ -1,8 +1,9 @@
 // attribute-conflicts.ts — which permissions, owners and extended attributes were set at several sites at once to different values.
 // Invariant: what nobody changed, and what all changed to the same, is no conflict; so a chmod to the mode that a file has makes
-// none. A pure reading of one inode's registers. What is shown meanwhile is fields.ts's: bits merged, else the later.
+// none. A pure reading of one inode's registers. What is shown meanwhile is inode-attributes.ts's: bits merged, else the later.
 
-import { attributesOf, formatMode, formatModeWithoutSetId, parseXattr, XATTR_PREFIX, xattrOf } from './fields.js';
+import { formatMode, formatModeWithoutSetId, parseXattr, XATTR_PREFIX } from './fields.js';
+import { attributesOf, xattrOf } from './inode-attributes.js';
 import type { Entry, Inode } from './inode.js';
 
 export interface Setting {

@@ -5,7 +5,8 @@
 
 import { contestedAttributes, settingsOf } from './attribute-conflicts.js';
 import { DirectoryTree } from './directory-tree.js';
-import { attributesOf, isDirectory, linkField, parseHead, parseLink } from './fields.js';
+import { linkField, parseHead, parseLink } from './fields.js';
+import { attributesOf, isDirectory } from './inode-attributes.js';
 import type { FileType, Place } from './fields.js';
 import { FIRST_LINK, ROOT_INO } from './ids.js';
 import type { ActorTable, Ino, LinkId, Name } from './ids.js';

@@ -2,8 +2,8 @@
 // Invariant: projected, never created by an operation; a copy's inode number was reserved by the writer of the version, and once
 // an inode with that number is born (someone edited or renamed the copy) the version is that file's and is shown no more here.
 
-import { attributesOf } from './fields.js';
-import type { HeadVersion } from './fields.js';
+import { attributesOf } from './inode-attributes.js';
+import type { HeadVersion } from './inode-attributes.js';
 import type { Ino } from './ids.js';
 import type { Inode } from './inode.js';
 import type { RegisterStore } from './tree-store.js';

@@ -4,8 +4,8 @@
 // inode, so that a million inodes need no sorting. It finds divergence, not malice: sums of hashes can be forged.
 
 import { ByteWriter } from '../codec/bytes.js';
-import { attributesOf, typeOf, xattrNames, xattrOf } from './fields.js';
-import type { HeadVersion, InodeAttributes } from './fields.js';
+import { attributesOf, typeOf, xattrNames, xattrOf } from './inode-attributes.js';
+import type { HeadVersion, InodeAttributes } from './inode-attributes.js';
 import type { Ino } from './ids.js';
 import type { Inode } from './inode.js';
 import { direntsOf } from './liveness.js';

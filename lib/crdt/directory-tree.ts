@@ -3,7 +3,7 @@
 // current candidate was written last goes on to its next candidate; cycles are disjoint, so the order does not matter. A move
 // that is deferred keeps its register and takes effect when what blocked it goes. MERGE.md "renames that would form a cycle".
 
-import { isDirectory } from './fields.js';
+import { isDirectory } from './inode-attributes.js';
 import { ROOT_INO } from './ids.js';
 import type { ActorTable, Ino } from './ids.js';
 import type { Inode } from './inode.js';

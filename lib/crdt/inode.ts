@@ -29,7 +29,7 @@ export class Inode {
   nlink: number;
   atime: Timestamp;
   ctime: Timestamp;
-  /** Memo of fields.ts:attributesOf; Replica clears it when a register changes. */
+  /** Memo of inode-attributes.ts:attributesOf; Replica clears it when a register changes. */
   memo: unknown = undefined;
 
   constructor(ino: Ino, registers: Map<string, readonly Entry[]>, nlink: number, atime: Timestamp, ctime: Timestamp) {

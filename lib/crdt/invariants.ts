@@ -3,7 +3,8 @@
 // a tree, that nothing that lives is lost from it, and that every version that nobody gave up can be read.
 
 import { hasContestedAttributes } from './attribute-conflicts.js';
-import { attributesOf, isDirectory, typeBits, DIRECTORY_DIRENT_TYPE } from './fields.js';
+import { typeBits, DIRECTORY_DIRENT_TYPE } from './fields.js';
+import { attributesOf, isDirectory } from './inode-attributes.js';
 import { ROOT_INO, VOLUME_INO } from './ids.js';
 import type { ActorTable, Ino, ObjectId } from './ids.js';
 import { direntsOf } from './liveness.js';

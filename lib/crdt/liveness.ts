@@ -4,7 +4,7 @@
 
 import type { AffectedInodes } from './affected.js';
 import type { DirectoryTree } from './directory-tree.js';
-import { isDirectory } from './fields.js';
+import { isDirectory } from './inode-attributes.js';
 import { ROOT_INO } from './ids.js';
 import type { ActorTable, Ino, LinkId } from './ids.js';
 import type { Inode } from './inode.js';

@@ -7,21 +7,24 @@
 
 import { headsLike, losingVersions } from './copies.js';
 import { DirectoryTree } from './directory-tree.js';
-import { attributesOf, citedHeads, formatBirthPlace, formatBorn, formatHead, formatInto } from './fields.js';
+import { formatBirthPlace, formatBorn, formatHead, formatInto } from './fields.js';
+import { attributesOf, citedHeads } from './inode-attributes.js';
 import {
   formatMovedPlace,
   formatOp,
   formatTombstone,
   formatXattr,
-  isDirectory,
   isTombstone,
   LINK_PREFIX,
   linkField,
   parseInto,
   parseLink,
 } from './fields.js';
-import { xattrField, xattrNames, xattrOf } from './fields.js';
-import type { FileType, Head, HeadVersion } from './fields.js';
+import { isDirectory } from './inode-attributes.js';
+import { xattrField } from './fields.js';
+import { xattrNames, xattrOf } from './inode-attributes.js';
+import type { FileType, Head } from './fields.js';
+import type { HeadVersion } from './inode-attributes.js';
 import type { Value } from './change.js';
 import { FIRST_LINK, ROOT_INO } from './ids.js';
 import type { ActorTable, Ino, LinkId, Name, OpId } from './ids.js';

@@ -2,15 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { converge, partitioned } from './convergence.test-support.js';
-import {
-  attributesOf,
-  compareTimes,
-  formatMode,
-  formatModeWithoutSetId,
-  mergeModes,
-  timeOfStamp,
-  xattrOf,
-} from './fields.js';
+import { compareTimes, formatMode, formatModeWithoutSetId, timeOfStamp } from './fields.js';
+import { attributesOf, mergeModes, xattrOf } from './inode-attributes.js';
 import type { Inode } from './inode.js';
 import type { SimulatedSite } from './simulated-site.test-support.js';
 

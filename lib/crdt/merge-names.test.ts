@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { converge, partitioned } from './convergence.test-support.js';
-import { attributesOf } from './fields.js';
+import { attributesOf } from './inode-attributes.js';
 import { settleBeforeWrite } from './local-writes.js';
 import type { SimulatedSite } from './simulated-site.test-support.js';
 

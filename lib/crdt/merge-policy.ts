@@ -3,7 +3,7 @@
 // Which bytes a policy gives is not said here: lib/chunks/merge-content.ts.
 
 import { DirectoryTree } from './directory-tree.js';
-import { xattrOf } from './fields.js';
+import { xattrOf } from './inode-attributes.js';
 import type { ActorTable, Ino } from './ids.js';
 import type { Inode } from './inode.js';
 import type { TreeStore } from './tree-store.js';

@@ -4,7 +4,7 @@
 
 import type { AffectedInodes } from './affected.js';
 import type { DirectoryTree } from './directory-tree.js';
-import { isDirectory } from './fields.js';
+import { isDirectory } from './inode-attributes.js';
 import type { Ino } from './ids.js';
 import type { Liveness } from './liveness.js';
 import type { Slot, Slots } from './slots.js';

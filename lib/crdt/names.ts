@@ -2,7 +2,7 @@
 // Invariant: a function of the claimants' registers alone; every name given out is unique in its directory and at most 255 bytes.
 // A loser is shown as NAME.~SITE-xxxx; SITE wrote what lost, xxxx comes from the losing stamp. MERGE.md principles 5 and 7.
 
-import { isDirectory, attributesOf, typeOf, xattrNames, xattrOf } from './fields.js';
+import { isDirectory, attributesOf, typeOf, xattrNames, xattrOf } from './inode-attributes.js';
 import { VOLUME_INO } from './ids.js';
 import type { ActorTable, Ino, LinkId, Name } from './ids.js';
 import type { Entry, Inode } from './inode.js';

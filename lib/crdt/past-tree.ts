@@ -4,8 +4,9 @@
 // what was asked for. A directory is known by where it was found, because names merge directories from above.
 
 import { losingVersions } from './copies.js';
-import { DIRECTORY_DIRENT_TYPE, direntType, isDirectory, REGULAR_DIRENT_TYPE, typeOf } from './fields.js';
-import type { HeadVersion } from './fields.js';
+import { DIRECTORY_DIRENT_TYPE, direntType, REGULAR_DIRENT_TYPE } from './fields.js';
+import { isDirectory, typeOf } from './inode-attributes.js';
+import type { HeadVersion } from './inode-attributes.js';
 import { FIRST_LINK, ROOT_INO, VOLUME_INO } from './ids.js';
 import type { ActorTable, Ino, LinkId, Name } from './ids.js';
 import type { Entry, Inode } from './inode.js';

@@ -5,16 +5,14 @@
 import {
   LINK_PREFIX,
   formatOp,
-  isDirectory,
   isTombstone,
   linkOfField,
-  memoOf,
   mergedIn,
   parseBorn,
   parseInto,
   parseLink,
-  typeOf,
 } from './fields.js';
+import { isDirectory, memoOf, typeOf } from './inode-attributes.js';
 import type { LinkValue } from './fields.js';
 import { FIRST_LINK, ROOT_INO } from './ids.js';
 import type { ActorTable, Ino, LinkId, Name } from './ids.js';

@@ -3,7 +3,8 @@
 // tests and `weft fsck` compare the tree that replica.ts keeps with it. It reads nothing that the store derived.
 
 import { losingVersions } from './copies.js';
-import { DIRECTORY_DIRENT_TYPE, REGULAR_DIRENT_TYPE, direntType, isDirectory, typeOf } from './fields.js';
+import { DIRECTORY_DIRENT_TYPE, REGULAR_DIRENT_TYPE, direntType } from './fields.js';
+import { isDirectory, typeOf } from './inode-attributes.js';
 import { FIRST_LINK, ROOT_INO, VOLUME_INO } from './ids.js';
 import type { ActorTable, Ino, LinkId, Name } from './ids.js';
 import type { Entry } from './inode.js';

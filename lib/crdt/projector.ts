@@ -5,7 +5,8 @@
 import { AffectedInodes } from './affected.js';
 import { losingVersions } from './copies.js';
 import { DirectoryTree } from './directory-tree.js';
-import { direntType, isDirectory, typeOf, DIRECTORY_DIRENT_TYPE, REGULAR_DIRENT_TYPE } from './fields.js';
+import { direntType, DIRECTORY_DIRENT_TYPE, REGULAR_DIRENT_TYPE } from './fields.js';
+import { isDirectory, typeOf } from './inode-attributes.js';
 import { FIRST_LINK } from './ids.js';
 import type { ActorTable, Ino, LinkId, Name } from './ids.js';
 import type { Entry } from './inode.js';

@@ -5,8 +5,10 @@
 
 import { hasContestedAttributes } from './attribute-conflicts.js';
 import type { DirectoryTree } from './directory-tree.js';
-import { LINK_PREFIX, direntType, isDirectory, linkOfField, memoOf } from './fields.js';
-import { parseBorn, timeOfStamp, typeOf } from './fields.js';
+import { LINK_PREFIX, direntType, linkOfField } from './fields.js';
+import { isDirectory, memoOf } from './inode-attributes.js';
+import { parseBorn, timeOfStamp } from './fields.js';
+import { typeOf } from './inode-attributes.js';
 import { ROOT_INO, VOLUME_INO } from './ids.js';
 import type { ActorTable, Ino, LinkId, Name, OpId } from './ids.js';
 import { Inode } from './inode.js';

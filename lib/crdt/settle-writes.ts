@@ -3,8 +3,10 @@
 // registers hold, so what it decides is decided at every site.
 
 import { headsLike } from './copies.js';
-import { attributesOf, formatHead, formatInto, formatMovedPlace, isDirectory, linkField } from './fields.js';
-import type { Head, HeadVersion } from './fields.js';
+import { formatHead, formatInto, formatMovedPlace, linkField } from './fields.js';
+import { attributesOf, isDirectory } from './inode-attributes.js';
+import type { Head } from './fields.js';
+import type { HeadVersion } from './inode-attributes.js';
 import type { Ino, LinkId, Name } from './ids.js';
 import type { Inode } from './inode.js';
 import { claimsOf, createWrites, placeForGood, settleAlias, settleDeferred } from './local-writes.js';

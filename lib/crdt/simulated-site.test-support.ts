@@ -5,15 +5,8 @@
 import type { Value } from './change.js';
 import { listConflicts } from './conflicts.js';
 import { competingVersions } from './copies.js';
-import {
-  formatHead,
-  formatMode,
-  formatTimestamp,
-  formatXattr,
-  isDirectory,
-  attributesOf,
-  timeOfStamp,
-} from './fields.js';
+import { formatHead, formatMode, formatTimestamp, formatXattr, timeOfStamp } from './fields.js';
+import { isDirectory, attributesOf } from './inode-attributes.js';
 import type { FileType } from './fields.js';
 import { FIRST_LINK, ROOT_INO, VOLUME_INO, ActorTable, inoOf } from './ids.js';
 import type { ActorId, Ino, Name, ObjectId } from './ids.js';

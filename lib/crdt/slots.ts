@@ -4,7 +4,7 @@
 
 import type { AffectedInodes } from './affected.js';
 import type { DirectoryTree } from './directory-tree.js';
-import { isDirectory } from './fields.js';
+import { isDirectory } from './inode-attributes.js';
 import type { Ino, LinkId, Name } from './ids.js';
 import { direntsOf } from './liveness.js';
 import type { Claimant } from './placement.js';

@@ -1,7 +1,8 @@
 // tree-editor.ts — writes the derived tree: dirents, link counts, and the list of what changed for those who look at it.
 // Invariant: after finish() every link count agrees with the dirents. It decides nothing; replica.ts and projector.ts do.
 
-import { DIRECTORY_DIRENT_TYPE, isDirectory } from './fields.js';
+import { DIRECTORY_DIRENT_TYPE } from './fields.js';
+import { isDirectory } from './inode-attributes.js';
 import { ROOT_INO } from './ids.js';
 import type { Ino, Name } from './ids.js';
 import type { Inode } from './inode.js';

@@ -3,8 +3,8 @@
 // of a commit at least as new as the last when the question was asked.
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { attributesOf } from '../crdt/fields.js';
-import type { HeadVersion } from '../crdt/fields.js';
+import { attributesOf } from '../crdt/inode-attributes.js';
+import type { HeadVersion } from '../crdt/inode-attributes.js';
 import type { Name } from '../crdt/ids.js';
 import { ROOT_INO, VOLUME_INO } from '../crdt/ids.js';
 import { PastTree } from '../crdt/past-tree.js';

@@ -4,8 +4,9 @@
 // and the journal; what only lives in memory (open files, drafts) is for the caller to add.
 
 import type { VersionVector } from '../crdt/change.js';
-import { attributesOf, isTombstone, LINK_PREFIX, parseHead } from '../crdt/fields.js';
-import type { HeadVersion } from '../crdt/fields.js';
+import { isTombstone, LINK_PREFIX, parseHead } from '../crdt/fields.js';
+import { attributesOf } from '../crdt/inode-attributes.js';
+import type { HeadVersion } from '../crdt/inode-attributes.js';
 import type { ActorId, Ino, ObjectId, OpId } from '../crdt/ids.js';
 import { VOLUME_INO } from '../crdt/ids.js';
 import type { Entry, Inode } from '../crdt/inode.js';

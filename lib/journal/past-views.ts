@@ -5,7 +5,8 @@
 
 import { LRUCache } from 'lru-cache';
 import type { VersionVector } from '../crdt/change.js';
-import { attributesOf, typeBits, wholeBlocks, xattrNames, xattrOf } from '../crdt/fields.js';
+import { typeBits, wholeBlocks } from '../crdt/fields.js';
+import { attributesOf, xattrNames, xattrOf } from '../crdt/inode-attributes.js';
 import { fileClaims } from '../crdt/placement.js';
 import type { Ino, Name } from '../crdt/ids.js';
 import { ROOT_INO } from '../crdt/ids.js';

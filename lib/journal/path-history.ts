@@ -2,15 +2,8 @@
 // Invariant: everything comes from the journal, at the cost of what happened to the inodes that the path leads to now or led to before,
 // however large the volume is. A file is followed through its renames; earlier files of its name are part of the path's history.
 
-import {
-  attributesOf,
-  isDirectory,
-  isTombstone,
-  LINK_PREFIX,
-  parseBorn,
-  parseHead,
-  parseLink,
-} from '../crdt/fields.js';
+import { isTombstone, LINK_PREFIX, parseBorn, parseHead, parseLink } from '../crdt/fields.js';
+import { attributesOf, isDirectory } from '../crdt/inode-attributes.js';
 import type { Head, Place } from '../crdt/fields.js';
 import type { ActorTable, Ino, Name, OpId } from '../crdt/ids.js';
 import { ROOT_INO, VOLUME_INO } from '../crdt/ids.js';

@@ -3,7 +3,8 @@
 // registers when they are removed, so a place is all that they lack. Removals that follow each other closely are one: `rm -r`
 // removes what is in a tree one by one.
 
-import { attributesOf, isDirectory, isTombstone, LINK_PREFIX, linkOfField, parseLink } from '../crdt/fields.js';
+import { isTombstone, LINK_PREFIX, linkOfField, parseLink } from '../crdt/fields.js';
+import { attributesOf, isDirectory } from '../crdt/inode-attributes.js';
 import type { Place } from '../crdt/fields.js';
 import type { Ino, LinkId, Name } from '../crdt/ids.js';
 import { ROOT_INO } from '../crdt/ids.js';

@@ -2,7 +2,7 @@
 // Invariant: only a call that returned to its caller makes bytes asked for; of one during which the daemon was killed nobody knows whether
 // it had its effect, and both outcomes are allowed. What the bytes are asked for afterwards is in acknowledged-bytes.ts.
 
-import { attributesOf } from '../crdt/fields.js';
+import { attributesOf } from '../crdt/inode-attributes.js';
 import type { Ino } from '../crdt/ids.js';
 import type { AcknowledgedBytes } from './acknowledged-bytes.js';
 import type { Site } from './site.js';

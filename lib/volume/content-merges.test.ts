@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test, type TestContext } from 'node:test';
-import { attributesOf } from '../crdt/fields.js';
+import { attributesOf } from '../crdt/inode-attributes.js';
 import { USER, VolumeFixture } from './volume-fixture.test-support.js';
 
 const O_RDWR = 2;

@@ -4,7 +4,7 @@
 
 import { PosixError, posixError } from '../errno.js';
 import type { Ino, ObjectId } from '../crdt/ids.js';
-import { attributesOf } from '../crdt/fields.js';
+import { attributesOf } from '../crdt/inode-attributes.js';
 import { shownHeads } from '../crdt/local-writes.js';
 import type { Timestamp } from '../crdt/inode.js';
 import type { IntentLog } from '../journal/intent-log.js';

@@ -7,19 +7,17 @@ import { isContested } from '../crdt/attribute-conflicts.js';
 import type { Ino, SiteId } from '../crdt/ids.js';
 import { VOLUME_INO } from '../crdt/ids.js';
 import {
-  attributesOf,
   formatMode,
   formatModeWithoutSetId,
   formatTimestamp,
   formatXattr,
-  type InodeAttributes,
   LINK_PREFIX,
   parseLink,
   typeBits,
   wholeBlocks,
   xattrField,
-  xattrOf,
 } from '../crdt/fields.js';
+import { attributesOf, type InodeAttributes, xattrOf } from '../crdt/inode-attributes.js';
 import type { Inode, Timestamp } from '../crdt/inode.js';
 import { type Creation, settleCopy, settleBeforeWrite, type WriteDraft } from '../crdt/local-writes.js';
 import { AccessTimes } from './access-times.js';

@@ -6,7 +6,8 @@ import { posixError } from '../errno.js';
 import type { Ino, Name } from '../crdt/ids.js';
 import { FIRST_LINK, ROOT_INO } from '../crdt/ids.js';
 import { DirectoryTree } from '../crdt/directory-tree.js';
-import { attributesOf, DIRECTORY_DIRENT_TYPE, type FileType, linkField, typeBits, xattrOf } from '../crdt/fields.js';
+import { DIRECTORY_DIRENT_TYPE, type FileType, linkField, typeBits } from '../crdt/fields.js';
+import { attributesOf, xattrOf } from '../crdt/inode-attributes.js';
 import {
   createWrites,
   type Creation,

@@ -5,7 +5,8 @@
 
 import type { Ino, ObjectId, OpId } from '../crdt/ids.js';
 import { fileClaims } from '../crdt/placement.js';
-import { attributesOf, compareTimes, formatHead, formatTimestamp } from '../crdt/fields.js';
+import { compareTimes, formatHead, formatTimestamp } from '../crdt/fields.js';
+import { attributesOf } from '../crdt/inode-attributes.js';
 import { settleBeforeWrite } from '../crdt/local-writes.js';
 import { sameOp } from '../crdt/register.js';
 import type { Timestamp } from '../crdt/inode.js';

@@ -4,8 +4,9 @@
 // is there now stays: a version in the history, a name under its own, with what comes back beside it.
 
 import type { Ino, LinkId, Name, ObjectId } from '../crdt/ids.js';
-import { attributesOf, formatHead, formatTimestamp, isDirectory, isTombstone, linkField } from '../crdt/fields.js';
-import { xattrNames, xattrOf } from '../crdt/fields.js';
+import { formatHead, formatTimestamp, isTombstone, linkField } from '../crdt/fields.js';
+import { attributesOf, isDirectory } from '../crdt/inode-attributes.js';
+import { xattrNames, xattrOf } from '../crdt/inode-attributes.js';
 import type { Timestamp } from '../crdt/inode.js';
 import { createWrites, placeLink, settleBeforeWrite, settleRevived, shownHeads } from '../crdt/local-writes.js';
 import { ObjectKind } from '../chunks/object-kind.js';

@@ -4,19 +4,16 @@
 // somebody did since is never undone with it.
 
 import {
-  attributesOf,
   DIRECTORY_DIRENT_TYPE,
   formatTimestamp,
   formatXattr,
-  type HeadVersion,
   isTombstone,
   linkField,
   parseTimestamp,
   type Place,
   xattrField,
-  xattrNames,
-  xattrOf,
 } from '../crdt/fields.js';
+import { attributesOf, type HeadVersion, xattrNames, xattrOf } from '../crdt/inode-attributes.js';
 import type { Ino, LinkId, ObjectId } from '../crdt/ids.js';
 import { settleBeforeWrite, settleRevived } from '../crdt/local-writes.js';
 import { createWithContent, replaceVersions, restoreLink } from '../crdt/settle-writes.js';

@@ -166,7 +166,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     rule: 'a removal says which versions it had seen',
-    file: 'crdt/fields.js',
+    file: 'crdt/inode-attributes.js',
     from: 'cites.add(formatOp(counter, actors.id(actor)));\n        for',
     to: 'for',
   },
@@ -179,13 +179,13 @@ export const MUTANTS: readonly Mutant[] = [
   // ── attributes ──
   {
     rule: 'chmod, chmod: bit by bit',
-    file: 'crdt/fields.js',
+    file: 'crdt/inode-attributes.js',
     from: 'if (values.length < 2)',
     to: 'if (values.length < 99)',
   },
   {
     rule: 'chmod, chmod: the stricter wins',
-    file: 'crdt/fields.js',
+    file: 'crdt/inode-attributes.js',
     from: 'undecided ? bit === STICKY : changedToSet',
     to: 'undecided ? bit !== STICKY : changedToSet',
   },
@@ -197,13 +197,13 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     rule: 'xattr: set beats remove',
-    file: 'crdt/fields.js',
+    file: 'crdt/inode-attributes.js',
     from: 'if (value !== undefined)\n            return value;\n    }\n    return undefined;',
     to: 'return value;\n    }\n    return undefined;',
   },
   {
     rule: 'explicit time, write: the later',
-    file: 'crdt/fields.js',
+    file: 'crdt/inode-attributes.js',
     from: 'times.stamp > head.stamp ||',
     to: 'times.stamp < head.stamp ||',
   },

@@ -12,7 +12,7 @@ export interface Before {
 }
 
 export class AffectedInodes {
-  readonly #before = new Map<Ino, Before>();
+  #before = new Map<Ino, Before>();
 
   get size(): number {
     return this.#before.size;
@@ -37,6 +37,6 @@ export class AffectedInodes {
   }
 
   clear(): void {
-    this.#before.clear();
+    this.#before = new Map(); // see tree-editor.ts
   }
 }

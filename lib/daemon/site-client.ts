@@ -1,6 +1,7 @@
 // site-client.ts — the main thread's side of the message port: starts the site thread, asks it, hears from it.
 // Invariant: every request is answered or rejected, also when the thread ends before its answer.
 
+import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { signalWake } from '../fuse/wake.js';
 import type { Log } from './daemon-interface.js';
@@ -11,6 +12,13 @@ import type { FromSite, RequestName, Requests, SiteThreadData, ToSite } from './
  * several times that before it works.
  */
 const HEAP_LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 64 };
+
+/**
+ * While a tree is filled, most of what an operation makes stays, in caches, and V8 comes to put objects made at these places into the
+ * old generation at once. It goes on when they are garbage within microseconds, as while a tree is removed: there they keep what they
+ * refer to until the old generation is collected. Removing a file took a fifth longer.
+ */
+const HEAP_FLAGS = '--no-allocation-site-pretenuring';
 
 interface Pending {
   readonly resolve: (value: unknown) => void;
@@ -42,6 +50,7 @@ export class SiteClient {
     private readonly log: Log,
     ready: (error: Error | null) => void,
   ) {
+    setFlagsFromString(HEAP_FLAGS);
     this.worker = new Worker(new URL('site-thread.js', import.meta.url), {
       workerData: data,
       resourceLimits: HEAP_LIMITS,

@@ -1,8 +1,8 @@
 // sqlite-tree-store.ts — the tree store of a running site: inodes and dirents in SQLite, in front of them caches in memory.
 // Invariant: a read sees every write made before it. Conflict tables are written through; changed inodes and dirents are kept in
 // memory and written by flush(), which the journal calls before each COMMIT, or piece by piece by flushSome() while the thread has
-// nothing better to do. An inode's object stays the same one while it is unflushed, and until cachedInodes / 2 others were loaded
-// since it was last asked for. Works inside the journal's transaction.
+// nothing better to do. An inode's object stays the same one while it is unflushed, and, unless it has no name left, until
+// cachedInodes / 2 others were loaded since it was last asked for. Works inside the journal's transaction.
 
 import type { Claim, CopyOf, Dirent, ListedDirent, TreeStore } from '../crdt/tree-store.js';
 import type { Ino, Name } from '../crdt/ids.js';
@@ -41,15 +41,17 @@ type DirentRow = [cookie: number, name: Name, ino: Ino, link: number, type: numb
 
 export class SqliteTreeStore implements TreeStore {
   private readonly cache: GenerationCache<Ino, Inode>;
-  private readonly dirty = new Map<Ino, Inode>();
+  private dirty = new Map<Ino, Inode>();
   /** By {@link direntKey}; {@link ABSENT} where the tree is known to have none. */
   private readonly dirents: GenerationCache<string, Dirent>;
   /** By {@link direntKey}: entries that SQLite does not show yet; as a place only where the entry was removed. */
-  private readonly dirtyDirents = new Map<string, Dirent | Place>();
+  private dirtyDirents = new Map<string, Dirent | Place>();
   private readonly conflicts: ConflictTables;
   /** First cookies that two names of a directory shared, as `<parent>/<cookie>`: nearly always empty. */
   private readonly clashes = new Set<string>();
   private readonly writer = new ByteWriter(1024);
+  /** The inode asked for last that is not there: the writes that make one ask for it again and again. */
+  private missing: Ino | undefined;
 
   private readonly selectInode: Statement;
   private readonly putInode: Statement;
@@ -102,14 +104,19 @@ export class SqliteTreeStore implements TreeStore {
   inode(ino: Ino): Inode | undefined {
     let inode = this.cache.get(ino) ?? this.dirty.get(ino);
     if (inode) return inode;
+    if (ino === this.missing) return undefined;
     const state = this.selectInode.get(ino) as Buffer | undefined;
-    if (state === undefined) return undefined;
+    if (state === undefined) {
+      this.missing = ino;
+      return undefined;
+    }
     inode = decodeInode(ino, unseal(`inode ${ino}`, ino, state));
     this.cache.set(ino, inode);
     return inode;
   }
 
   insert(inode: Inode): void {
+    this.missing = undefined;
     this.cache.set(inode.ino, inode);
     this.dirty.set(inode.ino, inode);
   }
@@ -125,13 +132,13 @@ export class SqliteTreeStore implements TreeStore {
   /** Writes every changed inode and dirent to SQLite. */
   flush(): void {
     for (const inode of this.dirty.values()) this.writeInode(inode);
-    this.dirty.clear();
+    this.dirty = new Map(); // see tree-editor.ts on clear()
     this.flushDirents();
   }
 
   private flushDirents(): void {
     for (const dirent of this.dirtyDirents.values()) this.writeDirent(dirent);
-    this.dirtyDirents.clear();
+    this.dirtyDirents = new Map();
   }
 
   /** Writes one of the changes that are not the latest; some microseconds of work. Returns false when there is none. */
@@ -156,6 +163,8 @@ export class SqliteTreeStore implements TreeStore {
     encodeInode(this.writer.reset(), inode);
     this.writer.u32(sealOf(inode.ino, this.writer.view()));
     this.putInode.run(inode.ino, this.writer.view());
+    // Hardly anybody asks for a removed inode again: what is kept of it would be copied by one collection of the heap after the other.
+    if (inode.nlink === 0) this.cache.delete(inode.ino);
   }
 
   lookup(parent: Ino, name: Name): Dirent | undefined {
@@ -194,6 +203,9 @@ export class SqliteTreeStore implements TreeStore {
     const first = this.hash(name);
     if (!isDirent(dirent)) {
       this.removeDirent.run(parent, first, first + COOKIES_PER_HASH - 1, name);
+      // As with inodes. What is absent and was asked for stays.
+      const key = direntKey(parent, name);
+      if (this.dirents.get(key) === ABSENT) this.dirents.delete(key);
       return;
     }
     const { ino, link, type } = dirent;

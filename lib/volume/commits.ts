@@ -41,7 +41,7 @@ export class Commits {
   private readonly scratch = new ByteWriter(4096);
   private unsettled: (() => void) | undefined;
   /** Modification times of directories that the open commit changed; they become `times` registers when it is folded. */
-  private readonly directoryTimes = new Map<Ino, Timestamp>();
+  private directoryTimes = new Map<Ino, Timestamp>();
 
   constructor(
     private readonly journal: Journal,
@@ -209,7 +209,7 @@ export class Commits {
   fold(): boolean {
     if (this.directoryTimes.size > 0) {
       const times = [...this.directoryTimes];
-      this.directoryTimes.clear();
+      this.directoryTimes = new Map();
       this.openCommit();
       this.applyOwn(times.map(([ino, time]) => ({ ino, field: 'times', value: formatTimestamp(time) })));
     }

@@ -6,7 +6,8 @@ import { checkInvariants } from './invariants.js';
 import { MemoryTreeStore } from './memory-tree-store.js';
 import { compareWithStore, projectAll } from './projection.js';
 import { Replica } from './replica.js';
-import type { RegisterWrite, ViewChange } from './replica.js';
+import type { RegisterWrite } from './replica.js';
+import type { ViewChange } from './view-change.js';
 import type { SimulatedSite } from './simulated-site.test-support.js';
 
 function bySubject(changes: readonly ViewChange[]): string[] {

@@ -10,7 +10,7 @@ import { isDirectory, memoOf } from './inode-attributes.js';
 import { parseBorn, timeOfStamp } from './fields.js';
 import { typeOf } from './inode-attributes.js';
 import { ROOT_INO, VOLUME_INO } from './ids.js';
-import type { ActorTable, Ino, LinkId, Name, OpId } from './ids.js';
+import type { ActorTable, Ino, LinkId, OpId } from './ids.js';
 import { Inode } from './inode.js';
 import type { Entry } from './inode.js';
 import type { Value } from './change.js';
@@ -21,6 +21,7 @@ import { Projector } from './projector.js';
 import { writeRegister } from './register.js';
 import { TreeEditor } from './tree-editor.js';
 import type { Dirent, TreeStore } from './tree-store.js';
+import type { ViewChange } from './view-change.js';
 
 /** One register write, identified. Local writes carry the stamp of the commit that is open. */
 export interface RegisterWrite {
@@ -33,19 +34,6 @@ export interface RegisterWrite {
   /** The entries that it overwrites. One that is not there (any more) is no error. */
   readonly pred: readonly OpId[];
 }
-
-/** What a batch changed in the visible tree; the volume tells the kernel. */
-export type ViewChange =
-  /** (parent, name) now resolves to something else, or to nothing, or for the first time. */
-  | {
-      readonly kind: 'entry';
-      readonly parent: Ino;
-      readonly name: Name;
-      readonly was: Ino | undefined;
-      readonly is: Ino | undefined;
-    }
-  /** Attributes of the inode changed; `content` when its bytes did. */
-  | { readonly kind: 'inode'; readonly ino: Ino; readonly content: boolean };
 
 const NO_CLAIMS: readonly Claimant[] = [];
 

@@ -16,7 +16,8 @@ import { mergeVersions, settleBeforeWrite, settleCopy, settleRevived, shownHeads
 import type { WriteDraft } from './local-writes.js';
 import { MemoryTreeStore } from './memory-tree-store.js';
 import { Replica } from './replica.js';
-import type { RegisterWrite, ViewChange } from './replica.js';
+import type { RegisterWrite } from './replica.js';
+import type { ViewChange } from './view-change.js';
 import { HybridClock } from './stamp.js';
 import { sameOp } from './register.js';
 import type { Dirent } from './tree-store.js';

@@ -8,7 +8,7 @@ import { isDirectory } from './inode-attributes.js';
 import { ROOT_INO } from './ids.js';
 import type { Ino, Name } from './ids.js';
 import type { Inode } from './inode.js';
-import type { ViewChange } from './replica.js';
+import type { ViewChange } from './view-change.js';
 import type { Dirent, TreeStore } from './tree-store.js';
 
 interface EntryChange {

@@ -7,7 +7,7 @@
 // So the last handle of an inode is not released before nothing maps its file. How that is known: system-calls.ts, isOnlyOpener.
 
 import type { Ino } from '../crdt/ids.js';
-import type { DriverLog } from './dispatcher.js';
+import type { DriverLog } from './driver-log.js';
 import { ioctl, isOnlyOpener, SystemCallError } from './system-calls.js';
 
 /** _IOW(FUSE_DEV_IOC_MAGIC, 1, struct fuse_backing_map) and _IOW(FUSE_DEV_IOC_MAGIC, 2, uint32_t) of linux/fuse.h. */

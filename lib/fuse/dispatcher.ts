@@ -16,14 +16,7 @@ import { OPCODE, OPCODE_LIMIT, opcodeName } from './opcodes.js';
 import { handleOpened, inodeEntered, putHeader, REPLY_HEADER_LENGTH } from './replies.js';
 import type { Request } from './requests.js';
 import { SystemCallError } from './system-calls.js';
-
-/** What the driver logs to; pino's shape. */
-export interface DriverLog {
-  debug(details: object, message: string): void;
-  info(details: object, message: string): void;
-  warn(details: object, message: string): void;
-  error(details: object, message: string): void;
-}
+import type { DriverLog } from './driver-log.js';
 
 function causeOf(error: unknown): string {
   if (error instanceof CorruptionError) return 'bad bytes';

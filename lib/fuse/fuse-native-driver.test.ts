@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
-import type { DriverLog } from './dispatcher.js';
+import type { DriverLog } from './driver-log.js';
 import { type FuseNativeMount, startFuseNative } from './fuse-native-driver.js';
 import { MemoryFileSystem } from './memory-file-system.test-support.js';
 import { mountAt } from './mount-table.js';

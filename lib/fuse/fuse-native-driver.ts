@@ -13,7 +13,7 @@ import { AbsentObjects } from '../chunks/absent-objects.js';
 import type { ObjectId } from '../crdt/ids.js';
 import { ERRNO, PosixError } from '../errno.js';
 import type { FileSystem } from '../volume/file-system.js';
-import type { DriverLog } from './dispatcher.js';
+import type { DriverLog } from './driver-log.js';
 import type { FromHost, HostStart, OperationCall, OperationResult } from './fuse-native-messages.js';
 import { FuseNativeOperations, type Outcome } from './fuse-native-operations.js';
 import { checkMountpoint, MountError, unmountKernel } from './mount.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 
 import { BackedFileSystem } from './backed-file-system.test-support.js';
-import type { DriverLog } from './dispatcher.js';
+import type { DriverLog } from './driver-log.js';
 import { MemoryFileSystem } from './memory-file-system.test-support.js';
 import type { Answer, Order, ThreadReady, ThreadStart } from './memory-mount.test-support.js';
 import { openSession, type Session, type SessionHooks } from './session.js';

@@ -8,7 +8,7 @@ import { Worker } from 'node:worker_threads';
 import { ByteWriter } from '../codec/bytes.js';
 import type { Ino, Name } from '../crdt/ids.js';
 import type { KernelCache } from '../volume/ports.js';
-import type { DriverLog } from './dispatcher.js';
+import type { DriverLog } from './driver-log.js';
 import { entryDeletedNotice, invalidateEntryNotice, invalidateInodeNotice } from './notices.js';
 
 /** Places in the memory that both threads see. */

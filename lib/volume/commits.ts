@@ -5,7 +5,8 @@
 
 import assert from 'node:assert/strict';
 import type { WriteDraft } from '../crdt/local-writes.js';
-import type { RegisterWrite, Replica, ViewChange } from '../crdt/replica.js';
+import type { RegisterWrite, Replica } from '../crdt/replica.js';
+import type { ViewChange } from '../crdt/view-change.js';
 import type { Change, ChangeOp, Value } from '../crdt/change.js';
 import type { Ino, OpId, SiteId } from '../crdt/ids.js';
 import { VOLUME_INO } from '../crdt/ids.js';

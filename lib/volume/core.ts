@@ -6,7 +6,7 @@ import { posixError } from '../errno.js';
 import type { ActorTable, Ino, Name } from '../crdt/ids.js';
 import type { Inode, Timestamp } from '../crdt/inode.js';
 import type { LocalTree } from '../crdt/local-writes.js';
-import type { ViewChange } from '../crdt/replica.js';
+import type { ViewChange } from '../crdt/view-change.js';
 import type { Dirent } from '../crdt/tree-store.js';
 import type { Journal } from '../journal/journal.js';
 import type { SqliteTreeStore } from '../journal/sqlite-tree-store.js';

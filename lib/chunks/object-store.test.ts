@@ -216,12 +216,12 @@ test('the index is found again in the packs', (t) => {
 test('another thread makes the packs durable', async (t) => {
   const { store, objectsDirectory } = temporaryStore(t);
   const id = store.put(chunk, randomBytes(5000, 1));
-  const paths = store.takeUnsynced();
+  const paths = store.takeUnsynced(1);
   assert.deepEqual(paths, [join(objectsDirectory, store.locate(id)!.pack), objectsDirectory]);
   await fsyncPaths(paths);
-  assert.deepEqual(store.takeUnsynced(), []);
+  assert.deepEqual(store.takeUnsynced(1), []);
   store.put(chunk, randomBytes(5000, 2));
-  assert.deepEqual(store.takeUnsynced(), paths.slice(0, 1));
+  assert.deepEqual(store.takeUnsynced(1), paths.slice(0, 1));
 });
 
 test('a full disk gives ENOSPC, and the index does not name what was not stored', (t) => {

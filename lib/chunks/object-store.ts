@@ -2,7 +2,7 @@
 // Invariant: `get` returns exactly the bytes that the id names, or throws; an object is in `object` or in `missing`, never in both.
 // It shares the site thread's connection inside its open transaction: it never begins, commits or waits for the disk by itself.
 
-import { mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Database, Statement } from 'better-sqlite3';
 import { LRUCache } from 'lru-cache';
@@ -15,7 +15,8 @@ import { MISSING_SCHEMA, MissingObjects } from './missing-objects.js';
 import { ObjectKind, objectIdOf } from './object-kind.js';
 import type { MissingObject } from './object-kind.js';
 import { PackReader } from './pack-reader.js';
-import { PackWriter, scanPack } from './pack.js';
+import { PackTails } from './pack-tails.js';
+import { PackWriter, scanPack, syncPath } from './pack.js';
 import type { PackedObject } from './pack.js';
 
 /** What readers of content need of a store. */
@@ -67,6 +68,10 @@ export const LOCATE = `
 export class ObjectStore implements ObjectSource {
   private readonly directory: string;
   private readonly writer: PackWriter;
+  private readonly tails: PackTails;
+  /** What other threads were told to sync, by the commit with which they will say that they did. */
+  private readonly beingSynced: { readonly commit: number; readonly endBytes: ReadonlyMap<string, number> }[] = [];
+  private lastTaken = 0;
   private readonly reader: PackReader;
   private readonly cache: LRUCache<ObjectId, Buffer>;
   private readonly onCorrupt: (id: ObjectId, error: CorruptionError) => void;
@@ -105,6 +110,7 @@ export class ObjectStore implements ObjectSource {
       sizeCalculation: (bytes) => bytes.length + ENTRY_BYTES,
     });
     db.exec(SCHEMA);
+    this.tails = new PackTails(db);
     this.selectHas = db.prepare<[Buffer]>('SELECT 1 FROM object WHERE id = ?').pluck();
     this.selectPlace = db.prepare(LOCATE);
     this.insertObject = db.prepare('INSERT OR IGNORE INTO object VALUES (?, ?, ?, ?, ?, ?, ?)');
@@ -183,8 +189,16 @@ export class ObjectStore implements ObjectSource {
   put(kind: ObjectKind, bytes: Uint8Array): ObjectId {
     const id = objectIdOf(bytes);
     const blob = Buffer.from(id, 'hex');
-    if (this.selectHas.get(blob) === undefined) this.index(this.writer.stage(kind, id, bytes), blob);
-    else this.guard?.cite(id);
+    if (this.selectHas.get(blob) !== undefined) {
+      this.guard?.cite(id);
+      return id;
+    }
+    // What is asked of others may be known to them by a change of this site: then it is not to be lost again.
+    const isKnown = this.wants.has(blob);
+    const object = this.writer.stage(kind, id, bytes);
+    this.index(object, blob);
+    this.tails.written(this.packNumber(object.pack));
+    if (isKnown) this.sync();
     return id;
   }
 
@@ -194,6 +208,7 @@ export class ObjectStore implements ObjectSource {
    */
   flush(): void {
     this.writer.flush();
+    this.tails.note();
   }
 
   /**
@@ -277,12 +292,78 @@ export class ObjectStore implements ObjectSource {
 
   /** fdatasync of this store's own packs. */
   sync(): void {
-    this.writer.sync();
+    this.noteSynced(this.writer.sync());
   }
 
-  /** Instead of {@link sync}: paths (packs and their directory) that another thread must fsync for the same effect. */
-  takeUnsynced(): string[] {
-    return this.writer.takeUnsynced();
+  private noteSynced(endBytes: ReadonlyMap<string, number>): void {
+    for (const [pack, end] of endBytes) this.tails.synced(this.packNumber(pack), end);
+  }
+
+  /**
+   * Instead of {@link sync}: paths (packs and their directory) that another thread must fsync for the same effect.
+   * @param commit with which {@link durable} will say that it did
+   */
+  takeUnsynced(commit: number): string[] {
+    const paths = this.writer.takeUnsynced();
+    if (paths.length === 0) return paths;
+    // Told of twice, it may be answered before the second time.
+    this.lastTaken = Math.max(commit, this.lastTaken + 1);
+    this.beingSynced.push({ commit: this.lastTaken, endBytes: this.writer.beingSynced() });
+    return paths;
+  }
+
+  /** What was told with this commit, and before, is on stable storage. Whether the next {@link flush} has that to note. */
+  durable(commit: number): boolean {
+    while (this.beingSynced[0] && this.beingSynced[0].commit <= commit) {
+      const { endBytes } = this.beingSynced.shift()!;
+      this.writer.synced(endBytes);
+      this.noteSynced(endBytes);
+    }
+    return this.tails.hasAdvanced;
+  }
+
+  /**
+   * After a crash: looks at the objects that were not known to be on stable storage, gives up those that are not what they should be, and
+   * makes the others durable. To be called before anything is put.
+   * @returns what power loss took. It was written by this site, in commits that it has told nobody of; others may have the same bytes, so
+   *   it is wanted.
+   */
+  recover(): ObjectId[] {
+    const select = this.db.prepare(
+      'SELECT id, offset, stored, raw, kind, flags FROM object WHERE pack = ? AND offset >= ?',
+    );
+    const lost: PackedObject[] = [];
+    const left = this.tails.left();
+    for (const { name, pack, durable } of left) {
+      for (const row of select.iterate(pack, durable) as Iterable<Omit<PackedObject, 'id' | 'pack'> & { id: Buffer }>) {
+        const object = { ...row, id: row.id.toString('hex'), pack: name };
+        if (!this.isIntact(object)) lost.push(object);
+      }
+      const path = join(this.directory, name);
+      if (existsSync(path)) syncPath(path);
+    }
+    if (left.length > 0) syncPath(this.directory);
+    for (const { id, kind } of lost) {
+      this.deleteObject.run(Buffer.from(id, 'hex'));
+      this.want(id, kind);
+    }
+    this.tails.clear();
+    return lost.map(({ id }) => id);
+  }
+
+  private isIntact(object: PackedObject): boolean {
+    try {
+      this.reader.read(object);
+      return true;
+    } catch (error) {
+      if (error instanceof CorruptionError) return false;
+      throw error;
+    }
+  }
+
+  /** Nothing names these any more: they are not asked for. */
+  forgetWanted(ids: Iterable<ObjectId>): void {
+    for (const id of ids) this.wants.remove(Buffer.from(id, 'hex'));
   }
 
   // ── collection ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -394,6 +475,12 @@ export class ObjectStore implements ObjectSource {
       }
     }
     return added;
+  }
+
+  /** All is on stable storage, and the open transaction says so. */
+  settle(): void {
+    this.sync();
+    this.tails.clear();
   }
 
   close(): void {

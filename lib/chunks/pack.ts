@@ -71,8 +71,10 @@ export class PackWriter {
   private stagedBytes = 0;
   /** Up to here the file has blocks, so that a write there finds no full disk. */
   private reserved = 0;
-  /** Packs with bytes that no fdatasync covered yet; -1 as descriptor: closed. */
-  private readonly unsynced = new Map<string, number>();
+  /** Packs with bytes that no fdatasync covered yet. */
+  private readonly unsynced = new Map<string, Written>();
+  /** Those that {@link takeUnsynced} named to another thread, which has not said yet that they are synced, and how far they went. */
+  private readonly handedOver = new Map<string, number>();
   private directoryUnsynced = false;
 
   /** `tag` names the kind of writer in the file names, e.g. 'site'. */
@@ -162,7 +164,7 @@ export class PackWriter {
       this.abandonTail(start);
       throw error;
     }
-    this.unsynced.set(this.name, this.fd);
+    this.unsynced.set(this.name, { fd: this.fd, endBytes: start + length });
   }
 
   private prepare(kind: ObjectKind, id: ObjectId, bytes: Uint8Array) {
@@ -199,7 +201,7 @@ export class PackWriter {
     if (copied < data.length) {
       this.writeAll(data.subarray(copied), data.length - copied, this.end + total - (data.length - copied));
     }
-    this.unsynced.set(this.name, this.fd);
+    this.unsynced.set(this.name, { fd: this.fd, endBytes: this.end + total });
   }
 
   private writeAll(bytes: Uint8Array, length: number, at: number): void {
@@ -265,39 +267,45 @@ export class PackWriter {
     this.fd = -1;
   }
 
-  /** fdatasync of all that was appended. EIO, ENOSPC: what was appended since the last success may be lost, and is not built upon. */
-  sync(): void {
+  /**
+   * fdatasync of all that was appended, also of what another thread was told to sync and did not confirm. EIO, ENOSPC: what was appended
+   * since the last success may be lost, and is not built upon.
+   * @returns how far the packs were synced that were not before, by name, in bytes
+   */
+  sync(): ReadonlyMap<string, number> {
     try {
-      withErrno(() => this.syncPacks());
+      return withErrno(() => this.syncPacks());
     } catch (error) {
       this.abandon();
       throw error;
     }
   }
 
-  private syncPacks(): void {
+  private syncPacks(): ReadonlyMap<string, number> {
     this.writeStaged();
-    for (const [name, fd] of this.unsynced) {
+    const synced = this.beingSynced();
+    this.directoryUnsynced ||= this.handedOver.size > 0;
+    for (const name of this.handedOver.keys()) {
+      if (!this.unsynced.has(name)) syncPath(join(this.directory, name));
+      this.handedOver.delete(name);
+    }
+    for (const [name, { fd, endBytes }] of this.unsynced) {
       fdatasyncSync(fd);
+      synced.set(name, endBytes);
       this.unsynced.delete(name);
       if (fd !== this.fd) closeSync(fd);
     }
-    if (this.directoryUnsynced) {
-      const fd = openSync(this.directory, 'r');
-      try {
-        fsyncSync(fd);
-      } finally {
-        closeSync(fd);
-      }
-      this.directoryUnsynced = false;
-    }
+    if (this.directoryUnsynced) syncPath(this.directory);
+    this.directoryUnsynced = false;
+    return synced;
   }
 
   /** After an fdatasync that failed, a later one may succeed although pages were dropped: so the next record goes to a new pack. */
   private abandon(): void {
     if (this.fd >= 0 && !this.unsynced.has(this.name)) closeSync(this.fd);
-    for (const fd of this.unsynced.values()) closeSync(fd);
+    for (const { fd } of this.unsynced.values()) closeSync(fd);
     this.unsynced.clear();
+    this.handedOver.clear();
     this.fd = -1;
     this.stagedBytes = 0;
   }
@@ -306,18 +314,47 @@ export class PackWriter {
   takeUnsynced(): string[] {
     this.flush();
     const paths = [...this.unsynced.keys()].map((name) => join(this.directory, name));
-    for (const fd of this.unsynced.values()) if (fd !== this.fd) closeSync(fd);
+    for (const [name, { fd, endBytes }] of this.unsynced) {
+      this.handedOver.set(name, endBytes);
+      if (fd !== this.fd) closeSync(fd);
+    }
     this.unsynced.clear();
     if (this.directoryUnsynced) paths.push(this.directory);
     this.directoryUnsynced = false;
     return paths;
   }
 
+  /** How far the packs were written that another thread was told to sync, by name, in bytes. */
+  beingSynced(): Map<string, number> {
+    return new Map(this.handedOver);
+  }
+
+  /** The other thread did: these packs are on stable storage so far. */
+  synced(endBytes: ReadonlyMap<string, number>): void {
+    for (const [name, end] of endBytes) if (this.handedOver.get(name)! <= end) this.handedOver.delete(name);
+  }
+
   close(): void {
     this.flush();
     this.finishPack();
-    for (const fd of this.unsynced.values()) closeSync(fd);
+    for (const { fd } of this.unsynced.values()) closeSync(fd);
     this.unsynced.clear();
+  }
+}
+
+/** A pack that was appended to. */
+interface Written {
+  readonly fd: number;
+  readonly endBytes: number;
+}
+
+/** fsync(2) of a pack or their directory. */
+export function syncPath(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

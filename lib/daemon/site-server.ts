@@ -96,6 +96,7 @@ export class SiteServer {
       ingester: { ingest: (job) => this.post({ type: 'ingest', job }) },
       onReadAhead: (ids) => this.post({ type: 'ahead', ids }),
       onCommit: () => this.reportCommit(),
+      onLost: (what) => this.log.warn({ what }, 'what was not synced is lost'),
       onCorrupt: (what) => this.log.error({ what }, 'what was stored is damaged'),
     });
     this.volume.fold();
@@ -183,7 +184,7 @@ export class SiteServer {
     const { lastCommit: commit, logPressing: pressing } = this.volume.folding;
     const { commits } = journal;
     const missing = objects.missingCount();
-    const unsynced = objects.takeUnsynced();
+    const unsynced = objects.takeUnsynced(commit);
     const members = this.changedMembers();
     this.post({ type: 'committed', commit, vector, missing, unsynced, pressing, commits, ...(members && { members }) });
   }

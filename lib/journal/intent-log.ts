@@ -8,13 +8,24 @@
 // with a new salt: a record left behind a torn one can then never come back as the successor of a later append.
 
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, mkdirSync, readdirSync, renameSync, statSync, unlinkSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  fdatasyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { CorruptionError } from '../codec/bytes.js';
 import { syncPath } from './file-sync.js';
 import { HEADER_BYTES, PREFIX_BYTES, readSegment, RECORD_OVERHEAD, SEGMENT_MAGIC } from './intent-segment.js';
-import type { IntentRecord, Lsn } from './intent-segment.js';
+import type { IntentRecord, Lsn, SegmentContent } from './intent-segment.js';
 import { MappedFile } from './mapped-file.js';
 import { suppliedPath } from './segment-supply.js';
 
@@ -28,6 +39,10 @@ export function intentPath(stateDirectory: string): string {
 export interface IntentLogOptions {
   /** Size of an ordinary segment file; a larger record gets a segment of its own. */
   readonly segmentBytes?: number;
+  /**
+   * Whether the state lacks what follows this record, which it does not hold: the log ends before it then. See {@link IntentLog.precede}.
+   */
+  readonly isBaseless?: (record: IntentRecord) => boolean;
   /** Told, in words, of damage that open() found: what was put right, and what was acknowledged and cannot be brought back. */
   readonly damaged?: (what: string) => void;
 }
@@ -66,6 +81,7 @@ export class IntentLog {
   private bytes: Buffer = Buffer.alloc(0);
   private position = 0;
   private salt = 0;
+  private owed: { readonly kind: number; readonly payload: Uint8Array } | undefined;
 
   private constructor(directory: string, segmentBytes: number, segments: Segment[], nextLsn: Lsn) {
     this.directory = directory;
@@ -80,7 +96,7 @@ export class IntentLog {
    * @param foldedLsn what the state holds already: records up to it may be missing, and no later one gets a number up to it
    */
   static open(directory: string, foldedLsn: Lsn, options: IntentLogOptions = {}): IntentLog {
-    const { segmentBytes = SEGMENT_BYTES, damaged = () => {} } = options;
+    const { segmentBytes = SEGMENT_BYTES, damaged = () => {}, isBaseless = () => false } = options;
     if (!(segmentBytes >= PAGE_BYTES && segmentBytes % PAGE_BYTES === 0 && segmentBytes < 2 ** 31)) {
       throw new RangeError(`segmentBytes ${segmentBytes}: must be a multiple of ${PAGE_BYTES} below 2 GiB`);
     }
@@ -103,6 +119,11 @@ export class IntentLog {
       }
       for (const what of content?.healed ?? []) damaged(`${path}: ${what}`);
       const follows = content !== undefined && follow(content.firstLsn, nextLsn, foldedLsn);
+      const baseless = content?.records.findIndex((record) => record.lsn > foldedLsn && isBaseless(record)) ?? -1;
+      if (follows && baseless >= 0) {
+        cutOff(path, content, baseless);
+        ended = true;
+      }
       if (!follows || content.records.length === 0) {
         // Beyond the prefix, or without a record: nothing that was acknowledged as durable.
         if (!follows) ended = true;
@@ -110,7 +131,7 @@ export class IntentLog {
         else unlinkSync(path);
         continue;
       }
-      if (content.damage !== undefined) {
+      if (content.damage !== undefined && baseless < 0) {
         // What follows is no prefix any more; it is kept for a look, out of the log's way.
         isDamaged = true;
         const aside = join(directory, `damaged-${name}`);
@@ -131,6 +152,11 @@ export class IntentLog {
     return this.nextLsn - 1;
   }
 
+  /** Number of the next record to be appended. */
+  get upcomingLsn(): Lsn {
+    return this.owed ? this.nextLsn + 1 : this.nextLsn;
+  }
+
   /** Bytes of the files that hold records. */
   get sizeBytes(): number {
     return this.segments.reduce((sum, segment) => sum + segment.sizeBytes, 0);
@@ -143,6 +169,16 @@ export class IntentLog {
    * @throws PosixError ENOSPC when a new segment is needed and the disk cannot hold it; nothing was appended then
    */
   append(kind: number, ...parts: readonly Uint8Array[]): Lsn {
+    if (this.owed) {
+      const { kind: first, payload } = this.owed;
+      this.owed = undefined;
+      try {
+        this.append(first, payload);
+      } catch (error) {
+        this.owed = { kind: first, payload };
+        throw error;
+      }
+    }
     let payloadBytes = 0;
     for (const part of parts) payloadBytes += part.length;
     const at = this.position;
@@ -166,6 +202,14 @@ export class IntentLog {
     this.position = end;
     this.nextLsn = lsn + 1;
     return lsn;
+  }
+
+  /**
+   * Has this record written before the next one, in place of an earlier one that still waits: it says what the next one builds on.
+   * Where the log outlives that, it is of no use, and ends there: see `isBaseless`.
+   */
+  precede(kind: number, payload: Uint8Array): void {
+    this.owed = { kind, payload };
   }
 
   /** Makes every record appended so far survive power loss. */
@@ -266,6 +310,20 @@ export class IntentLog {
     this.salt = salt;
     this.position = HEADER_BYTES;
   }
+}
+
+/** Makes a segment end before one of its records, for good. */
+function cutOff(path: string, content: SegmentContent, index: number): void {
+  const { payload } = content.records[index]!;
+  const fd = openSync(path, 'r+');
+  try {
+    const at = payload.byteOffset - content.bytes.byteOffset - RECORD_OVERHEAD;
+    writeSync(fd, Buffer.alloc(RECORD_OVERHEAD), 0, RECORD_OVERHEAD, at);
+    fdatasyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  content.records.length = index;
 }
 
 /** Whether a segment that begins with `firstLsn` continues a log whose next record would be `nextLsn` (0: none so far). */

@@ -185,6 +185,11 @@ export class Journal {
     return [...this.headHashes].toSorted();
   }
 
+  /** Changes of all sites so far, those of the open transaction included. */
+  get changeCount(): number {
+    return this.nextLsn - 1;
+  }
+
   /** Bytes of all changes. */
   get journalBytes(): number {
     return this.bytesOfChanges;

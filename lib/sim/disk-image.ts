@@ -1,8 +1,7 @@
 // disk-image.ts — what a simulated site's disk holds for good: every file and directory as it was when it was last synced.
 // Invariant: what power loss leaves of a file is what was last synced of it, with any of the sectors that were written since; of a
-// directory, what was last synced, with any of the creations, renames and removals since, each of them whole. One order is taken for
-// granted: a commit is not on disk before the small objects that the same thread wrote for it. See ALICE (Pillai et al., OSDI 2014)
-// for why programs are tested against so little.
+// directory, what was last synced, with any of the creations, renames and removals since, each of them whole. No order is taken for
+// granted: see ALICE (Pillai et al., OSDI 2014) for why programs are tested against so little.
 
 import {
   closeSync,
@@ -151,18 +150,15 @@ export class DiskImage {
       mkdirSync(target, { recursive: true });
       const now = this.entriesOf(path);
       const names = chooseNames(random, this.directories.get(below) ?? new Map(), now);
-      if (below === 'packs') for (const [name, inode] of now) if (isOfSite(name)) names.set(name, inode);
       const paths = new Map([...now].map(([name, inode]) => [inode, join(path, name)]));
-      for (const [name, inode] of names) {
-        this.leave(random, inode, paths.get(inode), join(target, name), below === 'packs' && isOfSite(name));
-      }
+      for (const [name, inode] of names) this.leave(random, inode, paths.get(inode), join(target, name));
     }
   }
 
-  private leave(random: Random, inode: number, path: string | undefined, target: string, keepsAll: boolean): void {
+  private leave(random: Random, inode: number, path: string | undefined, target: string): void {
     const now = path === undefined ? undefined : readFile(path);
     const synced = this.contentOf(inode, now?.content);
-    const left = !now ? synced : keepsAll ? now : chooseSectors(random, synced, now, target.endsWith(WAL));
+    const left = !now ? synced : chooseSectors(random, synced, now, target.endsWith(WAL));
     writeFile(target, left.content, left.lengthBytes);
   }
 
@@ -185,11 +181,6 @@ interface Content {
 /** What processes share and is made anew by the first of them. */
 function isShared(name: string): boolean {
   return name.endsWith('-shm');
-}
-
-/** Of a pack: that the site thread writes it, whose commits name what is in it before it is synced. */
-function isOfSite(name: string): boolean {
-  return name.startsWith('site-');
 }
 
 /** Each file is where it was, or where it was put since. */

@@ -9,13 +9,14 @@ import type { IngestJob } from '../chunks/ingest.js';
 import { verifyObject } from '../chunks/object-kind.js';
 import { ObjectReader } from '../chunks/object-reader.js';
 import { PackWriter } from '../chunks/pack.js';
-import type { ActorId } from '../crdt/ids.js';
+import type { ActorId, ObjectId } from '../crdt/ids.js';
 import { DurableCommits } from '../daemon/durable-commits.js';
 import { SiteServer } from '../daemon/site-server.js';
 import { type ObjectIntake, SiteSyncStore } from '../daemon/site-sync-store.js';
 import { statePath, walPath } from '../journal/schema.js';
 import type { SyncLog } from '../sync/ports.js';
 import { SiteExchange } from '../sync/site-exchange.js';
+import { giveUpAbsent } from './absent-objects.js';
 import { KernelCacheModel } from './kernel-cache.js';
 import type { Node } from './network.js';
 import type { Random } from './random.js';
@@ -25,6 +26,8 @@ import type { Site } from './site.js';
 
 /** Links tick once a second. */
 const TICK_MS = 1_000;
+/** What is reported absent comes in batches. */
+const ABSENT_DELAY_MS = 500;
 
 export class Life implements Node {
   readonly instance: string;
@@ -112,8 +115,25 @@ export class Life implements Node {
 
   private lateStore(): SiteSyncStore {
     const { site } = this;
-    this.store = new SiteSyncStore(this.thread, this.durable, this.intake(), () => site.config, site.directory);
+    const needs = {
+      urgent: () => [],
+      arrived: () => {},
+      askedByPeer: () => {},
+      keepsAll: true,
+      absentEverywhere: (ids: readonly ObjectId[]) => this.absent(ids),
+    };
+    this.store = new SiteSyncStore(this.thread, this.durable, this.intake(), () => site.config, site.directory, needs);
     return this.store;
+  }
+
+  /** No link has these: soon looks which of them are worth waiting for. */
+  private absent(ids: readonly ObjectId[]): void {
+    const { timeline, clock, directory } = this.site;
+    timeline.after(ABSENT_DELAY_MS, () => {
+      if (this.dead) return;
+      this.guarded(() => giveUpAbsent(this.server.volume, directory, ids, clock.nowUs()));
+      this.wake(0);
+    });
   }
 
   /** As lib/chunks/received-objects.ts, with a disk of simulated speed. */

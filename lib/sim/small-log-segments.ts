@@ -7,4 +7,5 @@ import { IntentLog } from '../journal/intent-log.js';
 const SEGMENT_BYTES = 64 << 10;
 
 const open = IntentLog.open.bind(IntentLog);
-IntentLog.open = (directory, foldedLsn) => open(directory, foldedLsn, { segmentBytes: SEGMENT_BYTES });
+IntentLog.open = (directory, foldedLsn, options) =>
+  open(directory, foldedLsn, { ...options, segmentBytes: SEGMENT_BYTES });

@@ -16,7 +16,7 @@ import type { HybridClock } from '../crdt/stamp.js';
 import type { Journal } from '../journal/journal.js';
 import type { IntentLog } from '../journal/intent-log.js';
 import { ByteWriter } from '../codec/bytes.js';
-import { encodeWrites, RECORD } from './intent-records.js';
+import { encodeBasis, encodeWrites, RECORD } from './intent-records.js';
 import type { VolumeClock } from './ports.js';
 
 /** The writes of a part of an operation, or how to find them once the parts before it were applied. */
@@ -39,6 +39,7 @@ export class Commits {
   private recoveredUs = Infinity;
   private actor = -1;
   private actorSuffix = '';
+  private remote = false;
   private readonly scratch = new ByteWriter(4096);
   private unsettled: (() => void) | undefined;
   /** Modification times of directories that the open commit changed; they become `times` registers when it is folded. */
@@ -61,6 +62,11 @@ export class Commits {
   /** Whether anything waits for a fold. */
   get open(): boolean {
     return this.ops.length > 0 || this.directoryTimes.size > 0;
+  }
+
+  /** Whether the next fold holds changes of other sites. */
+  get holdsRemoteChanges(): boolean {
+    return this.remote;
   }
 
   /** Monotonic milliseconds of the last operation. */
@@ -221,6 +227,7 @@ export class Commits {
       this.ops.length = 0;
     }
     this.recoveredUs = Infinity;
+    this.remote = false;
     this.journal.commit(this.log.lastLsn);
     return changed;
   }
@@ -229,6 +236,8 @@ export class Commits {
   applyRemote(change: Change): ViewChange[] {
     const { actors } = this.journal;
     const actor = actors.intern(change.actor);
+    this.remote = true;
+    this.log.precede(RECORD.basis, encodeBasis(this.journal.changeCount));
     this.hybridClock.observe(change.stamp, this.clock.nowUs());
     const writes = change.ops.map((op, i): RegisterWrite => {
       const dot = op.key.indexOf('.');

@@ -4,6 +4,7 @@
 
 import { readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { AbsentObjects } from '../chunks/absent-objects.js';
 import { CorruptionError } from '../codec/bytes.js';
 import type { Ino } from '../crdt/ids.js';
 import type { Connection } from '../journal/schema.js';
@@ -44,6 +45,8 @@ export class DraftRecovery {
       try {
         this.bringBack(ino, lsn, decodeDraft(unseal(`what was written to inode ${ino}`, rowSum(ino, lsn), state)));
       } catch (error) {
+        if (error instanceof AbsentObjects)
+          error = new CorruptionError(`version ${error.ids[0]} was not on stable storage`);
         if (!(error instanceof CorruptionError)) throw error;
         lost(ino, error);
       }

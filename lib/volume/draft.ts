@@ -26,7 +26,7 @@ export class Draft {
   synced = false;
   /** Its local file holds what neither stable storage nor the log does. */
   unsyncedFile = true;
-  /** The commit that holds the version it began from, or an earlier one that holds it too; 0: it began from nothing. */
+  /** A commit that holds the version it began from; NO_COMMIT: it began from nothing. */
   baseCommit = 0;
   /** The log holds what its local file holds on no stable storage yet. */
   logHoldsData = false;

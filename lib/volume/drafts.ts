@@ -28,6 +28,7 @@ import { FALLOC_COLLAPSE_RANGE, FALLOC_INSERT_RANGE } from '../chunks/writable-c
 import { Draft } from './draft.js';
 import { encodeDraft } from './draft-state.js';
 import { type DraftBegun, encodeDraftBegun, encodeDraftChanged, RECORD } from './intent-records.js';
+import { NO_COMMIT, type StableStorage } from './stable-storage.js';
 
 const NOTHING = Buffer.alloc(0);
 const NS_PER_S = 1_000_000_000n;
@@ -51,9 +52,6 @@ export class Drafts {
   /** Of the local files. */
   readonly directory: string;
   private readonly ended: string[] = [];
-  /** Numbers of the last commit, and of the last one that is on stable storage. */
-  lastCommit = 0;
-  durableCommit = 0;
   private readonly putRow: Statement;
   private readonly deleteRow: Statement;
 
@@ -63,8 +61,7 @@ export class Drafts {
     private readonly objects: ObjectStore,
     stateDirectory: string,
     private readonly monotonicMs: () => number,
-    /** Puts every commit on stable storage, and the objects that they name. */
-    private readonly syncCommits: () => void,
+    private readonly stable: StableStorage,
   ) {
     this.directory = join(stateDirectory, 'work');
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
@@ -94,7 +91,7 @@ export class Drafts {
    * @throws AbsentObjects when the bytes of a small file are not held here
    */
   begin(ino: Ino, base: string, bases: readonly OpId[], mtime: Timestamp): Draft {
-    const key = this.log.lastLsn + 1;
+    const key = this.log.upcomingLsn;
     const content = this.startFrom(base, (manifest) =>
       WorkingCopy.create(this.path(ino, key), base, manifest, this.objects),
     );
@@ -103,14 +100,14 @@ export class Drafts {
 
   /** Like {@link begin}, from a local file that holds all of the base's bytes. */
   beginFrom(ino: Ino, content: WorkingCopy, base: string, bases: readonly OpId[], mtime: Timestamp): Draft {
-    return this.logBegun(ino, this.log.lastLsn + 1, content, { ino, base, bases, mtime, file: basename(content.path) });
+    return this.logBegun(ino, this.log.upcomingLsn, content, { ino, base, bases, mtime, file: basename(content.path) });
   }
 
   private logBegun(ino: Ino, key: number, content: Draft['content'], begun: DraftBegun): Draft {
     encodeDraftBegun(this.scratch.reset(), begun);
     this.log.append(RECORD.draftBegun, this.scratch.view());
     const draft = this.add(ino, key, content, begun.bases, begun.mtime);
-    if (begun.base !== '') draft.baseCommit = this.lastCommit;
+    draft.baseCommit = begun.base === '' ? NO_COMMIT : this.stable.lastCommit;
     return draft;
   }
 
@@ -173,19 +170,15 @@ export class Drafts {
     draft.logHoldsData = false;
   }
 
-  /** fsync(2): what it began from, data, then the log that says which data there are. */
+  /** fsync(2): data, what it began from, then the log that says which data there are. */
   sync(draft: Draft): void {
-    if (draft.baseCommit > this.durableCommit) {
-      this.syncCommits();
-      draft.baseCommit = 0;
-    }
     if (draft.content instanceof WorkingCopy) {
       const isShared = draft.seen !== null; // what the kernel writes, only the file holds
       if (isShared || draft.unsyncedFile) this.syncFile(draft);
       draft.logsData = !isShared;
     }
     draft.synced = true;
-    this.log.sync();
+    this.stable.sync(draft.baseCommit);
   }
 
   /** The effect comes before its record: recovery finds either both or, by the file's length, the effect alone. */

@@ -7,7 +7,6 @@ import type { Ino, ObjectId } from '../crdt/ids.js';
 import { attributesOf } from '../crdt/inode-attributes.js';
 import { shownHeads } from '../crdt/local-writes.js';
 import type { Timestamp } from '../crdt/inode.js';
-import type { IntentLog } from '../journal/intent-log.js';
 import { nextData, nextHole } from '../chunks/manifest.js';
 import { readManifest } from '../chunks/manifest-reader.js';
 import { WorkingCopy } from '../chunks/working-copy.js';
@@ -21,6 +20,7 @@ import type { OpenFile, OpenVersion } from './open-files.js';
 import type { InodeChanges } from './inode-changes.js';
 import type { Publishing } from './publishing.js';
 import type { ReadAhead } from './read-ahead.js';
+import type { StableStorage } from './stable-storage.js';
 
 const O_ACCMODE = 3;
 const O_TRUNC = 0o1000;
@@ -35,7 +35,7 @@ export class FileContents {
 
   constructor(
     private readonly core: Core,
-    private readonly log: IntentLog,
+    private readonly stable: StableStorage,
     private readonly changes: InodeChanges,
     private readonly kept: KeptCopies,
     private readonly publishing: Publishing,
@@ -277,9 +277,10 @@ export class FileContents {
   // ── stable storage ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   fsync(handle: number): void {
-    const draft = this.core.drafts.get(this.core.openFiles.get(handle).ino);
+    const { ino } = this.core.openFiles.get(handle);
+    const draft = this.core.drafts.get(ino);
     if (draft) this.core.drafts.sync(draft);
-    else this.log.sync();
+    else this.stable.syncVersion(ino);
   }
 
   /** Another site's version is shown, or the inode is gone: what is kept of it is of no use. */

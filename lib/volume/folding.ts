@@ -10,6 +10,7 @@ import type { Commits } from './commits.js';
 import type { Drafts } from './drafts.js';
 import type { VolumeClock } from './ports.js';
 import type { Publishing } from './publishing.js';
+import type { StableStorage } from './stable-storage.js';
 
 /** Log records that may wait for drafts before these are written to the database instead, in bytes. */
 const LOG_LIMIT_BYTES = 64 * 2 ** 20;
@@ -27,7 +28,6 @@ interface Folded {
 }
 
 export class Folding {
-  private commitNumber = 0;
   private readonly folded = new Map<number, Folded>();
   private pendingSinceMs = Infinity;
   /** The next fold is a commit even if it holds no change. */
@@ -41,6 +41,7 @@ export class Folding {
     private readonly commits: Commits,
     private readonly drafts: Drafts,
     private readonly publishing: Publishing,
+    private readonly stable: StableStorage,
     private readonly clock: VolumeClock,
     /** Told of each commit. */
     private readonly committed: () => void,
@@ -54,19 +55,19 @@ export class Folding {
       this.isWanted = true;
     }
     this.objects.flush();
+    const { holdsRemoteChanges } = this.commits;
     const changed = this.commits.fold();
     if (changed || this.isWanted) {
       this.isWanted = false;
-      this.commitNumber++;
-      this.drafts.lastCommit = this.commitNumber;
-      this.folded.set(this.commitNumber, {
+      this.stable.commit(holdsRemoteChanges);
+      this.folded.set(this.lastCommit, {
         lsn: Math.min(this.journal.foldedLsn, this.drafts.logFloor - 1),
         ended: this.drafts.takeEnded(),
       });
       this.committed();
       this.journal.relax();
     }
-    return this.commitNumber;
+    return this.lastCommit;
   }
 
   /** Like {@link fold}, after something changed that is no operation, such as which objects are held: that is a commit too. */
@@ -108,7 +109,7 @@ export class Folding {
 
   /** The number of the last commit. */
   get lastCommit(): number {
-    return this.commitNumber;
+    return this.stable.lastCommit;
   }
 
   /** Whether commits should become durable soon, because the log that they are in has grown. */
@@ -118,7 +119,9 @@ export class Folding {
 
   /** The commits up to this one are on stable storage: what only recovery needed may go. Returns local files to be removed. */
   durable(commit: number): string[] {
-    this.drafts.durableCommit = commit;
+    this.stable.durable(commit);
+    // That packs are synced is noted in the state at once where nothing else is about to be committed.
+    if (this.objects.durable(commit) && this.dueInMs() === Infinity) this.fold();
     const files: string[] = [];
     let lsn = 0;
     for (const [number, folded] of this.folded) {

@@ -6,6 +6,7 @@ import { ByteReader, ByteWriter, CorruptionError } from '../codec/bytes.js';
 import type { Ino, OpId } from '../crdt/ids.js';
 import type { Timestamp } from '../crdt/inode.js';
 import type { WriteDraft } from '../crdt/local-writes.js';
+import type { IntentRecord } from '../journal/intent-log.js';
 
 /** Kinds of records in the intent log. */
 export const RECORD = {
@@ -27,6 +28,8 @@ export const RECORD = {
   touch: 8,
   /** The kernel may write to a draft's local file by itself from here on; it was last changed at the record's time. */
   share: 9,
+  /** What follows builds on changes of other sites, of which the state had so many when it was written. */
+  basis: 10,
 } as const;
 
 /** One operation on the registers. */
@@ -106,6 +109,18 @@ export function decodeWrites(payload: Uint8Array): WritesRecord {
   }
   input.finish('writes record');
   return { time, touched, draft, ends, writes };
+}
+
+/** A basis: how many changes the state has, of all sites; u64. */
+export function encodeBasis(changes: number): Buffer {
+  const payload = Buffer.alloc(8);
+  payload.writeBigUInt64LE(BigInt(changes));
+  return payload;
+}
+
+/** Whether a record says that what follows builds on more changes than these. */
+export function isBaseless({ kind, payload }: IntentRecord, changes: number): boolean {
+  return kind === RECORD.basis && new ByteReader(payload).safe64('basis') > changes;
 }
 
 /** A draft that begins: which inode, the manifest its content starts from ('' when it starts empty), the head ops it is based on. */

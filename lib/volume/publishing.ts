@@ -100,6 +100,8 @@ export class Publishing {
 
   /** Drops a draft that holds nothing new, or that nothing can reach. The log must say so: recovery would look for its bytes. */
   private abandon(draft: Draft): void {
+    // fsync(2) may have covered a version that it had already.
+    if (draft.synced) this.core.objects.sync();
     const fate = { ino: draft.ino, ends: true };
     this.core.perform([], this.core.clock.now(), [], [], { entries: [], inodes: [] }, fate);
     const { content } = draft;

@@ -1,15 +1,20 @@
 // recovery.ts — brings a volume back to what its callers were told, from the last fold and the intent log behind it.
 // Invariant: the records are replayed in order on exactly the state that they were written on; the log gives a prefix, so the
-// result is the state after that prefix. Replaying twice gives the same.
+// result is the state after that prefix. Replaying twice gives the same. Where power loss took the bytes of a version that is in the
+// state, they are packed again from the records that the log still has of them.
 
 import { AbsentObjects } from '../chunks/absent-objects.js';
 import { ByteReader, CorruptionError } from '../codec/bytes.js';
-import type { Ino } from '../crdt/ids.js';
+import type { Ino, ObjectId } from '../crdt/ids.js';
 import { mergedIn, parseHead } from '../crdt/fields.js';
 import type { Timestamp } from '../crdt/inode.js';
 import type { IntentLog, IntentRecord } from '../journal/intent-log.js';
+import { encodeManifest, inlineManifest } from '../chunks/manifest.js';
+import { ObjectKind } from '../chunks/object-kind.js';
 import type { ObjectStore } from '../chunks/object-store.js';
+import { SmallContent } from '../chunks/small-content.js';
 import type { Commits } from './commits.js';
+import type { Draft } from './draft.js';
 import type { DraftRecovery } from './draft-recovery.js';
 import type { Drafts } from './drafts.js';
 import {
@@ -49,6 +54,8 @@ export class Recovery {
     private readonly draftRecovery: DraftRecovery,
     private readonly objects: ObjectStore,
     private readonly foldedLsn: number,
+    /** Objects that power loss took, though the state names them. */
+    private readonly lostObjects: ReadonlySet<ObjectId>,
     private readonly lost: (ino: Ino, error: CorruptionError) => void,
   ) {
     this.draftsFrom = draftRecovery.restore(lost);
@@ -63,11 +70,12 @@ export class Recovery {
 
   private lookAhead({ lsn, kind, payload }: IntentRecord): void {
     if (kind === RECORD.writes) {
-      const { draft, ends, time } = decodeWrites(payload);
-      if (lsn > this.foldedLsn) this.noteTime(time);
-      else if (ends) this.draftsEnded.set(draft, lsn);
+      const record = decodeWrites(payload);
+      if (lsn > this.foldedLsn) this.noteTime(record.time);
+      else if (record.ends && !this.isLost(record)) this.draftsEnded.set(record.draft, lsn);
       return;
     }
+    if (kind === RECORD.basis) return;
     if (kind === RECORD.draftBegun || kind === RECORD.touch) return; // their times are the file's, which callers choose
     const { ino, time } = decodeDraftChanged(kind, payload);
     if (lsn > this.foldedLsn) this.noteTime(time);
@@ -79,6 +87,7 @@ export class Recovery {
   }
 
   private replay(record: IntentRecord): void {
+    if (record.kind === RECORD.basis) return; // the state has it, or the log would end here
     if (record.kind === RECORD.writes) {
       this.replayWrites(record);
       return;
@@ -105,6 +114,7 @@ export class Recovery {
     }
     const draft = this.drafts.get(record.draft);
     if (!draft || this.isIncluded(record.draft, lsn)) return;
+    if (folded && this.isLost(record)) this.packAgain(draft);
     if (record.ends) this.drafts.end(draft);
     // It went on from the version that this operation made: the next one is based on that.
     else draft.bases = this.commits.headOf(record.draft, record.writes);
@@ -113,6 +123,20 @@ export class Recovery {
   /** Whether what the record says of an inode's draft is in the draft that was restored, or in a version. */
   private isIncluded(ino: Ino, lsn: number): boolean {
     return lsn <= Math.max(this.draftsFrom.get(ino) ?? 0, this.draftsEnded.get(ino) ?? 0);
+  }
+
+  /** Whether the version that the operation made is in the state without its bytes. */
+  private isLost(record: WritesRecord): boolean {
+    return record.writes.some(
+      ({ field, value }) => field === 'head' && this.lostObjects.has(parseHead(value).manifest),
+    );
+  }
+
+  /** The log still has what a version was made of: the same bytes make the same object. */
+  private packAgain({ content }: Draft): void {
+    if (!(content instanceof SmallContent)) return; // of a large one other threads pack the bytes, and sync them first
+    this.objects.put(ObjectKind.manifest, encodeManifest(inlineManifest(content.bytes(), content.holes())));
+    this.replayed++;
   }
 
   private holdsVersion(record: WritesRecord): boolean {

@@ -5,7 +5,6 @@
 import { statfsSync } from 'node:fs';
 import { posixError } from '../errno.js';
 import type { Ino, Name } from '../crdt/ids.js';
-import type { IntentLog } from '../journal/intent-log.js';
 import { type Core, NAME_MAX } from './core.js';
 import type { ExtendedAttributes } from './extended-attributes.js';
 import type { FileContents } from './file-contents.js';
@@ -21,6 +20,7 @@ import type {
 import type { InodeChanges } from './inode-changes.js';
 import type { Namespace } from './namespace.js';
 import type { PastFiles } from './past-files.js';
+import type { StableStorage } from './stable-storage.js';
 
 const S_IFREG = 0o100000;
 const S_IFDIR = 0o040000;
@@ -29,7 +29,7 @@ const PERMISSION_BITS = 0o7777;
 export class VolumeFiles implements FileSystem {
   constructor(
     private readonly core: Core,
-    private readonly log: IntentLog,
+    private readonly stable: StableStorage,
     private readonly names: Namespace,
     private readonly changes: InodeChanges,
     private readonly contents: FileContents,
@@ -168,7 +168,7 @@ export class VolumeFiles implements FileSystem {
   }
 
   fsyncdir(): void {
-    this.log.sync();
+    this.stable.sync();
   }
 
   statfs(): StatFs {

@@ -95,6 +95,7 @@ export class VolumeFixture {
       onReadAhead: (ids) => this.ahead.push(...ids),
       onCommit: () => {},
       onCorrupt: (what) => this.notices.push(`corrupt ${what}`),
+      onLost: (what) => this.notices.push(`lost ${what}`),
     });
   }
 

@@ -24,7 +24,9 @@ import { FileContents } from './file-contents.js';
 import { Folding } from './folding.js';
 import { IngestJobs } from './ingest-jobs.js';
 import { InodeChanges } from './inode-changes.js';
+import { isBaseless } from './intent-records.js';
 import { KeptCopies } from './kept-copies.js';
+import { LostVersions } from './lost-versions.js';
 import { Membership } from './membership.js';
 import { NamedVersions } from './named-versions.js';
 import { Namespace } from './namespace.js';
@@ -40,6 +42,7 @@ import { ReversibleChanges } from './reversible-changes.js';
 import { Settlement } from './settlement.js';
 import { shownPath } from './shown-path.js';
 import { SpaceGuard } from './space-guard.js';
+import { StableStorage } from './stable-storage.js';
 import { VolumeFiles } from './volume-files.js';
 import { VolumePast } from './volume-past.js';
 import { VolumeRegisters } from './volume-registers.js';
@@ -61,6 +64,8 @@ export interface VolumeOptions {
   /** Called after each commit that holds something new. */
   readonly onCommit: () => void;
   readonly onCorrupt: (what: string) => void;
+  /** Told, in words, of what power loss took of a file that this site wrote. */
+  readonly onLost?: (what: string) => void;
 }
 
 export class Volume {
@@ -107,7 +112,11 @@ export class Volume {
 
     // What is stored.
     this.journal = Journal.open(stateDirectory, { healed: onCorrupt });
-    this.log = IntentLog.open(intentPath(stateDirectory), this.journal.foldedLsn, { damaged: onCorrupt });
+    const { changeCount } = this.journal;
+    this.log = IntentLog.open(intentPath(stateDirectory), this.journal.foldedLsn, {
+      isBaseless: (record) => isBaseless(record, changeCount),
+      damaged: onCorrupt,
+    });
     this.objects = new ObjectStore(this.journal.db, join(stateDirectory, 'packs'), {
       onCorrupt: (id, error) => {
         onCorrupt(`object ${id}, to be had again from another site: ${error.message}`);
@@ -115,6 +124,7 @@ export class Volume {
       },
     });
     const { store, actors } = this.journal;
+    const stable = new StableStorage(this.log, this.journal, this.objects);
 
     // What all parts share.
     const named = new NamedVersions(store, this.objects);
@@ -131,10 +141,7 @@ export class Volume {
         else named.note(ino, field, value);
       },
     );
-    this.drafts = new Drafts(this.journal, this.log, this.objects, stateDirectory, monotonicMs, () => {
-      this.objects.sync();
-      this.journal.sync();
-    });
+    this.drafts = new Drafts(this.journal, this.log, this.objects, stateDirectory, monotonicMs, stable);
     const core = new Core(
       this.journal,
       this.objects,
@@ -152,16 +159,23 @@ export class Volume {
     const jobs = new IngestJobs(options.ingester, this.objects);
     const history = new VersionHistory(this.journal);
     const forget = (ino: Ino): void => this.contents.forget(ino);
-    const merges = new ContentMerges(core, history, jobs, stateDirectory, forget, onCorrupt);
-    const note = (ino: Ino): void => merges.note(ino);
+    const merged = (ino: Ino): void => {
+      stable.wroteVersion(ino);
+      forget(ino);
+    };
+    const merges = new ContentMerges(core, history, jobs, stateDirectory, merged, onCorrupt);
+    const published = (ino: Ino): void => {
+      stable.wroteVersion(ino);
+      merges.note(ino);
+    };
     this.kept = new KeptCopies(
       stateDirectory,
       (ino) => core.openFiles.isOpen(ino),
       (path) => this.drafts.discard(path),
     );
-    this.publishing = new Publishing(core, this.changes, jobs, this.kept, note);
+    this.publishing = new Publishing(core, this.changes, jobs, this.kept, published);
     const ahead = new ReadAhead(this.objects, options.onReadAhead);
-    this.contents = new FileContents(core, this.log, this.changes, this.kept, this.publishing, ahead);
+    this.contents = new FileContents(core, stable, this.changes, this.kept, this.publishing, ahead);
     const names = new Namespace(core, this.changes, (ino) => {
       // Local files of what has no name left are of no use.
       if (store.inode(ino)?.nlink === 0) forget(ino);
@@ -169,7 +183,7 @@ export class Volume {
     const policyChanged = (ino: Ino): void => merges.policyChanged(ino);
     const xattrs = new ExtendedAttributes(core, this.changes, policyChanged);
     this.past = new PastFiles(core);
-    this.files = new VolumeFiles(core, this.log, names, this.changes, this.contents, xattrs, this.past, stateDirectory);
+    this.files = new VolumeFiles(core, stable, names, this.changes, this.contents, xattrs, this.past, stateDirectory);
 
     // What comes from elsewhere, or is asked for at the command line.
     const changed = (ino: Ino): void => {
@@ -184,6 +198,7 @@ export class Volume {
       commits,
       this.drafts,
       this.publishing,
+      stable,
       clock,
       () => {
         options.onCommit();
@@ -210,12 +225,20 @@ export class Volume {
     this.reversible = new ReversibleChanges(core, names, this.changes, this.files);
     this.settlement = new Settlement(core, names, this.changes, this.reversible);
 
+    const lost = objects.recover();
     const draftRecovery = new DraftRecovery(journal.db, this.drafts, objects, monotonicMs);
-    const recovery = new Recovery(commits, this.drafts, draftRecovery, objects, journal.foldedLsn, (ino, error) =>
-      onCorrupt(`what was last written to inode ${ino} and not synced: ${error.message}`),
+    const recovery = new Recovery(
+      commits,
+      this.drafts,
+      draftRecovery,
+      objects,
+      journal.foldedLsn,
+      new Set(lost),
+      (ino, error) => onCorrupt(`what was last written to inode ${ino} and not synced: ${error.message}`),
     );
     recovery.run(this.log);
     this.replayedRecords = recovery.replayed;
+    new LostVersions(core, history, siteId, options.onLost ?? onCorrupt).giveUp(lost);
     this.publishing.closedAll();
     merges.noteAll();
   }
@@ -260,6 +283,7 @@ export class Volume {
     this.folding.fold();
     this.drafts.persist();
     this.drafts.close();
+    this.objects.settle();
     this.journal.close(this.log.lastLsn);
     this.objects.close();
     this.log.close();

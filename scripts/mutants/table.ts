@@ -267,7 +267,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'fsync: the log is synced',
     file: 'volume/drafts.js',
-    from: 'draft.synced = true;\n        this.log.sync();',
+    from: 'draft.synced = true;\n        this.stable.sync(draft.baseCommit);',
     to: 'draft.synced = true;',
   },
   {
@@ -278,9 +278,33 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     rule: 'fsync: the version below is synced',
-    file: 'volume/drafts.js',
-    from: 'if (draft.baseCommit > this.durableCommit) {',
+    file: 'volume/stable-storage.js',
+    from: 'Math.max(commit, this.remoteCommit)',
+    to: 'this.remoteCommit',
+  },
+  {
+    rule: 'fsync: what other sites changed before is synced',
+    file: 'volume/stable-storage.js',
+    from: 'Math.max(commit, this.remoteCommit)',
+    to: 'commit',
+  },
+  {
+    rule: 'the log ends before operations on what power loss took',
+    file: 'journal/intent-log.js',
+    from: 'if (follows && baseless >= 0) {',
     to: 'if (false) {',
+  },
+  {
+    rule: 'objects that power loss took leave the index',
+    file: 'chunks/object-store.js',
+    from: 'if (!this.isIntact(object))',
+    to: 'if (false)',
+  },
+  {
+    rule: 'versions whose bytes power loss took are given up',
+    file: 'volume/lost-versions.js',
+    from: 'if (gone.size === 0)',
+    to: 'if (gone.size >= 0)',
   },
   {
     rule: 'a change is sent only when it is durable',

@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict';
+import { copyFileSync, cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { checkInvariants } from '../crdt/invariants.js';
+import { USER, VolumeFixture } from './volume-fixture.test-support.js';
+
+const O_RDWR = 2;
+const O_TRUNC = 0o1000;
+
+function site(t: TestContext): VolumeFixture {
+  const fixture = VolumeFixture.create();
+  t.after(() => fixture.remove());
+  return fixture;
+}
+
+async function twoSites(t: TestContext): Promise<[VolumeFixture, VolumeFixture]> {
+  const oslo = site(t);
+  const paris = await oslo.join();
+  t.after(() => paris.remove());
+  return [oslo, paris];
+}
+
+/** All that was done so far is on stable storage, and the state says so. */
+function makeDurable({ volume }: VolumeFixture): void {
+  volume.fold();
+  volume.objects.sync();
+  volume.journal.sync();
+  volume.folding.durable(volume.fold());
+  volume.fold();
+}
+
+/** The intent log as it is now, and no more. */
+function logAsItIs({ directory }: VolumeFixture): (copy: string) => void {
+  const before = join(directory, 'log-before');
+  cpSync(join(directory, 'intent'), before, { recursive: true });
+  return (copy) => {
+    rmSync(join(copy, 'intent'), { recursive: true });
+    cpSync(before, join(copy, 'intent'), { recursive: true });
+  };
+}
+
+/** What the site thread's packs hold now, and no more, after power loss. */
+function packsAsTheyAre({ directory }: VolumeFixture): (copy: string) => void {
+  const packs = join(directory, 'packs');
+  const isOwn = (name: string): boolean => name.startsWith('site-');
+  const held = new Map(
+    readdirSync(packs)
+      .filter(isOwn)
+      .map((name) => [name, readFileSync(join(packs, name))]),
+  );
+  return (copy) => {
+    for (const name of readdirSync(join(copy, 'packs')).filter(isOwn)) {
+      const bytes = held.get(name);
+      if (bytes) writeFileSync(join(copy, 'packs', name), bytes);
+      else rmSync(join(copy, 'packs', name));
+    }
+  };
+}
+
+/** Of packs and log what they hold now. */
+function contentAsItIs(fixture: VolumeFixture): (copy: string) => void {
+  const losses = [packsAsTheyAre(fixture), logAsItIs(fixture)];
+  return (copy) => losses.forEach((lose) => lose(copy));
+}
+
+/** What SQLite holds now, and no more. */
+function stateAsItIs({ directory }: VolumeFixture): (copy: string) => void {
+  const before = join(directory, 'wal-before');
+  copyFileSync(join(directory, 'state.db-wal'), before);
+  return (copy) => copyFileSync(before, join(copy, 'state.db-wal'));
+}
+
+const told = ({ notices }: VolumeFixture): string[] => notices.filter((notice) => notice.startsWith('lost '));
+
+test('a version whose bytes power loss took gives way to the one before, and is told', async (t) => {
+  const [oslo, paris] = await twoSites(t);
+  oslo.mkdir('d');
+  oslo.write('d/a', 'first');
+  await oslo.sendTo(paris);
+  makeDurable(oslo);
+  const lose = contentAsItIs(oslo);
+  oslo.write('d/a', 'second');
+  oslo.volume.fold();
+  oslo.write('d/a', 'third');
+  oslo.volume.fold();
+  oslo.crash(0, lose);
+  oslo.volume.fold();
+  assert.equal(oslo.text('d/a'), 'first');
+  assert.equal(told(oslo).length, 1);
+  assert.match(told(oslo)[0]!, /\/d\/a/);
+  assert.equal(oslo.volume.objects.missingCount(), 0);
+  await oslo.mergeWith(paris);
+  assert.equal(paris.text('d/a'), 'first');
+  assert.equal(oslo.digest, paris.digest);
+  oslo.crash();
+  assert.equal(oslo.text('d/a'), 'first');
+});
+
+test('bytes that power loss took of the packs, and the log still has, are packed again', (t) => {
+  const oslo = site(t);
+  oslo.write('a', 'first');
+  makeDurable(oslo);
+  const lose = packsAsTheyAre(oslo);
+  oslo.write('a', 'second');
+  oslo.volume.fold();
+  const { handle } = oslo.volume.files.open(oslo.resolve('a'), O_RDWR, false, USER);
+  oslo.volume.files.write(handle, 6, Buffer.from(', and more'), false);
+  oslo.volume.files.release(handle);
+  oslo.volume.fold();
+  oslo.write('b', 'new');
+  oslo.rename('b', 'c');
+  oslo.volume.fold();
+  oslo.crash(0, lose);
+  assert.deepEqual([oslo.text('a'), oslo.text('c')], ['second, and more', 'new']);
+  assert.deepEqual([told(oslo), oslo.volume.objects.missingCount()], [[], 0]);
+});
+
+test('a file that power loss left nothing of is empty', (t) => {
+  const oslo = site(t);
+  makeDurable(oslo);
+  const lose = contentAsItIs(oslo);
+  oslo.write('a', 'only');
+  oslo.volume.fold();
+  oslo.crash(0, lose);
+  assert.equal(oslo.text('a'), '');
+  assert.equal(oslo.volume.objects.missingCount(), 0);
+});
+
+test('a removed file does not return because power loss took its last version', async (t) => {
+  const [oslo, paris] = await twoSites(t);
+  oslo.write('a', 'first');
+  await oslo.mergeWith(paris);
+  makeDurable(oslo);
+  const lose = contentAsItIs(oslo);
+  oslo.write('a', 'second');
+  oslo.volume.fold();
+  oslo.unlink('a');
+  oslo.volume.fold();
+  paris.rename('a', 'b');
+  oslo.crash(0, lose);
+  oslo.volume.fold();
+  assert.deepEqual(oslo.list(''), []);
+  await oslo.mergeWith(paris);
+  // The rename wins over the removal, with bytes that are there.
+  assert.deepEqual([oslo.list(''), oslo.text('b'), paris.text('b')], [['b'], 'first', 'first']);
+});
+
+test('bytes that power loss took and another site wrote too come back from there', async (t) => {
+  const [oslo, paris] = await twoSites(t);
+  makeDurable(oslo);
+  const lose = contentAsItIs(oslo);
+  oslo.write('a', 'alike');
+  oslo.volume.fold();
+  paris.write('b', 'alike');
+  await paris.sendTo(oslo);
+  oslo.crash(0, lose);
+  assert.equal(oslo.volume.objects.missingCount(), 1);
+  await paris.sendTo(oslo);
+  assert.deepEqual([oslo.text('a'), oslo.text('b')], ['alike', 'alike']);
+  assert.deepEqual(told(oslo), []);
+});
+
+test('bytes that are asked of others and were written here again are synced at once: others may know the version', (t) => {
+  const oslo = site(t);
+  oslo.write('a', 'known');
+  makeDurable(oslo);
+  const packs = join(oslo.directory, 'packs');
+  for (const name of readdirSync(packs)) if (name.startsWith('site-')) truncateSync(join(packs, name), 16);
+  oslo.crash();
+  assert.throws(() => oslo.text('a'));
+  assert.equal(oslo.volume.objects.missingCount(), 1);
+  const sync = t.mock.method(oslo.volume.objects, 'sync');
+  oslo.write('b', 'known');
+  oslo.volume.fold();
+  assert.equal(sync.mock.callCount(), 1);
+  assert.equal(oslo.text('a'), 'known');
+});
+
+test('what was written to a file that fsync covered after it was closed survives, though its pack is still being synced', (t) => {
+  const oslo = site(t);
+  makeDurable(oslo);
+  oslo.write('a', 'synced');
+  const commit = oslo.volume.fold();
+  oslo.volume.objects.takeUnsynced(commit); // another thread has begun to
+  const objects = t.mock.method(oslo.volume.objects, 'sync');
+  const journal = t.mock.method(oslo.volume.journal, 'sync');
+  const { handle } = oslo.volume.files.open(oslo.resolve('a'), O_RDWR, false, USER);
+  oslo.volume.files.fsync(handle);
+  assert.deepEqual([objects.mock.callCount(), journal.mock.callCount()], [1, 1]);
+  oslo.volume.files.fsync(handle);
+  assert.deepEqual([objects.mock.callCount(), journal.mock.callCount()], [1, 1], 'once is enough');
+});
+
+test('a directory made in one that power loss took again is not brought back without it', async (t) => {
+  const [oslo, paris] = await twoSites(t);
+  makeDurable(oslo);
+  paris.mkdir('r');
+  oslo.write('before', 'kept');
+  oslo.volume.fold();
+  const lose = stateAsItIs(oslo);
+  await paris.sendTo(oslo);
+  oslo.mkdir('r/q');
+  oslo.crash(0, lose);
+  const { store, actors } = oslo.volume.journal;
+  oslo.volume.fold();
+  assert.deepEqual(oslo.list(''), ['before']);
+  assert.deepEqual(checkInvariants(store, actors), []);
+  // What is written now is not taken for what the log held.
+  oslo.write('after', 'new');
+  oslo.crash();
+  assert.deepEqual(oslo.list(''), ['after', 'before']);
+  await oslo.mergeWith(paris);
+  assert.deepEqual(oslo.list('r'), []);
+  assert.equal(oslo.digest, paris.digest);
+});
+
+test('fsync makes the changes of other sites durable that the operations before it build on', async (t) => {
+  const [oslo, paris] = await twoSites(t);
+  makeDurable(oslo);
+  const sync = t.mock.method(oslo.volume.journal, 'sync');
+  oslo.mkdir('own');
+  oslo.volume.files.fsyncdir();
+  assert.equal(sync.mock.callCount(), 0);
+  paris.mkdir('r');
+  await paris.sendTo(oslo);
+  oslo.mkdir('r/q');
+  oslo.volume.files.fsyncdir();
+  assert.equal(sync.mock.callCount(), 1);
+  const lose = stateAsItIs(oslo);
+  oslo.crash(0, lose);
+  assert.deepEqual(oslo.list('r'), ['q']);
+});
+
+test('a file that was synced, published while it was open and closed unchanged has its bytes in a synced pack', (t) => {
+  const oslo = site(t);
+  oslo.write('a', 'first');
+  makeDurable(oslo);
+  const { handle } = oslo.volume.files.open(oslo.resolve('a'), O_RDWR | O_TRUNC, false, USER);
+  oslo.volume.files.write(handle, 0, Buffer.from('second'), false);
+  oslo.volume.publishAll();
+  oslo.volume.files.fsync(handle);
+  const sync = t.mock.method(oslo.volume.objects, 'sync');
+  oslo.volume.files.release(handle);
+  oslo.volume.fold();
+  assert.equal(sync.mock.callCount(), 1);
+});

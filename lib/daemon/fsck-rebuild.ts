@@ -64,6 +64,7 @@ export function rebuildState(
   const packs = join(directory, 'packs');
   new ObjectStore(next, packs).close(); // its tables
   const indexed = ['pack', 'object', 'missing'].every((table) => copyTable(db, next, table, COLUMNS[table]!, false));
+  copyTable(db, next, 'pack_tail', 'pack, durable', false); // a state that has none knows nothing to be unsynced
   const objects = new ObjectStore(next, packs);
   objects.reindex();
   if (!indexed) tell('index of objects made anew', 1, 1);

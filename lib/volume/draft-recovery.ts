@@ -46,9 +46,9 @@ export class DraftRecovery {
         this.bringBack(ino, lsn, decodeDraft(unseal(`what was written to inode ${ino}`, rowSum(ino, lsn), state)));
       } catch (error) {
         if (error instanceof AbsentObjects)
-          error = new CorruptionError(`version ${error.ids[0]} was not on stable storage`);
-        if (!(error instanceof CorruptionError)) throw error;
-        lost(ino, error);
+          lost(ino, new CorruptionError(`version ${error.ids[0]} was not on stable storage`));
+        else if (error instanceof CorruptionError) lost(ino, error);
+        else throw error;
       }
       upTo.set(ino, lsn);
     }

@@ -47,7 +47,7 @@ export class LostVersions {
   private inodesThatName(gone: ReadonlySet<ObjectId>): Inode[] {
     const { store } = this.core;
     const named: Inode[] = [];
-    for (const ino of [...store.inodes()]) {
+    for (const ino of store.inodes()) {
       const inode = store.inode(ino);
       if (inode && headsOf(inode).some(({ value }) => gone.has(manifestOf(value)))) named.push(inode);
     }

@@ -42,6 +42,8 @@ export class Recovery {
   private readonly draftsEnded = new Map<Ino, number>();
   /** When the last operation that is brought back was carried out, microseconds since 1970. */
   private lastUs = 0;
+  /** By inode: when its last draft was last written to, microseconds since 1970. */
+  private readonly draftsWrittenUs = new Map<Ino, number>();
   private readonly draftsFrom: Map<Ino, number>;
   /** By inode: the log position of the last change of its working copy that the log does not hold; all before it was synced. */
   private readonly unlogged = new Map<Ino, number>();
@@ -65,6 +67,10 @@ export class Recovery {
     for (const record of log.recover(0)) this.lookAhead(record);
     if (this.lastUs > 0) this.commits.recoverAs(this.lastUs);
     for (const record of log.recover(0)) this.replay(record);
+    // What was still open becomes a version now; its last write may be older than the last fold.
+    for (const [ino, writtenUs] of this.draftsWrittenUs)
+      if (this.drafts.get(ino)) this.lastUs = Math.max(this.lastUs, writtenUs);
+    if (this.lastUs > 0) this.commits.recoverAs(this.lastUs);
     this.draftRecovery.removeStrays();
   }
 
@@ -79,11 +85,12 @@ export class Recovery {
     if (kind === RECORD.draftBegun || kind === RECORD.touch) return; // their times are the file's, which callers choose
     const { ino, time } = decodeDraftChanged(kind, payload);
     if (lsn > this.foldedLsn) this.noteTime(time);
+    this.draftsWrittenUs.set(ino, microseconds(time));
     if (UNLOGGED_KINDS.has(kind)) this.unlogged.set(ino, lsn);
   }
 
-  private noteTime({ s, ns }: Timestamp): void {
-    this.lastUs = Math.max(this.lastUs, s * 1e6 + Math.floor(ns / 1000));
+  private noteTime(time: Timestamp): void {
+    this.lastUs = Math.max(this.lastUs, microseconds(time));
   }
 
   private replay(record: IntentRecord): void {
@@ -178,6 +185,10 @@ export class Recovery {
       this.lost(begun.ino, new CorruptionError(`version ${begun.base} was not on stable storage`));
     }
   }
+}
+
+function microseconds({ s, ns }: Timestamp): number {
+  return s * 1e6 + Math.floor(ns / 1000);
 }
 
 /** Whether the operation merged versions of a file. */

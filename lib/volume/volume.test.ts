@@ -281,6 +281,21 @@ test('what was done just before a crash does not count as done after it', async 
   assert.ok(a.list('').includes('by-b'));
 });
 
+test('what was written to a file still open at a crash does not count as written after it, though much was folded since', async (t) => {
+  const [a, b] = await twoSites(t); // the clock of b is an hour ahead
+  const ino = a.write('file', 'base');
+  await a.mergeWith(b);
+  const { handle } = a.volume.files.open(ino, O_RDWR, false, USER);
+  a.volume.files.write(handle, 0, Buffer.from('open'), false);
+  a.write('other', '');
+  a.volume.fold();
+  a.crash(24 * 3_600_000);
+  b.write('file', 'later');
+  await a.mergeWith(b);
+  assert.equal(a.digest, b.digest);
+  assert.equal(a.text('file'), 'later');
+});
+
 const O_APPEND = 0o2000;
 
 test('a write with O_APPEND goes to the end of what its handle shows, though another site made the file longer', async (t) => {

@@ -45,7 +45,7 @@ class Rules {
   }
 
   check(): void {
-    this.checkStamps();
+    this.checkChanges();
     const places = this.directoryPlaces();
     for (const inode of this.inodes) {
       if (!inode.registers.has('born')) continue;
@@ -81,14 +81,26 @@ class Rules {
     return this.entries(inode, field)[0];
   }
 
-  /** Who saw a change stamps above it: "latest" never contradicts what people saw. */
-  private checkStamps(): void {
+  /** Who saw a change stamps above it: "latest" never contradicts what people saw. What changes nothing is not written. */
+  private checkChanges(): void {
     const reader = JournalReader.open(this.site.directory);
     const stamps = new Map<string, number>();
+    const values = new Map<string, unknown>();
+    /** Owner and group that an inode was made with. */
+    const births = new Map<string, readonly number[]>();
     for (const { hash, stamp, bytes } of reader.changesAfter(new Map(), Infinity)) {
       stamps.set(hash, stamp);
-      for (const dep of decodeChange(bytes, Infinity).deps)
-        if (stamps.get(dep)! >= stamp) this.wrong.push(`stamps: change ${hash} is not above ${dep}, which it saw`);
+      const { actor, startOp, deps, ops } = decodeChange(bytes, Infinity);
+      for (const dep of deps)
+        if (!(stamps.get(dep)! < stamp)) this.wrong.push(`stamps: change ${hash} is not above ${dep}, which it saw`);
+      for (const [i, { key, value, pred }] of ops.entries()) {
+        values.set(`${startOp + i}@${actor}`, value);
+        const [ino, field] = key.split('.') as [string, string];
+        if (field === 'born') births.set(ino, String(value).split(' ').slice(-3).map(Number));
+        if ((field !== 'uid' && field !== 'gid') || pred.length > 1) continue;
+        const before = pred.length > 0 ? values.get(pred[0]!) : births.get(ino)?.[field === 'uid' ? 0 : 1];
+        if (before === value) this.wrong.push(`an owner that stays: ${key} is written to be ${value}, which it was`);
+      }
     }
     reader.close();
   }
@@ -155,8 +167,21 @@ class Rules {
     const isAlive = names.some((name) => name !== undefined) || hasUnseen;
     const places = links.flatMap(([, entries]) => entries.map(({ value }) => placeOf(value)));
     const isHidden = places.some((place) => this.isHidden(inode.ino, place));
+    const held = names.filter((name) => name !== undefined);
+    const last = links.flatMap(([, entries]) => entries).toSorted(this.laterFirst)[0];
+    if (inode.nlink > 0)
+      for (const write of held.length > 0 ? held : [last!]) this.checkPlace(inode, placeOf(write.value));
     if (inode.nlink > 0 || !isHidden) this.expect('removed, or not', inode, inode.nlink > 0, isAlive);
     if (inode.nlink > 0 && heads.length > 1) this.checkCopies(inode, heads);
+  }
+
+  /** A file is where each of its links was put last; one that returned, where it was removed last. */
+  private checkPlace(inode: Inode, { parent, name }: Place): void {
+    const home = this.store.alias(parent) ?? parent;
+    const isThere =
+      this.volume.files.lookup(home, name)?.ino === inode.ino ||
+      this.store.claims(home, name).some((claim) => claim.ino === inode.ino);
+    if (!isThere) this.wrong.push(`place of a file: inode ${inode.ino} is not at ${home}/${name}`);
   }
 
   private opOf({ counter, actor }: Entry): string {
@@ -196,6 +221,14 @@ class Rules {
     const isReturned = claims.some(({ ino }) => ino === holder) && !rivals.some(({ ino }) => ino === holder);
     if (isReturned && rivals.some(({ isDirectory }) => !isDirectory))
       this.wrong.push(`the name ${name} of ${directory} went to inode ${holder}, which was removed and returned`);
+    for (const { ino, shown: suffixed } of claims) {
+      if (suffixed === null || suffixed === name) continue;
+      if (suffixed.length > 255) this.wrong.push(`names: ${suffixed} has ${suffixed.length} bytes`);
+      if (rivals.some((rival) => rival.ino === ino) || typeOf(this.store.inode(ino)!) === 'd') continue;
+      const writers = this.entries(this.store.inode(ino)!, 'head').map(({ actor }) => this.siteOf(actor));
+      if (!writers.some((site) => suffixed.includes(`.~${site}-`)))
+        this.wrong.push(`names: ${suffixed} of inode ${ino}, which returned, names none of ${writers.join(' ')}`);
+    }
     if (rivals.length === 0 || rivals.length !== claims.length) return;
     if (rivals.some(({ ino, isDirectory }) => isDirectory && (this.store.deferred().get(ino) ?? 0) > 0)) return;
     const merged = (ino: Ino): Ino => this.store.alias(ino) ?? ino;
@@ -280,12 +313,21 @@ class Rules {
     return new Map([...all].map(([ino, candidates]) => [ino, candidates[0]!.parent]));
   }
 
+  private isEmpty(directory: Ino): boolean {
+    let count = 0;
+    this.volume.files.readdir(directory, 0, ({ name }) => (name === '.' || name === '..' || ++count) !== 0);
+    return count === 0;
+  }
+
   private checkDirectory(inode: Inode, places: ReadonlyMap<Ino, Ino>): void {
     if (inode.ino === ROOT_INO) return;
     const links = this.entries(inode, 'link:0');
     const isPlaced = links.some(({ value }) => !isRemoval(value));
     const isMerged = this.store.alias(inode.ino) !== undefined;
     if (isPlaced && !isMerged) this.expect('rename, removal of a directory', inode, inode.nlink > 0, true);
+    const held = links.find(({ value }) => !isRemoval(value));
+    if (isMerged && !inode.registers.has('into') && (!held || String(held.value).includes('\0')))
+      this.wrong.push(`trees are not mixed: directory ${inode.ino}, which was moved, is merged into another`);
     if (inode.nlink === 0 || isMerged) return;
     const due = places.get(inode.ino)!;
     this.expect(
@@ -294,6 +336,8 @@ class Rules {
       this.volume.files.lookup(inode.ino, '..')!.ino,
       this.store.alias(due) ?? due,
     );
+    if (!isPlaced && this.isEmpty(inode.ino))
+      this.wrong.push(`removal of a tree: directory ${inode.ino} returned, and nothing is in it`);
     const birth = links.length === 1 && !String(links[0]!.value).includes('\0') ? String(links[0]!.value) : undefined;
     if (birth === undefined || inode.registers.has('into')) return;
     const home = (place: Place): string => `${this.store.alias(place.parent) ?? place.parent}/${place.name}`;

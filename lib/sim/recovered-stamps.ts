@@ -21,7 +21,8 @@ export function lateStamp({ journal }: Volume, actorId: ActorId, endedUs: number
   for (const ino of store.inodes())
     for (const { actor, stamp } of [...store.inode(ino)!.registers.values()].flat()) {
       // The volume's own registers are the new actor's.
-      if (actor === own && ino !== VOLUME_INO) recovered = Math.max(recovered, stamp);
+      if (actor === own && ino === VOLUME_INO) continue;
+      if (actor === own) recovered = Math.max(recovered, stamp);
       else before = Math.max(before, stamp);
     }
   return recovered > before + IN_A_ROW ? recovered : undefined;

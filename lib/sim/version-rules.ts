@@ -6,6 +6,7 @@ import { decodeChange } from '../journal/change-codec.js';
 import { JournalReader } from '../journal/journal-reader.js';
 import type { Ino } from '../crdt/ids.js';
 import type { Site } from './site.js';
+import { marksIn } from './contents.js';
 import { versionHeldBy } from './versions-held.js';
 
 /** One write of a file's content. */
@@ -63,6 +64,7 @@ class VersionRules {
     for (const write of this.writes.values()) {
       if (write.preds.length > 1) this.checkNaming(write);
       if (write.merged.length === 2) this.checkResult(write);
+      if (write.merged.length > 0) this.checkOnce(write);
     }
     // A site whose disk was full leaves copies as they are.
     if (!this.sites[0]!.around.remembersSyncs) this.checkAllMerged();
@@ -96,6 +98,19 @@ class VersionRules {
       this.wrong.push(
         `version ${op} of ${ino}, merged by ${policy}, holds ${is.length} bytes other than ${due.length} due`,
       );
+  }
+
+  /** Nothing that was written once is in a merge twice. */
+  private checkOnce({ ino, op, manifest, merged }: Write): void {
+    const is = this.content(manifest);
+    const parts = merged.map((part) => this.content(this.writes.get(part)!.manifest));
+    if (!is || !parts.every((part) => part !== undefined)) return;
+    for (const mark of marksIn(is)) {
+      if (mark.startsWith('<same:')) continue;
+      const most = Math.max(...parts.map((part) => countOf(mark, part)));
+      if (most > 0 && countOf(mark, is) > most)
+        this.wrong.push(`version ${op} of ${ino} holds ${mark} ${countOf(mark, is)} times, no part more than ${most}`);
+    }
   }
 
   /** Two versions that a policy can merge are not left side by side. */
@@ -177,6 +192,10 @@ class VersionRules {
 function isEarlier(a: Write, b: Write): boolean {
   if (a.stamp !== b.stamp) return a.stamp < b.stamp;
   return a.actor === b.actor ? a.counter < b.counter : a.actor < b.actor;
+}
+
+function countOf(mark: string, bytes: Buffer): number {
+  return bytes.toString('latin1').split(mark).length - 1;
 }
 
 function isText(bytes: Buffer): boolean {

@@ -3,7 +3,8 @@
 // histories of duels.ts in between.
 // Invariant: a function of the seed and of what the sites show; it changes nothing itself.
 
-import { type Choice, duel } from './duels.js';
+import type { Choice } from './duel.js';
+import { duel } from './duels.js';
 import type { Process } from './process.js';
 import type { Random } from './random.js';
 import { type Step, step } from './step.js';
@@ -84,7 +85,7 @@ const EVENTS_WITH_FAULTS = { ...EVENTS, kill: 2, power: 5, full: 1, space: 1.5, 
 const DISK_CALLS = ['create', 'write', 'sync', 'commit'];
 
 /** How often a duel begins, and how often something else comes between two of its steps. */
-const DUEL_SHARE = 0.1;
+const DUEL_SHARE = 0.2;
 const INTERRUPTION_SHARE = 0.04;
 
 export class Workload {

@@ -79,6 +79,18 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'x-',
   },
   {
+    rule: 'of a removed file that returns the suffix names who wrote its data',
+    file: 'crdt/placement.js',
+    from: 'unseen && claimOf(inode.ino, last.link, last.value, unseen, true',
+    to: 'unseen && claimOf(inode.ino, last.link, last.value, last.entry, true',
+  },
+  {
+    rule: 'a suffixed name is cut to 255 bytes',
+    file: 'crdt/names.js',
+    from: 'cutBytes(base, NAME_MAX - suffix.length) + suffix',
+    to: 'base + suffix',
+  },
+  {
     rule: 'a suffix that is taken gets more characters',
     file: 'crdt/names.js',
     from: 'named.has(name) || isClaimed(name)',
@@ -90,12 +102,24 @@ export const MUTANTS: readonly Mutant[] = [
     from: 'ino === claim.ino || ino === except || shown === null || tree.store.copy(ino)',
     to: 'true',
   },
+  {
+    rule: 'two links of one file at one name are one entry',
+    file: 'crdt/names.js',
+    from: 'claimant.ino === winner.ino || losers',
+    to: 'false || losers',
+  },
   // ── directories ──
   {
     rule: 'new directories of one name are one',
     file: 'crdt/merged-directories.js',
     from: 'member.birth && member.ino !== canonical ? canonical : undefined',
     to: 'undefined',
+  },
+  {
+    rule: 'a directory that was moved is not merged with what has its name',
+    file: 'crdt/merged-directories.js',
+    from: 'member.birth && member.ino !== canonical',
+    to: 'member.ino !== canonical',
   },
   {
     rule: 'merged directories stay merged when one is renamed',
@@ -122,10 +146,28 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'false',
   },
   {
+    rule: 'a move that fell back goes to its birth place at last',
+    file: 'crdt/placement.js',
+    from: "if (born && born.name !== '')",
+    to: 'if (false)',
+  },
+  {
+    rule: 'a deferred move takes effect when what blocks it goes',
+    file: 'crdt/directory-tree.js',
+    from: 'for (const ino of before.keys())\n            cursors.set(ino, 0);',
+    to: '',
+  },
+  {
     rule: 'create into, removal of, a directory: it returns',
     file: 'crdt/liveness.js',
     from: 'const alive = this.#isSupported(ino);',
     to: 'const alive = false;',
+  },
+  {
+    rule: 'of a removed tree only the path to what returns does',
+    file: 'crdt/liveness.js',
+    from: 'const alive = this.#isSupported(ino);',
+    to: 'const alive = true;',
   },
   {
     rule: 'rename, removal of a directory: the rename wins',
@@ -141,10 +183,34 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'const entry = entries.every(({ value }) => !isTombstone(value)) ? entries[0] : undefined;\n        if (entry) {\n            const value = parseLink(entry.value);\n            claims.push',
   },
   {
+    rule: 'rename, rename of a file: the later',
+    file: 'crdt/placement.js',
+    from: 'const entry = entries.find(({ value }) => !isTombstone(value));\n        if (entry) {\n            const value = parseLink(entry.value);\n            claims.push',
+    to: 'const entry = entries.findLast(({ value }) => !isTombstone(value));\n        if (entry) {\n            const value = parseLink(entry.value);\n            claims.push',
+  },
+  {
+    rule: 'a file that returns has the name that was removed last',
+    file: 'crdt/placement.js',
+    from: 'compareEntries(entry, last.entry, actors) > 0',
+    to: 'compareEntries(entry, last.entry, actors) < 0',
+  },
+  {
     rule: 'write, write: the other version lies beside it',
     file: 'crdt/copies.js',
     from: 'shown.push(head);',
     to: '',
+  },
+  {
+    rule: 'a write overwrites the version that it goes on from, and no other',
+    file: 'volume/publishing.js',
+    from: "field: 'head', value, bases: draft.bases",
+    to: "field: 'head', value",
+  },
+  {
+    rule: 'a write leaves the copies beside the file',
+    file: 'crdt/local-writes.js',
+    from: 'heads.length < 2 ? heads : headsLike(inode, attributesOf(inode).head)',
+    to: 'heads',
   },
   {
     rule: 'write, write: equal versions are one',
@@ -196,6 +262,12 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'return formatMode(mode, mode & ~SET_ID_BITS);',
   },
   {
+    rule: 'an owner that stays is no write',
+    file: 'volume/inode-changes.js',
+    from: '!isSame || isContested(inode, field)',
+    to: 'true',
+  },
+  {
     rule: 'xattr: set beats remove',
     file: 'crdt/inode-attributes.js',
     from: 'if (value !== undefined)\n            return value;\n    }\n    return undefined;',
@@ -221,10 +293,52 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'return value;',
   },
   {
+    rule: 'a merge is nothing new to who removed what it is made of',
+    file: 'crdt/placement.js',
+    from: 'return merged.length === 0 ||',
+    to: 'return true ||',
+  },
+  {
+    rule: 'a removal of a merge cites what it is made of',
+    file: 'crdt/inode-attributes.js',
+    from: 'for (const op of mergedIn(value))\n            cites.add(op);',
+    to: '',
+  },
+  {
+    rule: 'merges of the same versions at two sites: nothing is added twice',
+    file: 'volume/version-merge.js',
+    from: 'yield* mergeVersionContents(policy, common, reader, depth + 1)',
+    to: 'reader.content(common[0])',
+  },
+  {
+    rule: 'a policy is inherited from the directories above',
+    file: 'crdt/merge-policy.js',
+    from: 'if (parent === undefined)',
+    to: 'if (true)',
+  },
+  {
+    rule: 'a policy that is set later merges the copies that there are',
+    file: 'volume/content-merges.js',
+    from: 'policyChanged(ino) {',
+    to: 'policyChanged(ino) {\n        return;',
+  },
+  {
     rule: 'append: what both added',
     file: 'chunks/merge-append.js',
     from: '...earlier.pieces, ...later.slice(base.size, later.size)',
     to: '...later.pieces',
+  },
+  {
+    rule: 'ranges: what both changed is not merged',
+    file: 'chunks/merge-ranges.js',
+    from: ' || overlap(inA, inB)',
+    to: '',
+  },
+  {
+    rule: 'text: what both changed is not merged',
+    file: 'chunks/merge-text.js',
+    from: 'return undefined;\n        for (const number of ok)',
+    to: 'continue;\n        for (const number of ok)',
   },
   // ── what a crash leaves ──
   {
@@ -253,8 +367,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     rule: 'recovered operations compete as of when they were made',
-    file: 'volume/recovery.js',
-    from: 'this.commits.recoverAs(this.lastUs);',
+    file: 'volume/commits.js',
+    from: 'this.recoveredUs = timeUs;',
     to: ';',
   },
   {
@@ -342,6 +456,12 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'volume/background-work.js',
     from: 'this.folding.fold();\n            this.remote.apply(isOver);',
     to: 'this.remote.apply(isOver);',
+  },
+  {
+    rule: 'a change waits for those that it builds on',
+    file: 'volume/remote-changes.js',
+    from: 'if (!journal.isReady(change)) {',
+    to: 'if (false) {',
   },
   {
     rule: 'the kernel hears of entries that others changed',

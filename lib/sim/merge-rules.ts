@@ -212,6 +212,9 @@ class Rules {
 
   private checkContest(directory: Ino, name: string): void {
     const claims = this.store.claims(directory, name).filter(({ ino }) => this.store.copy(ino) === undefined);
+    const visible = claims.filter(({ shown }) => shown !== null).map(({ ino }) => ino);
+    if (new Set(visible).size < visible.length)
+      this.wrong.push(`link, link at one name: ${directory}/${name} is there twice`);
     const rivals = claims.flatMap(({ ino, link, shown }) => {
       const inode = this.store.inode(ino)!;
       const write = this.entries(inode, `link:${link}`).find(({ value }) => !isRemoval(value));

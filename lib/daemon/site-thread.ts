@@ -8,6 +8,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { startFuseNative } from '../fuse/fuse-native-driver.js';
 import { openSession, type Session } from '../fuse/session.js';
 import { type SitePort, SiteServer } from './site-server.js';
+import { raiseThread } from './thread-priority.js';
 import type { SiteThreadData, ToSite } from './thread-protocol.js';
 
 const data = workerData as SiteThreadData;
@@ -19,6 +20,7 @@ const sitePort: SitePort = {
 const SLICE_MS = 2;
 
 function serveKernel(site: SiteServer): void {
+  raiseThread();
   const { config } = data;
   const session = openSession({
     fileSystem: site.volume.files,

@@ -14,6 +14,7 @@ import { chunksOf, decodeManifest } from './manifest.js';
 import { MISSING_SCHEMA, MissingObjects } from './missing-objects.js';
 import { ObjectKind, objectIdOf } from './object-kind.js';
 import type { MissingObject } from './object-kind.js';
+import { ObjectUse, USE_SCHEMA } from './object-use.js';
 import { PackReader } from './pack-reader.js';
 import { PackTails } from './pack-tails.js';
 import { PackWriter, scanPack, syncPath } from './pack.js';
@@ -58,6 +59,7 @@ const SCHEMA = `
     stored INTEGER NOT NULL, raw INTEGER NOT NULL, kind INTEGER NOT NULL, flags INTEGER NOT NULL
   ) WITHOUT ROWID;
   ${MISSING_SCHEMA}
+  ${USE_SCHEMA}
 `;
 
 /** Finds an object's place; shared with {@link ObjectReader}. */
@@ -77,12 +79,15 @@ export class ObjectStore implements ObjectSource {
   private readonly onCorrupt: (id: ObjectId, error: CorruptionError) => void;
   private readonly packNumbers = new Map<string, number>();
   private readonly wants: MissingObjects;
+  private readonly uses: ObjectUse;
   /** Computed when first asked for: it reads the whole index. */
   private storedBytes: number | undefined;
   private guard: CollectionGuard | null = null;
   /** Packs that are about to be removed, or were: what comes to lie in one is lost. Names are never used twice. */
   private readonly retired = new Set<string>();
   private discards = 0;
+  /** What was discarded since nothing was being packed. */
+  private readonly discarded = new Set<ObjectId>();
   /** Whether everything that a register names is wanted; else only what {@link want} says. */
   keepsAll = true;
 
@@ -120,6 +125,7 @@ export class ObjectStore implements ObjectSource {
     this.moveObject = db.prepare('UPDATE object SET pack = ?, offset = ? WHERE id = ? AND pack = ? AND offset = ?');
     this.selectBytes = db.prepare<[]>('SELECT total(stored) FROM object').pluck();
     this.wants = new MissingObjects(db);
+    this.uses = new ObjectUse(db);
     for (const row of db.prepare<[], { number: number; name: string }>('SELECT number, name FROM pack').iterate()) {
       this.packNumbers.set(row.name, row.number);
     }
@@ -139,6 +145,7 @@ export class ObjectStore implements ObjectSource {
       bytes = this.load(id);
       this.cache.set(id, bytes);
     }
+    if (!this.keepsAll) this.uses.note(id);
     return bytes;
   }
 
@@ -230,6 +237,7 @@ export class ObjectStore implements ObjectSource {
       this.insertObject.run(id, this.packNumber(object.pack), offset, stored, raw, kind, flags).changes === 1;
     if (added && this.storedBytes !== undefined) this.storedBytes += stored;
     this.wants.remove(id);
+    if (!this.keepsAll) this.uses.note(object.id);
     return added;
   }
 
@@ -373,6 +381,11 @@ export class ObjectStore implements ObjectSource {
   // it" and its removal nobody can come to need it unnoticed. Records are never changed: a pack is copied to others, the index says
   // so, and only when that is durable is the pack removed.
 
+  /** Puts into the table when objects were read last. */
+  writeUses(): void {
+    this.uses.write();
+  }
+
   /** Begins a collection, and ends the pack that is being written: what is in packs now stays as it is. The caller has just committed. */
   beginCollection(): void {
     this.guard = new CollectionGuard();
@@ -381,6 +394,11 @@ export class ObjectStore implements ObjectSource {
 
   get collecting(): boolean {
     return this.guard !== null;
+  }
+
+  /** Nothing is being packed that was taken for held before. */
+  forgetDiscarded(): void {
+    this.discarded.clear();
   }
 
   /** How often something was discarded: whoever decided before that an object is held must look again when this has changed. */
@@ -403,7 +421,10 @@ export class ObjectStore implements ObjectSource {
   holdsVersion(manifest: Uint8Array, id: ObjectId, packed: readonly PackedObject[]): boolean {
     const intact = new Set(packed.filter(({ pack }) => !this.retired.has(pack)).map((object) => object.id));
     const holds = (object: ObjectId): boolean => intact.has(object) || this.has(object);
-    return holds(id) && chunksOf(decodeManifest(Buffer.from(manifest))).every(holds);
+    // Where not everything is kept, what its base names need not be here; what went just now would have to be.
+    const isLeft = (object: ObjectId): boolean =>
+      this.keepsAll ? holds(object) : !this.discarded.has(object) || holds(object);
+    return holds(id) && chunksOf(decodeManifest(Buffer.from(manifest))).every(isLeft);
   }
 
   /** Forgets objects that nothing needed at the mark, but for those that were cited since. Returns how many stay. */
@@ -419,6 +440,8 @@ export class ObjectStore implements ObjectSource {
       const stored = this.selectStored.get(blob, pack) as number | undefined;
       if (stored === undefined) continue; // it was found damaged meanwhile
       this.deleteUnused.run(blob, pack);
+      this.uses.forget(id, blob);
+      this.discarded.add(id);
       this.cache.delete(id);
       if (this.storedBytes !== undefined) this.storedBytes -= stored;
     }

@@ -2,7 +2,7 @@
 // It mounts nothing. What it does is decided by the volume's name, which travels the same way as in the real thing.
 
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ContentControl, ContentSettings } from '../daemon/content-interface.js';
+import type { ContentControl, ContentSettings, Evicted, PinnedPath } from '../daemon/content-interface.js';
 import type { HistoryRow, SiteHistory } from '../daemon/history-interface.js';
 import type {
   CollectionReport,
@@ -68,7 +68,8 @@ const fakePast: SiteHistory = {
 
 /** Whatever is chosen is chosen. */
 class FakeContent implements ContentControl {
-  private chosen: ContentSettings = { policy: 'everything' };
+  private chosen: ContentSettings = { policy: 'everything', cacheBytes: null, keepFreeBytes: null };
+  private pinned: readonly string[] = [];
 
   settings(): ContentSettings {
     return this.chosen;
@@ -76,6 +77,23 @@ class FakeContent implements ContentControl {
 
   async choose(change: Partial<ContentSettings>): Promise<void> {
     this.chosen = { ...this.chosen, ...change };
+  }
+
+  async pin(paths: readonly string[]): Promise<void> {
+    this.pinned = [...this.pinned, ...paths];
+  }
+
+  async unpin(paths: readonly string[]): Promise<void> {
+    this.pinned = this.pinned.filter((path) => !paths.includes(path));
+  }
+
+  async pins(): Promise<readonly PinnedPath[]> {
+    return this.pinned.map((path) => ({ path, files: 3, bytes: 3 << 20, missingBytes: 1 << 20 }));
+  }
+
+  async evict(path: string): Promise<Evicted> {
+    if (path === '/pinned') throw new Error('/pinned is pinned: weft unpin it first');
+    return { objects: 4, bytes: 2 << 20, lastCopyBytes: 1 << 10, freedBytes: 2 << 20, removedPacks: ['a.pack'] };
   }
 }
 

@@ -6,11 +6,14 @@ import { join } from 'node:path';
 import { listPacks, wasteOf, worthRewriting } from '../chunks/pack-use.js';
 import { carryOut, type CollectionSite } from '../volume/collection.js';
 import { type CollectionSurvey, surveyObjects } from '../volume/collection-survey.js';
-import type { CollectionAnswer, CollectionQuestion, CollectionReport, CollectionThreadData } from './collector.js';
+import { type EvictionRequest, planEviction } from '../volume/eviction.js';
+import type { CollectionAnswer, CollectionData, CollectionQuestion, CollectionReport } from './collector.js';
+import type { CollectionThreadData } from './collector.js';
+import type { Evicted } from './content-interface.js';
 
 const port = parentPort!;
-const { request, carriesOut, startedMs } = workerData as CollectionThreadData;
-const { stateDirectory } = request;
+const data = workerData as CollectionThreadData;
+const { stateDirectory } = 'eviction' in data ? data.eviction : data.request;
 
 const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
 let nextId = 1;
@@ -31,7 +34,7 @@ port.on('message', ({ id, value, error }: CollectionAnswer) => {
 });
 
 const site: CollectionSite = {
-  collect: (unused, moved) => ask({ ask: 'collect', unused, moved }),
+  collect: (unused, moved) => ask({ ask: 'collect', unused, moved, areEvicted: 'eviction' in data }),
   retire: (packs) => ask({ ask: 'retire', packs }),
   verify: (ids) => ask({ ask: 'verify', ids }),
 };
@@ -54,7 +57,7 @@ function reportOf(survey: CollectionSurvey): CollectionReport {
   };
 }
 
-async function run(): Promise<CollectionReport> {
+async function collect({ request, carriesOut, startedMs }: CollectionData): Promise<CollectionReport> {
   const survey = surveyObjects(request);
   const report = reportOf(survey);
   if (!carriesOut) return report;
@@ -66,8 +69,18 @@ async function run(): Promise<CollectionReport> {
   return { ...report, collected: { discardedObjects, rewrittenPacks, removedPacks: [...removedPacks], freedBytes } };
 }
 
+async function evict(request: EvictionRequest, startedMs: number): Promise<Evicted> {
+  const before = diskBytes();
+  const plan = await planEviction(request, (ids) => ask({ ask: 'kept', ids }));
+  const { discardedObjects, removedPacks } = await carryOut(stateDirectory, plan, site, startedMs);
+  const { evictedBytes, lastCopyBytes } = plan;
+  const freedBytes = before - diskBytes();
+  return { objects: discardedObjects, bytes: evictedBytes, lastCopyBytes, freedBytes, removedPacks: [...removedPacks] };
+}
+
 try {
-  port.postMessage({ report: await run() }, []);
+  if ('eviction' in data) port.postMessage({ evicted: await evict(data.eviction, data.startedMs) }, []);
+  else port.postMessage({ report: await collect(data) }, []);
 } finally {
   port.close();
 }

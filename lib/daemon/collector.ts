@@ -13,12 +13,17 @@ import type { MissingObject } from '../chunks/object-kind.js';
 import type { MovedObject, UnusedObject } from '../chunks/object-store.js';
 import { commonVector } from '../journal/held-versions.js';
 import type { SurveyRequest } from '../volume/collection-survey.js';
+import type { EvictionRequest } from '../volume/eviction.js';
+import type { Evicted } from './content-interface.js';
 import type { CollectionReport, Log } from './daemon-interface.js';
 import type { SiteRequests } from './site-sync-store.js';
 
 export type { CollectionReport };
 
-export interface CollectionThreadData {
+/** What a thread is started for: a collection, or an eviction, which goes the same way with other objects. */
+export type CollectionThreadData = CollectionData | { readonly eviction: EvictionRequest; readonly startedMs: number };
+
+export interface CollectionData {
   readonly request: SurveyRequest;
   /** False: only look. */
   readonly carriesOut: boolean;
@@ -28,7 +33,13 @@ export interface CollectionThreadData {
 
 /** What the collection thread asks for. */
 export type CollectionQuestion =
-  | { readonly ask: 'collect'; readonly unused: readonly UnusedObject[]; readonly moved: readonly MovedObject[] }
+  | {
+      readonly ask: 'collect';
+      readonly unused: readonly UnusedObject[];
+      readonly moved: readonly MovedObject[];
+      readonly areEvicted: boolean;
+    }
+  | { readonly ask: 'kept'; readonly ids: readonly ObjectId[] }
   | { readonly ask: 'retire'; readonly packs: readonly string[] }
   | { readonly ask: 'verify'; readonly ids: readonly ObjectId[] }
   | { readonly ask: 'correctWants'; readonly needed: readonly MissingObject[]; readonly unneeded: readonly ObjectId[] };
@@ -40,7 +51,9 @@ export interface CollectionAnswer {
 }
 
 type FromThread =
-  { readonly id: number; readonly question: CollectionQuestion } | { readonly report: CollectionReport };
+  | { readonly id: number; readonly question: CollectionQuestion }
+  | { readonly report: CollectionReport }
+  | { readonly evicted: Evicted };
 
 /** A site that this one has met, as far as collections care. */
 export interface PeerNeeds {
@@ -60,6 +73,14 @@ export interface PackUsers {
   forget(packs: readonly string[]): void;
 }
 
+/** Linked sites that keep everything. */
+export interface Keepers {
+  /** Whether one of them acknowledged all of `vector`. */
+  has(vector: VersionVector): boolean;
+  /** Those of the objects that one of them keeps which did. */
+  kept(ids: readonly ObjectId[], vector: VersionVector): Promise<readonly ObjectId[]>;
+}
+
 export interface CollectorOptions {
   readonly stateDirectory: string;
   readonly site: SiteRequests;
@@ -71,6 +92,7 @@ export interface CollectorOptions {
   readonly peers: () => readonly PeerNeeds[];
   /** How long versions are kept after something took their place, in milliseconds; null: as the volume says. */
   readonly keepHistoryMs: () => number | null;
+  readonly keepers: Keepers;
   /** Whether what is shown and not held is to be fetched. */
   readonly keepsAll: () => boolean;
   readonly log: Log;
@@ -88,6 +110,9 @@ const MAX_SHARE = 0.02;
 /** What is reported absent comes in batches: looked at once for many of them. */
 const ABSENT_DELAY_MS = 500;
 const US_PER_MS = 1_000;
+/** A site that keeps everything is given so long to acknowledge what was written last. */
+const KEEPER_WAIT_MS = 2_000;
+const KEEPER_POLL_MS = 10;
 
 export class Collector {
   private running: Promise<unknown> = Promise.resolve();
@@ -97,6 +122,8 @@ export class Collector {
   private storedBytes: number | null = null;
   private readonly absent = new Set<ObjectId>();
   private absentTimer: NodeJS.Timeout | null = null;
+  /** What was durable here when the eviction that is under way began. */
+  private namedBefore: VersionVector = new Map();
   private readonly timer: NodeJS.Timeout;
   /** What a peer had acknowledged when it last waited for no object: whatever it shows since, it holds. */
   private readonly settled = new Map<SiteId, VersionVector>();
@@ -116,6 +143,39 @@ export class Collector {
   /** Gives up what nothing needs. */
   collect(): Promise<CollectionReport> {
     return this.next(() => this.collectNow());
+  }
+
+  /** Gives up what is read again from another site when it is needed. */
+  evict(what: EvictionRequest['what'], pins: EvictionRequest['pins']): Promise<Evicted> {
+    return this.next(async () => {
+      const { written } = await this.options.site.request('versionsWritten', null);
+      const { stateDirectory } = this.options;
+      const eviction = { stateDirectory, what, pins, written };
+      return this.begun(async () => {
+        await this.awaitKeeper();
+        const answer = await this.runThread({ eviction, startedMs: Date.now() });
+        if (!('evicted' in answer)) throw new Error('the thread of an eviction answered with a collection');
+        return [answer.evicted, answer.evicted.removedPacks];
+      });
+    });
+  }
+
+  /**
+   * What a register names here as the eviction begins has to be known to whoever is asked what it keeps: else it may give up what nothing
+   * needs as far as it knows.
+   */
+  private async awaitKeeper(): Promise<void> {
+    const { site, durable, vector, keepers } = this.options;
+    const { commit } = await site.request('fold', null);
+    await durable(commit);
+    this.namedBefore = new Map(vector());
+    for (let waitedMs = 0; waitedMs < KEEPER_WAIT_MS && !keepers.has(this.namedBefore); waitedMs += KEEPER_POLL_MS)
+      await new Promise((resolve) => setTimeout(resolve, KEEPER_POLL_MS));
+  }
+
+  /** Resolves to what `run` does while no collection is under way, and none begins. */
+  apart<T>(run: () => Promise<T>): Promise<T> {
+    return this.next(run);
   }
 
   /** Every linked peer says that it does not hold these. Whether anything needs them all the same is looked at soon. */
@@ -174,22 +234,35 @@ export class Collector {
   }
 
   private async collectNow(): Promise<CollectionReport> {
-    const { site, packUsers } = this.options;
     const startMs = performance.now();
     const absent = [...this.absent];
     this.absent.clear();
+    try {
+      return await this.begun(async (inUse) => {
+        const report = await this.inThread(true, inUse, absent);
+        return [report, report.collected?.removedPacks ?? []];
+      });
+    } finally {
+      this.lastEndMs = performance.now();
+      this.lastDurationMs = this.lastEndMs - startMs;
+      this.storedBytes = null;
+    }
+  }
+
+  /** Runs what names objects to be given up, and returns the packs that it removed, between the site thread's begin and end. */
+  private async begun<T>(
+    run: (inUse: readonly ObjectId[]) => Promise<readonly [T, removedPacks: readonly string[]]>,
+  ): Promise<T> {
+    const { site, packUsers } = this.options;
     await packUsers.seal();
     const { inUse } = await site.request('beginCollection', null);
     let removed: readonly string[] = [];
     try {
-      const report = await this.inThread(true, inUse, absent);
-      removed = report.collected?.removedPacks ?? [];
-      return report;
+      const [result, packs] = await run(inUse);
+      removed = packs;
+      return result;
     } finally {
       await site.request('endCollection', { removed: [...removed] });
-      this.lastEndMs = performance.now();
-      this.lastDurationMs = this.lastEndMs - startMs;
-      this.storedBytes = null;
     }
   }
 
@@ -210,15 +283,16 @@ export class Collector {
       carriesOut,
       startedMs,
     };
-    const report = await this.runThread(data);
-    return { ...report, waitsFor: this.lagging() };
+    const answer = await this.runThread(data);
+    if (!('report' in answer)) throw new Error('the thread of a collection answered with an eviction');
+    return { ...answer.report, waitsFor: this.lagging() };
   }
 
-  private runThread(workerData: CollectionThreadData): Promise<CollectionReport> {
+  private runThread(workerData: CollectionThreadData): Promise<Exclude<FromThread, { id: number }>> {
     return new Promise((resolve, reject) => {
       const worker = new Worker(new URL('collection-thread.js', import.meta.url), { workerData });
       worker.on('message', (message: FromThread) => {
-        if ('report' in message) resolve(message.report);
+        if (!('question' in message)) resolve(message);
         else void this.answer(worker, message.id, message.question);
       });
       worker.once('error', reject);
@@ -240,9 +314,11 @@ export class Collector {
     const { site, durable, packUsers } = this.options;
     switch (question.ask) {
       case 'collect': {
-        const { unused, moved } = question;
-        return (await site.request('collect', { unused: [...unused], moved: [...moved] })).kept;
+        const { unused, moved, areEvicted } = question;
+        return (await site.request('collect', { unused: [...unused], moved: [...moved], areEvicted })).kept;
       }
+      case 'kept':
+        return this.options.keepers.kept(question.ids, this.namedBefore);
       case 'retire': {
         const { retired, commit } = await site.request('retirePacks', { packs: [...question.packs] });
         await durable(commit);

@@ -3,7 +3,7 @@
 // `progress` lines and then exactly one `result` or `error` line of the same id. Lines are bounded on both sides.
 // Only same-version programs talk here: it is no public interface, and has no version of its own.
 
-import type { ContentSettings } from './content-interface.js';
+import type { ContentSettings, Evicted, PinnedPath } from './content-interface.js';
 import type { HistoryRow, Restored, SnapshotList, Undeleted } from './history-interface.js';
 import type { CollectionReport, ConflictRow, DamagedData, SettledRow, SiteStatus } from './daemon-interface.js';
 
@@ -31,6 +31,10 @@ export interface ControlResults {
   collect: CollectionReport;
   keepHistory: null;
   content: ContentSettings;
+  pin: null;
+  unpin: null;
+  pins: readonly PinnedPath[];
+  evict: Evicted;
   resolve: SettledRow;
   settled: SettledRow[];
   undoResolve: SettledRow;

@@ -47,8 +47,16 @@ export const controlRequest = z.discriminatedUnion('verb', [
   z.strictObject({
     id,
     verb: z.literal('content'),
-    change: z.strictObject({ policy: z.exactOptional(z.enum(['everything', 'on-demand'])) }),
+    change: z.strictObject({
+      policy: z.exactOptional(z.enum(['everything', 'on-demand'])),
+      cacheBytes: z.exactOptional(limit.nullable()),
+      keepFreeBytes: z.exactOptional(limit.nullable()),
+    }),
   }),
+  z.strictObject({ id, verb: z.literal('pin'), paths: z.array(path).min(1) }),
+  z.strictObject({ id, verb: z.literal('unpin'), paths: z.array(path).min(1) }),
+  z.strictObject({ id, verb: z.literal('pins') }),
+  z.strictObject({ id, verb: z.literal('evict'), path }),
   z.strictObject({
     id,
     verb: z.literal('resolve'),

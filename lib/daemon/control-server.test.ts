@@ -56,8 +56,12 @@ function recordingDaemon(): Daemon {
     repair: async (damaged) => damaged,
     conflicts: async () => [],
     content: {
-      settings: () => ({ policy: 'everything' }),
+      settings: () => ({ policy: 'everything', cacheBytes: null, keepFreeBytes: null }),
       choose: (change) => record('choose', JSON.stringify(change)),
+      pin: (paths) => record('pin', ...paths),
+      unpin: (paths) => record('unpin', ...paths),
+      pins: async () => [],
+      evict: async () => assert.fail('not asked for'),
     },
     past: {
       history: async () => [],

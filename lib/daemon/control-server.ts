@@ -167,6 +167,16 @@ export class ControlServer {
       case 'content':
         await this.daemon.content.choose(request.change);
         return this.daemon.content.settings();
+      case 'pin':
+        await this.daemon.content.pin(request.paths);
+        return null;
+      case 'unpin':
+        await this.daemon.content.unpin(request.paths);
+        return null;
+      case 'pins':
+        return this.daemon.content.pins();
+      case 'evict':
+        return this.daemon.content.evict(request.path);
       case 'resolve':
         return this.daemon.resolveConflict(request.conflict, request.keep, request.merged);
       case 'settled':

@@ -172,6 +172,11 @@ export interface SiteConfig {
   slot: number | null;
   /** Absent: everything. */
   content?: ContentPolicy;
+  /** On demand: what content may take, and what the disk shall have free, in bytes; absent: no limit. */
+  cacheBytes?: number;
+  keepFreeBytes?: number;
+  /** Inodes whose content, and that of what is below them, is kept. */
+  pins?: number[];
   /** Content is to be kept again that was not, and not all of it is asked for yet. */
   wantsDue?: true;
   /** How long versions are kept here after something took their place, milliseconds; absent: as the volume says. */

@@ -121,8 +121,7 @@ export class RunningSite implements Daemon {
       site: () => this.site,
       changed: () => this.seekSoon(),
       reconnect: () => this.syncer.reconnect(),
-      wantAll: () => this.collector!.collect(),
-      absentEverywhere: (ids) => this.collector?.reportedAbsent(ids),
+      collector: () => this.collector!,
       peers: () => this.syncer?.peers() ?? [],
       holds: (id) => this.store.holds(id),
       giveUp: (ids) => this.site.send({ type: 'unavailable', ids }),
@@ -224,6 +223,10 @@ export class RunningSite implements Daemon {
       vector: () => this.durable.vector,
       peers: () => this.syncer.peersMet(),
       keepHistoryMs: () => this.config().keepHistoryMs ?? null,
+      keepers: {
+        has: (vector) => this.syncer.hasKeeper(vector),
+        kept: (ids, vector) => this.syncer.keptElsewhere(ids, vector),
+      },
       keepsAll: () => this.content.policy === 'everything',
       log: this.log,
     });
@@ -243,6 +246,7 @@ export class RunningSite implements Daemon {
     this.pacing.committed(performance.now(), message.pressing);
     if (message.members) this.members.report(message.members);
     this.durable.committed(message);
+    this.content.committed();
     if (message.pressing) this.durable.reconsider();
   }
 
@@ -391,7 +395,7 @@ export class RunningSite implements Daemon {
   }
 
   private async closeAll(): Promise<void> {
-    this.content.close();
+    await this.content.close();
     await this.collector?.close();
     this.peers?.keep();
     await this.syncer?.stop();

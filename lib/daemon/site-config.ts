@@ -20,6 +20,8 @@ const ID: Rule = {
 const TEXT: Rule = { holds: isText, be: 'a text' };
 const TEXTS: Rule = { holds: isTextList, be: 'a list of texts' };
 
+const BYTES: Rule = { holds: (value) => Number.isSafeInteger(value) && (value as number) >= 0, be: 'bytes, 0 or more' };
+
 const RULES: Record<keyof SiteConfig, Rule> = {
   volumeId: ID,
   volume: TEXT,
@@ -35,6 +37,12 @@ const RULES: Record<keyof SiteConfig, Rule> = {
     be: 'a positive number or null',
   },
   content: { holds: (value) => value === 'everything' || value === 'on-demand', be: '"everything" or "on-demand"' },
+  cacheBytes: BYTES,
+  keepFreeBytes: BYTES,
+  pins: {
+    holds: (value) => Array.isArray(value) && value.every((ino) => Number.isSafeInteger(ino) && ino > 0),
+    be: 'a list of inode numbers',
+  },
   wantsDue: { holds: (value) => value === true, be: 'true' },
   keepHistoryMs: {
     holds: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
@@ -43,7 +51,14 @@ const RULES: Record<keyof SiteConfig, Rule> = {
 };
 
 /** Fields that need not be there. */
-const OPTIONAL: ReadonlySet<string> = new Set<keyof SiteConfig>(['content', 'wantsDue', 'keepHistoryMs']);
+const OPTIONAL: ReadonlySet<string> = new Set<keyof SiteConfig>([
+  'content',
+  'cacheBytes',
+  'keepFreeBytes',
+  'pins',
+  'wantsDue',
+  'keepHistoryMs',
+]);
 
 /** The value as a config, its fields in the order of {@link SiteConfig}. Throws an Error that lists what is wrong with it. */
 export function checkSiteConfig(value: unknown): SiteConfig {

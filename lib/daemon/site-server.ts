@@ -100,6 +100,7 @@ export class SiteServer {
       onCorrupt: (what) => this.log.error({ what }, 'what was stored is damaged'),
     });
     this.volume.fold();
+    this.volume.wanted.pin(data.config.pins ?? []);
     if (data.config.content === 'on-demand') this.volume.wanted.keepAll(false);
   }
 
@@ -283,9 +284,11 @@ export class SiteServer {
       case 'beginCollection':
         this.reply(id, name, { inUse: volume.collection.begin() });
         break;
-      case 'collect':
-        this.reply(id, name, { kept: volume.collection.collect(message.args.unused, message.args.moved) });
+      case 'collect': {
+        const { unused, moved, areEvicted } = message.args;
+        this.reply(id, name, { kept: volume.collection.collect(unused, moved, areEvicted) });
         break;
+      }
       case 'retirePacks':
         this.reply(id, name, volume.collection.retire(message.args.packs));
         break;
@@ -297,6 +300,22 @@ export class SiteServer {
         volume.collection.end(message.args.removed);
         this.reply(id, name, null);
         break;
+      case 'versionsWritten':
+        volume.collection.giveUpKept();
+        this.reply(id, name, { written: volume.collection.versionsWritten() });
+        break;
+      case 'resolvePaths':
+        this.reply(id, name, { inos: message.args.paths.map((path) => volume.wanted.pinned.resolve(path) ?? null) });
+        break;
+      case 'pin':
+        volume.wanted.pin(message.args.inos);
+        this.reply(id, name, null);
+        break;
+      case 'pinnedBy': {
+        const pin = volume.wanted.pinned.covering(message.args.ino);
+        this.reply(id, name, { pinnedBy: pin === undefined ? null : (volume.pathOf(pin) ?? `/inode ${pin}`) });
+        break;
+      }
       case 'keepAll':
         volume.wanted.keepAll(message.args.keepsAll);
         this.reply(id, name, null);

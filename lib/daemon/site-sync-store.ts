@@ -34,7 +34,10 @@ export interface ObjectIntake {
 export interface ObjectNeeds {
   /** What callers wait for; asked for before anything else. */
   urgent(): Iterable<ObjectId>;
-  arrived(ids: readonly ObjectId[]): void;
+  /** They take so many bytes. */
+  arrived(ids: readonly ObjectId[], bytes: number): void;
+  /** Whether nothing is to be fetched now: what is here has to make room first. */
+  readonly rests: boolean;
   /** A peer asked for it, and it is not held. */
   askedByPeer(id: ObjectId): void;
   /** Whether this site fetches and keeps everything. */
@@ -45,6 +48,7 @@ export interface ObjectNeeds {
 
 const NO_NEEDS: ObjectNeeds = {
   keepsAll: true,
+  rests: false,
   urgent: () => [],
   arrived: () => {},
   askedByPeer: () => {},
@@ -122,6 +126,7 @@ export class SiteSyncStore implements SyncStore {
   }
 
   missing(limit: number): readonly ObjectId[] {
+    if (this.needs.rests) return [];
     const urgent: ObjectId[] = [];
     for (const id of this.needs.urgent()) {
       if (urgent.length === limit) break;
@@ -140,6 +145,15 @@ export class SiteSyncStore implements SyncStore {
 
   keepsAll(): boolean {
     return this.needs.keepsAll;
+  }
+
+  async kept(ids: readonly ObjectId[]): Promise<readonly ObjectId[]> {
+    if (!this.needs.keepsAll) return [];
+    const held = ids.filter((id) => this.objects.has(id));
+    const { commit } = await this.site.request('fold', null);
+    await this.durable.reached(commit);
+    // What the asker knows of is known here, so nothing gave it up meanwhile; but somebody may have chosen not to keep everything.
+    return this.needs.keepsAll ? held : [];
   }
 
   missingCount(): number {
@@ -182,7 +196,10 @@ export class SiteSyncStore implements SyncStore {
   /** Takes objects that are in packs into the index, durably. */
   async adopt(packed: readonly PackedObject[]): Promise<void> {
     await this.site.request('objects', { packed: [...packed] });
-    this.needs.arrived(packed.map(({ id }) => id));
+    this.needs.arrived(
+      packed.map(({ id }) => id),
+      packed.reduce((sum, { stored }) => sum + stored, 0),
+    );
     await this.durable.reached(this.durable.lastReported);
   }
 

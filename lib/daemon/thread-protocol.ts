@@ -56,7 +56,15 @@ export interface Requests {
   /** A collection begins: the reply as of versionsInUse. Marks are of a later commit. See lib/volume/collection-steps.ts. */
   beginCollection: { args: null; reply: { inUse: ObjectId[] } };
   /** A slice of what a collection found. `kept`: how many of the unused stay. */
-  collect: { args: { unused: UnusedObject[]; moved: MovedObject[] }; reply: { kept: number } };
+  collect: { args: { unused: UnusedObject[]; moved: MovedObject[]; areEvicted: boolean }; reply: { kept: number } };
+  /** Local files that nobody has open are given up; the versions that drafts and other local files are laid over. */
+  versionsWritten: { args: null; reply: { written: ObjectId[] } };
+  /** The inodes at these paths; null: there is none. */
+  resolvePaths: { args: { paths: string[] }; reply: { inos: (Ino | null)[] } };
+  /** These are pinned, and no others. */
+  pin: { args: { inos: Ino[] }; reply: null };
+  /** The path of what an inode is pinned by; null: it is not. */
+  pinnedBy: { args: { ino: Ino }; reply: { pinnedBy: string | null } };
   /** Want everything that registers name, or only what is read. */
   keepAll: { args: { keepsAll: boolean }; reply: null };
   /** Give up packs; those of which `retired` may be removed once the commit is durable. */

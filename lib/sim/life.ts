@@ -120,6 +120,7 @@ export class Life implements Node {
       arrived: () => {},
       askedByPeer: () => {},
       keepsAll: true,
+      rests: false,
       absentEverywhere: (ids: readonly ObjectId[]) => this.absent(ids),
     };
     this.store = new SiteSyncStore(this.thread, this.durable, this.intake(), () => site.config, site.directory, needs);

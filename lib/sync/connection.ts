@@ -43,6 +43,8 @@ export interface ConnectionOwner {
   noteChanges(connection: Connection): void;
   noteAbsent(connection: Connection, ids: readonly ObjectId[]): void;
   noteAnnounced(connection: Connection, ids: readonly ObjectId[]): void;
+  /** The peer keeps these of what it was asked about. */
+  noteKept(connection: Connection, ids: readonly ObjectId[]): void;
 }
 
 export class Connection {
@@ -136,6 +138,11 @@ export class Connection {
         return owner.noteAbsent(this, effect.ids);
       case 'noteAnnounced':
         return owner.noteAnnounced(this, effect.ids);
+      case 'checkKept':
+        void this.checkKept(effect.ids);
+        return;
+      case 'noteKept':
+        return owner.noteKept(this, effect.ids);
       case 'flush':
         this.stepAfter(owner.store.flush(), { on: 'flushed' });
         return;
@@ -173,6 +180,16 @@ export class Connection {
       this.owner.log.warn({ id, error: textOf(error) }, 'an object that a peer asked for cannot be read here');
     }
     this.step({ on: 'objectRead', id, object });
+  }
+
+  private async checkKept(ids: readonly ObjectId[]): Promise<void> {
+    let kept: readonly ObjectId[] = [];
+    try {
+      kept = await this.owner.store.kept(ids);
+    } catch (error) {
+      this.owner.log.warn({ error: textOf(error) }, 'a peer was not told what is kept here');
+    }
+    this.step({ on: 'keptChecked', ids: kept });
   }
 
   private end(ending: Ending): void {

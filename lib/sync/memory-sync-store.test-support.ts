@@ -55,6 +55,10 @@ export class MemorySyncStore implements SyncStore {
     return this.keepsEverything;
   }
 
+  async kept(ids: readonly ObjectId[]): Promise<readonly ObjectId[]> {
+    return this.keepsEverything ? ids.filter((id) => this.objects.has(id)) : [];
+  }
+
   slot(): number | null {
     return this.slotNumber;
   }

@@ -48,7 +48,7 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     changes: fc.array(fc.record({ actor: hex(16), seq, bytes: payload }), { maxLength: 5 }),
   }),
   fc.record({ type: fc.constant('have' as const), vector, missingCount: count, arrived: ids }),
-  fc.record({ type: fc.constantFrom('want' as const, 'absent' as const), ids }),
+  fc.record({ type: fc.constantFrom('want' as const, 'absent' as const, 'ask-kept' as const, 'kept' as const), ids }),
   fc.record({
     type: fc.constant('objects' as const),
     objects: fc.array(fc.record({ id: hex(32), kind: fc.integer({ min: 0, max: 255 }), bytes: payload }), {

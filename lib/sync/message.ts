@@ -93,6 +93,10 @@ export type Message =
   | { readonly type: 'want'; readonly ids: readonly ObjectId[] }
   | { readonly type: 'objects'; readonly objects: readonly ShippedObject[] }
   | { readonly type: 'absent'; readonly ids: readonly ObjectId[] }
+  /** The sender is about to give these up: which of them does the receiver keep? One is answered before the next is sent. */
+  | { readonly type: 'ask-kept'; readonly ids: readonly ObjectId[] }
+  /** Of those asked about, what the sender holds durably, and keeps whoever gives it up. */
+  | { readonly type: 'kept'; readonly ids: readonly ObjectId[] }
   /** The receiver may send this much more: see credit.ts. */
   | { readonly type: 'credit'; readonly changeBytes: number; readonly objectBytes: number }
   /** Asks the receiver to commit and make durable what it holds; answered by `barrier-done` after the changes and haves due. */
@@ -130,6 +134,8 @@ const TYPE = {
   'barrier-done': 10,
   'join-request': 11,
   'join-grant': 12,
+  'ask-kept': 13,
+  kept: 14,
 } as const;
 
 /** Appends the message's bytes. Throws RangeError on a field that no receiver would accept: our own bug. */
@@ -164,6 +170,8 @@ export function encodeMessage(out: ByteWriter, message: Message): void {
       return;
     case 'want':
     case 'absent':
+    case 'ask-kept':
+    case 'kept':
       putIds(out, message.ids);
       return;
     case 'objects':
@@ -229,6 +237,10 @@ function readMessage(reader: ByteReader): Message {
       return { type: 'objects', objects: readObjects(reader) };
     case TYPE.absent:
       return { type: 'absent', ids: readIds(reader) };
+    case TYPE['ask-kept']:
+      return { type: 'ask-kept', ids: readIds(reader) };
+    case TYPE.kept:
+      return { type: 'kept', ids: readIds(reader) };
     case TYPE.credit:
       return {
         type: 'credit',

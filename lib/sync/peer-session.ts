@@ -44,6 +44,10 @@ export type SessionInput =
   | { readonly on: 'objectsHeld'; readonly ids: readonly ObjectId[] }
   /** Ask the peer for these. At most wantRoom of them, none of them asked already. */
   | { readonly on: 'want'; readonly ids: readonly ObjectId[] }
+  /** Ask the peer which of these it keeps; `noteKept` follows. Not before the last one was answered. */
+  | { readonly on: 'askKept'; readonly ids: readonly ObjectId[] }
+  /** Answer to `checkKept`. */
+  | { readonly on: 'keptChecked'; readonly ids: readonly ObjectId[] }
   /** The connection takes more bytes, or has enough for now. */
   | { readonly on: 'writable'; readonly writable: boolean }
   /** Have the peer make durable what it has; `barrierDone` follows. */
@@ -67,6 +71,9 @@ export type SessionEffect =
   /** What the peer said of objects that it was asked for: not held; held now. */
   | { readonly do: 'noteAbsent'; readonly ids: readonly ObjectId[] }
   | { readonly do: 'noteAnnounced'; readonly ids: readonly ObjectId[] }
+  /** The peer asks which of these are kept here; what it answered. */
+  | { readonly do: 'checkKept'; readonly ids: readonly ObjectId[] }
+  | { readonly do: 'noteKept'; readonly ids: readonly ObjectId[] }
   | { readonly do: 'flush' }
   | { readonly do: 'barrierDone' }
   /** There is more to send, unless the connection has enough for now: answer with `goOn` after what it had to say. */
@@ -107,6 +114,10 @@ export class PeerSession {
   private readonly server = new ObjectServer();
   private readonly asked = new Set<ObjectId>();
   private objectBytes = FIRST_OBJECT_BYTES;
+
+  /** An answer of the peer to `ask-kept`, and one that it is owed. */
+  private awaitsKept = false;
+  private owesKept = false;
 
   private barrier: 'none' | 'sent' | 'again' = 'none';
   private flush: 'none' | 'running' | 'done' = 'none';
@@ -203,6 +214,12 @@ export class PeerSession {
       case 'want':
         for (const id of input.ids) this.asked.add(id);
         return this.send({ type: 'want', ids: input.ids });
+      case 'askKept':
+        this.awaitsKept = true;
+        return this.send({ type: 'ask-kept', ids: input.ids });
+      case 'keptChecked':
+        this.owesKept = false;
+        return this.send({ type: 'kept', ids: input.ids });
       case 'writable':
         this.writable = input.writable;
         return;
@@ -246,6 +263,14 @@ export class PeerSession {
       case 'absent':
         for (const id of message.ids) this.answered(id);
         return this.emit({ do: 'noteAbsent', ids: message.ids });
+      case 'ask-kept':
+        if (this.owesKept) throw new ProtocolError('asked what is kept before the last answer');
+        this.owesKept = true;
+        return this.emit({ do: 'checkKept', ids: message.ids });
+      case 'kept':
+        if (!this.awaitsKept) throw new ProtocolError('said what it keeps without being asked');
+        this.awaitsKept = false;
+        return this.emit({ do: 'noteKept', ids: message.ids });
       case 'credit':
         this.changeCredit.grant(message.changeBytes);
         return this.objectCredit.grant(message.objectBytes);

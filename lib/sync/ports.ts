@@ -50,6 +50,11 @@ export interface SyncStore {
   keepsAll(): boolean;
   /** No linked peer holds these, as each of them said: they may be of old versions that were given up. */
   absentEverywhere(ids: readonly ObjectId[]): void;
+  /**
+   * Which of these objects this site holds durably and keeps, whoever gives them up: none unless keepsAll() holds when the promise
+   * resolves.
+   */
+  kept(ids: readonly ObjectId[]): Promise<readonly ObjectId[]>;
   /** undefined: not held here. Rejects when it cannot be read. */
   readObject(id: ObjectId): Promise<{ kind: number; bytes: Uint8Array } | undefined>;
   /**

@@ -35,6 +35,8 @@ export class SiteExchange implements ConnectionOwner {
   /** When each connection last delivered changes, as a count. */
   private readonly deliveries = new Map<number, number>();
   private deliveryCount = 0;
+  /** Who waits to hear what the peer of a connection keeps. */
+  private readonly keptAsked = new Map<number, (ids: readonly ObjectId[]) => void>();
   private lastKey = 0;
   private fetchDue = false;
 
@@ -98,6 +100,7 @@ export class SiteExchange implements ConnectionOwner {
   ended(connection: Connection, ending: Ending): void {
     this.open.delete(connection.key);
     this.deliveries.delete(connection.key);
+    this.noteKept(connection, []);
     this.fetch.linkGone(connection.key);
     this.fetchSoon();
     this.listener.closed(connection, ending);
@@ -134,6 +137,20 @@ export class SiteExchange implements ConnectionOwner {
     );
     if (nowhere.length > 0) this.store.absentEverywhere(nowhere);
     this.fetchSoon();
+  }
+
+  /** Which of these objects the peer keeps; none when the connection ends first. One question at a time. */
+  askKept(connection: Connection, ids: readonly ObjectId[]): Promise<readonly ObjectId[]> {
+    return new Promise((resolve) => {
+      this.keptAsked.set(connection.key, resolve);
+      connection.step({ on: 'askKept', ids });
+      if (connection.ended) this.noteKept(connection, []);
+    });
+  }
+
+  noteKept(connection: Connection, ids: readonly ObjectId[]): void {
+    this.keptAsked.get(connection.key)?.(ids);
+    this.keptAsked.delete(connection.key);
   }
 
   noteAnnounced(connection: Connection, ids: readonly ObjectId[]): void {

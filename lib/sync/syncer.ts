@@ -22,7 +22,9 @@ import type { PeerStatus } from './roster.js';
 import { SiteExchange } from './site-exchange.js';
 import { checkOptions } from './syncer-options.js';
 import type { SyncerOptions } from './syncer-options.js';
-import type { SiteId } from '../crdt/ids.js';
+import { covers } from './version-vector.js';
+import type { VersionVector } from '../crdt/change.js';
+import type { ObjectId, SiteId } from '../crdt/ids.js';
 
 /** What a connection runs over. */
 interface Route {
@@ -221,6 +223,27 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
   /** Every site that was met, linked or not, with what it acknowledged as durable and how many objects it waits for. */
   peersMet(): Pick<Peer, 'siteId' | 'site' | 'vector' | 'missingCount'>[] {
     return [...this.roster.peers.values()];
+  }
+
+  /** Whether a linked site that keeps everything acknowledged all of `vector`: it can be asked what it keeps. */
+  hasKeeper(vector: VersionVector): boolean {
+    return this.keepers(vector).length > 0;
+  }
+
+  /** Those of the objects, MAX_IDS at most, that a linked site keeps which acknowledged all of `vector`. */
+  async keptElsewhere(ids: readonly ObjectId[], vector: VersionVector): Promise<ObjectId[]> {
+    const left = new Set(ids);
+    for (const connection of this.keepers(vector)) {
+      if (left.size === 0) break;
+      for (const id of await this.exchange.askKept(connection, [...left])) left.delete(id);
+    }
+    return ids.filter((id) => !left.has(id));
+  }
+
+  private keepers(vector: VersionVector): Connection[] {
+    return this.exchange
+      .connections()
+      .filter(({ session }) => session.ready && session.hello!.keepsAll && covers(session.acknowledged, vector));
   }
 
   /** A one-time invite: see invite.ts. */

@@ -7,12 +7,14 @@ import type { MissingObject } from '../chunks/object-kind.js';
 import type { MovedObject, ObjectStore, UnusedObject } from '../chunks/object-store.js';
 import type { FileContents } from './file-contents.js';
 import type { Folding } from './folding.js';
+import type { IngestJobs } from './ingest-jobs.js';
 
 export class CollectionSteps {
   constructor(
     private readonly objects: ObjectStore,
     private readonly contents: FileContents,
     private readonly folding: Folding,
+    private readonly jobs: IngestJobs,
   ) {}
 
   /** The versions that are in use here, whatever the registers say. */
@@ -20,16 +22,32 @@ export class CollectionSteps {
     return [...new Set(this.contents.versionsInUse())];
   }
 
+  /** The versions that drafts and open local files are laid over. */
+  versionsWritten(): ObjectId[] {
+    return [...new Set(this.contents.versionsWritten())];
+  }
+
+  /** Local files that are kept of what was written here, and that nobody has open, are of no more use. */
+  giveUpKept(): void {
+    this.contents.dropKept();
+  }
+
   /** Begins a collection. Returns the versions in use; the mark is to be of a later commit. */
   begin(): ObjectId[] {
+    if (this.jobs.isIdle) this.objects.forgetDiscarded();
+    this.objects.writeUses();
     this.folding.commit();
     this.objects.beginCollection();
     return this.versionsInUse();
   }
 
-  /** A slice of what a collection found; returns how many of the unused objects stay. */
-  collect(unused: readonly UnusedObject[], moved: readonly MovedObject[]): number {
+  /**
+   * A slice of what a collection found; returns how many of the unused objects stay.
+   * @param areEvicted they are needed, and another site keeps them: unless this one is to keep everything from now on, they go
+   */
+  collect(unused: readonly UnusedObject[], moved: readonly MovedObject[], areEvicted: boolean): number {
     this.objects.move(moved);
+    if (areEvicted && this.objects.keepsAll) return unused.length;
     const kept = this.objects.discard(unused);
     this.folding.commit();
     return kept;

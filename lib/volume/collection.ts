@@ -38,7 +38,7 @@ const STRAY_AGE_MS = 10 * 60_000;
 /** Carries out what a survey found. `startedMs`: when the packs that it lists were sealed, milliseconds since 1970. */
 export async function carryOut(
   stateDirectory: string,
-  survey: CollectionSurvey,
+  survey: Pick<CollectionSurvey, 'unused' | 'packs'>,
   site: CollectionSite,
   startedMs: number,
 ): Promise<Collected> {
@@ -64,7 +64,7 @@ class Collection {
     this.packsDirectory = join(stateDirectory, 'packs');
   }
 
-  async discard({ unused }: CollectionSurvey): Promise<number> {
+  async discard({ unused }: Pick<CollectionSurvey, 'unused'>): Promise<number> {
     let discarded = 0;
     for (const objects of unused) {
       for (const batch of objects.batches(SLICE_OBJECTS))

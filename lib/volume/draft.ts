@@ -2,7 +2,7 @@
 // Invariant: a draft's bytes are in the intent log or in its working copy before write(2) returns; it ends only when a version
 // with its bytes is committed, or when nothing can reach it any more.
 
-import type { Ino, OpId } from '../crdt/ids.js';
+import type { Ino, ObjectId, OpId } from '../crdt/ids.js';
 import type { Timestamp } from '../crdt/inode.js';
 import type { SmallContent } from '../chunks/small-content.js';
 import type { FileStamp } from '../chunks/local-file.js';
@@ -16,6 +16,8 @@ export class Draft {
   /** Head ops that the next version overwrites: those which the writer saw. */
   bases: readonly OpId[];
   mtime: Timestamp;
+  /** The version that it began from, which recovery may begin it from once more; '' when it began from nothing. */
+  base: ObjectId | '' = '';
   /** Counts changes; an ingest that finishes for an older generation is not the whole truth. */
   generation = 1;
   /** The generation that its version holds; as long as nothing was written, that which it started from. */

@@ -108,6 +108,8 @@ export class Drafts {
     this.log.append(RECORD.draftBegun, this.scratch.view());
     const draft = this.add(ino, key, content, begun.bases, begun.mtime);
     draft.baseCommit = begun.base === '' ? NO_COMMIT : this.stable.lastCommit;
+    draft.base = begun.base;
+    if (begun.base !== '') this.objects.citeVersion(begun.base); // what is under way leaves it
     return draft;
   }
 

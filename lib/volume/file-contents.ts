@@ -291,9 +291,21 @@ export class FileContents {
   /** The versions that open files show, and those that drafts and local files are laid over. */
   *versionsInUse(): Generator<ObjectId> {
     yield* this.core.openFiles.versions();
+    yield* this.versionsWritten();
+  }
+
+  /** Those that drafts and local files are laid over, and that recovery would begin drafts from. */
+  *versionsWritten(): Generator<ObjectId> {
     yield* this.kept.versions();
-    for (const { content } of this.core.drafts.all())
+    for (const { base, content } of this.core.drafts.all()) {
+      if (base !== '') yield base;
       if (content instanceof WorkingCopy && content.baseId !== undefined) yield content.baseId;
+    }
+  }
+
+  /** Drops the local files that nobody has open. */
+  dropKept(): void {
+    this.kept.dropClosed();
   }
 
   close(): void {

@@ -31,6 +31,10 @@ export class IngestJobs {
     private readonly objects: HeldObjects,
   ) {}
 
+  get isIdle(): boolean {
+    return this.asked.size === 0;
+  }
+
   /** Has the present content of a working copy made a version of. */
   ask(content: WorkingCopy, asked: Asked): void {
     const job = content.job(this.next++);

@@ -78,6 +78,11 @@ export class KeptCopies {
     this.dropped(copy.content.path);
   }
 
+  /** Forgets what nobody has open. */
+  dropClosed(): void {
+    for (const ino of this.byIno.keys()) if (!this.isOpen(ino)) this.drop(ino);
+  }
+
   private forget(ino: Ino, copy: KeptCopy): void {
     this.byIno.delete(ino);
     this.bytes -= copy.bytes;

@@ -5,12 +5,11 @@
 import { SNAPSHOT_PREFIX } from '../crdt/volume-fields.js';
 import { CorruptionError } from '../codec/bytes.js';
 import type { Change } from '../crdt/change.js';
-import { type Ino, VOLUME_INO } from '../crdt/ids.js';
+import { type Ino, type ObjectId, VOLUME_INO } from '../crdt/ids.js';
 import { parseHead, timeOfStamp, xattrField } from '../crdt/fields.js';
 import { MERGE_POLICY_XATTR } from '../crdt/merge-policy.js';
 import { validateOp } from '../crdt/register-schema.js';
 import { decodeChange } from '../journal/change-codec.js';
-import { ObjectKind } from '../chunks/object-kind.js';
 import type { Core } from './core.js';
 
 /** A change is a few milliseconds of work; one of this size is none of ours. */
@@ -31,7 +30,9 @@ export class RemoteChanges {
 
   constructor(
     private readonly core: Core,
-    /** Told of a file that another site wrote a version of. */
+    /** Told of the manifest of a version that another site wrote … */
+    private readonly named: (ino: Ino, manifest: ObjectId) => void,
+    /** … and of the file. */
     private readonly changed: (ino: Ino) => void,
     /** Told of a file or directory of which another site set or removed the merge policy. */
     private readonly policyChanged: (ino: Ino) => void,
@@ -99,8 +100,9 @@ export class RemoteChanges {
     this.noteTimes(change);
     for (const op of change.ops) {
       if (op.key.endsWith('.head')) {
-        this.wantVersion(String(op.value));
-        this.changed(Number(op.key.slice(0, -'.head'.length)));
+        const ino = Number(op.key.slice(0, -'.head'.length));
+        this.named(ino, parseHead(String(op.value)).manifest);
+        this.changed(ino);
       } else if (op.key.endsWith(POLICY_KEY_END)) this.policyChanged(Number(op.key.slice(0, -POLICY_KEY_END.length)));
       else if (op.key.startsWith(SNAPSHOT_KEY)) this.snapshotChanged(op.key.slice(SNAPSHOT_KEY.length));
     }
@@ -120,9 +122,5 @@ export class RemoteChanges {
       if (inode.atime.s === 0) inode.atime = time;
       this.core.store.touch(inode);
     }
-  }
-
-  private wantVersion(head: string): void {
-    this.core.objects.name(parseHead(head).manifest, ObjectKind.manifest);
   }
 }

@@ -166,7 +166,7 @@ export class VolumeFixture {
     volume.collection.correctWants(survey.needed, survey.unneeded);
     const site: CollectionSite = {
       collect: async (unused, moved) => {
-        const kept = volume.collection.collect(unused, moved);
+        const kept = volume.collection.collect(unused, moved, false);
         await between('collect');
         return kept;
       },

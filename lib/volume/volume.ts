@@ -32,6 +32,7 @@ import { NamedVersions } from './named-versions.js';
 import { Namespace } from './namespace.js';
 import { OpenFiles } from './open-files.js';
 import { PastFiles } from './past-files.js';
+import { PinnedTrees } from './pinned-trees.js';
 import type { Ingester, KernelCache, VolumeClock } from './ports.js';
 import { Publishing } from './publishing.js';
 import { ReadAhead } from './read-ahead.js';
@@ -190,7 +191,8 @@ export class Volume {
       forget(ino);
       merges.note(ino);
     };
-    this.remote = new RemoteChanges(core, changed, policyChanged, (name) => this.past.snapshotsChanged(name));
+    const wants = (ino: Ino, manifest: ObjectId): void => this.wanted.named(ino, manifest);
+    this.remote = new RemoteChanges(core, wants, changed, policyChanged, (name) => this.past.snapshotsChanged(name));
     this.folding = new Folding(
       this.journal,
       this.log,
@@ -218,8 +220,8 @@ export class Volume {
     );
     const { journal, objects, folding, background } = this;
     this.arrivals = new Arrivals(clock, journal, objects, folding, jobs, merges, background, onCorrupt);
-    this.collection = new CollectionSteps(objects, this.contents, folding);
-    this.wanted = new WantedContent(objects, merges, folding);
+    this.collection = new CollectionSteps(objects, this.contents, folding, jobs);
+    this.wanted = new WantedContent(objects, merges, folding, new PinnedTrees(store, actors));
     this.ownPast = new VolumePast(core, this.past, folding);
     this.restoring = new Restoring(core, changed);
     this.reversible = new ReversibleChanges(core, names, this.changes, this.files);

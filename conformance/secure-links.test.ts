@@ -115,7 +115,7 @@ describe('secure links', () => {
       refused.lastError!,
       new RegExp(`has the key ${key.identity.slice(0, 16)}…, which this site knows of no site`),
     );
-    await logSays(paris, new RegExp(`"identity":"${key.identity}".*a site that is not known was refused`));
+    await logSays(paris, new RegExp(`"identity":"${key.identity}".*a site that is no member was refused`));
     writeFileSync(join(oslo.mountpoint, 'payroll-of-july.ods'), content);
     await oslo.sync();
     const said = impostor.everything.toString('latin1');
@@ -172,7 +172,7 @@ describe('secure links', () => {
     await assert.rejects(oslo.addPeer(foreign), /of another volume than the one that site "oslo" holds/);
     await logSays(other, /of another volume.*a guest was refused/);
     await oslo.addPeer((await other.status()).listen);
-    await logSays(other, /a site that is not known was refused/);
+    await logSays(other, /a site that is no member was refused/);
     await oslo.removePeer((await other.status()).listen);
     await guest.join(foreign);
   });

@@ -179,6 +179,12 @@ export class FakeDaemon implements Daemon {
     this.record('resume', peer);
   }
 
+  async peersKnown(): Promise<never[]> {
+    return [];
+  }
+  async setRole(site: string, kind: string): Promise<void> {
+    this.record('setRole', `${site} ${kind}`);
+  }
   async addPeer(peer: string): Promise<void> {
     this.record('addPeer', peer);
   }

@@ -13,6 +13,7 @@ import {
   parseAddresses,
   parseIdentity,
   parseRetention,
+  parseRole,
   parseSnapshot,
   RETENTION_FIELD,
   snapshotNameError,
@@ -115,6 +116,10 @@ function volumeFieldError(field: string, value: Value): string | undefined {
       return LONE_SURROGATE.test(value) ? 'a site name that is not Unicode' : undefined;
     case 'key:':
       parseIdentity(value);
+      return ID.test(id) ? undefined : 'no site id';
+    case 'role:':
+      if (value.length > SNAPSHOT_VALUE_MAX) return `a role of ${value.length} characters`;
+      parseRole(value);
       return ID.test(id) ? undefined : 'no site id';
     case 'address:':
       parseAddresses(value);

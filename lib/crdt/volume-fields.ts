@@ -3,6 +3,7 @@
 //
 //   site:<id>     the site's name      actor:<id>   the site whose run it is      slot:<n>   the site that claimed the inode numbers
 //   key:<id>      <identity>: the site's public key, as its SHA-256 in 64 hex digits
+//   role:<id>     read-write, read-only <changes> or retired <changes>: those of its changes that count all the same, as in snap; `-`: none
 //   address:<id>  HOST:PORT,…: where the site listens; '': nowhere
 //   snap:<name>   <actor>:<seq>,…   by actor: the highest change of each that belongs to it; `-`: deleted
 //   keep          [age=<s>] [count=<n>] [bytes=<n>]   in this order, separated by blanks; what is not there is not limited
@@ -13,11 +14,16 @@ import { parseInteger } from './fields.js';
 import type { ActorId } from './ids.js';
 
 export const SITE_PREFIX = 'site:';
+export const ACTOR_PREFIX = 'actor:';
+export const SLOT_PREFIX = 'slot:';
 export const KEY_PREFIX = 'key:';
+export const ROLE_PREFIX = 'role:';
 export const ADDRESS_PREFIX = 'address:';
 export const SNAPSHOT_PREFIX = 'snap:';
 export const RETENTION_FIELD = 'keep';
 const DELETED = '-';
+/** No change at all. */
+const NOTHING = '-';
 const ACTOR = /^[0-9a-f]{32}$/;
 const IDENTITY = /^[0-9a-f]{64}$/;
 /** What lib/sync/address.ts takes apart: here it only has to be short and printable. */
@@ -42,6 +48,32 @@ const LIMITS = ['age', 'count', 'bytes'] as const;
 export function parseIdentity(value: Value): string {
   if (!IDENTITY.test(String(value))) throw new CorruptionError(`key: malformed value ${quoted(value)}`);
   return String(value);
+}
+
+/** From the loosest to the strictest. */
+export const ROLE_KINDS = ['read-write', 'read-only', 'retired'] as const;
+export type RoleKind = (typeof ROLE_KINDS)[number];
+
+/** What a site may do. */
+export interface Role {
+  readonly kind: RoleKind;
+  /** Where its sequences are closed: by actor the highest change that counts. Empty for one that may write. */
+  readonly cut: VersionVector;
+}
+
+export function formatRole({ kind, cut }: Role): string {
+  if (kind === 'read-write') return kind;
+  return `${kind} ${cut.size === 0 ? NOTHING : formatSnapshot(cut)}`;
+}
+
+export function parseRole(value: Value): Role {
+  const [kind = '', cut] = String(value).split(' ', 2);
+  const role = ROLE_KINDS.find((known) => known === kind);
+  if (role === 'read-write' && cut === undefined) return { kind: role, cut: new Map() };
+  if (role === undefined || role === 'read-write' || cut === undefined || String(value) !== `${kind} ${cut}`) {
+    throw new CorruptionError(`role: malformed value ${quoted(value)}`);
+  }
+  return { kind: role, cut: cut === NOTHING ? new Map() : parseSnapshot(cut)! };
 }
 
 export function formatAddresses(addresses: readonly string[]): string {

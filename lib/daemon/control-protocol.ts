@@ -5,7 +5,14 @@
 
 import type { ContentSettings, Evicted, PinnedPath } from './content-interface.js';
 import type { HistoryRow, Restored, SnapshotList, Undeleted } from './history-interface.js';
-import type { CollectionReport, ConflictRow, DamagedData, SettledRow, SiteStatus } from './daemon-interface.js';
+import type {
+  CollectionReport,
+  ConflictRow,
+  DamagedData,
+  PeerRow,
+  SettledRow,
+  SiteStatus,
+} from './daemon-interface.js';
 
 export const MAX_REQUEST_BYTES = 64 * 1024;
 /** A list of a million conflicts fits. */
@@ -20,6 +27,8 @@ export interface ControlResults {
   addPeer: null;
   removePeer: null;
   invite: string;
+  peers: PeerRow[];
+  setRole: null;
   conflicts: ConflictRow[];
   history: readonly HistoryRow[];
   restore: Restored;

@@ -2,6 +2,7 @@
 // For the daemon: the command line takes only the types from here, and so runs without zod.
 
 import { z } from 'zod';
+import { ROLE_KINDS } from '../crdt/volume-fields.js';
 
 const id = z.int().nonnegative();
 const conflict = z.string().min(1).max(64);
@@ -29,6 +30,8 @@ export const controlRequest = z.discriminatedUnion('verb', [
   z.strictObject({ id, verb: z.literal('resume'), peer: peer.nullable() }),
   z.strictObject({ id, verb: z.literal('addPeer'), peer: z.string().min(1).max(MAX_INVITE) }),
   z.strictObject({ id, verb: z.literal('removePeer'), peer }),
+  z.strictObject({ id, verb: z.literal('peers') }),
+  z.strictObject({ id, verb: z.literal('setRole'), site: peer, kind: z.enum(ROLE_KINDS) }),
   z.strictObject({ id, verb: z.literal('invite'), ttlMs: durationMs }),
   /** `path` is from the root of the volume and begins with '/': latin1 characters stand for bytes; null: everything. */
   z.strictObject({ id, verb: z.literal('conflicts'), path: z.string().startsWith('/').nullable() }),

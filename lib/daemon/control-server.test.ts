@@ -50,6 +50,8 @@ function recordingDaemon(): Daemon {
     },
     pause: (peer) => record('pause', peer),
     resume: (peer) => record('resume', peer),
+    peersKnown: async () => [],
+    setRole: (site, kind) => record('setRole', `${site} ${kind}`),
     addPeer: (peer) => record('addPeer', peer),
     removePeer: () => Promise.reject(new Error('no such peer')),
     invite: async (ttlMs) => `invite ${ttlMs}`,

@@ -136,6 +136,11 @@ export class ControlServer {
       case 'removePeer':
         await this.daemon.removePeer(request.peer);
         return null;
+      case 'peers':
+        return this.daemon.peersKnown();
+      case 'setRole':
+        await this.daemon.setRole(request.site, request.kind);
+        return null;
       case 'invite':
         return this.daemon.invite(request.ttlMs);
       case 'repair':

@@ -3,6 +3,7 @@
 
 import type { SiteId } from '../crdt/ids.js';
 import type { ContentControl, ContentPolicy } from './content-interface.js';
+import type { RoleKind } from '../crdt/volume-fields.js';
 import type { SiteHistory } from './history-interface.js';
 import type { Amount, KeptReason } from '../volume/collection-survey.js';
 
@@ -40,6 +41,26 @@ export interface PeerStatus {
   /** Whether it keeps all content, as it said last; null: not known. */
   keepsAll: boolean | null;
   lastError: string | null;
+}
+
+/** A site of the volume. */
+export interface PeerRow {
+  site: string;
+  siteId: SiteId;
+  /** SHA-256 of its public key; null: it has shown none yet. */
+  identity: string | null;
+  /** HOST:PORT where it listens, as it says itself. */
+  addresses: string[];
+  role: RoleKind;
+  state: 'here' | PeerStatus['state'] | 'not linked';
+  /** ISO 8601: when it was last linked with this site; null: it is now, or never was. */
+  lastSeen: string | null;
+  /** As in {@link PeerStatus}, by what is known; null: never linked with this site. */
+  behindCommits: number | null;
+  aheadCommits: number | null;
+  aheadBytes: number | null;
+  /** Objects that it waits for. */
+  missingObjects: number | null;
 }
 
 /** What one site made of a thing in conflict. Paths are from the root of the volume, latin1 strings of their bytes. */
@@ -130,6 +151,10 @@ export interface Daemon {
   /** Dials a further peer, now and after restarts: HOST:PORT, a site's name, or an invite of a site that does not know this one. */
   addPeer(peer: string): Promise<void>;
   removePeer(peer: string): Promise<void>;
+  /** The sites of the volume. */
+  peersKnown(): Promise<PeerRow[]>;
+  /** What a site (name or id) may do from now on. */
+  setRole(site: string, kind: RoleKind): Promise<void>;
   /** A one-time invite, valid for `ttlMs`. */
   invite(ttlMs: number): Promise<string>;
   conflicts(pathPrefix: string | null): Promise<ConflictRow[]>;

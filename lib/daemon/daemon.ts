@@ -3,7 +3,7 @@
 // claimed anew when the state directory was put back or went back. Who talks to whom in a running site is in running-site.ts.
 
 import { healState, statePath } from '../journal/schema.js';
-import type { Member } from '../crdt/members.js';
+import { type Member, READ_WRITE } from '../crdt/members.js';
 import { redeemInvite } from '../sync/join.js';
 import { makeSiteKey } from '../sync/site-key.js';
 import type { Daemon, Log, Progress, SiteConfig, SiteState } from './daemon-interface.js';
@@ -38,7 +38,7 @@ export async function joinVolume(
   };
   const state = makeState(config);
   keepSiteKey(state.directory, key);
-  const inviter = { siteId: host.siteId, name: host.site, identity: grant.identity, addresses: [] };
+  const inviter = { siteId: host.siteId, name: host.site, identity: grant.identity, addresses: [], role: READ_WRITE };
   await withoutMount(state, log, (running) => running.catchUp(progress), inviter);
   return state;
 }

@@ -16,6 +16,7 @@ const stored = z.array(
     site: z.string().min(1),
     address: z.string().nullable(),
     paused: z.boolean(),
+    lastSeenMs: z.exactOptional(z.number()),
     vector: z.array(z.tuple([HEX_ID, z.int().positive()])),
   }),
 );

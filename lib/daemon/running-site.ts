@@ -21,6 +21,7 @@ import { intentPath, SEGMENT_BYTES } from '../journal/intent-log.js';
 import { supplySegment } from '../journal/segment-supply.js';
 import { statePath } from '../journal/schema.js';
 import type { Member } from '../crdt/members.js';
+import type { RoleKind } from '../crdt/volume-fields.js';
 import { Syncer } from '../sync/syncer.js';
 import { systemClock, systemRandom } from '../sync/system-clock.js';
 import type {
@@ -30,6 +31,7 @@ import type {
   DamagedData,
   Log,
   MergedFile,
+  PeerRow,
   Progress,
   SettledRow,
   SiteConfig,
@@ -43,6 +45,7 @@ import { InviteFile } from './invite-file.js';
 import { KeptPeers } from './kept-peers.js';
 import { KnownPeersFile } from './known-peers-file.js';
 import { Past } from './past.js';
+import { memberNamed, peerRows } from './peer-rows.js';
 import { repair } from './repair.js';
 import { Settlements } from './settlements.js';
 import { SiteClient } from './site-client.js';
@@ -244,7 +247,10 @@ export class RunningSite implements Daemon {
 
   private committed(message: Extract<FromSite, { type: 'committed' }>): void {
     this.pacing.committed(performance.now(), message.pressing);
-    if (message.members) this.members.report(message.members);
+    if (message.members) {
+      this.members.report(message.members);
+      this.syncer?.membersChanged();
+    }
     this.durable.committed(message);
     this.content.committed();
     if (message.pressing) this.durable.reconsider();
@@ -345,6 +351,22 @@ export class RunningSite implements Daemon {
 
   async invite(ttlMs: number): Promise<string> {
     return this.syncer.invite(ttlMs);
+  }
+
+  async peersKnown(): Promise<PeerRow[]> {
+    return peerRows(this.config().siteId, this.members.all(), this.syncer.peers());
+  }
+
+  /** `site`: its name or id. */
+  async setRole(site: string, kind: RoleKind): Promise<void> {
+    const { siteId } = memberNamed(this.members.all(), site);
+    if (siteId === this.config().siteId) {
+      throw new Error(
+        `${site} is this site itself, and what it may do is for another one to say: give the command there`,
+      );
+    }
+    const { commit } = await this.site.request('setRole', { siteId, kind });
+    await this.durable.reached(commit);
   }
 
   conflicts(pathPrefix: string | null): Promise<ConflictRow[]> {

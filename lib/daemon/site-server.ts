@@ -36,6 +36,18 @@ export interface Machine {
   readonly pick: (n: number) => number;
 }
 
+/** What a site that may only read does for nobody. */
+const WRITES: ReadonlySet<RequestName> = new Set([
+  'restore',
+  'placeAgain',
+  'setTimes',
+  'createSnapshot',
+  'deleteSnapshot',
+  'resolve',
+  'undoResolve',
+  'admitMember',
+  'setRole',
+]);
 /** How often it is looked whether a flush can be answered. */
 const FLUSH_POLL_MS = 1;
 
@@ -213,6 +225,7 @@ export class SiteServer {
   private carryOut(message: Extract<ToSite, { type: 'request' }>): void {
     const { id, name } = message;
     const { volume } = this;
+    if (WRITES.has(name)) volume.membership.checkWritable();
     switch (name) {
       case 'changes':
         volume.remote.deliver(message.args.changes, (error) => {
@@ -338,6 +351,9 @@ export class SiteServer {
         this.reply(id, name, { commit: volume.membership.admit(siteId, siteName, identity) });
         break;
       }
+      case 'setRole':
+        this.reply(id, name, { commit: volume.membership.setRole(message.args.siteId, message.args.kind) });
+        break;
       case 'announce': {
         const { identity, addresses } = message.args;
         this.reply(id, name, { commit: volume.membership.announce(identity, addresses) });

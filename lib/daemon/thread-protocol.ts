@@ -4,7 +4,7 @@
 import type { ActorId, Ino, Name, ObjectId, SiteId } from '../crdt/ids.js';
 import type { Timestamp } from '../crdt/inode.js';
 import type { Member } from '../crdt/members.js';
-import type { Retention } from '../crdt/volume-fields.js';
+import type { Retention, RoleKind } from '../crdt/volume-fields.js';
 import type { PastAnswer } from '../volume/past-files.js';
 import type { LostPlace, OldVersion } from '../volume/restoring.js';
 import type { MissingObject } from '../chunks/object-kind.js';
@@ -88,6 +88,8 @@ export interface Requests {
   claimSlot: { args: null; reply: { slot: number } };
   /** Make a key that of a site. The reply is the commit's position. */
   admitMember: { args: { siteId: SiteId; name: string; identity: string }; reply: { commit: number } };
+  /** What a site may do from now on. The reply is the commit's position. */
+  setRole: { args: { siteId: SiteId; kind: RoleKind }; reply: { commit: number } };
   /** Say in the volume's registers which key this site has, and where it listens. */
   announce: { args: { identity: string; addresses: readonly string[] }; reply: { commit: number } };
   /** First commit of a new volume: root directory, owned by the given user. */

@@ -11,14 +11,14 @@ import { CorruptionError } from '../codec/bytes.js';
 import type { Change, ChangeOp, VersionVector } from '../crdt/change.js';
 import type { ActorId } from '../crdt/ids.js';
 import { ActorTable } from '../crdt/ids.js';
-import { encodeChange } from './change-codec.js';
+import { decodeChange, encodeChange } from './change-codec.js';
 import type { EncodedChange } from './change-codec.js';
 import { syncPath } from './file-sync.js';
 import type { Lsn } from './intent-log.js';
 import { NAME_HASH_KEY, NAME_HASH_KEY_BYTES, nameHash } from './name-hash.js';
 import { ParkedChanges } from './parked-changes.js';
 import type { Connection, Statement } from './schema.js';
-import { LostChanges } from './lost-changes.js';
+import { isIntactChange, LostChanges } from './lost-changes.js';
 import { commitsOf, progressMark } from './log-fit.js';
 import { checkRow, rowSum } from './row-sum.js';
 import { explain, openState, settleState, statePath, walPath } from './schema.js';
@@ -42,6 +42,8 @@ const WAL_LIMIT_FACTOR = 4;
 const CHECKPOINT_RETRY_MS = 1;
 const CHECKPOINT_WAIT_MS = 2_000;
 const HASH_BYTES = 32;
+/** More than any change expands to that was appended. */
+const MAX_HEAD_BYTES = 64 * 2 ** 20;
 
 interface ProgressRow {
   readonly folded_lsn: number;
@@ -307,9 +309,19 @@ export class Journal {
     return this.parkedChanges.all();
   }
 
-  /** Removes and returns the parked changes that can be appended now. Append and apply them, then ask again. */
-  unparkReady(): readonly EncodedChange[] {
-    return this.parkedChanges.takeReady();
+  /** Removes and returns the parked changes that can be appended now, and that may be. Append and apply them, then ask again. */
+  unparkReady(mayGoIn: (change: Change) => boolean = () => true): readonly EncodedChange[] {
+    return this.parkedChanges.takeReady(mayGoIn);
+  }
+
+  /** The changes that no other builds on, but for those whose bytes are damaged here. */
+  headChanges(): Change[] {
+    const select = this.db.prepare('select bytes from change where hash = ?').pluck();
+    return [...this.headHashes].flatMap((hex) => {
+      const hash = Buffer.from(hex, 'hex');
+      const bytes = select.get(hash) as Buffer | undefined;
+      return bytes !== undefined && isIntactChange(hash, bytes) ? [decodeChange(bytes, MAX_HEAD_BYTES)] : [];
+    });
   }
 
   /**

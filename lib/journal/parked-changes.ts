@@ -1,4 +1,4 @@
-// parked-changes.ts — changes that arrived before what they build on.
+// parked-changes.ts — changes that arrived before what they build on, or that do not count yet (crdt/acceptance.ts).
 // Invariant: memory and SQLite hold the same; each waits for one missing dependency at a time, so the arrival of a change costs
 // only what it sets free. Bounded: what does not fit is not kept, and comes again because no vector ever claimed it.
 
@@ -59,10 +59,11 @@ export class ParkedChanges {
     if (this.byHash.has(hash)) this.forget(hash);
   }
 
-  /** Removes and returns those whose dependencies are all in the journal. */
-  takeReady(): readonly EncodedChange[] {
-    const ready = this.ready.filter(({ change }) => this.byHash.has(change.hash));
-    this.ready = [];
+  /** Removes and returns those whose dependencies are all in the journal, and that may go in; the others wait on. */
+  takeReady(mayGoIn: (change: Change) => boolean): readonly EncodedChange[] {
+    const waiting = this.ready.filter(({ change }) => this.byHash.has(change.hash));
+    const ready = waiting.filter(({ change }) => mayGoIn(change));
+    this.ready = waiting.filter((parked) => !ready.includes(parked));
     for (const { change } of ready) this.forget(change.hash);
     return ready;
   }

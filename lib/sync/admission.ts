@@ -1,4 +1,4 @@
-// admission.ts — which keys are spoken with: those of the volume's members, as its registers say.
+// admission.ts — which keys are spoken with: those of the volume's members, as its registers say, but for retired ones.
 // What a stranger is told names its own key and the remedy, and nothing of the volume.
 
 import type { Member } from '../crdt/members.js';
@@ -20,13 +20,24 @@ export interface MemberStore {
 const INTRODUCE =
   'introduce the two: weft invite at the one site, weft link add MOUNTPOINT INVITE at the other; or link both with a site that knows them';
 
+/** Whoever has this key, unless it was retired. */
 export function memberWith(members: MemberStore, identity: Identity): Member | undefined {
+  const member = holderOf(members, identity);
+  return member?.role.kind === 'retired' ? undefined : member;
+}
+
+function holderOf(members: MemberStore, identity: Identity): Member | undefined {
   return members.all().find((member) => member.identity === identity);
 }
 
 /** null: whoever has this key and answers at the address is a member. */
 export function judgeMember(members: MemberStore, address: string, identity: Identity): Rejection | null {
-  if (memberWith(members, identity)) return null;
+  const member = holderOf(members, identity);
+  if (member && member.role.kind !== 'retired') return null;
+  if (member) {
+    const here = `site ${JSON.stringify(member.name)} at ${address} was retired; weft link remove stops dialling it`;
+    return { code: 'retired', here, there: RETIRED };
+  }
   return {
     code: 'unknown-site',
     here: `what answers at ${address} has the key ${short(identity)}, which this site knows of no site of the volume: another volume is served there, or the site is new; if it is new, ${INTRODUCE}`,
@@ -34,10 +45,15 @@ export function judgeMember(members: MemberStore, address: string, identity: Ide
   };
 }
 
-/** Tells a stranger that dialled why it is not linked. Gives the reason. */
-export function turnAway(link: Link, identity: Identity): string {
-  const reason = strangerReason(identity);
-  bidFarewell(link, goodbye('unknown-site', reason));
+/** What a site is told that was retired. */
+export const RETIRED =
+  'this site was retired from the volume, and what it made since is taken nowhere: copy what you need of it elsewhere, and join again with an invite and a new state directory';
+
+/** Tells somebody that dialled and is no member why it is not linked. Gives the reason. */
+export function turnAway(members: MemberStore, link: Link, identity: Identity): string {
+  const isRetired = holderOf(members, identity) !== undefined;
+  const reason = isRetired ? RETIRED : strangerReason(identity);
+  bidFarewell(link, goodbye(isRetired ? 'retired' : 'unknown-site', reason));
   return reason;
 }
 

@@ -1,7 +1,7 @@
 // memory-site.test-support.ts — a whole site but for its tree, for tests of real links: a Syncer over a MemorySyncStore, on a free port.
 
 import { randomBytes } from 'node:crypto';
-import type { Member } from '../crdt/members.js';
+import { type Member, READ_WRITE } from '../crdt/members.js';
 import type { MemberStore } from './admission.js';
 import { MemorySyncStore } from './memory-sync-store.test-support.js';
 import type { InviteRecord, InviteStore, SyncLog } from './ports.js';
@@ -32,7 +32,10 @@ export class MemoryMembers implements MemberStore {
     this.put(siteId, name, identity);
   }
   put(siteId: string, name: string, identity: string): void {
-    this.members.set(siteId, { siteId, name, identity, addresses: [] });
+    this.members.set(siteId, { siteId, name, identity, addresses: [], role: READ_WRITE });
+  }
+  retire(siteId: string): void {
+    this.members.set(siteId, { ...this.members.get(siteId)!, role: { kind: 'retired', cut: new Map() } });
   }
   delete(siteId: string): void {
     this.members.delete(siteId);

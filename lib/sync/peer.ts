@@ -14,6 +14,8 @@ export interface KnownPeer {
   readonly paused: boolean;
   /** What it acknowledged as durable. */
   readonly vector: VersionVector;
+  /** When it was last linked, milliseconds since 1970; absent: never, or now. */
+  readonly lastSeenMs?: number | undefined;
 }
 
 export class Peer {
@@ -27,6 +29,8 @@ export class Peer {
   lastError: string | null = null;
   /** The link in use. */
   connection: Connection | null = null;
+  /** When it was last linked, if it is not now; milliseconds since 1970. */
+  lastSeenMs: number | null = null;
   private lastVector: VersionVector = new Map();
   private lastMissingCount = 0;
 
@@ -42,6 +46,7 @@ export class Peer {
     peer.address = known.address;
     peer.paused = known.paused;
     peer.lastVector = known.vector;
+    peer.lastSeenMs = known.lastSeenMs ?? null;
     return peer;
   }
 
@@ -74,11 +79,12 @@ export class Peer {
     return this.connection !== null && !this.pausedByPeer;
   }
 
-  unlinked(connection: Connection, ending: Ending): void {
+  unlinked(connection: Connection, ending: Ending, nowMs: number): void {
     if (this.connection === connection) {
       this.lastVector = this.vector;
       this.lastMissingCount = this.missingCount;
       this.connection = null;
+      this.lastSeenMs = nowMs;
     }
     if (ending.code === 'duplicate') return;
     this.pausedByPeer = ending.by === 'peer' && ending.code === 'paused';
@@ -86,7 +92,8 @@ export class Peer {
   }
 
   known(): KnownPeer {
-    const { siteId, site, address, paused } = this;
-    return { siteId, site, address, paused, vector: new Map(this.vector) };
+    const { siteId, site, address, paused, lastSeenMs } = this;
+    const known = { siteId, site, address, paused, vector: new Map(this.vector) };
+    return lastSeenMs === null ? known : { ...known, lastSeenMs };
   }
 }

@@ -29,6 +29,8 @@ export interface PeerStatus {
   readonly keepsAll: boolean | null;
   readonly lastError: string | null;
   readonly rttMs: number | null;
+  /** Milliseconds since 1970 at which it was last linked; null: it is now, or never was. */
+  readonly lastSeenMs: number | null;
 }
 
 /** Sites heard of and never met: enough for any team, and no more than a hostile peer may make this site remember. */
@@ -138,6 +140,7 @@ export class Roster {
       keepsAll: peer.keepsAll,
       lastError: peer.isConnected ? null : (peer.lastError ?? failed?.lastError ?? null),
       rttMs,
+      lastSeenMs: peer.isConnected ? null : peer.lastSeenMs,
     };
   }
 
@@ -154,6 +157,7 @@ export class Roster {
       keepsAll: null,
       lastError: target.lastError,
       rttMs: null,
+      lastSeenMs: null,
     };
   }
 }

@@ -55,6 +55,7 @@ test('two sites that wrote while apart hold the same once linked', async () => {
       missingObjects: 0,
       lastError: null,
       rttMs: 0,
+      lastSeenMs: null,
     },
   );
   assert.ok(status.rttMs !== null && status.rttMs < 1000);
@@ -323,7 +324,7 @@ test('two sites that do not know each other are not linked, both say why, and an
     oslo.peer(paris.address)!.lastError!,
     /has the key [0-9a-f]{16}…, which this site knows of no site of the volume.*weft link add MOUNTPOINT INVITE/,
   );
-  await paris.until('told', () => /a site that is not known was refused/.test(paris.log.told.join('\n')));
+  await paris.until('told', () => /a site that is no member was refused/.test(paris.log.told.join('\n')));
   assert.deepEqual(paris.syncer.peers(), []);
   await oslo.syncer.introduce(paris.syncer.invite(60_000));
   await oslo.linked('paris');
@@ -341,6 +342,24 @@ test('a site that only one of two knows is not let in by the other, and reads wh
   );
   assert.deepEqual(paris.syncer.peers(), []);
   assert.equal(paris.store.log.length, 0);
+});
+
+test('a site that is retired while it is linked hears of it, is forgotten, and is not let in again', async () => {
+  const members = new MemoryMembers();
+  const paris = await site('paris', { members });
+  const theirs = new MemoryMembers();
+  theirs.put(paris.store.siteId, 'paris', paris.key.identity);
+  const oslo = await site('oslo', { dial: [paris.address], members: theirs });
+  members.put(oslo.store.siteId, 'oslo', oslo.key.identity);
+  await oslo.linked('paris');
+  members.retire(oslo.store.siteId);
+  paris.syncer.membersChanged();
+  await paris.until('forgotten', () => paris.syncer.peers().length === 0);
+  await oslo.until('told', () => /was retired from the volume/.test(oslo.peer('paris')?.lastError ?? ''));
+  await oslo.write(100);
+  await sleep(500);
+  assert.equal(paris.store.log.length, 0);
+  assert.throws(() => paris.syncer.pause('oslo'), /no peer is called "oslo"/);
 });
 
 test('a member that says to be another one is found out', async () => {

@@ -4,7 +4,7 @@
 
 import { EventEmitter } from 'node:events';
 import { announcedAddresses, formatAddress, parseAddress } from './address.js';
-import { judgeMember, memberWith, turnAway } from './admission.js';
+import { judgeMember, memberWith, RETIRED, turnAway } from './admission.js';
 import type { Connection, Ending, Refusal } from './connection.js';
 import { DialTarget, PAUSED_RETRY_MS } from './dial-target.js';
 import { dial } from './dialer.js';
@@ -38,6 +38,7 @@ interface Route {
 const HELLO_WITHIN_MS = 5000;
 /** One that paused the link says hello before it says goodbye: a link to it counts when the goodbye has not come for so long. */
 const GOODBYE_WITHIN_MS = 500;
+const RETIRED_HEARS_MS = 1000;
 const TICK_MS = 1000;
 /** An address whose link lasted this long is dialled again at once; one whose link broke sooner has to wait, like one that failed. */
 const LASTING_LINK_MS = 5000;
@@ -110,6 +111,24 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
   /** The store's vector() or missing() changed. Cheap; call it at once. */
   advanced(): void {
     this.exchange.advanced();
+  }
+
+  /** The members of the volume, or what they may do, may have changed. Links to sites that were retired end, and these are forgotten. */
+  membersChanged(): void {
+    for (const { siteId, role } of this.options.members.all()) {
+      if (role.kind !== 'retired' || !this.roster.peers.has(siteId)) continue;
+      // A moment later, so that the site hears of it with the changes that it is sent.
+      this.clock.setTimer(RETIRED_HEARS_MS, () => this.forgetRetired(siteId));
+    }
+  }
+
+  private forgetRetired(siteId: SiteId): void {
+    const peer = this.roster.peers.get(siteId);
+    if (peer === undefined) return;
+    this.dropTargets((target) => target.siteId === siteId);
+    this.roster.peers.delete(siteId);
+    peer.connection?.leave('retired', RETIRED);
+    this.changed();
   }
 
   /** Whether any peer is connected. */
@@ -279,13 +298,13 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
     if (wants === 'link') {
       const member = memberWith(members, channel.peer);
       if (member === undefined) {
-        const reason = turnAway(link, channel.peer);
+        const reason = turnAway(members, link, channel.peer);
         // Who is turned away comes again and again; it is news once.
         const isNews = this.lastStranger !== channel.peer;
         this.lastStranger = channel.peer;
         log[isNews ? 'info' : 'debug'](
           { from, identity: channel.peer, reason },
-          'a site that is not known was refused',
+          'a site that is no member was refused',
         );
         return;
       }
@@ -318,7 +337,7 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
         opened: (link, { peer }) => {
           const member = memberWith(members, peer);
           if (member) this.open(link, target, member.siteId);
-          else this.notReached(target, turnAway(link, peer));
+          else this.notReached(target, turnAway(members, link, peer));
         },
         failed: (reason) => this.notReached(target, reason),
       },
@@ -410,13 +429,18 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
     this.routes.delete(connection);
     const { hello } = connection.session;
     const isPeer = hello?.volumeId === this.store.volumeId && hello.siteId !== this.store.siteId;
-    const peer = isPeer && !(ending.by === 'us' && ending.code === 'removed') ? this.roster.meet(hello) : undefined;
+    const isForgotten = ending.by === 'us' && (ending.code === 'removed' || ending.code === 'retired');
+    const peer = isPeer && !isForgotten ? this.roster.meet(hello) : undefined;
     // Who is turned away comes again and again; it is news once.
     const wasLinked = peer?.connection === connection && peer.isConnected;
     const isNews = wasLinked || peer?.lastError !== ending.reason;
     const details = { site: hello?.site, code: ending.code, by: ending.by, reason: ending.reason };
     this.options.log[isNews ? 'info' : 'debug'](details, 'link closed');
-    peer?.unlinked(connection, ending);
+    peer?.unlinked(connection, ending, this.clock.wallMs());
+    // Turned away before it said who it is: whoever answers at that address said so.
+    const answering =
+      hello === undefined && ending.by === 'peer' && route.target ? this.roster.peerAt(route.target) : null;
+    if (answering) answering.lastError = ending.reason;
     if (peer && ending.by === 'peer' && ending.code === 'removed') {
       this.dropTargets((target) => target === route.target || target.siteId === peer.siteId);
       return;

@@ -6,6 +6,7 @@
 import type { ContentMerges } from './content-merges.js';
 import type { Drafts } from './drafts.js';
 import type { Folding } from './folding.js';
+import type { Membership } from './membership.js';
 import type { VolumeClock } from './ports.js';
 import type { Publishing } from './publishing.js';
 import type { RemoteChanges } from './remote-changes.js';
@@ -24,6 +25,7 @@ export class BackgroundWork {
     private readonly merges: ContentMerges,
     private readonly remote: RemoteChanges,
     private readonly registers: VolumeRegisters,
+    private readonly membership: Membership,
   ) {}
 
   /**
@@ -35,6 +37,7 @@ export class BackgroundWork {
     if (this.remote.waiting && !isOver()) {
       this.folding.fold();
       this.remote.apply(isOver);
+      this.membership.endorse(this.remote.tookRoles());
       this.mergeVersions(isOver);
       this.folding.commit();
     }
@@ -71,8 +74,8 @@ export class BackgroundWork {
     return this.drafts.count > 0 ? IDLE_CHECK_MS : -1;
   }
 
-  /** A site without a slot of inode numbers writes nothing. */
+  /** A site without a slot of inode numbers, or one that may not write, writes nothing. */
   private get mergesDue(): boolean {
-    return this.merges.busy && this.registers.mayWrite;
+    return this.merges.busy && this.registers.mayWrite && this.membership.mayWrite;
   }
 }

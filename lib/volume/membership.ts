@@ -1,24 +1,68 @@
-// membership.ts — the volume's own registers about its sites: who belongs to it, with which key, reachable where.
+// membership.ts — the volume's own registers about its sites: who belongs to it, with which key, reachable where,
+// and who may write.
 // Invariant: ordinary local operations on the volume's registers, which need nobody and merge. What follows from them for links is
 // not decided here: lib/sync/admission.ts.
 
-import type { SiteId } from '../crdt/ids.js';
+import { Acceptance } from '../crdt/acceptance.js';
+import type { ActorId, SiteId } from '../crdt/ids.js';
 import { VOLUME_INO } from '../crdt/ids.js';
 import type { WriteDraft } from '../crdt/local-writes.js';
 import { type Member, membersOf } from '../crdt/members.js';
-import { ADDRESS_PREFIX, formatAddresses, KEY_PREFIX, SITE_PREFIX } from '../crdt/volume-fields.js';
+import {
+  ACTOR_PREFIX,
+  ADDRESS_PREFIX,
+  formatAddresses,
+  formatRole,
+  KEY_PREFIX,
+  ROLE_PREFIX,
+  SITE_PREFIX,
+} from '../crdt/volume-fields.js';
+import type { RoleKind } from '../crdt/volume-fields.js';
 import type { Core } from './core.js';
 import type { Folding } from './folding.js';
 
 export class Membership {
   /** Counts the writes to the volume's registers: the members are the same as long as it is. */
   version = 0;
+  private evaluated = -1;
+  private current = new Acceptance(undefined);
+  private writable = true;
 
   constructor(
     private readonly core: Core,
     private readonly folding: Folding,
     private readonly siteId: SiteId,
+    private readonly siteName: string,
   ) {}
+
+  /** Which changes count. */
+  get acceptance(): Acceptance {
+    this.evaluate();
+    return this.current;
+  }
+
+  /** Whether what this site writes counts elsewhere. */
+  get mayWrite(): boolean {
+    this.evaluate();
+    return this.writable;
+  }
+
+  /** @throws Error with the remedy where {@link mayWrite} is false */
+  checkWritable(): void {
+    if (this.mayWrite) return;
+    const { kind } = this.all().find(({ siteId }) => siteId === this.siteId)!.role;
+    throw new Error(
+      `site ${this.siteName} is ${kind}: do it at another site, or have it made read-write there (weft role)`,
+    );
+  }
+
+  private evaluate(): void {
+    if (this.evaluated === this.version) return;
+    this.evaluated = this.version;
+    this.current = new Acceptance(this.core.store.inode(VOLUME_INO));
+    const own = this.all().find(({ siteId }) => siteId === this.siteId);
+    this.writable = own === undefined || own.role.kind === 'read-write';
+  }
 
   all(): Member[] {
     return membersOf(this.core.store.inode(VOLUME_INO));
@@ -37,6 +81,11 @@ export class Membership {
       );
     }
     const known = members.find((member) => member.siteId === siteId);
+    if (known?.role.kind === 'retired') {
+      throw new Error(
+        `site ${JSON.stringify(known.name)} was retired: join with a new state directory, or take that back (weft role)`,
+      );
+    }
     const drafts: WriteDraft[] = [];
     if (known === undefined || known.name === '?') {
       drafts.push({ ino: VOLUME_INO, field: SITE_PREFIX + siteId, value: name });
@@ -54,7 +103,35 @@ export class Membership {
     if (formatAddresses(own?.addresses ?? []) !== value) {
       drafts.push({ ino: VOLUME_INO, field: ADDRESS_PREFIX + this.siteId, value });
     }
+    this.endorse(false);
     return this.write(drafts);
+  }
+
+  /**
+   * From now on a site may do this and no more. What is here of its changes counts, and what others built on before they knew.
+   * Returns the number of the commit.
+   */
+  setRole(siteId: SiteId, kind: RoleKind): number {
+    this.folding.fold();
+    const cut = new Map<ActorId, number>();
+    const { registers } = this.core.store.inode(VOLUME_INO)!;
+    for (const [actor, seq] of this.core.journal.vector()) {
+      if (registers.get(ACTOR_PREFIX + actor)?.[0]?.value === siteId) cut.set(actor, seq);
+    }
+    return this.write([{ ino: VOLUME_INO, field: ROLE_PREFIX + siteId, value: formatRole({ kind, cut }) }]);
+  }
+
+  /**
+   * Says with a change of this site that it built on what it took, where others might not take it by itself: then it counts.
+   * @param rolesChanged whether it took a change of roles: who gave it may be closed off elsewhere
+   */
+  endorse(rolesChanged: boolean): void {
+    const { acceptance } = this;
+    if (acceptance.takesAll && !rolesChanged) return;
+    const isDue = (): boolean => acceptance.endorsementDue(this.core.journal.headChanges(), this.siteId, this.mayWrite);
+    if (!rolesChanged && !isDue()) return;
+    const draft = { ino: VOLUME_INO, field: SITE_PREFIX + this.siteId, value: this.siteName };
+    this.core.commits.write([[draft]], this.core.clock.now(), []);
   }
 
   private write(drafts: readonly WriteDraft[]): number {

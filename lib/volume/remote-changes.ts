@@ -1,15 +1,16 @@
-// remote-changes.ts — changes that come from other sites, from their bytes to the tree.
+// remote-changes.ts — changes that come from other sites, from their bytes to the tree. Those that do not count (crdt/acceptance.ts) wait.
 // Invariant: a change is applied once, after everything it builds on, whatever the order, repetition or batching of delivery; one
 // that breaks the rules of a register is refused whole, by name, and nothing of it is kept.
 
-import { SNAPSHOT_PREFIX } from '../crdt/volume-fields.js';
+import { ROLE_PREFIX, SNAPSHOT_PREFIX } from '../crdt/volume-fields.js';
 import { CorruptionError } from '../codec/bytes.js';
 import type { Change } from '../crdt/change.js';
 import { type Ino, type ObjectId, VOLUME_INO } from '../crdt/ids.js';
 import { parseHead, timeOfStamp, xattrField } from '../crdt/fields.js';
 import { MERGE_POLICY_XATTR } from '../crdt/merge-policy.js';
 import { validateOp } from '../crdt/register-schema.js';
-import { decodeChange } from '../journal/change-codec.js';
+import type { Acceptance } from '../crdt/acceptance.js';
+import { decodeChange, type EncodedChange } from '../journal/change-codec.js';
 import type { Core } from './core.js';
 
 /** A change is a few milliseconds of work; one of this size is none of ours. */
@@ -23,10 +24,12 @@ interface Delivery {
 }
 /** The key of a snapshot's register, as far as its name. */
 const SNAPSHOT_KEY = `${VOLUME_INO}.${SNAPSHOT_PREFIX}`;
+const ROLE_KEY = `${VOLUME_INO}.${ROLE_PREFIX}`;
 
 export class RemoteChanges {
   private readonly queue: Delivery[] = [];
   private readonly awaitingCommit: Delivery[] = [];
+  private rolesChanged = false;
 
   constructor(
     private readonly core: Core,
@@ -38,7 +41,16 @@ export class RemoteChanges {
     private readonly policyChanged: (ino: Ino) => void,
     /** Told of a snapshot that another site made or deleted. */
     private readonly snapshotChanged: (name: string) => void,
+    /** Which changes count, as the registers say now. */
+    private readonly acceptance: () => Acceptance,
   ) {}
+
+  /** Whether a change of roles was applied since the last call. */
+  tookRoles(): boolean {
+    const { rolesChanged } = this;
+    this.rolesChanged = false;
+    return rolesChanged;
+  }
 
   /** Queues changes; `done` is called after the commit that holds the last of them, or with what is wrong with one. */
   deliver(changes: readonly Uint8Array[], done: (error: Error | null) => void): void {
@@ -84,14 +96,26 @@ export class RemoteChanges {
     if (journal.restoreChange(bytes, change)) return; // what it did is here
     if (journal.has(change.actor, change.seq) && journal.hasHash(change.hash)) return;
     for (const op of change.ops) validateOp(op.key, op.value);
-    if (!journal.isReady(change)) {
+    const acceptance = this.acceptance();
+    const isReady = journal.isReady(change);
+    if (isReady && !acceptance.bars(change)) this.append(bytes, change);
+    else {
       journal.park(bytes, change);
-      return;
+      // It may be what makes one count that waits.
+      if (!isReady && acceptance.takesAll) return;
     }
-    this.append(bytes, change);
-    for (let ready = journal.unparkReady(); ready.length > 0; ready = journal.unparkReady()) {
+    for (let ready = this.unpark(); ready.length > 0; ready = this.unpark()) {
       for (const { bytes: parkedBytes, change: parked } of ready) this.append(parkedBytes, parked);
     }
+  }
+
+  /** Of those that wait, the ones that can go in now. */
+  private unpark(): readonly EncodedChange[] {
+    const { journal } = this.core;
+    const acceptance = this.acceptance();
+    if (acceptance.takesAll) return journal.unparkReady();
+    const released = acceptance.released(journal.parked());
+    return journal.unparkReady((parked) => released.has(parked.hash) || !acceptance.bars(parked));
   }
 
   private append(bytes: Uint8Array, change: Change): void {
@@ -104,6 +128,7 @@ export class RemoteChanges {
         this.named(ino, parseHead(String(op.value)).manifest);
         this.changed(ino);
       } else if (op.key.endsWith(POLICY_KEY_END)) this.policyChanged(Number(op.key.slice(0, -POLICY_KEY_END.length)));
+      else if (op.key.startsWith(ROLE_KEY)) this.rolesChanged = true;
       else if (op.key.startsWith(SNAPSHOT_KEY)) this.snapshotChanged(op.key.slice(SNAPSHOT_KEY.length));
     }
     for (const viewChange of viewChanges) this.core.tell(viewChange);

@@ -1,8 +1,9 @@
 // volume-files.ts — the POSIX calls of a volume: the tree as it is, with the tree as it was below `.weft/snapshots` in its root.
-// Invariant: each call goes to one of the two trees, told apart by the inode number alone, and nothing changes the past (EROFS).
+// Invariant: each call goes to one of the two trees, told apart by the inode number alone, and nothing changes the past, nor
+// anything at a site that may only read (EROFS).
 // What a call does is not here: names, attributes, contents and extended attributes have a file each. See file-system.ts.
 
-import { statfsSync } from 'node:fs';
+import { constants, statfsSync } from 'node:fs';
 import { posixError } from '../errno.js';
 import type { Ino, Name } from '../crdt/ids.js';
 import { type Core, NAME_MAX } from './core.js';
@@ -25,6 +26,8 @@ import type { StableStorage } from './stable-storage.js';
 const S_IFREG = 0o100000;
 const S_IFDIR = 0o040000;
 const PERMISSION_BITS = 0o7777;
+const { O_RDWR, O_WRONLY, O_TRUNC } = constants;
+const O_ACCMODE = O_WRONLY | O_RDWR;
 
 export class VolumeFiles implements FileSystem {
   constructor(
@@ -36,7 +39,19 @@ export class VolumeFiles implements FileSystem {
     private readonly xattrs: ExtendedAttributes,
     private readonly past: PastFiles,
     private readonly stateDirectory: string,
+    /** Whether this site may change the tree. */
+    private readonly mayWrite: () => boolean,
   ) {}
+
+  /** @throws PosixError EROFS for what would change something where nothing may be changed */
+  private checkWritable(parent: Ino, name?: Name): void {
+    this.checkRole();
+    this.past.checkWritable(parent, name);
+  }
+
+  private checkRole(): void {
+    if (!this.mayWrite()) throw posixError('EROFS');
+  }
 
   replyFirst(): void {
     this.core.repliesFirst = true;
@@ -60,7 +75,7 @@ export class VolumeFiles implements FileSystem {
   }
 
   setattr(ino: Ino, changes: AttributeChanges, caller: Caller, handle: number | undefined): Attributes {
-    this.past.checkWritable(ino);
+    this.checkWritable(ino);
     return this.changes.setattr(ino, changes, caller, handle, this.contents);
   }
 
@@ -69,39 +84,39 @@ export class VolumeFiles implements FileSystem {
   }
 
   mknod(parent: Ino, name: Name, mode: number, rdev: number, umask: number, caller: Caller): Attributes {
-    this.past.checkWritable(parent, name);
+    this.checkWritable(parent, name);
     return this.names.make(parent, name, mode, rdev, umask, caller);
   }
 
   mkdir(parent: Ino, name: Name, mode: number, umask: number, caller: Caller): Attributes {
-    this.past.checkWritable(parent, name);
+    this.checkWritable(parent, name);
     return this.names.make(parent, name, S_IFDIR | (mode & PERMISSION_BITS), 0, umask, caller);
   }
 
   symlink(parent: Ino, name: Name, target: string, caller: Caller): Attributes {
-    this.past.checkWritable(parent, name);
+    this.checkWritable(parent, name);
     return this.names.symlink(parent, name, target, caller);
   }
 
   link(ino: Ino, parent: Ino, name: Name): Attributes {
-    this.past.checkWritable(parent, name);
+    this.checkWritable(parent, name);
     if (this.past.owns(ino)) throw posixError('EXDEV');
     return this.names.link(ino, parent, name);
   }
 
   unlink(parent: Ino, name: Name): void {
-    this.past.checkWritable(parent, name);
+    this.checkWritable(parent, name);
     this.names.unlink(parent, name);
   }
 
   rmdir(parent: Ino, name: Name): void {
-    this.past.checkWritable(parent, name);
+    this.checkWritable(parent, name);
     this.names.rmdir(parent, name);
   }
 
   rename(parent: Ino, name: Name, newParent: Ino, newName: Name, flags: number, caller: Caller): void {
-    this.past.checkWritable(parent, name);
-    this.past.checkWritable(newParent, newName);
+    this.checkWritable(parent, name);
+    this.checkWritable(newParent, newName);
     this.names.rename(parent, name, newParent, newName, flags, caller);
   }
 
@@ -113,7 +128,7 @@ export class VolumeFiles implements FileSystem {
     umask: number,
     caller: Caller,
   ): { attributes: Attributes; opened: Opened } {
-    this.past.checkWritable(parent, name);
+    this.checkWritable(parent, name);
     const attributes = this.names.make(parent, name, S_IFREG | (mode & PERMISSION_BITS), 0, umask, caller);
     return { attributes, opened: this.contents.openNew(attributes.ino, flags) };
   }
@@ -125,12 +140,13 @@ export class VolumeFiles implements FileSystem {
     umask: number,
     caller: Caller,
   ): { attributes: Attributes; opened: Opened } {
-    this.past.checkWritable(parent);
+    this.checkWritable(parent);
     const attributes = this.names.makeUnnamed(parent, mode, umask, caller);
     return { attributes, opened: this.contents.openNew(attributes.ino, flags) };
   }
 
   open(ino: Ino, flags: number, killSuidGid: boolean, caller: Caller): Opened {
+    if ((flags & O_ACCMODE) !== 0 || flags & O_TRUNC) this.checkRole();
     return this.past.owns(ino) ? this.past.open(ino, flags) : this.contents.open(ino, flags, killSuidGid, caller);
   }
 
@@ -139,6 +155,7 @@ export class VolumeFiles implements FileSystem {
   }
 
   write(handle: number, offset: number, data: Buffer, killSuidGid: boolean): number {
+    this.checkRole();
     return this.contents.write(handle, offset, data, killSuidGid);
   }
 
@@ -151,6 +168,7 @@ export class VolumeFiles implements FileSystem {
   }
 
   fallocate(handle: number, mode: number, offset: number, length: number): void {
+    this.checkRole();
     this.contents.fallocate(handle, mode, offset, length);
   }
 
@@ -159,6 +177,7 @@ export class VolumeFiles implements FileSystem {
   }
 
   copyFileRange(source: number, sourceOffset: number, target: number, targetOffset: number, length: number): number {
+    this.checkRole();
     return this.contents.copyFileRange(source, sourceOffset, target, targetOffset, length);
   }
 
@@ -193,12 +212,12 @@ export class VolumeFiles implements FileSystem {
   }
 
   setxattr(ino: Ino, name: string, value: Buffer, flags: number, killSgid: boolean): void {
-    this.past.checkWritable(ino);
+    this.checkWritable(ino);
     this.xattrs.set(ino, name, value, flags, killSgid);
   }
 
   removexattr(ino: Ino, name: string): void {
-    this.past.checkWritable(ino);
+    this.checkWritable(ino);
     this.xattrs.remove(ino, name);
   }
 }

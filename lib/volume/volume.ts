@@ -184,7 +184,17 @@ export class Volume {
     const policyChanged = (ino: Ino): void => merges.policyChanged(ino);
     const xattrs = new ExtendedAttributes(core, this.changes, policyChanged);
     this.past = new PastFiles(core);
-    this.files = new VolumeFiles(core, stable, names, this.changes, this.contents, xattrs, this.past, stateDirectory);
+    this.files = new VolumeFiles(
+      core,
+      stable,
+      names,
+      this.changes,
+      this.contents,
+      xattrs,
+      this.past,
+      stateDirectory,
+      () => this.membership.mayWrite,
+    );
 
     // What comes from elsewhere, or is asked for at the command line.
     const changed = (ino: Ino): void => {
@@ -192,7 +202,14 @@ export class Volume {
       merges.note(ino);
     };
     const wants = (ino: Ino, manifest: ObjectId): void => this.wanted.named(ino, manifest);
-    this.remote = new RemoteChanges(core, wants, changed, policyChanged, (name) => this.past.snapshotsChanged(name));
+    this.remote = new RemoteChanges(
+      core,
+      wants,
+      changed,
+      policyChanged,
+      (name) => this.past.snapshotsChanged(name),
+      () => this.membership.acceptance,
+    );
     this.folding = new Folding(
       this.journal,
       this.log,
@@ -208,7 +225,7 @@ export class Volume {
       },
     );
     this.registers = new VolumeRegisters(core, this.folding, siteId, options.siteName, options.slot);
-    this.membership = new Membership(core, this.folding, siteId);
+    this.membership = new Membership(core, this.folding, siteId, options.siteName);
     this.background = new BackgroundWork(
       clock,
       this.folding,
@@ -217,6 +234,7 @@ export class Volume {
       merges,
       this.remote,
       this.registers,
+      this.membership,
     );
     const { journal, objects, folding, background } = this;
     this.arrivals = new Arrivals(clock, journal, objects, folding, jobs, merges, background, onCorrupt);

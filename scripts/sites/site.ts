@@ -102,6 +102,17 @@ export class Site {
     return this.weftJson<readonly ConflictReport[]>(['conflicts', this.mountpoint]);
   }
 
+  /** As `weft role` or, with `retired`, `weft retire`. */
+  async setRole(site: string, role: 'read-write' | 'read-only' | 'retired'): Promise<void> {
+    const args = role === 'retired' ? ['retire', this.mountpoint, site] : ['role', this.mountpoint, site, role];
+    await this.weftChecked(args);
+  }
+
+  /** What scripts read of `weft peers --json`. */
+  peers(): Promise<readonly { readonly site: string; readonly role: string; readonly state: string }[]> {
+    return this.weftJson(['peers', this.mountpoint]);
+  }
+
   /** Forgets a peer: its name, or the HOST:PORT that is dialled. */
   async removePeer(peer: string): Promise<void> {
     await this.weftChecked(['link', 'remove', this.mountpoint, peer]);

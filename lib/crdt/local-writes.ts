@@ -87,9 +87,30 @@ export function createWrites(creation: Creation): WriteDraft[] {
   return drafts;
 }
 
-/** link(2), and linkat(2) of an O_TMPFILE. `link`: 0 for the first link of an O_TMPFILE, else a fresh inode number. */
-export function placeLink(tree: LocalTree, inode: Inode, link: LinkId, parent: Ino, name: Name): WriteDraft[] {
-  return [{ ino: inode.ino, field: linkField(link), value: formatMovedPlace(homeOf(tree, parent), name) }];
+/**
+ * link(2), and linkat(2) of an O_TMPFILE. Conflict copies are shown beside the link with the lowest number: where that is the new one,
+ * they become files of their own, under the names that they have.
+ * @param link 0 for the first link of an O_TMPFILE, else a fresh inode number
+ * @param reserve gives a fresh inode number
+ */
+export function placeLink(
+  tree: LocalTree,
+  inode: Inode,
+  link: LinkId,
+  parent: Ino,
+  name: Name,
+  reserve: () => Ino,
+): WriteDraft[] {
+  const drafts: WriteDraft[] = [];
+  const first = claimsOf(tree, inode)[0];
+  if (first && link < first.link) {
+    const rivals = rivalsOf(tree, first);
+    const versions = losingVersions(inode, tree.store).filter((version) => isShownHere(rivals, version));
+    for (const version of versions) drafts.push(...copyBirth(tree, inode, version, reserve));
+    if (versions.length > 0) drafts.push(dropVersions(inode, versions));
+  }
+  drafts.push({ ino: inode.ino, field: linkField(link), value: formatMovedPlace(homeOf(tree, parent), name) });
+  return drafts;
 }
 
 /**
@@ -132,7 +153,7 @@ export function moveLink(
   reserve: () => Ino,
 ): WriteDraft[] {
   const claim = claimsOf(tree, inode).find((other) => other.link === link);
-  if (!claim) return placeLink(tree, inode, link, parent, name);
+  if (!claim) return placeLink(tree, inode, link, parent, name, reserve);
   const drafts = leaveName(tree, claim, reserve);
   if (isDirectory(inode)) drafts.push(...settleAlias(tree, inode.ino));
   const value = formatMovedPlace(homeOf(tree, parent), name, placeOf(tree, claim));
@@ -335,11 +356,13 @@ function isShownHere(rivals: readonly Claim[], version: HeadVersion): boolean {
   return rivals.some((rival) => rival.ino === version.copyIno);
 }
 
-/** Removes claimants that are not shown. */
+/** Removes claimants that are not shown: links of the same inode, and other inodes unless somebody writes to them. */
 function removeHidden(tree: LocalTree, claim: Claimant, which: (hidden: Claim) => boolean): WriteDraft[] {
   const place = placeOf(tree, claim);
   return rivalsOf(tree, claim)
-    .filter((rival) => rival.shown === null && which(rival) && !tree.isWritten?.(rival.ino))
+    .filter(
+      (rival) => rival.shown === null && which(rival) && (rival.ino === claim.ino || !tree.isWritten?.(rival.ino)),
+    )
     .map((rival) => tombstone(tree, rival, place));
 }
 

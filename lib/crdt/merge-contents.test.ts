@@ -147,6 +147,23 @@ test('both names removed at both sites: it is gone', () => {
   assert.deepEqual(converge(oslo, paris), {});
 });
 
+test('ln of a file in conflict: its copies stay beside the name where they were', () => {
+  const [oslo, paris] = partitioned((site) => site.write('x', 'base'));
+  // The link that paris makes has a higher number than one that oslo makes later.
+  paris.link('x', 'y');
+  paris.unlink('x');
+  converge(oslo, paris);
+  oslo.write('y', 'from oslo');
+  paris.nowUs += 10;
+  paris.write('y', 'from paris');
+  const before = converge(oslo, paris);
+  assert.equal(Object.keys(before).length, 2);
+  oslo.link('y', 'z');
+  const after = { ...before, z: 'from paris' };
+  assert.deepEqual(oslo.tree(), after);
+  assert.deepEqual(converge(oslo, paris), after);
+});
+
 test('edit ∥ edit of a copy: the same rules again', () => {
   const { oslo, paris, copy } = conflicting();
   oslo.write(copy, 'oslo again');

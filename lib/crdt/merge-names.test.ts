@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { converge, partitioned } from './convergence.test-support.js';
 import { attributesOf } from './inode-attributes.js';
-import { settleBeforeWrite } from './local-writes.js';
+import { removeLink, settleBeforeWrite } from './local-writes.js';
 import type { SimulatedSite } from './simulated-site.test-support.js';
 
 // MERGE.md: files and names. Two sites share a start, work apart, and are brought together.
@@ -62,6 +62,20 @@ test('what is written to a file and is no version yet is not removed with the em
   assert.notEqual(shown, own);
   assert.deepEqual(settleBeforeWrite({ store, actors }, shown).map(({ ino }) => ino), [own]); // prettier-ignore
   assert.deepEqual(settleBeforeWrite({ store, actors, isWritten: (ino) => ino === own }, shown), []);
+});
+
+test('rm of a name that both sites linked, of a file that is being written to: the name is gone', () => {
+  const [oslo, paris] = partitioned((site) => site.write('x', 'base'));
+  for (const site of [oslo, paris]) site.link('x', 'y');
+  converge(oslo, paris);
+  const { store, actors, reserve } = oslo;
+  const { ino, link } = oslo.find('y')!;
+  const removed = removeLink({ store, actors, isWritten: () => true }, store.inode(ino)!, link, reserve);
+  const links = [...store.inode(ino)!.registers.keys()].filter((field) => field.startsWith('link:'));
+  assert.deepEqual(
+    removed.map(({ field }) => field).toSorted(),
+    links.filter((field) => field !== 'link:0').toSorted(),
+  );
 });
 
 test('renaming an equal file takes the name from those hidden behind it', () => {

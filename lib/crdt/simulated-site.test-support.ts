@@ -119,7 +119,10 @@ export class SimulatedSite {
     const btime = this.now();
     this.#commit(() => createWrites({ ino, type: 'f', parent, name: undefined, btime, mode: 0o600, uid: 0, gid: 0 }));
     this.#commit(() => [this.#head(this.store.inode(ino)!, content)]);
-    this.#commit(() => [...placeLink(this, this.store.inode(ino)!, FIRST_LINK, parent, name), this.#touch(parent)]);
+    this.#commit(() => [
+      ...placeLink(this, this.store.inode(ino)!, FIRST_LINK, parent, name, this.reserve),
+      this.#touch(parent),
+    ]);
     return ino;
   }
 
@@ -184,7 +187,10 @@ export class SimulatedSite {
     const { ino } = this.#existing(path);
     const { parent, name } = this.#vacant(newPath);
     this.#commit(() => this.#settleFile(ino));
-    this.#commit(() => [...placeLink(this, this.store.inode(ino)!, this.reserve(), parent, name), this.#touch(parent)]);
+    this.#commit(() => [
+      ...placeLink(this, this.store.inode(ino)!, this.reserve(), parent, name, this.reserve),
+      this.#touch(parent),
+    ]);
   }
 
   unlink(path: string): void {

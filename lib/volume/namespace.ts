@@ -167,7 +167,7 @@ export class Namespace {
       () => settleBeforeWrite(tree, ino),
       () => settleRevived(tree, ino),
       () => settleRevived(tree, directory),
-      () => placeLink(tree, this.core.inode(ino), link, directory, name),
+      () => placeLink(tree, this.core.inode(ino), link, directory, name, this.core.allocate),
     ];
     this.core.perform(steps, now, [directory], [ino], { entries: [[directory, name]], inodes: [directory, ino] });
     return this.changes.attributes(ino);

@@ -95,7 +95,7 @@ export class Restoring {
       const directory = this.core.directory(parent);
       const free = this.freeName(directory, name);
       const { tree } = this.core;
-      const place = () => placeLink(tree, this.core.inode(ino), link, directory, free);
+      const place = () => placeLink(tree, this.core.inode(ino), link, directory, free, this.core.allocate);
       const touched = touch ? [directory] : [];
       this.core.perform(
         [() => settleRevived(tree, directory), place],

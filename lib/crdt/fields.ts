@@ -149,6 +149,11 @@ export function compareTimes(a: Timestamp, b: Timestamp): number {
   return a.s - b.s || a.ns - b.ns;
 }
 
+/** The earliest time after this one. */
+export function nextNanosecond({ s, ns }: Timestamp): Timestamp {
+  return ns + 1 < 1e9 ? { s, ns: ns + 1 } : { s: s + 1, ns: 0 };
+}
+
 /** A stamp (microseconds since 1970) as a time. */
 export function timeOfStamp(stamp: number): Timestamp {
   const s = Math.floor(stamp / 1e6);

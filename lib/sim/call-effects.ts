@@ -1,8 +1,10 @@
-// call-effects.ts — what a call may do to the names around it: what it was asked for, and nothing else.
+// call-effects.ts — what a call may do to the names around it: what it was asked for, and nothing else. No ctime goes back by it.
 // All sites agree on the outcome of a call that does too little or too much, so no comparison of sites would ever tell. MERGE.md: what
 // lies beside a name keeps its suffix, and a write to what stands for several settles them.
 
+import { compareTimes, formatTimestamp } from '../crdt/fields.js';
 import type { Ino, Name } from '../crdt/ids.js';
+import type { Timestamp } from '../crdt/inode.js';
 import type { Volume } from '../volume/volume.js';
 import type { Site } from './site.js';
 
@@ -63,7 +65,13 @@ function withEffects<T>(
   const mayMove = isLoose || volume.journal.store.deferred().size > 0;
   const copies = new Set(moving.flatMap((ino) => volume.journal.store.copiesOf(ino)));
   const before = new Map(places.map(([directory]) => [directory, namesIn(volume, directory)]));
+  const changeTimes = changeTimesOf(volume, before);
   const result = act();
+  for (const [ino, ctime] of changeTimes) {
+    const now = volume.journal.store.inode(ino)!.ctime;
+    if (compareTimes(now, ctime) < 0)
+      throw new Error(`${what}: ctime of ${ino} went from ${formatTimestamp(ctime)} to ${formatTimestamp(now)}`);
+  }
   for (const [[parent, name], ino] of due(result)) {
     const found = volume.files.lookup(parent, name)?.ino;
     // A suffixed name that is free again may be the first choice of another loser.
@@ -83,6 +91,18 @@ function withEffects<T>(
     }
   }
   return result;
+}
+
+/** Of directories and what is in them, but for conflict copies, which have that of the file. */
+function changeTimesOf(volume: Volume, directories: ReadonlyMap<Ino, ReadonlyMap<Name, Ino>>): Map<Ino, Timestamp> {
+  const { store } = volume.journal;
+  const times = new Map<Ino, Timestamp>();
+  for (const [directory, names] of directories)
+    for (const ino of [directory, ...names.values()]) {
+      const inode = store.copy(ino) ? undefined : store.inode(ino);
+      if (inode) times.set(ino, inode.ctime);
+    }
+  return times;
 }
 
 /** By the call two files may have become equal, and are shown as one. */

@@ -2,6 +2,8 @@
 
 import { AbsentObjects } from '../chunks/absent-objects.js';
 import { type Conflict, listConflicts } from '../crdt/conflicts.js';
+import { compareTimes, formatTimestamp, timeOfStamp } from '../crdt/fields.js';
+import { VOLUME_INO } from '../crdt/ids.js';
 import { checkInvariants } from '../crdt/invariants.js';
 import { compareWithStore, projectAll } from '../crdt/projection.js';
 import { JournalReader } from '../journal/journal-reader.js';
@@ -21,7 +23,27 @@ export function checkSite(site: Site): string[] {
     ...compareWithStore(projectAll(store, actors), store).map((what) => `view from nothing: ${what}`),
     ...checkInvariants(store, actors).map((what) => `invariant: ${what}`),
     ...site.life!.cache.stale().map((what) => `kernel's cache: ${what}`),
+    ...earlyChangeTimes(site).map((what) => `ctime: ${what}`),
   ].map((what) => withSite(what, site));
+}
+
+/** Inodes whose ctime is before a change that came from another site. */
+function earlyChangeTimes(site: Site): string[] {
+  const { store, actors } = site.volume.journal;
+  const members = store.inode(VOLUME_INO)!.registers;
+  const wrong: string[] = [];
+  for (const ino of store.inodes()) {
+    if (ino === VOLUME_INO) continue;
+    const { ctime, registers } = store.inode(ino)!;
+    for (const [field, entries] of registers)
+      for (const { actor, stamp } of entries)
+        if (
+          compareTimes(ctime, timeOfStamp(stamp)) < 0 &&
+          members.get(`actor:${actors.id(actor)}`)?.[0]?.value !== site.siteId
+        )
+          wrong.push(`inode ${ino}: ${formatTimestamp(ctime)}, its ${field} was written at ${stamp}`);
+  }
+  return wrong;
 }
 
 /** What a site takes a peer to hold durably is that, and not what is on its way there. */

@@ -3,6 +3,7 @@
 // view that it does not bring about itself while it handles the caller's request.
 
 import { posixError } from '../errno.js';
+import { compareTimes, nextNanosecond } from '../crdt/fields.js';
 import type { ActorTable, Ino, Name } from '../crdt/ids.js';
 import type { Inode, Timestamp } from '../crdt/inode.js';
 import type { LocalTree } from '../crdt/local-writes.js';
@@ -78,7 +79,7 @@ export class Core {
 
   /**
    * Carries out one operation of a local caller, atomically.
-   * @param touched directories whose entries change: their mtime and ctime become `now`
+   * @param touched directories whose entries change: their mtime and ctime become `now` (ctime: see {@link setCtime})
    * @param changed inodes whose ctime becomes `now`
    */
   perform(
@@ -149,10 +150,14 @@ export class Core {
     this.commits.write(steps, now, touched, draft, applied, mayWait);
   }
 
+  /**
+   * A local change of an inode. Its ctime never goes back, for programs that compare it would miss the change: where the last one came
+   * from a site whose clock is ahead of this one's, it goes on from there.
+   */
   setCtime(ino: Ino, now: Timestamp): void {
     const inode = this.store.inode(ino);
     if (!inode) return; // a conflict copy has none of its own
-    inode.ctime = now;
+    inode.ctime = compareTimes(now, inode.ctime) >= 0 ? now : nextNanosecond(inode.ctime);
     this.store.touch(inode);
   }
 

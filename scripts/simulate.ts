@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 // simulate.ts — `make sim` and `make soak`: plays simulated schedules (lib/sim) and prints what they did, or how one fails.
-// Exit code 0: nothing went wrong; 1: something did, and a history that shows it was printed and kept; 2: wrong usage.
+// Exit code 0: nothing went wrong; 1: something did, and a history that shows it was printed and kept; 2: wrong usage; 128 and more: a
+// signal ended it. The simulated disks are gone in any case.
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { availableParallelism, constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { formatHistory, parseHistory } from '../lib/sim/history.js';
@@ -72,6 +73,7 @@ async function main(): Promise<number> {
 
 async function playOne(plan: Plan): Promise<number> {
   const { path } = scratchDirectory();
+  onSignal((exitCode) => process.exit(exitCode));
   const startMs = performance.now();
   const outcome = await simulate(plan, path);
   const tookMs = performance.now() - startMs;
@@ -95,6 +97,12 @@ async function playOne(plan: Plan): Promise<number> {
 async function playMany(options: Parameters<typeof soak>[0]): Promise<number> {
   const startMs = performance.now();
   let printedMs = startMs;
+  const stop = new AbortController();
+  let stopCode: number | undefined;
+  onSignal((exitCode) => {
+    stopCode = exitCode;
+    stop.abort();
+  });
   const { totals, failures } = await soak(
     options,
     (sofar) => {
@@ -104,13 +112,20 @@ async function playMany(options: Parameters<typeof soak>[0]): Promise<number> {
       process.stderr.write(`soak: ${sofar.of('schedules')} schedules, ${perSecond.toFixed(1)} per second\n`);
     },
     printFailure,
+    stop.signal,
   );
   const seconds = (performance.now() - startMs) / 1000;
   process.stdout.write(`${tableOf(totals)}\n`);
   process.stdout.write(
     `seeds from ${options.firstSeed} on: ${totals.of('schedules')} schedules in ${seconds.toFixed(0)} s, ${failures.length} failed\n`,
   );
-  return failures.length === 0 ? 0 : 1;
+  return stopCode ?? (failures.length === 0 ? 0 : 1);
+}
+
+/** @param act given the exit code that shells know the signal by */
+function onSignal(act: (exitCode: number) => void): void {
+  for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => act(128 + constants.signals[signal]));
 }
 
 function printFailure({ seed, siteCount, stepCount, wrong, history }: Failure): void {

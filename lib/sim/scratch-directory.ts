@@ -1,4 +1,5 @@
 // scratch-directory.ts — where simulated disks are: in memory where the system has a place for that, and gone afterwards.
+// Threads that may be terminated get directories below that of the process: nothing runs at their exit.
 
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,9 +7,19 @@ import { join } from 'node:path';
 
 const MEMORY = '/dev/shm';
 
-/** A directory for this process (or thread), and what removes it. It is removed at exit in any case. */
+/** How the names of this process's directories begin. */
+export function scratchPrefix(pid: number): string {
+  return `weft-sim-${pid}-`;
+}
+
+/** Where the directories of processes are. */
+export function scratchRoot(): string {
+  return existsSync(MEMORY) ? MEMORY : tmpdir();
+}
+
+/** A directory for this process, and what removes it. It is removed at exit in any case; a signal that nothing handles is no exit. */
 export function scratchDirectory(): { readonly path: string; readonly remove: () => void } {
-  const path = mkdtempSync(join(existsSync(MEMORY) ? MEMORY : tmpdir(), 'weft-sim-'));
+  const path = mkdtempSync(join(scratchRoot(), scratchPrefix(process.pid)));
   const remove = (): void => {
     process.off('exit', remove);
     rmSync(path, { recursive: true, force: true });

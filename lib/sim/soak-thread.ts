@@ -1,8 +1,7 @@
-// soak-thread.ts — plays a share of the schedules of a soak (soak.ts), on a thread of its own with directories of its own.
+// soak-thread.ts — plays a share of the schedules of a soak (soak.ts), on a thread of its own, in a directory of its own.
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { formatHistory } from './history.js';
-import { scratchDirectory } from './scratch-directory.js';
 import { shrink } from './shrink.js';
 import { simulate } from './simulation.js';
 import type { FromShare, Share } from './soak.js';
@@ -12,14 +11,13 @@ const REPORT_EVERY_MS = 500;
 /** A thread that found so many gives up: what is wrong is known by then. */
 const MOST_FAILURES = 3;
 
-const { options, first, every } = workerData as Share;
+const { options, first, every, directory } = workerData as Share;
 
 function post(message: FromShare): void {
   parentPort!.postMessage(message);
 }
 
 async function play(): Promise<void> {
-  const { path, remove } = scratchDirectory();
   const untilMs = performance.now() + options.withinMs;
   let totals = new Totals();
   let reportedMs = performance.now();
@@ -31,11 +29,11 @@ async function play(): Promise<void> {
   };
   for (let seed = first; seed < options.firstSeed + options.schedules; seed += every) {
     if (performance.now() > untilMs || failures === MOST_FAILURES) break;
-    const outcome = await simulate({ seed, sites: options.sites, steps: options.steps }, path);
+    const outcome = await simulate({ seed, sites: options.sites, steps: options.steps }, directory);
     totals.addAll(outcome.totals.entries());
     if (outcome.wrong.length > 0) {
       failures++;
-      const shrunk = options.failFast ? outcome : await shrink(outcome, path);
+      const shrunk = options.failFast ? outcome : await shrink(outcome, directory);
       post({
         type: 'failed',
         failure: {
@@ -50,7 +48,6 @@ async function play(): Promise<void> {
     if (performance.now() - reportedMs > REPORT_EVERY_MS) report();
   }
   report();
-  remove();
 }
 
 await play();

@@ -1,7 +1,11 @@
 // soak.ts — many schedules one after the other, on several threads: the main thread's side.
-// Invariant: a seed is played by exactly one thread, and a failure is reported shrunk, with what replays it.
+// Invariant: a seed is played by exactly one thread, and a failure is reported shrunk, with what replays it. However it ends, no thread
+// runs any more and what they wrote is gone.
 
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { scratchDirectory } from './scratch-directory.js';
 import { Totals } from './totals.js';
 
 export interface SoakOptions {
@@ -31,6 +35,8 @@ export interface Share {
   readonly options: SoakOptions;
   readonly first: number;
   readonly every: number;
+  /** Where it writes. */
+  readonly directory: string;
 }
 
 /** What a thread says: after some schedules, or when one failed. */
@@ -46,17 +52,26 @@ export interface SoakReport {
 /** Most of what a schedule makes is garbage soon after: a large nursery halves the time that collecting takes. */
 const YOUNG_MIB = 128;
 
-/** Plays them all; resolves when every thread is through. Rejects when a thread itself fails. */
+/**
+ * Plays them all; resolves when every thread is through. Rejects when a thread itself fails.
+ * @param stop ends it before
+ */
 export async function soak(
   options: SoakOptions,
   progress: (totals: Totals) => void,
   failed: (failure: Failure) => void,
+  stop?: AbortSignal,
 ): Promise<SoakReport> {
   const totals = new Totals();
   const failures: Failure[] = [];
   const workers: Worker[] = [];
+  const scratch = scratchDirectory();
+  const end = (): Promise<unknown> => Promise.all(workers.map((worker) => worker.terminate()));
+  let isEnded = false;
   const threads = Array.from({ length: options.threads }, (_, i) => {
-    const share: Share = { options, first: options.firstSeed + i, every: options.threads };
+    const directory = join(scratch.path, `thread-${i}`);
+    mkdirSync(directory);
+    const share: Share = { options, first: options.firstSeed + i, every: options.threads, directory };
     const worker = new Worker(new URL('./soak-thread.js', import.meta.url), {
       workerData: share,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
@@ -71,16 +86,25 @@ export async function soak(
         }
         failures.push(message.failure);
         failed(message.failure);
-        if (options.failFast) for (const other of workers) void other.terminate();
+        if (!options.failFast) return;
+        isEnded = true;
+        void end();
       });
       worker.on('error', reject);
       worker.on('exit', (code) =>
-        code === 0 || (options.failFast && failures.length > 0)
-          ? resolve()
-          : reject(new Error(`a thread ended with code ${code}`)),
+        code === 0 || isEnded ? resolve() : reject(new Error(`a thread ended with code ${code}`)),
       );
     });
   });
-  await Promise.all(threads);
+  stop?.addEventListener('abort', () => {
+    isEnded = true;
+    void end();
+  });
+  try {
+    await Promise.all(threads);
+  } finally {
+    await end();
+    scratch.remove();
+  }
   return { totals, failures };
 }

@@ -29,6 +29,7 @@ import type { Value } from './change.js';
 import { FIRST_LINK, ROOT_INO } from './ids.js';
 import type { ActorTable, Ino, LinkId, Name, OpId } from './ids.js';
 import type { Inode, Timestamp } from './inode.js';
+import { claimOfLink } from './placement.js';
 import type { Claimant } from './placement.js';
 import { CITES_MAX } from './register-schema.js';
 import { sameOp } from './register.js';
@@ -120,7 +121,7 @@ export function placeLink(
  */
 export function removeLink(tree: LocalTree, inode: Inode, link: LinkId, reserve: () => Ino): WriteDraft[] {
   const claims = claimsOf(tree, inode);
-  const claim = claims.find((other) => other.link === link);
+  const claim = claimOfLink(claims, link);
   if (!claim) return [];
   const drafts = leaveName(tree, claim, reserve);
   const { parent, name } = placeOf(tree, claim);
@@ -152,7 +153,7 @@ export function moveLink(
   name: Name,
   reserve: () => Ino,
 ): WriteDraft[] {
-  const claim = claimsOf(tree, inode).find((other) => other.link === link);
+  const claim = claimOfLink(claimsOf(tree, inode), link);
   if (!claim) return placeLink(tree, inode, link, parent, name, reserve);
   const drafts = leaveName(tree, claim, reserve);
   if (isDirectory(inode)) drafts.push(...settleAlias(tree, inode.ino));

@@ -142,6 +142,24 @@ export function fileClaims(inode: Inode, actors: ActorTable): readonly Claimant[
   return ((memo.placement ??= readFile(inode, actors)) as FilePlacement).claims;
 }
 
+/** Where in claims that are sorted by link, as a file's are, that of a link is, or would be. */
+function indexOfLink(claims: readonly Claimant[], link: LinkId): number {
+  let low = 0;
+  let high = claims.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (claims[middle]!.link < link) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The claim of one of an inode's links. Among thousands: each name that comes or goes asks. */
+export function claimOfLink(claims: readonly Claimant[], link: LinkId): Claimant | undefined {
+  const claim = claims[indexOfLink(claims, link)];
+  return claim?.link === link ? claim : undefined;
+}
+
 /** To be called after a register that places the inode was written: what is known of its place is read again. */
 export function forgetPlacement(inode: Inode, field: string): void {
   const memo = memoOf(inode);
@@ -152,14 +170,12 @@ export function forgetPlacement(inode: Inode, field: string): void {
   const { placed, claims } = known as FilePlacement;
   if (!placed || claims.length < 2) return;
   const link = linkOfField(field);
-  const kept = claims.filter((claim) => claim.link !== link);
+  const at = indexOfLink(claims, link);
   const entries = inode.registers.get(field)!;
   const entry = entries.find(({ value }) => !isTombstone(value));
-  if (entry) {
-    const at = kept.findIndex((claim) => claim.link > link);
-    const claim = claimOf(inode.ino, link, parseLink(entry.value), entry, false, entries.length > 1);
-    kept.splice(at < 0 ? kept.length : at, 0, claim);
-  }
+  const claim = entry && claimOf(inode.ino, link, parseLink(entry.value), entry, false, entries.length > 1);
+  // A copy, for callers hold what was claimed before; of all ways to make it this one moves the memory once.
+  const kept = claims.toSpliced(at, claims[at]?.link === link ? 1 : 0, ...(claim ? [claim] : []));
   memo.placement = { placed: true, claims: kept } satisfies FilePlacement;
 }
 

@@ -15,7 +15,7 @@ import { Inode } from './inode.js';
 import type { Entry } from './inode.js';
 import type { Value } from './change.js';
 import { SUFFIX_MARK } from './names.js';
-import { directoryPlacement, forgetPlacement, isPlacedFile } from './placement.js';
+import { claimOfLink, directoryPlacement, forgetPlacement, isPlacedFile } from './placement.js';
 import type { Claimant } from './placement.js';
 import { Projector } from './projector.js';
 import { writeRegister } from './register.js';
@@ -267,7 +267,7 @@ function isPlain(claim: Claimant): boolean {
 }
 
 function claimsOfLink(claims: readonly Claimant[], link: LinkId): readonly Claimant[] {
-  const claim = claims.find((other) => other.link === link);
+  const claim = claimOfLink(claims, link);
   return claim ? [claim] : NO_CLAIMS;
 }
 

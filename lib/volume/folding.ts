@@ -18,6 +18,11 @@ const LOG_LIMIT_BYTES = 64 * 2 ** 20;
 const FOLD_QUIET_MS = 1.5;
 /** … and when it is this old: callers in a row share one fold, whose cost is mostly that of the pages it touches. */
 const FOLD_AGE_MS = 15;
+/**
+ * As long as the last fold took, none is due, so that folding takes at most half of the time: it writes each changed inode whole, and one
+ * with tens of thousands of names is megabytes. At most this long: what took longer is a fold during which the machine slept.
+ */
+const FOLD_REST_MAX_MS = 250;
 
 /** What a commit lets go of once it is durable. */
 interface Folded {
@@ -30,6 +35,8 @@ interface Folded {
 export class Folding {
   private readonly folded = new Map<number, Folded>();
   private pendingSinceMs = Infinity;
+  /** When the last fold is paid for. */
+  private restedMs = -Infinity;
   /** The next fold is a commit even if it holds no change. */
   private isWanted = false;
   private isDueNow = false;
@@ -49,6 +56,7 @@ export class Folding {
 
   /** Publishes what was closed and commits everything up to now. Returns the number of the last commit. */
   fold(): number {
+    const startedMs = this.clock.monotonicMs();
     this.publishing.publish();
     if (this.log.sizeBytes > LOG_LIMIT_BYTES && this.drafts.count > 0) {
       this.drafts.persist();
@@ -67,6 +75,8 @@ export class Folding {
       this.committed();
       this.journal.relax();
     }
+    const endedMs = this.clock.monotonicMs();
+    this.restedMs = endedMs + Math.min(endedMs - startedMs, FOLD_REST_MAX_MS);
     return this.lastCommit;
   }
 
@@ -104,7 +114,8 @@ export class Folding {
     }
     const now = this.clock.monotonicMs();
     this.pendingSinceMs = Math.min(this.pendingSinceMs, now);
-    return Math.min(this.commits.lastWriteMs + FOLD_QUIET_MS, this.pendingSinceMs + FOLD_AGE_MS) - now;
+    const askedMs = Math.min(this.commits.lastWriteMs + FOLD_QUIET_MS, this.pendingSinceMs + FOLD_AGE_MS);
+    return Math.max(askedMs, this.restedMs) - now;
   }
 
   /** The number of the last commit. */

@@ -29,6 +29,7 @@ function steppingClock(startMs: number) {
     nowUs: () => ms++ * 1000,
     now: () => ({ s: Math.floor(ms / 1000), ns: (ms++ % 1000) * 1e6 }),
     monotonicMs: () => ms++,
+    pass: (passedMs: number) => void (ms += passedMs),
   };
 }
 
@@ -44,6 +45,8 @@ export class VolumeFixture {
   /** What was asked for because readers will soon want it. */
   readonly ahead: ObjectId[] = [];
   readonly notices: string[] = [];
+  /** How long a commit takes by the site's clock, but for the looks at it. */
+  commitMs = 0;
   private readonly jobs: IngestJob[] = [];
   private readonly abandoned: [Volume, string][] = [];
 
@@ -79,13 +82,14 @@ export class VolumeFixture {
   }
 
   private open(): Volume {
+    const clock = steppingClock(this.startMs);
     return Volume.open({
       stateDirectory: this.directory,
       siteId: this.siteId,
       siteName: `site${this.siteId.slice(0, 2)}`,
       slot: this.slot,
       actorId: randomBytes(16).toString('hex'),
-      clock: steppingClock(this.startMs),
+      clock,
       kernel: {
         invalidateEntry: (parent, name) => this.notices.push(`entry ${parent}/${name}`),
         entryDeleted: (parent, name) => this.notices.push(`deleted ${parent}/${name}`),
@@ -93,7 +97,7 @@ export class VolumeFixture {
       },
       ingester: { ingest: (job) => this.jobs.push(job) },
       onReadAhead: (ids) => this.ahead.push(...ids),
-      onCommit: () => {},
+      onCommit: () => clock.pass(this.commitMs),
       onCorrupt: (what) => this.notices.push(`corrupt ${what}`),
       onLost: (what) => this.notices.push(`lost ${what}`),
     });

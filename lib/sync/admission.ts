@@ -30,6 +30,10 @@ function holderOf(members: MemberStore, identity: Identity): Member | undefined 
   return members.all().find((member) => member.identity === identity);
 }
 
+export function isRetired(members: MemberStore, siteId: SiteId): boolean {
+  return members.all().some((member) => member.siteId === siteId && member.role.kind === 'retired');
+}
+
 /** null: whoever has this key and answers at the address is a member. */
 export function judgeMember(members: MemberStore, address: string, identity: Identity): Rejection | null {
   const member = holderOf(members, identity);

@@ -4,7 +4,7 @@
 
 import { EventEmitter } from 'node:events';
 import { announcedAddresses, formatAddress, parseAddress } from './address.js';
-import { judgeMember, memberWith, RETIRED, turnAway } from './admission.js';
+import { isRetired, judgeMember, memberWith, RETIRED, turnAway } from './admission.js';
 import type { Connection, Ending, Refusal } from './connection.js';
 import { DialTarget, PAUSED_RETRY_MS } from './dial-target.js';
 import { dial } from './dialer.js';
@@ -376,6 +376,8 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
 
   private admit(connection: Connection, hello: Hello): Refusal | null {
     const target = this.routes.get(connection)!.target;
+    // When its key was looked at it may still have been a member.
+    if (isRetired(this.options.members, hello.siteId)) return { code: 'retired', reason: RETIRED };
     if (this.removed.delete(hello.siteId) && target === null) return { code: 'removed', reason: this.removedReason() };
     const peer = this.roster.meet(hello);
     if (target) target.siteId = hello.siteId;

@@ -55,9 +55,9 @@ export const RETIRED =
 
 /** Tells somebody that dialled and is no member why it is not linked. Gives the reason. */
 export function turnAway(members: MemberStore, link: Link, identity: Identity): string {
-  const isRetired = holderOf(members, identity) !== undefined;
-  const reason = isRetired ? RETIRED : strangerReason(identity);
-  bidFarewell(link, goodbye(isRetired ? 'retired' : 'unknown-site', reason));
+  const wasMember = holderOf(members, identity) !== undefined;
+  const reason = wasMember ? RETIRED : strangerReason(identity);
+  bidFarewell(link, goodbye(wasMember ? 'retired' : 'unknown-site', reason));
   return reason;
 }
 

@@ -62,6 +62,11 @@ export class DialTarget {
     this.cancel = this.clock.setTimer(pauseMs(this.failures, this.random.jitter(), longestMs), () => this.start());
   }
 
+  /** What failed before counts no longer. */
+  forgive(): void {
+    this.failures = 0;
+  }
+
   /** Neither dials nor will. */
   rest(): void {
     this.cancel();

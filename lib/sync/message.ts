@@ -47,6 +47,7 @@ const GOODBYE_CODES = [
   'invite-wrong', // no such invite, or its secret was not proved
   'unknown-site', // the key at the other end is no member's
   'retired', // the site does not belong to the volume any more
+  'renewed', // what the hello said holds no longer: the link begins anew
 ] as const;
 export type GoodbyeCode = (typeof GOODBYE_CODES)[number];
 

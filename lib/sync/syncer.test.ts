@@ -149,6 +149,19 @@ test('a paused peer is redialled every second, seems connected for a moment, and
   await oslo.until('linked at once', () => oslo.peer('paris')?.state === 'connected', 500);
 });
 
+test('a site that begins its links anew several times is linked again within a second each time, not after ever longer', async () => {
+  const paris = await site('paris');
+  const oslo = await site('oslo', { dial: [paris.address] });
+  for (let round = 0; round < 6; round++) {
+    await oslo.linked('paris');
+    await paris.linked('oslo');
+    const renewing = round % 2 === 0 ? paris : oslo;
+    renewing.syncer.reconnect();
+    await oslo.until('cut', () => oslo.peer('paris')?.state !== 'connected', 1000);
+    await oslo.until(`linked again, round ${round}`, () => oslo.peer('paris')?.state === 'connected', 1000);
+  }
+});
+
 test('pausing all links refuses whoever comes, until one or all are resumed', async () => {
   const hub = await site('hub');
   const a = await site('a', { dial: [hub.address] });

@@ -173,7 +173,7 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
 
   /** Cuts every link for a moment: what this site holds is said when a link begins, and it has become less. */
   reconnect(): void {
-    for (const { link } of this.routes.values()) link.close();
+    for (const connection of this.routes.keys()) connection.leave('renewed', 'the link begins anew');
   }
 
   /** Cuts the link to a peer (site name, site id or address), or with null every link, and refuses it until resume. Throws on an unknown peer. */
@@ -455,6 +455,7 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
     const pausedThere = ending.by === 'peer' && ending.code === 'paused';
     const lasted = readySinceMs !== null && this.clock.now() - readySinceMs >= LASTING_LINK_MS;
     const again = (dialled: DialTarget): void => {
+      if (ending.code === 'renewed') dialled.forgive();
       if (lasted && !pausedThere) this.pursue(dialled);
       else this.failed(dialled, ending.reason, pausedThere ? PAUSED_RETRY_MS : undefined);
     };

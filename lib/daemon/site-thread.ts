@@ -8,7 +8,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { startFuseNative } from '../fuse/fuse-native-driver.js';
 import { openSession, type Session } from '../fuse/session.js';
 import { type SitePort, SiteServer } from './site-server.js';
-import { raiseThread } from './thread-priority.js';
+import { ThreadPriority } from './thread-priority.js';
 import type { SiteThreadData, ToSite } from './thread-protocol.js';
 
 const data = workerData as SiteThreadData;
@@ -20,7 +20,6 @@ const sitePort: SitePort = {
 const SLICE_MS = 2;
 
 function serveKernel(site: SiteServer): void {
-  raiseThread();
   const { config } = data;
   const session = openSession({
     fileSystem: site.volume.files,
@@ -59,9 +58,13 @@ function canPassThrough(session: Session): boolean {
 }
 
 function runSession(site: SiteServer, session: Session): 'unmounted' | 'stopped' {
+  const priority = new ThreadPriority();
   return session.run({
     onWake: () => site.takeMessages(),
-    background: (deadlineMs) => site.background(deadlineMs),
+    background: (deadlineMs) => {
+      priority.raise(site.volume.remote.waiting);
+      return site.background(deadlineMs);
+    },
     workMeanwhile: () => site.volume.workMeanwhile(),
     nextTimeoutMs: () => site.nextTimeoutMs,
     onAbsent: (ids, node) => site.absent(ids, node),

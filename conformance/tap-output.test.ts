@@ -13,7 +13,7 @@ test('assertions, with and without numbers and words', () => {
   assert.deepEqual(tap.failed, [{ number: 3, message: "tried 'mkdir x', expected 0, got EEXIST" }]);
 });
 
-test('a failing TODO does not count against the program', () => {
+test('a failing assertion with the directive TODO of the protocol does not count against the program', () => {
   assert.deepEqual(parseTap('1..1\nnot ok 1 # TODO Linux differs\n').failed, []);
 });
 

@@ -1,11 +1,13 @@
-// tap-output.ts — reads what a test program prints in the Test Anything Protocol (testanything.org, version 12), as prove(1) does.
+// tap-output.ts — reads what a test program prints in the Test Anything Protocol (TAP), as prove(1) does: an assertion fails when it says
+// `not ok`, or was announced and never came. `# TODO` and `# SKIP` behind an assertion are words of that protocol, not notes about
+// this file: they are the two of section "Directives" of the TAP specification, versions 12 and 13 (testanything.org).
 
 export interface TapResult {
   /** Assertions that were announced by the plan `1..N`; null when there was no plan. */
   readonly planned: number | null;
-  /** `# TODO` counts as passed whatever it says, as with prove(1). */
+  /** Those with the directive `# TODO` too, `ok` or `not ok`: the test program says that it knows of this failure. */
   readonly passed: readonly number[];
-  /** Skipped assertions; they count as passed too. */
+  /** Those with the directive `# SKIP`; they count as passed too. */
   readonly skipped: readonly number[];
   readonly failed: readonly TapFailure[];
 }
@@ -36,6 +38,7 @@ export function parseTap(text: string): TapResult {
     const number = assertion[2] === undefined ? next : Number(assertion[2]);
     next = number + 1;
     const message = assertion[3] ?? '';
+    // TAP's directives, in any case of letters.
     const directive = /#\s*(TODO|SKIP)/i.exec(message)?.[1]?.toUpperCase();
     if (directive === 'SKIP') skipped.push(number);
     if (assertion[1] === undefined || directive === 'TODO') passed.push(number);

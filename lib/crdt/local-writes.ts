@@ -105,10 +105,7 @@ export function placeLink(
   const drafts: WriteDraft[] = [];
   const first = claimsOf(tree, inode)[0];
   if (first && link < first.link) {
-    const rivals = rivalsOf(tree, first);
-    const versions = losingVersions(inode, tree.store).filter((version) => isShownHere(rivals, version));
-    for (const version of versions) drafts.push(...copyBirth(tree, inode, version, reserve));
-    if (versions.length > 0) drafts.push(dropVersions(inode, versions));
+    drafts.push(...partWithCopies(tree, inode, copiesAmong(tree, inode, rivalsOf(tree, first)), reserve));
   }
   drafts.push({ ino: inode.ino, field: linkField(link), value: formatMovedPlace(homeOf(tree, parent), name) });
   return drafts;
@@ -135,8 +132,8 @@ export function removeLink(tree: LocalTree, inode: Inode, link: LinkId, reserve:
     // The copies are shown beside this link. After the last link the tombstone, which cites every version, drops them.
     const versions = losingVersions(inode, tree.store);
     const isLast = claims.every((other) => isSameName(tree, claim, other));
-    for (const version of versions) drafts.push(...copyBirth(tree, inode, version, reserve));
-    if (versions.length > 0 && !isLast) drafts.push(dropVersions(inode, versions));
+    if (isLast) for (const version of versions) drafts.push(...copyBirth(tree, inode, version, reserve));
+    else drafts.push(...partWithCopies(tree, inode, versions, reserve));
   }
   return settleDeferred(tree, citeWithLastNames(tree, drafts), true);
 }
@@ -218,7 +215,7 @@ export function settleAlias(tree: LocalTree, canonical: Ino): WriteDraft[] {
 export function settleCopy(tree: LocalTree, copyIno: Ino, reserve: () => Ino): WriteDraft[] {
   const copy = copyAt(tree, copyIno);
   if (!copy) return [];
-  return [...copyBirth(tree, copy.source, copy.version, reserve), dropVersions(copy.source, [copy.version])];
+  return partWithCopies(tree, copy.source, [copy.version], reserve);
 }
 
 /** unlink(2) of a conflict copy: drops that version. */
@@ -308,10 +305,7 @@ function leaveName(tree: LocalTree, claim: Claimant, reserve: () => Ino, except?
       drafts.push(...settleAlias(tree, ino));
       continue;
     }
-    const versions = losingVersions(loser, tree.store).filter((version) => isShownHere(rivals, version));
-    if (versions.length === 0) continue;
-    for (const version of versions) drafts.push(...copyBirth(tree, loser, version, reserve));
-    drafts.push(dropVersions(loser, versions));
+    drafts.push(...partWithCopies(tree, loser, copiesAmong(tree, loser, rivals), reserve));
   }
   return drafts;
 }
@@ -353,8 +347,9 @@ export function placeForGood(tree: LocalTree, claim: Claimant): WriteDraft {
   return { ino, field: linkField(link), value: formatMovedPlace(place.parent, shown, place) };
 }
 
-function isShownHere(rivals: readonly Claim[], version: HeadVersion): boolean {
-  return rivals.some((rival) => rival.ino === version.copyIno);
+/** The versions of a file whose conflict copies are among those who claim one name. */
+function copiesAmong(tree: LocalTree, file: Inode, rivals: readonly Claim[]): HeadVersion[] {
+  return losingVersions(file, tree.store).filter(({ copyIno }) => rivals.some(({ ino }) => ino === copyIno));
 }
 
 /** Removes claimants that are not shown: links of the same inode, and other inodes unless somebody writes to them. */
@@ -401,6 +396,17 @@ function copyAt(tree: LocalTree, copyIno: Ino): { source: Inode; version: HeadVe
   const source = copy && tree.store.inode(copy.source);
   const version = source && attributesOf(source).heads.find((head) => sameOp(head, copy));
   return version && { source, version };
+}
+
+/** Conflict copies become files of their own, and the file that they lost to has these versions no more. */
+function partWithCopies(
+  tree: LocalTree,
+  file: Inode,
+  versions: readonly HeadVersion[],
+  reserve: () => Ino,
+): WriteDraft[] {
+  if (versions.length === 0) return [];
+  return [...versions.flatMap((version) => copyBirth(tree, file, version, reserve)), dropVersions(file, versions)];
 }
 
 /** A copy becomes a file under the name that it is shown with, looking as it did. */

@@ -2,7 +2,7 @@
 // Offsets up to 2^63 - 1 reach us: a read past 2^53 - 1 is past the end of any file, and what would grow one beyond that is EFBIG.
 
 import { PosixError, posixError } from '../errno.js';
-import type { Attributes, Ino, Opened } from '../volume/file-system.js';
+import type { Created, Ino, Opened } from '../volume/file-system.js';
 import { modeForStrangers } from './attribute-handlers.js';
 import { fileRead } from './atime-policy.js';
 import { attributeSeconds, type Call, callerOf, checkName, checkRange, EMPTY, MAX_FILE_BYTES } from './call.js';
@@ -81,7 +81,7 @@ export function open(call: Call): number {
   return end;
 }
 
-function createdReply(call: Call, flags: number, made: { attributes: Attributes; opened: Opened }): number {
+function createdReply(call: Call, flags: number, made: Created): number {
   const { attributes, opened } = made;
   const end = openedReply(call, attributes.ino, flags, opened, REPLY_HEADER_LENGTH + ENTRY_OUT_LENGTH);
   putEntry(call.reply, attributes, attributeSeconds(call, attributes.ino), REPLY_HEADER_LENGTH);

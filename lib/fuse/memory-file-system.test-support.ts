@@ -7,6 +7,7 @@ import { posixError } from '../errno.js';
 import type {
   AttributeChanges,
   Attributes,
+  Created,
   Caller,
   DirectoryEntry,
   FileSystem,
@@ -309,25 +310,12 @@ export class MemoryFileSystem implements FileSystem {
     if ((flags & RENAME_WHITEOUT) !== 0) this.add(parent, name, S_IFCHR, 0, caller);
   }
 
-  create(
-    parent: Ino,
-    name: Name,
-    mode: number,
-    _flags: number,
-    umask: number,
-    caller: Caller,
-  ): { attributes: Attributes; opened: Opened } {
+  create(parent: Ino, name: Name, mode: number, _flags: number, umask: number, caller: Caller): Created {
     const node = this.add(parent, name, S_IFREG | (mode & 0o7777), umask, caller);
     return { attributes: this.attributes(node), opened: this.openNode(node) };
   }
 
-  tmpfile(
-    parent: Ino,
-    mode: number,
-    _flags: number,
-    umask: number,
-    caller: Caller,
-  ): { attributes: Attributes; opened: Opened } {
+  tmpfile(parent: Ino, mode: number, _flags: number, umask: number, caller: Caller): Created {
     const node = this.make(parent, S_IFREG | (mode & 0o7777 & ~umask), caller);
     node.nlink = 0;
     return { attributes: this.attributes(node), opened: this.openNode(node) };

@@ -63,6 +63,12 @@ export interface Opened {
   readonly backing?: number;
 }
 
+/** A new file, open already. */
+export interface Created {
+  readonly attributes: Attributes;
+  readonly opened: Opened;
+}
+
 export interface StatFs {
   readonly blockSize: number;
   readonly blocks: number;
@@ -108,22 +114,9 @@ export interface FileSystem {
   rmdir(parent: Ino, name: Name, caller: Caller): void;
   rename(parent: Ino, name: Name, newParent: Ino, newName: Name, flags: number, caller: Caller): void;
 
-  create(
-    parent: Ino,
-    name: Name,
-    mode: number,
-    flags: number,
-    umask: number,
-    caller: Caller,
-  ): { attributes: Attributes; opened: Opened };
+  create(parent: Ino, name: Name, mode: number, flags: number, umask: number, caller: Caller): Created;
   /** O_TMPFILE: an inode without a name. */
-  tmpfile(
-    parent: Ino,
-    mode: number,
-    flags: number,
-    umask: number,
-    caller: Caller,
-  ): { attributes: Attributes; opened: Opened };
+  tmpfile(parent: Ino, mode: number, flags: number, umask: number, caller: Caller): Created;
   /** `flags` as open(2), O_TRUNC included (ATOMIC_O_TRUNC). `killSuidGid`: FUSE_OPEN_KILL_SUIDGID. */
   open(ino: Ino, flags: number, killSuidGid: boolean, caller: Caller): Opened;
   /** Copies up to `length` bytes at `offset` of the file into `into` at `at`; returns how many, less than asked only at the end of the file. */

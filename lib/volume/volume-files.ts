@@ -12,6 +12,7 @@ import type { FileContents } from './file-contents.js';
 import type {
   AttributeChanges,
   Attributes,
+  Created,
   Caller,
   DirectoryEntry,
   FileSystem,
@@ -120,26 +121,13 @@ export class VolumeFiles implements FileSystem {
     this.names.rename(parent, name, newParent, newName, flags, caller);
   }
 
-  create(
-    parent: Ino,
-    name: Name,
-    mode: number,
-    flags: number,
-    umask: number,
-    caller: Caller,
-  ): { attributes: Attributes; opened: Opened } {
+  create(parent: Ino, name: Name, mode: number, flags: number, umask: number, caller: Caller): Created {
     this.checkWritable(parent, name);
     const attributes = this.names.make(parent, name, S_IFREG | (mode & PERMISSION_BITS), 0, umask, caller);
     return { attributes, opened: this.contents.openNew(attributes.ino, flags) };
   }
 
-  tmpfile(
-    parent: Ino,
-    mode: number,
-    flags: number,
-    umask: number,
-    caller: Caller,
-  ): { attributes: Attributes; opened: Opened } {
+  tmpfile(parent: Ino, mode: number, flags: number, umask: number, caller: Caller): Created {
     this.checkWritable(parent);
     const attributes = this.names.makeUnnamed(parent, mode, umask, caller);
     return { attributes, opened: this.contents.openNew(attributes.ino, flags) };

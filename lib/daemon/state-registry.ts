@@ -4,10 +4,11 @@
 // and an entry whose state directory is gone counts for nothing.
 
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { replaceFile } from './durable-file.js';
 import { dataHome, StateDirectory } from './state-directory.js';
+import { readStored } from './stored-json.js';
 
 export interface RegistryEntry {
   /** Real absolute path. */
@@ -87,19 +88,10 @@ export class StateRegistry {
   }
 
   private read(path: string): RegistryEntry | undefined {
-    let text;
-    try {
-      text = readFileSync(path, 'utf8');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
-    }
-    try {
-      return checkEntry(JSON.parse(text));
-    } catch (error) {
+    return readStored(path, { parse: checkEntry }, (cause) => {
       const remedy = 'remove it, then weft mount MOUNTPOINT --state DIR writes it anew';
-      throw new Error(`${path} is damaged: ${remedy}`, { cause: error });
-    }
+      throw new Error(`${path} is damaged: ${remedy}`, { cause });
+    });
   }
 }
 

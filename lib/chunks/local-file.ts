@@ -1,20 +1,11 @@
 // local-file.ts — a sparse file in the state directory, with the operations that POSIX asks of one, on every local filesystem.
 // Invariant: `length` is the file's length. An operation that fails leaves it as it was. Errors are PosixErrors.
 
-import {
-  closeSync,
-  fdatasyncSync,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  readSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { CorruptionError } from '../codec/bytes.js';
 import { PosixError, posixError } from '../errno.js';
+import { syncPath } from '../file-sync.js';
 import { sizeAfter } from './fallocate-rules.js';
 import { fallocate, seekData, seekHole } from './sparse-file.js';
 import { withErrno } from './system-error.js';
@@ -202,12 +193,7 @@ export class LocalFile {
     withErrno(() => {
       fdatasyncSync(this.fd);
       if (!this.directoryUnsynced) return;
-      const directory = openSync(dirname(this.path), 'r');
-      try {
-        fsyncSync(directory);
-      } finally {
-        closeSync(directory);
-      }
+      syncPath(dirname(this.path));
       this.directoryUnsynced = false;
     });
   }

@@ -8,6 +8,7 @@ import type { Database, Statement } from 'better-sqlite3';
 import { LRUCache } from 'lru-cache';
 import { CorruptionError } from '../codec/bytes.js';
 import type { ObjectId } from '../crdt/ids.js';
+import { syncPath } from '../file-sync.js';
 import { AbsentObjects } from './absent-objects.js';
 import { CollectionGuard } from './collection-guard.js';
 import { chunksOf, decodeManifest } from './manifest.js';
@@ -17,7 +18,7 @@ import type { MissingObject } from './object-kind.js';
 import { ObjectUse, USE_SCHEMA } from './object-use.js';
 import { PackReader } from './pack-reader.js';
 import { PackTails } from './pack-tails.js';
-import { PackWriter, scanPack, syncPath } from './pack.js';
+import { PackWriter, scanPack } from './pack.js';
 import type { PackedObject } from './pack.js';
 
 /** What readers of content need of a store. */

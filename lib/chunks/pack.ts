@@ -4,10 +4,11 @@
 // about a pack can always be rebuilt by scanning it. Format: pack-record.ts.
 
 import { randomBytes } from 'node:crypto';
-import { closeSync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { PosixError } from '../errno.js';
 import { CorruptionError } from '../codec/bytes.js';
+import { syncPath } from '../file-sync.js';
 import type { ObjectId } from '../crdt/ids.js';
 import { compress } from './compression.js';
 import type { ObjectKind } from './object-kind.js';
@@ -346,16 +347,6 @@ export class PackWriter {
 interface Written {
   readonly fd: number;
   readonly endBytes: number;
-}
-
-/** fsync(2) of a pack or their directory. */
-export function syncPath(path: string): void {
-  const fd = openSync(path, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 /** What {@link scanPack} finds: a record, and whether its data are the object that it names. */

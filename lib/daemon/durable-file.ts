@@ -4,16 +4,7 @@
 
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-
-/** Makes a new or renamed directory entry durable. */
-export function syncDirectory(directory: string): void {
-  const fd = openSync(directory, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
+import { syncPath } from '../file-sync.js';
 
 /** Atomically and durably replaces `path`; `mode` is the new file's permission bits. Throws Node's system errors. */
 export function replaceFile(path: string, content: string, mode: number): void {
@@ -33,5 +24,5 @@ export function replaceFile(path: string, content: string, mode: number): void {
     rmSync(temporary, { force: true });
     throw error;
   }
-  syncDirectory(directory);
+  syncPath(directory);
 }

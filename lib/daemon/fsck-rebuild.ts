@@ -3,7 +3,7 @@
 // the changes; where changes are lost, an intact row knows more and stands. The tree comes from the registers. Nobody else may have
 // the state open.
 
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ObjectStore } from '../chunks/object-store.js';
 import { ObjectKind } from '../chunks/object-kind.js';
@@ -13,13 +13,13 @@ import { hasContestedAttributes } from '../crdt/attribute-conflicts.js';
 import { decodeInode } from '../crdt/inode-codec.js';
 import type { Inode } from '../crdt/inode.js';
 import { projectAll } from '../crdt/projection.js';
+import { syncPath } from '../file-sync.js';
 import type { Journal } from '../journal/journal.js';
 import { commitsOf, progressMark } from '../journal/log-fit.js';
 import { NAME_HASH_KEY } from '../journal/name-hash.js';
 import { dropPageSums, hasLog } from '../journal/page-sums.js';
 import { type Cell, rowSum, unseal } from '../journal/row-sum.js';
 import { type Connection, openStateCheckpointer, settleState, statePath } from '../journal/schema.js';
-import { syncDirectory } from './durable-file.js';
 import type { JournalCheck } from './fsck-journal.js';
 import { segmentsOf } from './fsck-log.js';
 import type { Tell } from './fsck-report.js';
@@ -276,15 +276,13 @@ function readActors(db: Connection): Map<string, ActorEnd> {
 function replace(directory: string, scratchDirectory: string): void {
   const path = statePath(directory);
   const made = statePath(scratchDirectory);
-  const fd = openSync(made, 'r');
-  fsyncSync(fd);
-  closeSync(fd);
+  syncPath(made);
   dropPageSums(path);
   for (const suffix of ['', '-wal', '-shm']) {
     rmSync(`${path}.damaged${suffix}`, { force: true });
     if (existsSync(path + suffix)) renameSync(path + suffix, `${path}.damaged${suffix}`);
   }
   renameSync(made, path);
-  syncDirectory(directory);
+  syncPath(directory);
   settleState(path);
 }

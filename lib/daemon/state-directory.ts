@@ -11,8 +11,9 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { syncPath } from '../file-sync.js';
 import type { SiteConfig, SiteState } from './daemon-interface.js';
-import { replaceFile, syncDirectory } from './durable-file.js';
+import { replaceFile } from './durable-file.js';
 import { checkSiteConfig } from './site-config.js';
 
 /** Left by an attempt that never became a site; {@link StateDirectory.create} may take a directory with these. */
@@ -68,7 +69,7 @@ export class StateDirectory implements SiteState {
     StateDirectory.reserve(absolute);
     const state = new StateDirectory(absolute, config);
     state.saveConfig(config);
-    syncDirectory(dirname(absolute));
+    syncPath(dirname(absolute));
     return state;
   }
 

@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { syncDirectory } from './durable-file.js';
+import { syncPath } from '../file-sync.js';
 
 /** Whether the directory is a copy of the one that the site ran in last. False where that cannot be known. */
 export function isCopy(directory: string): boolean {
@@ -45,7 +45,7 @@ export function recordOrigin(directory: string): void {
     closeSync(fd);
   }
   renameSync(temporary, path);
-  syncDirectory(directory);
+  syncPath(directory);
 }
 
 function originPath(directory: string): string {

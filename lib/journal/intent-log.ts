@@ -23,7 +23,7 @@ import {
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { CorruptionError } from '../codec/bytes.js';
-import { syncPath } from './file-sync.js';
+import { syncPath } from '../file-sync.js';
 import { HEADER_BYTES, PREFIX_BYTES, readSegment, RECORD_OVERHEAD, SEGMENT_MAGIC } from './intent-segment.js';
 import type { IntentRecord, Lsn, SegmentContent } from './intent-segment.js';
 import { MappedFile } from './mapped-file.js';

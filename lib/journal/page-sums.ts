@@ -23,7 +23,7 @@ import {
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { flippedBit, isSingleBit } from '../codec/flipped-bit.js';
-import { syncPath } from './file-sync.js';
+import { syncPath } from '../file-sync.js';
 
 const MAGIC = Buffer.from('WEFTSUMS', 'latin1');
 const VERSION = 1;

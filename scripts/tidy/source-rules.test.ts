@@ -27,6 +27,7 @@ test('pure files take what is impure as arguments', () => {
   const cases: [string, RegExp][] = [
     ["import { readFileSync } from 'node:fs';", /node:fs in a pure file/],
     ["import { createHash } from 'node:crypto';", /node:crypto in a pure file/],
+    ["import { syncPath } from '../file-sync.js';", /file-sync\.js in a pure file/],
     ['const t = Date.now();', /Date\.now\( in a pure file: take the time/],
     ['const t = new Date();', /take the time/],
     ['const r = Math.random();', /take random values/],

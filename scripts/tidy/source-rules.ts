@@ -36,6 +36,9 @@ const PURE = [
 /** Built-in modules without any input or output. */
 const HARMLESS_MODULES = new Set(['node:assert', 'node:assert/strict', 'node:buffer']);
 
+/** Of the files directly in lib/, those that the pure files may not import. */
+const IMPURE_FOR_ALL = new Set(['lib/file-sync.js']);
+
 const IMPURE_CALLS: readonly [pattern: RegExp, remedy: string][] = [
   [/\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(|\bprocess\.hrtime\b/, 'take the time as an argument'],
   [/\bMath\.random\(|\bcrypto\.random|\brandomUUID\(/, 'take random values as an argument'],
@@ -97,6 +100,9 @@ function checkImports(path: string, lines: readonly string[], report: Report): v
     const other = posix.join(dirname(path), target);
     if (/\.test(-support)?\.js$/.test(other) && !test)
       report(line, `${target} is for tests: do not import it from the product`);
+    if (isPure(path) && !test && IMPURE_FOR_ALL.has(other)) {
+      report(line, `${target} in a pure file: let the caller do the input and output, and pass values`);
+    }
     const otherLayer = layerOf(other);
     if (layer === null || test) continue;
     if (!other.startsWith('lib/')) report(line, `lib/ must not import ${other}: move what both need into lib/`);

@@ -3,46 +3,17 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, mkdirSync, openSync, readFileSync, readSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before, describe, test } from 'node:test';
 import { Cluster } from '../scripts/sites/cluster.js';
 import { run } from '../scripts/sites/command.js';
 import type { Site } from '../scripts/sites/site.js';
+import { at, packBytes, weft } from './team.test-support.js';
 
 const FILES = 40;
 const FILE_BYTES = 2 << 20;
 const CACHE_BYTES = 20 << 20;
-
-async function weft(site: Site, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await site.weft(args, { timeoutMs: 60_000 });
-  assert.equal(code, 0, stderr);
-  return stdout;
-}
-
-async function storedBytes(site: Site): Promise<number> {
-  return (JSON.parse(await weft(site, 'status', site.mountpoint, '--json')) as { chunkBytes: number }).chunkBytes;
-}
-
-function packBytes(site: Site): number {
-  const packs = join(site.state, 'packs');
-  return readdirSync(packs).reduce(
-    (sum, name) => sum + (statSync(join(packs, name), { throwIfNoEntry: false })?.blocks ?? 0) * 512,
-    0,
-  );
-}
 
 interface Evicted {
   readonly bytes: number;
@@ -67,7 +38,6 @@ describe('content that is kept, given up and fetched again', () => {
   const files = Array.from({ length: FILES }, () =>
     Buffer.concat([randomBytes(FILE_BYTES), Buffer.from('\nneedle\n')]),
   );
-  const at = (site: Site, path: string): string => join(site.mountpoint, path);
 
   before(async () => {
     await paris.create('team');
@@ -126,7 +96,7 @@ describe('content that is kept, given up and fetched again', () => {
     const lines = stdout.trim().split('\n');
     assert.equal(lines.length, FILES + 1 + 100);
     assert.ok(lines.every((line) => !line.endsWith(':0')));
-    assert.ok(FILES * FILE_BYTES > 3 * CACHE_BYTES && (await storedBytes(oslo)) <= CACHE_BYTES);
+    assert.ok(FILES * FILE_BYTES > 3 * CACHE_BYTES && (await oslo.status()).chunkBytes <= CACHE_BYTES);
     // Packs are written in steps of 8 MiB, and a quarter of each may be of no use.
     assert.ok(largest < 2 * CACHE_BYTES, `${largest} bytes of packs`);
     assert.equal((await oslo.weft(['fsck', oslo.mountpoint, '--data'], { timeoutMs: 60_000 })).code, 0);

@@ -18,26 +18,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Cluster } from '../scripts/sites/cluster.js';
 import { run, runChecked } from '../scripts/sites/command.js';
 import type { Site } from '../scripts/sites/site.js';
-
-interface Stored {
-  readonly chunkBytes: number;
-  readonly missingObjects: number;
-  readonly content: string;
-}
-
-async function stored(site: Site): Promise<Stored> {
-  return JSON.parse((await site.weft(['status', site.mountpoint, '--json'])).stdout) as Stored;
-}
-
-async function checked(site: Site, args: readonly string[]): Promise<void> {
-  const { code, stderr } = await site.weft(args);
-  assert.equal(code, 0, stderr);
-}
+import { at, weft } from './team.test-support.js';
 
 async function fsck(site: Site): Promise<void> {
   const { code, stdout } = await site.weft(['fsck', site.mountpoint, '--data'], { timeoutMs: 60_000 });
@@ -51,7 +36,6 @@ describe('a site that fetches what is read', () => {
   const bergen = cluster.addSite('bergen');
   const large = randomBytes(24 << 20);
   const small = Array.from({ length: 40 }, (_, i) => `${i} ${'.'.repeat(100 + i)}`);
-  const at = (site: Site, path: string): string => join(site.mountpoint, path);
 
   before(async () => {
     await paris.create('team');
@@ -73,7 +57,7 @@ describe('a site that fetches what is read', () => {
     assert.equal(lstatSync(at(oslo, 'large')).blocks, lstatSync(at(paris, 'large')).blocks);
     assert.equal(readlinkSync(at(oslo, 'link')), 'small/3');
     assert.match((await run('getfattr', ['-n', 'user.note', at(oslo, 'large')])).stdout, /of paris/);
-    const { chunkBytes, missingObjects, content } = await stored(oslo);
+    const { chunkBytes, missingObjects, content } = await oslo.status();
     assert.deepEqual(
       { chunkBytes, missingObjects, content },
       { chunkBytes: 0, missingObjects: 0, content: 'on-demand' },
@@ -83,22 +67,22 @@ describe('a site that fetches what is read', () => {
 
   test('a file comes when it is read, and what was not read does not', async () => {
     assert.equal(readFileSync(at(oslo, 'link'), 'utf8'), small[3]);
-    const afterSmall = (await stored(oslo)).chunkBytes;
+    const afterSmall = (await oslo.status()).chunkBytes;
     assert.ok(afterSmall > 0 && afterSmall < 2_000, `${afterSmall} bytes`);
     const page = Buffer.alloc(4096);
     const fd = openSync(at(oslo, 'large'), 'r');
     readSync(fd, page, 0, page.length, 3000 * 4096);
     closeSync(fd);
     assert.ok(page.equals(large.subarray(3000 * 4096, 3001 * 4096)));
-    const afterPart = (await stored(oslo)).chunkBytes;
+    const afterPart = (await oslo.status()).chunkBytes;
     assert.ok(afterPart < large.length / 3, `${afterPart} bytes for one page`);
   });
 
   test('readers of one file share what is fetched, and it stays', async () => {
-    const before = (await stored(paris)).chunkBytes;
+    const before = (await paris.status()).chunkBytes;
     const read = await Promise.all(Array.from({ length: 4 }, () => readFile(at(oslo, 'large'))));
     assert.ok(read.every((bytes) => bytes.equals(large)));
-    const { chunkBytes } = await stored(oslo);
+    const { chunkBytes } = await oslo.status();
     assert.ok(chunkBytes < before, `${chunkBytes} bytes of ${before}`);
     await paris.pause();
     await oslo.umount();
@@ -141,8 +125,8 @@ describe('a site that fetches what is read', () => {
   });
 
   test('it can choose to keep everything, and to do no longer', async () => {
-    assert.match((await oslo.weft(['content', oslo.mountpoint])).stdout, /^on-demand/);
-    await checked(oslo, ['content', oslo.mountpoint, 'everything']);
+    assert.match(await weft(oslo, 'content', oslo.mountpoint), /^on-demand/);
+    await weft(oslo, 'content', oslo.mountpoint, 'everything');
     await cluster.settle();
     await paris.pause();
     await bergen.umount();
@@ -151,7 +135,7 @@ describe('a site that fetches what is read', () => {
     readFileSync(at(oslo, 'unread'));
     await fsck(oslo);
     await paris.resume();
-    await checked(oslo, ['content', oslo.mountpoint, 'on-demand']);
-    assert.equal((await stored(oslo)).content, 'on-demand');
+    await weft(oslo, 'content', oslo.mountpoint, 'on-demand');
+    assert.equal((await oslo.status()).content, 'on-demand');
   });
 });

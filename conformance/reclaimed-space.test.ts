@@ -3,11 +3,12 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync, readdirSync, readFileSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Cluster } from '../scripts/sites/cluster.js';
 import type { Site } from '../scripts/sites/site.js';
+import { packBytes } from './team.test-support.js';
 
 interface Report {
   readonly kept: Readonly<Record<string, { readonly objects: number }>>;
@@ -19,11 +20,6 @@ async function gc(site: Site, ...flags: string[]): Promise<Report> {
   const { code, stdout, stderr } = await site.weft(['gc', site.mountpoint, '--json', ...flags]);
   assert.equal(code, 0, stderr);
   return (JSON.parse(stdout) as Report[])[0]!;
-}
-
-function packBytes(site: Site): number {
-  const packs = join(site.state, 'packs');
-  return readdirSync(packs).reduce((sum, name) => sum + statSync(join(packs, name)).blocks * 512, 0);
 }
 
 describe('disk space that is reclaimed', () => {

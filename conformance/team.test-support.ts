@@ -1,6 +1,7 @@
-// team.test-support.ts — a volume with two real, linked mounts, and `weft` as people call it there, for tests.
+// team.test-support.ts — a volume with two real, linked mounts, `weft` as people call it there, and what is on a site's disk, for tests.
 
 import assert from 'node:assert/strict';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Cluster } from '../scripts/sites/cluster.js';
 import type { Site } from '../scripts/sites/site.js';
@@ -43,6 +44,15 @@ export class Team {
 /** Where a path of the tree is at a site. */
 export function at(site: Site, path: string): string {
   return join(site.mountpoint, path);
+}
+
+/** What the packs of a site take on its disk. They may come and go meanwhile. */
+export function packBytes(site: Site): number {
+  const packs = join(site.state, 'packs');
+  return readdirSync(packs).reduce(
+    (sum, name) => sum + (statSync(join(packs, name), { throwIfNoEntry: false })?.blocks ?? 0) * 512,
+    0,
+  );
 }
 
 /** What `weft` prints, called in the mount of a site. */

@@ -15,6 +15,9 @@ export interface StatusReport {
   readonly digest: string;
   readonly pid: number;
   readonly conflicts: number;
+  readonly content: 'everything' | 'on-demand';
+  readonly chunkBytes: number;
+  readonly missingObjects: number;
   readonly rssBytes: number;
   readonly peers: readonly {
     readonly site: string;

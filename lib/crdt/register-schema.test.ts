@@ -84,6 +84,7 @@ test('every kind of register is accepted', () => {
 
 test('a malformed key or value is refused, with its name', () => {
   const bad: [string, Value][] = [
+    [`0.site:${ID}`, 'a name that\u001b[2J clears the terminal'],
     ['born', 'd 1/a 0.000000000 0 0 0 0'],
     ['x.born', 'd 1/a 0.000000000 0 0 0 0'],
     ['01.born', 'd 1/a 0.000000000 0 0 0 0'],

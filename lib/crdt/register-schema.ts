@@ -36,6 +36,8 @@ const SITE_NAME_MAX = 255;
 const SNAPSHOT_VALUE_MAX = 2 ** 20;
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 const ID = /^[0-9a-f]{32}$/;
 // oxlint-disable-next-line no-control-regex -- bytes are chars from NUL up
 const BYTES = /^[\u0000-\u00ff]*$/;
@@ -113,7 +115,9 @@ function volumeFieldError(field: string, value: Value): string | undefined {
     case 'site:':
       if (!ID.test(id)) return 'no site id';
       if (value.length === 0 || value.length > SITE_NAME_MAX) return `a site name of ${value.length} characters`;
-      return LONE_SURROGATE.test(value) ? 'a site name that is not Unicode' : undefined;
+      if (LONE_SURROGATE.test(value)) return 'a site name that is not Unicode';
+      // They end up on terminals.
+      return CONTROL.test(value) ? 'a site name with control characters' : undefined;
     case 'key:':
       parseIdentity(value);
       return ID.test(id) ? undefined : 'no site id';

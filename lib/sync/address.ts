@@ -22,6 +22,15 @@ export function parseAddress(text: string): Address {
   return { host, port };
 }
 
+/** Whether others can dial it. */
+export function isDialable(text: string): boolean {
+  try {
+    return parseAddress(text).port !== 0;
+  } catch {
+    return false;
+  }
+}
+
 export function formatAddress({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

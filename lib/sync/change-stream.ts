@@ -3,7 +3,7 @@
 // A site ships only what is durable there, so a change that comes from the peer also acknowledges itself.
 
 import { ahead, covers, raise } from './version-vector.js';
-import { MAX_PAYLOAD_BYTES } from './message.js';
+import { MAX_ACTORS, MAX_PAYLOAD_BYTES } from './message.js';
 import { ProtocolError } from './protocol-error.js';
 import type { ActorId } from '../crdt/ids.js';
 import type { VersionVector } from '../crdt/change.js';
@@ -28,6 +28,7 @@ export class ChangeStream {
   acknowledge(vector: VersionVector): void {
     raise(this.acknowledged, vector);
     raise(this.inFlight, vector);
+    this.checkActors();
   }
 
   hasMore(durable: VersionVector): boolean {
@@ -61,7 +62,13 @@ export class ChangeStream {
       if (seq > (this.acknowledged.get(actor) ?? 0)) this.acknowledged.set(actor, seq);
       if (seq > (this.inFlight.get(actor) ?? 0)) this.inFlight.set(actor, seq);
     }
+    this.checkActors();
     return fresh;
+  }
+
+  /** One message names no more than that; many could, each others. */
+  private checkActors(): void {
+    if (this.inFlight.size > MAX_ACTORS) throw new ProtocolError(`named more than ${MAX_ACTORS} actors`);
   }
 
   /** What became durable here since the peer was last told; it counts as told from now on. */

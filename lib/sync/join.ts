@@ -9,7 +9,7 @@ import { dial } from './dialer.js';
 import { INVITE_ID_BYTES, INVITE_SECRET_BYTES, parseInvite } from './invite.js';
 import type { Invite } from './invite.js';
 import type { Link } from './link.js';
-import { goodbye, PROTOCOL_VERSION } from './message.js';
+import { goodbye, isWireName, PROTOCOL_VERSION } from './message.js';
 import type { GoodbyeCode, Introduction, Message } from './message.js';
 import type { InviteRecord, InviteStore, SyncClock, SyncRandom } from './ports.js';
 import type { SecureChannel } from './secure-channel.js';
@@ -198,6 +198,8 @@ function check(request: Message & { type: 'join-request' }, channel: SecureChann
     return { code: 'invite-wrong', reason: `the invite is not accepted: ${NO_INVITE}` };
   }
   host.proved();
+  // The volume's registers take no other, and one that they do not take would stop all that this site sends behind it.
+  if (!isWireName(request.site)) return { code: 'protocol', reason: 'a site without a name cannot join' };
   if (invite.used) {
     return { code: 'invite-used', reason: `this invite was used already; ask for a new one at ${at} (weft invite)` };
   }

@@ -28,6 +28,10 @@ class SlowWebSocket extends EventEmitter {
 
   ping(): void {}
 
+  terminate(): void {
+    this.emit('close');
+  }
+
   end(): void {
     this.emit('close');
   }
@@ -49,4 +53,17 @@ test('a full link that has one more thing to say never has room again: the peer 
   assert.equal(drained, 1);
   assert.equal(link.send(large), true);
   webSocket.end();
+});
+
+test('a peer that asks on and on, and reads nothing of the answers, has them all kept for it', () => {
+  const webSocket = new SlowWebSocket();
+  const socket = Object.assign(new EventEmitter(), { setNoDelay: () => {}, bytesRead: 0 });
+  const link = new Link(webSocket as unknown as WebSocket, socket as unknown as Socket, systemClock);
+  const endings: string[] = [];
+  const closed = (reason: string): unknown => endings.push(reason);
+  link.listen({ message: () => {}, drained: () => {}, corrupt: () => {}, closed });
+  const absent = { type: 'absent', ids: Array.from({ length: 1024 }, () => 'a'.repeat(64)) } as const;
+  for (let sent = 0; endings.length === 0 && sent < 10_000; sent++) link.send(absent);
+  assert.match(endings[0]!, /asks and does not read: 96 MiB wait/);
+  assert.ok(webSocket.bufferedAmount < 97 * 2 ** 20);
 });

@@ -11,6 +11,11 @@ import type { SyncClock } from './ports.js';
 
 /** Bytes handed over and not yet taken by the kernel: above this the link has enough for now, and has room again below half of it. */
 const HIGH_WATER_BYTES = 1024 * 1024;
+/**
+ * What a peer can make this site keep for it that does not read: all that one who reads may be owed (a window of changes, one of objects,
+ * and a message), and answers to what it asks. One who asks on and on without reading is cut off.
+ */
+const MAX_UNREAD_BYTES = 96 * 1024 * 1024;
 const PING_EVERY_MS = 2500;
 /** Silence is counted in whole ping intervals, so that a pause of this process is not held against the peer. */
 const SILENT_PINGS = 3;
@@ -54,6 +59,8 @@ export class Link {
     this.events = events;
     this.webSocket.on('message', (data, isBinary) => this.receive(data as Buffer, isBinary));
     this.webSocket.on('pong', () => this.pong());
+    // It was answered already.
+    this.webSocket.on('ping', () => this.checkUnread());
     this.webSocket.on('error', (error) => {
       this.reason = `the connection broke: ${error.message}`;
     });
@@ -69,7 +76,15 @@ export class Link {
     for (const frame of encodeFrames(message)) this.webSocket.send(frame, { binary: true }, () => this.sent());
     // Once full it stays so until sent() says that it drained: whoever was told the one waits for the other.
     if (this.webSocket.bufferedAmount > HIGH_WATER_BYTES) this.full = true;
+    this.checkUnread();
     return !this.full;
+  }
+
+  private checkUnread(): void {
+    if (this.deaf || this.webSocket.bufferedAmount <= MAX_UNREAD_BYTES) return;
+    this.deaf = true;
+    this.reason = `it asks and does not read: ${MAX_UNREAD_BYTES / 2 ** 20} MiB wait for it`;
+    this.webSocket.terminate();
   }
 
   /** Closes once what was sent is through, or a moment later all the same. */

@@ -87,8 +87,11 @@ export class Listener {
 
   private meet(socket: Socket): void {
     const from = remote(socket);
-    const oldest = this.strangers.values().next().value;
-    if (this.strangers.size >= MAX_STRANGERS) oldest?.socket.destroy();
+    const oldest = this.strangers.entries().next().value;
+    if (oldest && this.strangers.size >= MAX_STRANGERS) {
+      oldest[1].socket.destroy();
+      this.forget(oldest[0]);
+    }
     const cancel = this.options.clock.setTimer(STRANGER_MS, () => {
       this.options.log.info({ from }, `a connection that did not become a link within ${STRANGER_MS} ms was cut off`);
       socket.destroy();

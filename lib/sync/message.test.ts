@@ -22,7 +22,12 @@ const vector = fc
   .array(fc.tuple(hex(16), seq), { maxLength: 5 })
   .map((entries) => new Map(entries.toSorted(([a], [b]) => (a < b ? -1 : 1))));
 const ids = fc.array(hex(32), { maxLength: 5 });
-const introductions = fc.array(fc.record({ siteId: hex(16), site: text(40), address: text(40) }), { maxLength: 3 });
+const address = fc.oneof(
+  fc.constant(''),
+  fc.tuple(fc.ipV4(), fc.integer({ min: 1, max: 65_535 })).map(([host, port]) => `${host}:${port}`),
+  fc.tuple(fc.ipV6(), fc.integer({ min: 1, max: 65_535 })).map(([host, port]) => `[${host}]:${port}`),
+);
+const introductions = fc.array(fc.record({ siteId: hex(16), site: text(40), address }), { maxLength: 3 });
 
 const message: fc.Arbitrary<Message> = fc.oneof(
   fc.record({
@@ -33,7 +38,7 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     instance: hex(8),
     site: text(60),
     slot: fc.integer({ min: 0, max: 2 ** 14 - 1 }),
-    address: text(60),
+    address,
     vector,
     missingCount: count,
     keepsAll: fc.boolean(),

@@ -4,6 +4,7 @@
 // a hello (type, version) and the goodbye are fixed for all versions of the protocol, so that any two versions can part politely.
 
 import { isUtf8 } from 'node:buffer';
+import { isDialable } from './address.js';
 import { ByteReader, ByteWriter, CorruptionError } from '../codec/bytes.js';
 import type { ActorId, ObjectId, SiteId } from '../crdt/ids.js';
 import type { VersionVector } from '../crdt/change.js';
@@ -292,7 +293,7 @@ function readHello(reader: ByteReader): Message {
     instance: readHex(reader, 'instance', 8),
     site: readText(reader, 'site name', MAX_NAME_BYTES),
     slot: reader.u16('slot'),
-    address: readText(reader, 'listen address', MAX_ADDRESS_BYTES),
+    address: readAddress(reader, 'listen address'),
     vector: readVector(reader),
     missingCount: reader.varint('missing count'),
     keepsAll: readFlag(reader, 'keeps all'),
@@ -392,7 +393,7 @@ function readIntroductions(reader: ByteReader): Introduction[] {
   return Array.from({ length: count }, () => ({
     siteId: readHex(reader, 'site id', 16),
     site: readText(reader, 'site name', MAX_NAME_BYTES),
-    address: readText(reader, 'address', MAX_ADDRESS_BYTES),
+    address: readAddress(reader, 'address'),
   }));
 }
 
@@ -444,6 +445,13 @@ function readText(reader: ByteReader, what: string, maxBytes: number): string {
   const text = bytes.toString('utf8');
   if (CONTROL_CHARACTERS.test(text)) throw new CorruptionError(`${what} holds control characters`);
   return text;
+}
+
+/** Where a site listens: it will be dialled; '' when it does not. */
+function readAddress(reader: ByteReader, what: string): string {
+  const address = readText(reader, what, MAX_ADDRESS_BYTES);
+  if (address !== '' && !isDialable(address)) throw new CorruptionError(`${what} ${JSON.stringify(address)} is none`);
+  return address;
 }
 
 /** A goodbye that conforms, whatever went into its reason. */

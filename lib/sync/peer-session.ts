@@ -299,6 +299,10 @@ export class PeerSession {
     }
     if (message.type !== 'hello') throw new ProtocolError(`sent ${message.type} before its hello`);
     const hello = message;
+    // First of all: whatever else it says would be taken for that of another site.
+    if (this.provedSiteId !== null && this.provedSiteId !== hello.siteId) {
+      throw new ProtocolError(`said hello as ${hello.siteId} on a connection of ${this.provedSiteId}`);
+    }
     this.peerHello = hello;
     const both = `site ${quoted(self.site)} and site ${quoted(hello.site)}`;
     if (hello.volumeId !== self.volumeId) {
@@ -311,9 +315,6 @@ export class PeerSession {
           ? `site ${quoted(self.site)} dialled itself; remove that address with weft link remove`
           : `${both} run from copies of one state directory; delete one copy and join again with a new invite`;
       return this.leave('same-site', reason);
-    }
-    if (this.provedSiteId !== null && this.provedSiteId !== hello.siteId) {
-      throw new ProtocolError(`said hello as ${hello.siteId} on a connection of ${this.provedSiteId}`);
     }
     if (hello.slot !== 0 && hello.slot === self.slot) {
       const reason = `${both} both claim inode slot ${self.slot}; save the unsynced files of the one that joined last elsewhere, and join it again with a new invite`;

@@ -29,6 +29,10 @@ export interface SelfDescription {
   readonly introductions: readonly Introduction[];
 }
 
+/** Seconds. Whoever asks cannot go on before; what is asked is looked up in an index and takes a sync of the disk. */
+const KEPT_WITHIN_TICKS = 30;
+const KEPT_UNANSWERED = `it was not answered within ${KEPT_WITHIN_TICKS} s what is kept there`;
+
 export class SiteExchange implements ConnectionOwner {
   private readonly open = new Map<number, Connection>();
   private readonly fetch = new ObjectFetch();
@@ -36,7 +40,7 @@ export class SiteExchange implements ConnectionOwner {
   private readonly deliveries = new Map<number, number>();
   private deliveryCount = 0;
   /** Who waits to hear what the peer of a connection keeps. */
-  private readonly keptAsked = new Map<number, (ids: readonly ObjectId[]) => void>();
+  private readonly keptAsked = new Map<number, { answer: (ids: readonly ObjectId[]) => void; waitedTicks: number }>();
   private lastKey = 0;
   private fetchDue = false;
 
@@ -78,6 +82,9 @@ export class SiteExchange implements ConnectionOwner {
   tick(): void {
     this.fetch.tick();
     this.fetchMore();
+    for (const [key, asked] of this.keptAsked) {
+      if (++asked.waitedTicks > KEPT_WITHIN_TICKS) this.open.get(key)?.leave('protocol', KEPT_UNANSWERED);
+    }
   }
 
   here(): Here {
@@ -142,14 +149,14 @@ export class SiteExchange implements ConnectionOwner {
   /** Which of these objects the peer keeps; none when the connection ends first. One question at a time. */
   askKept(connection: Connection, ids: readonly ObjectId[]): Promise<readonly ObjectId[]> {
     return new Promise((resolve) => {
-      this.keptAsked.set(connection.key, resolve);
+      this.keptAsked.set(connection.key, { answer: resolve, waitedTicks: 0 });
       connection.step({ on: 'askKept', ids });
       if (connection.ended) this.noteKept(connection, []);
     });
   }
 
   noteKept(connection: Connection, ids: readonly ObjectId[]): void {
-    this.keptAsked.get(connection.key)?.(ids);
+    this.keptAsked.get(connection.key)?.answer(ids);
     this.keptAsked.delete(connection.key);
   }
 

@@ -31,6 +31,8 @@ interface Route {
   readonly link: Link;
   /** null: the peer dialled. */
   readonly target: DialTarget | null;
+  /** Whose key the other end has. */
+  readonly provedSiteId: SiteId;
   cancelDeadline: () => void;
   readySinceMs: number | null;
 }
@@ -40,6 +42,8 @@ const HELLO_WITHIN_MS = 5000;
 const GOODBYE_WITHIN_MS = 500;
 const RETIRED_HEARS_MS = 1000;
 const TICK_MS = 1000;
+/** Connections on which one site has not said hello yet: it needs one, and a second when both ends dial. */
+const MAX_GREETING = 4;
 /** An address whose link lasted this long is dialled again at once; one whose link broke sooner has to wait, like one that failed. */
 const LASTING_LINK_MS = 5000;
 
@@ -309,6 +313,7 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
         return;
       }
       welcome();
+      this.makeRoomFor(member.siteId);
       return this.open(link, null, member.siteId);
     }
     answerGuest(link, channel, {
@@ -325,6 +330,16 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
       answered: (guest, refusal) =>
         log.info({ guest, from, refusal }, refusal ? 'a guest was refused' : 'a guest joined'),
     });
+  }
+
+  /** A member may come as often as it likes; its oldest connections that say nothing give way. */
+  private makeRoomFor(siteId: SiteId): void {
+    const greeting = [...this.routes].filter(
+      ([connection, route]) => route.provedSiteId === siteId && !connection.session.ready,
+    );
+    for (const [connection] of greeting.slice(0, Math.max(0, greeting.length + 1 - MAX_GREETING))) {
+      connection.leave('duplicate', `site ${this.quotedName()} has newer connections of this site`);
+    }
   }
 
   /** Starts an attempt to link to the target; gives what cancels the dialling. */
@@ -361,7 +376,7 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
       const cancelDeadline = this.clock.setTimer(HELLO_WITHIN_MS, () => {
         connection.leave('protocol', `the other end of the link to site ${this.quotedName()} said no hello`);
       });
-      this.routes.set(connection, { link, target, cancelDeadline, readySinceMs: null });
+      this.routes.set(connection, { link, target, provedSiteId, cancelDeadline, readySinceMs: null });
       link.listen({
         message: (message) => connection.receive(message),
         drained: () => connection.drained(),

@@ -12,6 +12,7 @@ import type { Ino, OpId, SiteId } from '../crdt/ids.js';
 import { VOLUME_INO } from '../crdt/ids.js';
 import type { Timestamp } from '../crdt/inode.js';
 import { formatTimestamp } from '../crdt/fields.js';
+import { validateOp } from '../crdt/register-schema.js';
 import type { HybridClock } from '../crdt/stamp.js';
 import type { Journal } from '../journal/journal.js';
 import type { IntentLog } from '../journal/intent-log.js';
@@ -108,6 +109,9 @@ export class Commits {
       if (typeof step === 'function') applyLast();
       const drafts = typeof step === 'function' ? step() : step;
       if (drafts.length === 0) continue;
+      // What people name and say is in these; one that other sites refuse would stop all that this one sends behind it.
+      if (drafts[0]!.ino === VOLUME_INO)
+        for (const { ino, field, value } of drafts) validateOp(`${ino}.${field}`, value);
       applyLast();
       last = drafts;
       for (const draft of drafts) writes.push(draft);

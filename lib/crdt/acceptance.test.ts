@@ -123,7 +123,7 @@ class ModelSite {
         value,
       };
       const entries = writeRegister(this.volume.registers.get(field), { ...write, pred: overwritten }, this.actors);
-      this.volume.registers.set(field, entries);
+      this.volume.write(field, entries);
     }
   }
 

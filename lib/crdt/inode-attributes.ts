@@ -153,7 +153,7 @@ export function xattrOf(inode: Inode, name: string): string | undefined {
 /** The names of the attributes that are set, sorted. */
 export function xattrNames(inode: Inode): string[] {
   const names: string[] = [];
-  for (const field of inode.registers.keys()) {
+  for (const field of inode.otherFields()) {
     if (!field.startsWith(XATTR_PREFIX)) continue;
     const name = field.slice(XATTR_PREFIX.length);
     if (xattrOf(inode, name) !== undefined) names.push(name);

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { ByteWriter, CorruptionError } from '../codec/bytes.js';
-import { decodeInode, encodeInode } from './inode-codec.js';
+import { decodeEntries, decodeInode, encodeEntries, encodeInode } from './inode-codec.js';
 import type { Entry } from './inode.js';
-import { Inode } from './inode.js';
+import { Inode, LinksApart } from './inode.js';
 
 const time = fc
   .tuple(fc.integer({ min: -(2 ** 43), max: 2 ** 43 }), fc.integer({ min: 0, max: 999_999_999 }))
@@ -52,6 +52,34 @@ test('truncated or changed bytes are a CorruptionError or another inode, never a
       } catch (error) {
         assert.ok(error instanceof CorruptionError);
       }
+    }),
+  );
+});
+
+test('an inode whose links are kept apart survives its encoding, and one that lacks a link is a CorruptionError', () => {
+  const links = fc.dictionary(
+    fc.nat().map((link) => `link:${link}`),
+    fc.array(entry, { minLength: 1, maxLength: 3 }),
+    { minKeys: 1, maxKeys: 5 },
+  );
+  fc.assert(
+    fc.property(inode, links, (value, more) => {
+      const others = new Set(value.otherFields());
+      value.linksApart = new LinksApart(others, new Set());
+      for (const [field, entries] of Object.entries(more)) value.write(field, entries);
+      const kept = [...value.registers.keys()]
+        .filter((field) => !others.has(field))
+        .map((field) => {
+          const writer = new ByteWriter();
+          encodeEntries(writer, value.registers.get(field)!);
+          return [field, decodeEntries(writer.copy(), field)] as const;
+        });
+      value.linksApart.unkept = new Set();
+      assert.deepEqual(
+        decodeInode(77, encode(value), () => kept),
+        value,
+      );
+      assert.throws(() => decodeInode(77, encode(value), () => kept.slice(1)), /should be/);
     }),
   );
 });

@@ -30,7 +30,7 @@ function registersOf(part: readonly SimulatedChange[], whole: readonly Simulated
       if (!inode) inodes.set(write.ino, (inode = new Inode(write.ino, new Map(), 0, zero, zero)));
       const pred = write.pred.map(({ counter, actor }) => ({ counter, actor: actors.intern(actor) }));
       const entry = { ...write, pred, actor: actors.intern(change.actor), stamp: change.stamp };
-      inode.registers.set(write.field, writeRegister(inode.registers.get(write.field), entry, actors));
+      inode.write(write.field, writeRegister(inode.registers.get(write.field), entry, actors));
     }
   }
   const placed = new Map<Ino, Map<Ino, Set<Name>>>();

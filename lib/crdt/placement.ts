@@ -160,23 +160,42 @@ export function claimOfLink(claims: readonly Claimant[], link: LinkId): Claimant
   return claim?.link === link ? claim : undefined;
 }
 
-/** To be called after a register that places the inode was written: what is known of its place is read again. */
-export function forgetPlacement(inode: Inode, field: string): void {
+/**
+ * To be called after a register that places the inode was written: what is known of its place is read again. Of a file that has names
+ * only the link that was written is, for a backup tree's files have thousands.
+ * @returns whether that was done in place: who keeps claims over a write keeps a copy
+ */
+export function readPlacementAgain(inode: Inode, field: string): boolean {
   const memo = memoOf(inode);
-  const known = memo.placement;
+  if (memo.placement !== undefined && field.startsWith(LINK_PREFIX) && !isDirectory(inode)) {
+    const { placed, claims } = memo.placement as FilePlacement;
+    const link = linkOfField(field);
+    const entries = inode.registers.get(field)!;
+    const entry = entries.find(({ value }) => !isTombstone(value));
+    const claim = entry && claimOf(inode.ino, link, parseLink(entry.value), entry, false, entries.length > 1);
+    // Without a name left it may be a revived file.
+    if (placed && (claim || claims.some((other) => other.link !== link))) {
+      replaceClaim(claims as Claimant[], link, claim);
+      return true;
+    }
+  }
   memo.placement = undefined;
-  if (!field.startsWith(LINK_PREFIX) || !known || isDirectory(inode)) return;
-  // Of a file with many names only the one that changed is: a backup tree's files have thousands.
-  const { placed, claims } = known as FilePlacement;
-  if (!placed || claims.length < 2) return;
-  const link = linkOfField(field);
+  return false;
+}
+
+/** A copy of a file's claims in which the claim of one link is another one, or is not there. */
+export function withClaim(claims: readonly Claimant[], link: LinkId, claim: Claimant | undefined): readonly Claimant[] {
+  const copy = claims.slice();
+  replaceClaim(copy, link, claim);
+  return copy;
+}
+
+function replaceClaim(claims: Claimant[], link: LinkId, claim: Claimant | undefined): void {
   const at = indexOfLink(claims, link);
-  const entries = inode.registers.get(field)!;
-  const entry = entries.find(({ value }) => !isTombstone(value));
-  const claim = entry && claimOf(inode.ino, link, parseLink(entry.value), entry, false, entries.length > 1);
-  // A copy, for callers hold what was claimed before; of all ways to make it this one moves the memory once.
-  const kept = claims.toSpliced(at, claims[at]?.link === link ? 1 : 0, ...(claim ? [claim] : []));
-  memo.placement = { placed: true, claims: kept } satisfies FilePlacement;
+  const isThere = claims[at]?.link === link;
+  if (isThere && claim) claims[at] = claim;
+  else if (isThere) claims.splice(at, 1);
+  else if (claim) claims.splice(at, 0, claim);
 }
 
 /** Whether a head that is written to this file cannot change its claims. */

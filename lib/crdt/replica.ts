@@ -9,13 +9,13 @@ import { LINK_PREFIX, direntType, linkOfField } from './fields.js';
 import { isDirectory, memoOf } from './inode-attributes.js';
 import { parseBorn, timeOfStamp } from './fields.js';
 import { typeOf } from './inode-attributes.js';
-import { ROOT_INO, VOLUME_INO } from './ids.js';
-import type { ActorTable, Ino, LinkId, OpId } from './ids.js';
+import { FIRST_LINK, ROOT_INO, VOLUME_INO } from './ids.js';
+import type { ActorTable, Ino, OpId } from './ids.js';
 import { Inode } from './inode.js';
 import type { Entry } from './inode.js';
 import type { Value } from './change.js';
 import { SUFFIX_MARK } from './names.js';
-import { claimOfLink, directoryPlacement, forgetPlacement, isPlacedFile } from './placement.js';
+import { claimOfLink, directoryPlacement, isPlacedFile, readPlacementAgain, withClaim } from './placement.js';
 import type { Claimant } from './placement.js';
 import { Projector } from './projector.js';
 import { writeRegister } from './register.js';
@@ -75,7 +75,7 @@ export class Replica {
     else this.#store.insert(inode);
 
     if (ino === VOLUME_INO) {
-      inode.registers.set(field, after);
+      inode.write(field, after);
       this.#sitesChanged = true;
       return;
     }
@@ -86,7 +86,7 @@ export class Replica {
     } else if (field === 'head') {
       this.#writeHead(inode, before, after);
     } else {
-      inode.registers.set(field, after);
+      inode.write(field, after);
       forgetAttributes(inode);
       if (after.length > 1 || (before !== undefined && before.length > 1))
         this.#store.setAttributeContest(ino, hasContestedAttributes(inode));
@@ -100,18 +100,29 @@ export class Replica {
     const { affected } = this.#projector;
     if (inode.registers.size === 0 && field === 'born') {
       // Nothing of it can be placed yet.
-      inode.registers.set(field, after);
+      inode.write(field, after);
       this.#bear(inode);
       return;
     }
     const isAffected = ino === ROOT_INO || affected.has(ino);
     const claims = isAffected ? NO_CLAIMS : this.#tree.claims(inode);
     const parent = isAffected ? undefined : this.#tree.parent(inode);
-    inode.registers.set(field, after);
-    forgetPlacement(inode, field);
+    const count = claims.length;
+    const link = field.startsWith(LINK_PREFIX) ? linkOfField(field) : FIRST_LINK;
+    const claim = claimOfLink(claims, link);
+    inode.write(field, after);
+    const isInPlace = readPlacementAgain(inode, field);
     this.#editor.noteInode(ino, false);
     if (field === 'born') this.#bear(inode);
-    if (!isAffected && !this.#place(inode, field, claims, parent)) affected.add(ino, { claims, parent });
+    if (isAffected) return;
+    // A file that has several names before and after is hidden behind no equal one: its other names are what they were.
+    if (isInPlace && count > 1 && claims.length > 1) {
+      if (this.#placeLink(inode, claim, claimOfLink(claims, link))) return;
+      affected.add(ino, { claims: withClaim(claims, link, claim), parent });
+      return;
+    }
+    const before = isInPlace ? withClaim(claims, link, claim) : claims;
+    if (!this.#place(inode, before, parent)) affected.add(ino, { claims: before, parent });
   }
 
   #bear(inode: Inode): void {
@@ -126,12 +137,13 @@ export class Replica {
 
   /** Leaves an inode whose placement did not change to the projector. */
   #affect(inode: Inode): void {
-    this.#projector.affected.add(inode.ino, { claims: this.#tree.claims(inode), parent: this.#tree.parent(inode) });
+    const claims = this.#tree.claims(inode).slice();
+    this.#projector.affected.add(inode.ino, { claims, parent: this.#tree.parent(inode) });
   }
 
   #writeHead(inode: Inode, before: readonly Entry[] | undefined, after: readonly Entry[]): void {
     const claims = this.#tree.claims(inode);
-    inode.registers.set('head', after);
+    inode.write('head', after);
     const memo = memoOf(inode);
     memo.attributes = undefined;
     if (!isDirectory(inode) && !isPlacedFile(inode, this.#actors)) memo.placement = undefined;
@@ -141,7 +153,7 @@ export class Replica {
     const isConflict = after.length > 1 || (before !== undefined && before.length > 1);
     if (claims.length === 0 && claimsNow.length === 0) return;
     if (isConflict || claims !== claimsNow) {
-      this.#projector.affected.add(inode.ino, { claims, parent: undefined });
+      this.#projector.affected.add(inode.ino, { claims: claims.slice(), parent: undefined });
     } else {
       this.#recheckContests(inode);
     }
@@ -161,23 +173,23 @@ export class Replica {
 
   /**
    * Shows at once what is uncontested before and after.
-   * @param field the register that was written
    * @param before its claims in the tree
    * @param parent of a directory: where it was
    * @returns false, with the tree untouched, when the projector must decide
    */
-  #place(inode: Inode, field: string, before: readonly Claimant[], parent: Ino | undefined): boolean {
+  #place(inode: Inode, before: readonly Claimant[], parent: Ino | undefined): boolean {
     // A copy that becomes a file: the store's tree still shows it as a copy.
     if (this.#store.copy(inode.ino)) return false;
     if (isDirectory(inode)) return this.#placeDirectory(inode, before[0], parent);
     const after = this.#tree.claims(inode);
-    if ((inode.registers.get('head')?.length ?? 0) > 1) return before.length === 0 && after.length === 0;
-    // A file that has several names before and after is hidden behind no equal one: its other names are what they were.
-    if (field.startsWith(LINK_PREFIX) && before.length > 1 && after.length > 1) {
-      const link = linkOfField(field);
-      return this.#placeClaims(inode, claimsOfLink(before, link), claimsOfLink(after, link));
-    }
+    if (hasVersionsInConflict(inode)) return before.length === 0 && after.length === 0;
     return this.#placeClaims(inode, before, after);
+  }
+
+  /** Likewise of a file with several names, for one of them. */
+  #placeLink(inode: Inode, before: Claimant | undefined, after: Claimant | undefined): boolean {
+    if (this.#store.copy(inode.ino) || hasVersionsInConflict(inode)) return false;
+    return this.#placeClaims(inode, before ? [before] : NO_CLAIMS, after ? [after] : NO_CLAIMS);
   }
 
   /** @param before, after claims of the inode; those that are not among them stay as they are */
@@ -266,9 +278,8 @@ function isPlain(claim: Claimant): boolean {
   return !claim.revived && !claim.contended;
 }
 
-function claimsOfLink(claims: readonly Claimant[], link: LinkId): readonly Claimant[] {
-  const claim = claimOfLink(claims, link);
-  return claim ? [claim] : NO_CLAIMS;
+function hasVersionsInConflict(inode: Inode): boolean {
+  return (inode.registers.get('head')?.length ?? 0) > 1;
 }
 
 /** The claim of the same link to the same name. */

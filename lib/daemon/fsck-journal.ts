@@ -228,7 +228,7 @@ export class JournalCheck {
         const at = id.indexOf('@');
         return { counter: Number(id.slice(0, at)), actor: this.indexOf(id.slice(at + 1)) };
       });
-      inode.registers.set(field, writeRegister(inode.registers.get(field), { ...op, pred: preds }, actors));
+      inode.write(field, writeRegister(inode.registers.get(field), { ...op, pred: preds }, actors));
       inode.memo = undefined;
       store.touch(inode);
     }

@@ -10,15 +10,15 @@ import { ObjectKind } from '../chunks/object-kind.js';
 import { parseBorn } from '../crdt/fields.js';
 import { ROOT_INO, sequenceOf, slotOf } from '../crdt/ids.js';
 import { hasContestedAttributes } from '../crdt/attribute-conflicts.js';
-import { decodeInode } from '../crdt/inode-codec.js';
 import type { Inode } from '../crdt/inode.js';
 import { projectAll } from '../crdt/projection.js';
 import { syncPath } from '../file-sync.js';
+import { InodeRows } from '../journal/inode-rows.js';
 import type { Journal } from '../journal/journal.js';
 import { commitsOf, progressMark } from '../journal/log-fit.js';
 import { NAME_HASH_KEY } from '../journal/name-hash.js';
 import { dropPageSums, hasLog } from '../journal/page-sums.js';
-import { type Cell, rowSum, unseal } from '../journal/row-sum.js';
+import { type Cell, rowSum } from '../journal/row-sum.js';
 import { type Connection, openStateCheckpointer, settleState, statePath } from '../journal/schema.js';
 import type { JournalCheck } from './fsck-journal.js';
 import { segmentsOf } from './fsck-log.js';
@@ -95,10 +95,10 @@ function keepRows(db: Connection, scratch: Journal, isWhole: boolean, tell: Tell
   } catch {
     // Those that changes name are known.
   }
-  const select = db.prepare('select state from inode where ino = ?').pluck();
+  const rows = new InodeRows(db);
   let done = 0;
   for (const ino of inos) {
-    const kept = readInode(ino, select.get.bind(select));
+    const kept = readInode(rows, ino);
     const inode = store.inode(ino);
     if (kept && (!inode || !isWhole)) store.insert(Object.assign(kept, { nlink: 0 }));
     else if (kept && inode) {
@@ -114,10 +114,9 @@ function keepRows(db: Connection, scratch: Journal, isWhole: boolean, tell: Tell
   }
 }
 
-function readInode(ino: number, get: (ino: number) => unknown): Inode | undefined {
+function readInode(rows: InodeRows, ino: number): Inode | undefined {
   try {
-    const state = get(ino) as Buffer | undefined;
-    return state && decodeInode(ino, unseal(`inode ${ino}`, ino, state));
+    return rows.read(ino);
   } catch {
     return undefined;
   }

@@ -3,14 +3,14 @@
 // (crdt/projection.ts) over the registers that fsck-journal.ts folded.
 
 import { hasContestedAttributes } from '../crdt/attribute-conflicts.js';
-import { decodeInode } from '../crdt/inode-codec.js';
 import type { Ino, Name } from '../crdt/ids.js';
 import type { Inode } from '../crdt/inode.js';
 import { placeKey, projectAll, type View } from '../crdt/projection.js';
 import { checkedRows } from '../journal/conflict-tables.js';
+import { InodeRows } from '../journal/inode-rows.js';
 import type { Journal } from '../journal/journal.js';
 import { commitsOf } from '../journal/log-fit.js';
-import { type Cell, checkRow, rowSum, unseal } from '../journal/row-sum.js';
+import { type Cell, checkRow, rowSum } from '../journal/row-sum.js';
 import type { Connection } from '../journal/schema.js';
 import type { JournalCheck } from './fsck-journal.js';
 import type { Fault, Tell } from './fsck-report.js';
@@ -115,20 +115,27 @@ export class TreeCheck {
   private checkInodes(): void {
     const { store } = this.scratch;
     const seen = new Set<Ino>();
+    const mayHaveLinkRows = new Set<Ino>();
+    const rows = new InodeRows(this.db);
     const select = this.db
       .prepare(`select ino, state from inode where ino > ? order by ino limit ${ROWS_PER_READ}`)
       .raw();
     this.guard('inodes', () => {
       for (let last = -1; ;) {
-        const rows = select.all(last) as [Ino, Buffer][];
-        for (const [ino, state] of rows) {
+        const page = select.all(last) as [Ino, Buffer][];
+        for (const [ino, state] of page) {
           seen.add(ino);
-          this.checkInode(ino, state, store.inode(ino));
+          const inode = this.readInode(() => rows.decode(ino, state), ino);
+          if (inode) this.checkInode(inode, store.inode(ino));
+          if (!inode || inode.linksApart) mayHaveLinkRows.add(ino);
         }
-        if (rows.length < ROWS_PER_READ) break;
-        last = rows.at(-1)![0];
+        if (page.length < ROWS_PER_READ) break;
+        last = page.at(-1)![0];
         this.inodes = seen.size;
         this.tell('inodes', seen.size, null);
+      }
+      for (const ino of this.db.prepare('select distinct ino from link').pluck().all() as Ino[]) {
+        if (!mayHaveLinkRows.has(ino)) this.fault(`inode ${ino}: has rows of links that it knows nothing of`, ino);
       }
     });
     this.inodes = seen.size;
@@ -138,15 +145,18 @@ export class TreeCheck {
     }
   }
 
-  private checkInode(ino: Ino, state: Buffer, should: Inode | undefined): void {
-    let inode: Inode;
+  private readInode(read: () => Inode, ino: Ino): Inode | undefined {
     try {
-      inode = decodeInode(ino, unseal(`inode ${ino}`, ino, state));
+      return read();
     } catch (error) {
       this.fault((error as Error).message, ino);
-      return;
+      return undefined;
     }
+  }
+
+  private checkInode(inode: Inode, should: Inode | undefined): void {
     if (!this.journal.isWhole) return; // the row may know what a lost change did
+    const { ino } = inode;
     if (registersOf(inode) !== registersOf(should))
       this.fault(`inode ${ino}: other registers than its changes have`, ino);
     const nlink = this.view.nlink.get(ino) ?? 0;

@@ -16,6 +16,8 @@ async function siteWithFiles(t: TestContext): Promise<VolumeFixture> {
   site.write('/large', Buffer.alloc(300_000, 'abcdefg'));
   site.rename('/dir/file 3', '/moved');
   site.unlink('/dir/file 4');
+  // With more names than are kept in one row.
+  for (let i = 0; i < 80; i++) site.volume.files.link(site.resolve('/moved'), site.resolve('/dir'), `name ${i}`);
   await site.publish();
   site.volume.fold();
   return site;
@@ -70,6 +72,17 @@ const DAMAGES: readonly [what: string, sql: string, says: RegExp][] = [
     'an inode whose bytes changed',
     "update inode set state = zeroblob(40) where ino = (select ino from dirent where name = 'file 10')",
     /damaged/,
+  ],
+  ['a link that is gone', 'delete from link where link % 7 = 0', /links have a row, should be/],
+  [
+    'a link whose bytes changed',
+    'update link set state = zeroblob(9) where link % 5 = 0',
+    /link \d+ of inode .*damaged/,
+  ],
+  [
+    'a link that its inode knows nothing of',
+    'insert into link(ino, link, state, sum) select 1, 5, state, sum from link limit 1',
+    /inode 1: has rows of links that it knows nothing of/,
   ],
   [
     'an actor with another name',

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { ChangeOp } from '../crdt/change.js';
+import type { Entry } from '../crdt/inode.js';
 import { decodeChange } from './change-codec.js';
 import { JournalReader } from './journal-reader.js';
 import { Journal } from './journal.js';
@@ -129,7 +130,7 @@ test('the oracle notices a value, an operation or a register that is not what it
   const { store, actors } = site.journal;
   site.write(['1.mode', '1.uid'], 'value');
   assertOracleAgrees(site.changes(), store, actors);
-  const { registers } = store.inode(1)!;
+  const registers = store.inode(1)!.registers as Map<string, readonly Entry[]>;
   const [right] = registers.get('mode')!;
   for (const wrong of [
     [{ ...right!, value: 'other' }],

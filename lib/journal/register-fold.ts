@@ -27,7 +27,7 @@ export function foldChange(change: Omit<Change, 'hash' | 'deps' | 'seq'>, store:
         return { counter: Number(counter), actor: actors.intern(by) };
       }),
     };
-    inode.registers.set(field, [...writeRegister(inode.registers.get(field), write, actors)]);
+    inode.write(field, [...writeRegister(inode.registers.get(field), write, actors)]);
     store.touch(inode);
   });
 }

@@ -45,6 +45,7 @@ const MAX_NAMED_PAGES = 5;
  * - From version 3 on rows carry a sum (row-sum.ts): `inode` and `draft` as the last bytes of `state`, the others in a column; a
  *   change and an object are what their hashes say. `progress.mark` counts commits where log-fit.ts finds it without SQLite.
  *   `lost_change`: changes whose bytes were damaged here, to be had again from a site that has them; what they did is in the rows.
+ * - From version 4 on `link` holds the link registers of inodes that have many (inode-rows.ts).
  */
 const MIGRATIONS: readonly (string | ((db: Connection) => void))[] = [
   `create table inode(ino integer primary key, state blob not null);
@@ -83,6 +84,8 @@ const MIGRATIONS: readonly (string | ((db: Connection) => void))[] = [
    update progress set mark = progress_mark(0);
    ${summed('progress', ['folded_lsn', 'max_op', 'heads', 'journal_bytes', 'sequence', 'mark'])}
    create table lost_change(lsn integer primary key, actor integer not null, seq integer not null, hash blob not null);`,
+  `create table link(ino integer not null, link integer not null, state blob not null, sum integer not null,
+     primary key(ino, link)) without rowid;`,
 ];
 
 /** Gives the rows of a table a sum of these columns. */

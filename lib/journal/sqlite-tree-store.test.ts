@@ -78,7 +78,7 @@ const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
     const inode = store.inode(ino);
     if (inode) {
       inode.nlink = nlink;
-      inode.registers.set('mode', [{ counter: nlink, actor: 1, stamp: 2 ** 50, value: nlink }]);
+      inode.write('mode', [{ counter: nlink, actor: 1, stamp: 2 ** 50, value: nlink }]);
       store.touch(inode);
     } else store.insert(newInode(ino));
   }),
@@ -249,4 +249,54 @@ test('a changed inode is never dropped from memory before it is written', (t) =>
     [...store.inodes()],
     Array.from({ length: 50 }, (_, i) => i + 1),
   );
+});
+
+test('a further name of a file with tens of thousands of names writes that name alone, not all of them anew', (t) => {
+  const { journal, store } = openStore(t);
+  const link = (inode: Inode, i: number, value: string): void => {
+    inode.write(`link:${i}`, [{ counter: i, actor: 0, stamp: i, value }]);
+    inode.nlink = i;
+    store.touch(inode);
+  };
+  const file = newInode(7);
+  store.insert(file);
+  for (let i = 0; i < 20_000; i++) link(file, i, `1/name ${i}`);
+  journal.commit(0);
+  const written = (): [rows: number, bytes: number] => [
+    journal.db.prepare('select total_changes()').pluck().get() as number,
+    journal.db.prepare('select length(state) from inode where ino = 7').pluck().get() as number,
+  ];
+  const [before] = written();
+  link(file, 20_000, '1/one more');
+  link(file, 123, '-1/name 123\0');
+  file.write('mode', [{ counter: 20_001, actor: 0, stamp: 20_001, value: 0o644 }]);
+  store.flush();
+  const [after, bytes] = written();
+  assert.equal(after - before, 3, 'rows written');
+  assert.ok(bytes < 200, `${bytes} bytes of the inode's own row`);
+
+  for (let ino = 100; ino < 110; ino++) store.insert(newInode(ino));
+  journal.commit(0);
+  for (let ino = 100; ino < 110; ino++) store.inode(ino);
+  const read = store.inode(7)!;
+  assert.notEqual(read, file, 'read from its rows');
+  assert.deepEqual([...read.registers].toSorted(), [...file.registers].toSorted());
+  assert.deepEqual([...read.otherFields()].toSorted(), ['born', 'mode']);
+});
+
+test('a row of a link that changed, or that is gone, is an error that names it', (t) => {
+  for (const [sql, says] of [
+    ["update link set state = x'00' || substr(state, 2) where link = 30", /link 30 of inode 7: .*damaged/],
+    ['delete from link where link = 31', /inode 7: 99 links have a row, should be 100/],
+  ] as const) {
+    const { journal, store } = openStore(t);
+    const file = newInode(7);
+    for (let i = 0; i < 100; i++) file.write(`link:${i}`, [{ counter: i, actor: 0, stamp: i, value: `1/${i}` }]);
+    store.insert(file);
+    for (let ino = 100; ino < 110; ino++) store.insert(newInode(ino));
+    journal.commit(0);
+    journal.db.exec(sql);
+    for (let ino = 100; ino < 110; ino++) store.inode(ino);
+    assert.throws(() => store.inode(7), says);
+  }
 });

@@ -7,13 +7,12 @@
 import type { Claim, CopyOf, Dirent, ListedDirent, TreeStore } from '../crdt/tree-store.js';
 import type { Ino, Name } from '../crdt/ids.js';
 import type { Inode } from '../crdt/inode.js';
-import { decodeInode, encodeInode } from '../crdt/inode-codec.js';
-import { ByteWriter } from '../codec/bytes.js';
 import { GenerationCache } from './generation-cache.js';
 import { checkedRows, ConflictTables } from './conflict-tables.js';
+import { InodeRows } from './inode-rows.js';
 import type { NameHash } from './name-hash.js';
 import { COOKIES_PER_HASH } from './name-hash.js';
-import { checkRow, rowSum, sealOf, unseal } from './row-sum.js';
+import { checkRow, rowSum } from './row-sum.js';
 import type { Connection, Statement } from './schema.js';
 
 /** Where an entry is, or was. */
@@ -49,12 +48,10 @@ export class SqliteTreeStore implements TreeStore {
   private readonly conflicts: ConflictTables;
   /** First cookies that two names of a directory shared, as `<parent>/<cookie>`: nearly always empty. */
   private readonly clashes = new Set<string>();
-  private readonly writer = new ByteWriter(1024);
+  private readonly inodeRows: InodeRows;
   /** The inode asked for last that is not there: the writes that make one ask for it again and again. */
   private missing: Ino | undefined;
 
-  private readonly selectInode: Statement;
-  private readonly putInode: Statement;
   private readonly selectInos: Statement;
   private readonly selectDirent: Statement;
   private readonly selectHash: Statement;
@@ -72,8 +69,7 @@ export class SqliteTreeStore implements TreeStore {
   ) {
     this.cache = new GenerationCache(options.cachedInodes ?? DEFAULT_CACHED_INODES);
     this.dirents = new GenerationCache(options.cachedDirents ?? DEFAULT_CACHED_DIRENTS);
-    this.selectInode = db.prepare('select state from inode where ino = ?').pluck();
-    this.putInode = db.prepare('replace into inode(ino, state) values (?, ?)');
+    this.inodeRows = new InodeRows(db);
     this.selectInos = db.prepare(`select ino from inode where ino > ? order by ino limit ${INO_PAGE}`).pluck();
     const columns = 'cookie, name, ino, link, type, sum';
     this.selectDirent = db
@@ -105,18 +101,18 @@ export class SqliteTreeStore implements TreeStore {
     let inode = this.cache.get(ino) ?? this.dirty.get(ino);
     if (inode) return inode;
     if (ino === this.missing) return undefined;
-    const state = this.selectInode.get(ino) as Buffer | undefined;
-    if (state === undefined) {
+    inode = this.inodeRows.read(ino);
+    if (!inode) {
       this.missing = ino;
       return undefined;
     }
-    inode = decodeInode(ino, unseal(`inode ${ino}`, ino, state));
     this.cache.set(ino, inode);
     return inode;
   }
 
   insert(inode: Inode): void {
     this.missing = undefined;
+    inode.linksApart = undefined; // another store's rows, if any
     this.cache.set(inode.ino, inode);
     this.dirty.set(inode.ino, inode);
   }
@@ -160,9 +156,7 @@ export class SqliteTreeStore implements TreeStore {
   }
 
   private writeInode(inode: Inode): void {
-    encodeInode(this.writer.reset(), inode);
-    this.writer.u32(sealOf(inode.ino, this.writer.view()));
-    this.putInode.run(inode.ino, this.writer.view());
+    this.inodeRows.write(inode);
     // Hardly anybody asks for a removed inode again: what is kept of it would be copied by one collection of the heap after the other.
     if (inode.nlink === 0) this.cache.delete(inode.ino);
   }

@@ -249,6 +249,13 @@ export function chunksOf(manifest: Manifest): ObjectId[] {
   return [...ids];
 }
 
+/** The chunks that a manifest names, each with its length in bytes. */
+export function chunkLengths(manifest: Manifest): ReadonlyMap<ObjectId, number> {
+  const lengths = new Map<ObjectId, number>();
+  for (const { chunk, length } of manifest.extents) if (chunk !== null) lengths.set(chunk, length);
+  return lengths;
+}
+
 /** How many bounds of short holes are ≤ `offset`: odd exactly when it lies in one. */
 function holeRank({ holes }: Manifest, offset: number): number {
   let low = 0;

@@ -12,6 +12,8 @@ export type ObjectKind = (typeof ObjectKind)[keyof typeof ObjectKind];
 export interface MissingObject {
   readonly id: ObjectId;
   readonly kind: ObjectKind;
+  /** Of the content that waits for it: a chunk's length, or the size of the file that a manifest is of; 0 where that is not known. */
+  readonly bytes: number;
 }
 
 export function isObjectKind(kind: number): kind is ObjectKind {

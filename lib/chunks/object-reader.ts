@@ -30,7 +30,7 @@ export class ObjectReader implements ObjectSource {
     this.packs = new PackReader(directory);
     this.selectHas = this.db.prepare<[Buffer]>('SELECT 1 FROM object WHERE id = ?').pluck();
     this.selectPlace = this.db.prepare(LOCATE);
-    this.selectMissing = this.db.prepare('SELECT kind, id FROM missing ORDER BY kind, id LIMIT ?');
+    this.selectMissing = this.db.prepare('SELECT kind, id, bytes FROM missing ORDER BY kind, id LIMIT ?');
     this.cache = new LRUCache({ maxSize: cacheBytes, sizeCalculation: (bytes) => bytes.length + ENTRY_BYTES });
   }
 
@@ -76,8 +76,8 @@ export class ObjectReader implements ObjectSource {
 
   /** Up to `limit` objects that the site wants and does not hold, manifests first. */
   missing(limit: number): MissingObject[] {
-    const rows = this.selectMissing.all(limit) as { kind: ObjectKind; id: Buffer }[];
-    return rows.map(({ kind, id }) => ({ kind, id: id.toString('hex') }));
+    const rows = this.selectMissing.all(limit) as { kind: ObjectKind; id: Buffer; bytes: number }[];
+    return rows.map(({ kind, id, bytes }) => ({ kind, id: id.toString('hex'), bytes }));
   }
 
   close(): void {

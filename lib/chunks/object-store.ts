@@ -11,7 +11,7 @@ import type { ObjectId } from '../crdt/ids.js';
 import { syncPath } from '../file-sync.js';
 import { AbsentObjects } from './absent-objects.js';
 import { CollectionGuard } from './collection-guard.js';
-import { chunksOf, decodeManifest } from './manifest.js';
+import { chunkLengths, chunksOf, decodeManifest } from './manifest.js';
 import { MISSING_SCHEMA, MissingObjects } from './missing-objects.js';
 import { ObjectKind, objectIdOf } from './object-kind.js';
 import type { MissingObject } from './object-kind.js';
@@ -20,6 +20,7 @@ import { PackReader } from './pack-reader.js';
 import { PackTails } from './pack-tails.js';
 import { PackWriter, scanPack } from './pack.js';
 import type { PackedObject } from './pack.js';
+import { UnsharedBytes } from './unshared-bytes.js';
 
 /** What readers of content need of a store. */
 export interface ObjectSource {
@@ -81,6 +82,7 @@ export class ObjectStore implements ObjectSource {
   private readonly packNumbers = new Map<string, number>();
   private readonly wants: MissingObjects;
   private readonly uses: ObjectUse;
+  private readonly unshared: UnsharedBytes;
   /** Computed when first asked for: it reads the whole index. */
   private storedBytes: number | undefined;
   private guard: CollectionGuard | null = null;
@@ -127,6 +129,7 @@ export class ObjectStore implements ObjectSource {
     this.selectBytes = db.prepare<[]>('SELECT total(stored) FROM object').pluck();
     this.wants = new MissingObjects(db);
     this.uses = new ObjectUse(db);
+    this.unshared = new UnsharedBytes(db);
     for (const row of db.prepare<[], { number: number; name: string }>('SELECT number, name FROM pack').iterate()) {
       this.packNumbers.set(row.name, row.number);
     }
@@ -174,7 +177,7 @@ export class ObjectStore implements ObjectSource {
   private condemn(object: PackedObject, error: CorruptionError): void {
     this.deleteObject.run(Buffer.from(object.id, 'hex'));
     if (this.storedBytes !== undefined) this.storedBytes -= object.stored;
-    this.want(object.id, object.kind);
+    this.want(object.id, object.kind, object.raw);
     this.onCorrupt(object.id, error);
   }
 
@@ -204,7 +207,7 @@ export class ObjectStore implements ObjectSource {
     // What is asked of others may be known to them by a change of this site: then it is not to be lost again.
     const isKnown = this.wants.has(blob);
     const object = this.writer.stage(kind, id, bytes);
-    this.index(object, blob);
+    if (this.index(object, blob)) this.unshared.add(object.stored);
     this.tails.written(this.packNumber(object.pack));
     if (isKnown) this.sync();
     return id;
@@ -222,10 +225,12 @@ export class ObjectStore implements ObjectSource {
   /**
    * Takes over objects that another thread has written to packs in the same directory, and made durable. What lies in a pack that
    * is being removed is not taken: if it is wanted, it stays so.
+   * @param areShared they come from a site that keeps everything
    */
-  adopt(objects: readonly PackedObject[]): void {
+  adopt(objects: readonly PackedObject[], areShared = false): void {
     for (const object of objects) {
-      if (!this.retired.has(object.pack)) this.index(object, Buffer.from(object.id, 'hex'));
+      if (this.retired.has(object.pack)) continue;
+      if (this.index(object, Buffer.from(object.id, 'hex')) && !areShared) this.unshared.add(object.stored);
     }
   }
 
@@ -251,16 +256,16 @@ export class ObjectStore implements ObjectSource {
     return number;
   }
 
-  /** Notes that an object is needed; nothing happens when it is held. */
-  want(id: ObjectId, kind: ObjectKind): void {
+  /** Notes that an object is needed; nothing happens when it is held. `bytes`: see {@link MissingObject}. */
+  want(id: ObjectId, kind: ObjectKind, bytes = 0): void {
     const blob = Buffer.from(id, 'hex');
     this.guard?.cite(id);
-    if (this.selectHas.get(blob) === undefined) this.wants.add(blob, kind);
+    if (this.selectHas.get(blob) === undefined) this.wants.add(blob, kind, bytes);
   }
 
   /** A register or a view names the object: a collection that is under way leaves it, and a site that keeps everything wants it. */
-  name(id: ObjectId, kind: ObjectKind): void {
-    if (this.keepsAll) this.want(id, kind);
+  name(id: ObjectId, kind: ObjectKind, bytes = 0): void {
+    if (this.keepsAll) this.want(id, kind, bytes);
     else this.guard?.cite(id);
   }
 
@@ -292,6 +297,32 @@ export class ObjectStore implements ObjectSource {
 
   missingCount(): number {
     return this.wants.count;
+  }
+
+  /** Of the content that waits for what is missing. */
+  missingBytes(): number {
+    return this.wants.bytes;
+  }
+
+  /** Bytes of what is held, as stored, and which no other site is known to keep. */
+  unsharedBytes(): number {
+    // What a collection gave up was counted when it came.
+    return this.unshared.bytes === 0 ? 0 : Math.min(this.unshared.bytes, this.bytes());
+  }
+
+  /** From which change on there are such objects; null: there are none. */
+  get unsharedFrom(): number | null {
+    return this.unshared.first;
+  }
+
+  /** What came since the last time is named by the first so many changes, the open transaction's among them. */
+  named(position: number): void {
+    this.unshared.note(position);
+  }
+
+  /** Another site keeps all that the changes up to this one name. Whether that is news. */
+  shared(position: number): boolean {
+    return this.unshared.shared(position);
   }
 
   /** Bytes of all objects held, as stored. */
@@ -352,9 +383,9 @@ export class ObjectStore implements ObjectSource {
       if (existsSync(path)) syncPath(path);
     }
     if (left.length > 0) syncPath(this.directory);
-    for (const { id, kind } of lost) {
+    for (const { id, kind, raw } of lost) {
       this.deleteObject.run(Buffer.from(id, 'hex'));
-      this.want(id, kind);
+      this.want(id, kind, raw);
     }
     this.tails.clear();
     return lost.map(({ id }) => id);
@@ -412,7 +443,9 @@ export class ObjectStore implements ObjectSource {
     if (!this.guard || !this.has(manifest)) return;
     this.guard.cite(manifest);
     try {
-      for (const chunk of chunksOf(decodeManifest(this.get(manifest)))) this.name(chunk, ObjectKind.chunk);
+      for (const [chunk, length] of chunkLengths(decodeManifest(this.get(manifest)))) {
+        this.name(chunk, ObjectKind.chunk, length);
+      }
     } catch (error) {
       if (!(error instanceof CorruptionError)) throw error; // it is a missing one now; its chunks are wanted when it comes
     }
@@ -495,7 +528,9 @@ export class ObjectStore implements ObjectSource {
     for (const name of readdirSync(this.directory).toSorted()) {
       if (!name.endsWith('.pack')) continue;
       for (const { object, intact } of scanPack(join(this.directory, name))) {
-        if (intact && this.index(object, Buffer.from(object.id, 'hex'))) added++;
+        if (!intact || !this.index(object, Buffer.from(object.id, 'hex'))) continue;
+        this.unshared.add(object.stored);
+        added++;
       }
     }
     return added;

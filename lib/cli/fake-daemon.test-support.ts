@@ -13,6 +13,7 @@ import type {
   DamagedData,
   SiteState,
   SiteStatus,
+  Transfer,
 } from '../daemon/daemon-interface.js';
 import { serveJob } from './daemon-process.js';
 
@@ -108,6 +109,8 @@ export class FakeDaemon implements Daemon {
       behindCommits: 0,
       aheadCommits: 0,
       aheadBytes: 0,
+      receivingBytesPerS: 0,
+      sendingBytesPerS: 0,
       keepsAll: true,
       lastError: null,
     },
@@ -127,6 +130,9 @@ export class FakeDaemon implements Daemon {
       journalBytes: 0,
       chunkBytes: 0,
       missingObjects: 0,
+      missingBytes: 0,
+      absentBytes: null,
+      unsharedBytes: 0,
       content: 'everything' as const,
       rssBytes: 1 << 20,
     };
@@ -142,6 +148,10 @@ export class FakeDaemon implements Daemon {
       pid: process.pid,
       ...sizes,
     };
+  }
+
+  async transfer(): Promise<Transfer> {
+    return { behindCommits: 0, aheadCommits: 3, missingObjects: 0, missingBytes: 0, receivingBytesPerS: 0 };
   }
 
   async syncWait(timeoutMs: number): Promise<boolean> {

@@ -29,6 +29,8 @@ export interface ReadySite {
   /** HOST:PORT, with the port that was chosen. */
   listen: string;
   logPath: string;
+  /** Content that is still to come. */
+  toFetchBytes: number;
 }
 
 export type SiteReport =

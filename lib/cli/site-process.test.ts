@@ -54,6 +54,7 @@ test('a created site answers the whole command line until it is unmounted', asyn
     mountpoint,
     listen: '127.0.0.1:7420',
     logPath: join(job.directory, 'daemon.log'),
+    toFetchBytes: 0,
   });
 
   const [

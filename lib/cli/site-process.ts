@@ -116,7 +116,8 @@ async function serveSite(
   }
   try {
     log.info({ volume, site, mountpoint, listen }, 'mounted');
-    report({ kind: 'ready', site: { volume, site, mountpoint, listen, logPath: state.logPath } });
+    const { missingBytes: toFetchBytes } = await daemon.transfer();
+    report({ kind: 'ready', site: { volume, site, mountpoint, listen, logPath: state.logPath, toFetchBytes } });
     await Promise.race([control.stopped, daemon.ended, stopOnSignals(daemon, signals, log)]);
     log.info({ mountpoint }, 'unmounted');
   } finally {

@@ -5,6 +5,7 @@ import { startInBackground } from './background-site.js';
 import { shellWord } from './failure.js';
 import { runInForeground } from './foreground-site.js';
 import { ProgressLine, progressText } from './progress-line.js';
+import { sizeText } from './text-table.js';
 import type { ReadySite, SiteJob } from './site-job.js';
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
@@ -38,6 +39,9 @@ function announcement(site: ReadySite, done: string): string {
   const mountpoint = shellWord(site.mountpoint);
   return [
     `volume ${site.volume} ${done} at ${site.mountpoint} (site ${site.site}, listening on ${site.listen})`,
+    ...(site.toFetchBytes === 0
+      ? []
+      : [`  ${sizeText(site.toFetchBytes)} of content to come: weft sync --wait ${mountpoint} shows how far it is`]),
     `  weft invite ${mountpoint}    an invite for another site`,
     `  weft status ${mountpoint}    links, what is behind and ahead, conflicts`,
     `  weft umount ${mountpoint}    flush, unmount, end the daemon`,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { statusTable, type SiteReport } from './status.js';
+import { contentLines, statusTable, type SiteReport } from './status.js';
 
 const peer = {
   siteId: null,
@@ -8,10 +8,12 @@ const peer = {
   behindCommits: 0,
   aheadCommits: 0,
   aheadBytes: 0,
+  receivingBytesPerS: 0,
+  sendingBytesPerS: 0,
   keepsAll: true,
   lastError: null,
 };
-const mounted: SiteReport = {
+const mounted: Extract<SiteReport, { mounted: true }> = {
   mounted: true,
   stateDirectory: '/var/lib/weft/team',
   volume: 'team',
@@ -32,6 +34,9 @@ const mounted: SiteReport = {
   journalBytes: 0,
   chunkBytes: 0,
   missingObjects: 3,
+  missingBytes: 5 << 20,
+  absentBytes: null,
+  unsharedBytes: 310 << 20,
   content: 'everything',
   rssBytes: 0,
 };
@@ -54,13 +59,25 @@ test('one row per site here and one per peer; what a peer has is unknown while i
   assert.equal(
     statusTable([mounted, unmounted, { ...unmounted, state: 'daemon died' }]),
     [
-      'VOLUME  SITE    LINK         BEHIND         AHEAD              CONFLICTS  MOUNTPOINT',
-      'team    paris   here         3 objects      -                  2          /mnt/team',
-      'team    oslo    connected    1 204 changes  0',
-      'team    bergen  unreachable  unknown        2 changes, 18 KiB',
-      'team    rome    paused       unknown        1 change',
-      'other   paris   not mounted  -              -                  -          /mnt/other',
-      'other   paris   daemon died  -              -                  -          /mnt/other',
+      'VOLUME  SITE    LINK         BEHIND              AHEAD              CONFLICTS  MOUNTPOINT',
+      'team    paris   here         3 objects, 5.0 MiB  310 MiB            2          /mnt/team',
+      'team    oslo    connected    1 204 changes       0',
+      'team    bergen  unreachable  unknown             2 changes, 18 KiB',
+      'team    rome    paused       unknown             1 change',
+      'other   paris   not mounted  -                   -                  -          /mnt/other',
+      'other   paris   daemon died  -                   -                  -          /mnt/other',
     ].join('\n'),
   );
+});
+
+test('what is to come, how fast it comes, and what is only here is said in words; nothing where there is nothing', () => {
+  const [oslo] = mounted.peers;
+  const moving = { ...oslo!, receivingBytesPerS: 1 << 20, sendingBytesPerS: 2048 };
+  assert.deepEqual(contentLines({ ...mounted, peers: [moving], absentBytes: 3 * 2 ** 30 }), [
+    'to fetch: 5.0 MiB in 3 objects, 1.0 MiB/s, 5 s to go',
+    "on demand: 3.0 GiB of the files' content is not here",
+    'at no other site that keeps everything: 310 MiB',
+    'sending 2.0 KiB/s',
+  ]);
+  assert.deepEqual(contentLines({ ...mounted, missingObjects: 0, missingBytes: 0, unsharedBytes: 0 }), []);
 });

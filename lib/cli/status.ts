@@ -94,7 +94,10 @@ function absent(directory: StateDirectory, state: AbsentState): SiteReport {
   };
 }
 
-/** One row per site here, and one per peer below it. BEHIND: what we lack of theirs; AHEAD: what they lack of ours. */
+/**
+ * One row per site here, and one per peer below it. BEHIND: what we lack of theirs; AHEAD: what they lack of ours. In our own row: content
+ * that is to come, and content that no other site keeps.
+ */
 export function statusTable(reports: readonly SiteReport[]): string {
   const rows = [['VOLUME', 'SITE', 'LINK', 'BEHIND', 'AHEAD', 'CONFLICTS', 'MOUNTPOINT']];
   for (const report of reports) {
@@ -103,7 +106,7 @@ export function statusTable(reports: readonly SiteReport[]): string {
       rows.push([volume, site, report.state, '-', '-', '-', mountpoint]);
       continue;
     }
-    rows.push([volume, site, 'here', behindHere(report), '-', groupDigits(report.conflicts), mountpoint]);
+    rows.push([volume, site, 'here', behindHere(report), aheadHere(report), groupDigits(report.conflicts), mountpoint]);
     for (const peer of report.peers) {
       // Of a peer that cannot be asked, only what was known last is: it may have written since.
       const behind = peer.state === 'connected' ? commits(peer.behindCommits) : 'unknown';
@@ -113,8 +116,13 @@ export function statusTable(reports: readonly SiteReport[]): string {
   return renderTable(rows);
 }
 
-function behindHere(report: { missingObjects: number }): string {
-  return report.missingObjects === 0 ? '-' : `${groupDigits(report.missingObjects)} objects`;
+function behindHere({ missingObjects, missingBytes }: Pick<SiteStatus, 'missingObjects' | 'missingBytes'>): string {
+  if (missingObjects === 0) return '-';
+  return `${groupDigits(missingObjects)} objects, ${sizeText(missingBytes)}`;
+}
+
+function aheadHere({ unsharedBytes }: Pick<SiteStatus, 'unsharedBytes'>): string {
+  return unsharedBytes === 0 ? '-' : sizeText(unsharedBytes);
 }
 
 function aheadText(count: number, bytes: number): string {
@@ -135,8 +143,35 @@ function summary(report: SiteReport): string {
     '',
     `listening on ${report.listen} · process ${report.pid} · ${report.driver} driver · memory ${sizeText(report.rssBytes)}`,
     `${groupDigits(report.inodes)} inodes · journal ${sizeText(report.journalBytes)} · chunks ${sizeText(report.chunkBytes)}`,
+    ...contentLines(report),
     `state ${report.stateDirectory} · digest ${report.digest}`,
     ...errors.map((peer) => `${peer.site}: ${peer.lastError}`),
     '',
   ].join('\n');
+}
+
+/** Whatever is under way, or should be. */
+export function contentLines(status: SiteStatus): string[] {
+  const { missingObjects, missingBytes, absentBytes, unsharedBytes, peers } = status;
+  const receiving = peers.reduce((sum, peer) => sum + peer.receivingBytesPerS, 0);
+  const sending = peers.reduce((sum, peer) => sum + peer.sendingBytesPerS, 0);
+  const lines: string[] = [];
+  if (missingObjects > 0) {
+    const speed = receiving > 0 ? `, ${rateText(receiving)}, ${durationText(missingBytes / receiving)} to go` : '';
+    lines.push(`to fetch: ${sizeText(missingBytes)} in ${groupDigits(missingObjects)} objects${speed}`);
+  } else if (receiving > 0) lines.push(`fetching ${rateText(receiving)}`);
+  if (absentBytes !== null) lines.push(`on demand: ${sizeText(absentBytes)} of the files' content is not here`);
+  if (unsharedBytes > 0) lines.push(`at no other site that keeps everything: ${sizeText(unsharedBytes)}`);
+  if (sending > 0) lines.push(`sending ${rateText(sending)}`);
+  return lines;
+}
+
+function rateText(bytesPerS: number): string {
+  return `${sizeText(bytesPerS)}/s`;
+}
+
+/** "40 s", "12 min", "3 h" */
+function durationText(seconds: number): string {
+  if (seconds < 100) return `${Math.ceil(seconds)} s`;
+  return seconds < 6000 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 }

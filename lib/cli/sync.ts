@@ -2,15 +2,14 @@
 // reverse. Exit 0 says so; exit 1 after --timeout names who is behind. Peers that cannot be reached are named, not waited for.
 
 import type { CommandModule } from 'yargs';
-import type { SyncProgress } from '../daemon/control-protocol.js';
-import type { SiteStatus } from '../daemon/daemon-interface.js';
+import type { SiteStatus, Transfer } from '../daemon/daemon-interface.js';
 import type { StateDirectory } from '../daemon/state-directory.js';
 import { parseDurationMs } from './duration.js';
 import { Failure, UsageError } from './failure.js';
 import { findSite, runningSites, withDaemon } from './known-site.js';
 import { ProgressLine } from './progress-line.js';
 import { withState } from './site-options.js';
-import { groupDigits } from './text-table.js';
+import { groupDigits, sizeText } from './text-table.js';
 
 /** Without --timeout: about as long as any transfer may take. */
 const NO_TIMEOUT = '365d';
@@ -60,7 +59,7 @@ async function syncSite(state: StateDirectory, timeoutMs: number, wanted: boolea
       daemon.request(
         'sync',
         { timeoutMs, progress: line.active },
-        { onProgress: (progress) => line.show(waitText(progress as SyncProgress)) },
+        { onProgress: (progress) => line.show(waitText(progress as Transfer)) },
       ),
     );
     line.clear();
@@ -74,8 +73,10 @@ async function syncSite(state: StateDirectory, timeoutMs: number, wanted: boolea
   }
 }
 
-function waitText({ behindCommits, aheadCommits, missingObjects }: SyncProgress): string {
-  return `${groupDigits(behindCommits)} changes and ${groupDigits(missingObjects)} objects to fetch, ${groupDigits(aheadCommits)} changes to hand on…`;
+function waitText(transfer: Transfer): string {
+  const { behindCommits, aheadCommits, missingObjects, missingBytes, receivingBytesPerS } = transfer;
+  const content = missingObjects === 0 ? '' : ` (${sizeText(missingBytes)}, ${sizeText(receivingBytesPerS)}/s)`;
+  return `${groupDigits(behindCommits)} changes and ${groupDigits(missingObjects)} objects${content} to fetch, ${groupDigits(aheadCommits)} changes to hand on…`;
 }
 
 function laggards(status: SiteStatus): string {

@@ -52,13 +52,6 @@ export interface ControlResults {
   stop: null;
 }
 
-/** What `sync` reports while it waits. */
-export interface SyncProgress {
-  behindCommits: number;
-  aheadCommits: number;
-  missingObjects: number;
-}
-
 /** `id` is null when the request was so bad that it had none. */
 export type ControlReply =
   { id: number | null; error: string } | { id: number; progress: unknown } | { id: number; result: unknown };

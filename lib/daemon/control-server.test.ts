@@ -22,6 +22,8 @@ async function record(...call: unknown[]): Promise<void> {
   calls.push(call.join(' '));
 }
 
+const TRANSFER = { behindCommits: 0, aheadCommits: 0, missingObjects: 7, missingBytes: 1 << 20, receivingBytesPerS: 0 };
+
 /** Records what it is asked; enough of a daemon for the socket. */
 function recordingDaemon(): Daemon {
   const status = {
@@ -39,11 +41,15 @@ function recordingDaemon(): Daemon {
     journalBytes: 0,
     chunkBytes: 0,
     missingObjects: 7,
+    missingBytes: 1 << 20,
+    absentBytes: null,
+    unsharedBytes: 0,
     content: 'everything' as const,
     rssBytes: 0,
   };
   return {
     status: async () => status,
+    transfer: async () => TRANSFER,
     syncWait: async (timeoutMs) => {
       await new Promise((resolve) => setTimeout(resolve, Math.min(timeoutMs, 2500)));
       return true;
@@ -200,7 +206,7 @@ test('a client that hangs up in the middle harms nobody', async () => {
 
 test('waiting for peers reports progress when asked to', async () => {
   const answers = (await exchange('{"id":1,"verb":"sync","timeoutMs":10000,"progress":true}\n')) as object[];
-  assert.deepEqual(answers[0], { id: 1, progress: { behindCommits: 0, aheadCommits: 0, missingObjects: 7 } });
+  assert.deepEqual(answers[0], { id: 1, progress: TRANSFER });
   assert.equal((answers.at(-1) as { result: { settled: boolean } }).result.settled, true);
 });
 

@@ -6,7 +6,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
-import type { Daemon, Log, SiteStatus } from './daemon-interface.js';
+import type { Daemon, Log, SiteStatus, Transfer } from './daemon-interface.js';
 import {
   isId,
   LineSplitter,
@@ -14,7 +14,6 @@ import {
   MAX_REQUEST_BYTES,
   parseLine,
   type ControlReply,
-  type SyncProgress,
 } from './control-protocol.js';
 import { controlRequest, type ControlRequest } from './control-request.js';
 import { schemaIssues } from './schema-issues.js';
@@ -117,7 +116,7 @@ export class ControlServer {
 
   private async carryOut(
     request: Exclude<ControlRequest, { verb: 'stop' }>,
-    report: (progress: SyncProgress) => void,
+    report: (progress: Transfer) => void,
   ): Promise<unknown> {
     switch (request.verb) {
       case 'status':
@@ -193,7 +192,7 @@ export class ControlServer {
 
   private async sync(
     timeoutMs: number,
-    report: ((progress: SyncProgress) => void) | null,
+    report: ((progress: Transfer) => void) | null,
   ): Promise<{ settled: boolean; status: SiteStatus }> {
     const waiting = report ? this.reportWhileWaiting(report) : null;
     try {
@@ -204,19 +203,19 @@ export class ControlServer {
     }
   }
 
-  /** Returns what ends the reports. The next one is only planned after the last: a status may take its time. */
-  private reportWhileWaiting(report: (progress: SyncProgress) => void): () => void {
+  /** Returns what ends the reports. The next one is only planned after the last: the site thread may be busy. */
+  private reportWhileWaiting(report: (progress: Transfer) => void): () => void {
     let ended = false;
     let timer: NodeJS.Timeout;
     const plan = (): void => {
       timer = setTimeout(() => {
-        this.daemon.status().then(
-          (status) => {
+        this.daemon.transfer().then(
+          (transfer) => {
             if (ended) return;
-            report(progressOf(status));
+            report(transfer);
             plan();
           },
-          (error: Error) => this.log.warn({ error: error.message }, 'no status while waiting for peers'),
+          (error: Error) => this.log.warn({ error: error.message }, 'nothing is known of what is on its way'),
         );
       }, PROGRESS_INTERVAL_MS);
     };
@@ -226,15 +225,6 @@ export class ControlServer {
       clearTimeout(timer);
     };
   }
-}
-
-function progressOf(status: SiteStatus): SyncProgress {
-  const reachable = status.peers.filter((peer) => peer.state === 'connected');
-  return {
-    behindCommits: reachable.reduce((sum, peer) => Math.max(sum, peer.behindCommits), 0),
-    aheadCommits: reachable.reduce((sum, peer) => Math.max(sum, peer.aheadCommits), 0),
-    missingObjects: status.missingObjects,
-  };
 }
 
 function idOf(value: unknown): number | null {

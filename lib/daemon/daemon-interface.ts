@@ -26,6 +26,12 @@ export interface SiteStatus {
   chunkBytes: number;
   /** Objects (chunks, manifests) known of and not held here yet. */
   missingObjects: number;
+  /** Of the content that waits for them. */
+  missingBytes: number;
+  /** On demand: of the files that are shown, what is not here, asked for or not; null where everything is kept. */
+  absentBytes: number | null;
+  /** As stored: what is here and no site that keeps everything is known to have. */
+  unsharedBytes: number;
   content: ContentPolicy;
   rssBytes: number;
 }
@@ -38,9 +44,23 @@ export interface PeerStatus {
   behindCommits: number;
   aheadCommits: number;
   aheadBytes: number;
+  /** File content, over the last seconds. */
+  receivingBytesPerS: number;
+  sendingBytesPerS: number;
   /** Whether it keeps all content, as it said last; null: not known. */
   keepsAll: boolean | null;
   lastError: string | null;
+}
+
+/** What is on its way between this site and those that are linked. */
+export interface Transfer {
+  /** Changes that some site has and this one lacks, and the reverse. */
+  behindCommits: number;
+  aheadCommits: number;
+  /** As in {@link SiteStatus}. */
+  missingObjects: number;
+  missingBytes: number;
+  receivingBytesPerS: number;
 }
 
 /** A site of the volume. */
@@ -144,6 +164,8 @@ export interface DamagedData {
 /** A site that runs. Methods reject with an Error whose message names what is wrong and the remedy. */
 export interface Daemon {
   status(): Promise<SiteStatus>;
+  /** What is still on its way. Costs no look at the tree. */
+  transfer(): Promise<Transfer>;
   /** Resolves true when every reachable peer holds durably what this site has, and the reverse; false when `timeoutMs` passed first. */
   syncWait(timeoutMs: number): Promise<boolean>;
   pause(peer: string | null): Promise<void>;

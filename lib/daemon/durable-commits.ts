@@ -13,6 +13,8 @@ export class DurableCommits {
   readonly vector = new Map<ActorId, number>();
   /** Objects that were missing at the last durable commit. */
   missing = 0;
+  /** From which change on there was something at that commit which no other site is known to keep; null: nothing. */
+  unsharedFrom: number | null = null;
   /** Commits of the state that are durable, over all starts of the site. */
   commits = 0;
   private readonly waiting: Committed[] = [];
@@ -95,9 +97,10 @@ export class DurableCommits {
     if (this.failure) return;
     this.beingSynced = batch.at(-1)!.commit;
     await this.sync([...new Set(batch.flatMap(({ unsynced }) => unsynced))]);
-    for (const { commit, vector, missing, commits } of batch) {
+    for (const { commit, vector, missing, unsharedFrom, commits } of batch) {
       for (const [actor, seq] of vector) this.vector.set(actor, seq);
       this.missing = missing;
+      this.unsharedFrom = unsharedFrom;
       this.commits = commits;
       this.durableCommit = commit;
     }

@@ -7,7 +7,7 @@ import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ObjectStore } from '../chunks/object-store.js';
 import { ObjectKind } from '../chunks/object-kind.js';
-import { parseBorn } from '../crdt/fields.js';
+import { parseBorn, parseHead } from '../crdt/fields.js';
 import { ROOT_INO, sequenceOf, slotOf } from '../crdt/ids.js';
 import { hasContestedAttributes } from '../crdt/attribute-conflicts.js';
 import type { Inode } from '../crdt/inode.js';
@@ -65,6 +65,7 @@ export function rebuildState(
   new ObjectStore(next, packs).close(); // its tables
   const indexed = ['pack', 'object', 'missing'].every((table) => copyTable(db, next, table, COLUMNS[table]!, false));
   copyTable(db, next, 'pack_tail', 'pack, durable', false); // a state that has none knows nothing to be unsynced
+  copyTable(db, next, 'unshared', 'position, bytes', false);
   const objects = new ObjectStore(next, packs);
   objects.reindex();
   if (!indexed) tell('index of objects made anew', 1, 1);
@@ -83,7 +84,7 @@ export function rebuildState(
 const COLUMNS: Readonly<Record<string, string>> = {
   pack: 'number, name',
   object: 'id, pack, offset, stored, raw, kind, flags',
-  missing: 'kind, id',
+  missing: 'kind, id, bytes',
 };
 
 /** Times that only this site knows, and with lost changes whole rows, come from the rows that are intact. */
@@ -191,8 +192,8 @@ function copyTable(
 function wantHeads({ store }: Journal, objects: ObjectStore): void {
   for (const ino of store.inodes()) {
     for (const { value } of store.inode(ino)!.registers.get('head') ?? []) {
-      const id = String(value).slice(0, 64);
-      if (!objects.has(id)) objects.want(id, ObjectKind.manifest);
+      const { manifest, size } = parseHead(value);
+      if (!objects.has(manifest)) objects.want(manifest, ObjectKind.manifest, size);
     }
   }
 }

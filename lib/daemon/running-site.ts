@@ -37,6 +37,7 @@ import type {
   SiteConfig,
   SiteState,
   SiteStatus,
+  Transfer,
 } from './daemon-interface.js';
 import { Collector } from './collector.js';
 import { DurableCommits } from './durable-commits.js';
@@ -53,7 +54,7 @@ import { SiteContent } from './site-content.js';
 import { siteKey } from './site-key-file.js';
 import { SiteSyncStore } from './site-sync-store.js';
 import { SyncPacing } from './sync-pacing.js';
-import { siteStatus } from './site-status.js';
+import { siteStatus, transferOf } from './site-status.js';
 import { StateMark } from './state-mark.js';
 import type { FromSite } from './thread-protocol.js';
 import { TreeSurvey } from './tree-survey.js';
@@ -109,7 +110,7 @@ export class RunningSite implements Daemon {
     );
     this.ingest = new IngestPool(statePath(directory), join(directory, 'packs'));
     this.knownPeers = new KnownPeersFile(directory, log);
-    this.survey = new TreeSurvey(directory);
+    this.survey = new TreeSurvey(directory, () => this.content.policy === 'on-demand');
     this.past = new Past(directory, () => this.site, {
       get: () => this.config().keepHistoryMs,
       set: (ageMs) => {
@@ -324,6 +325,10 @@ export class RunningSite implements Daemon {
     const survey = await this.survey.at(commit);
     const stored = await this.site.request('status', null);
     return siteStatus(this.config(), this.listen, survey, stored, this.syncer.peers());
+  }
+
+  async transfer(): Promise<Transfer> {
+    return transferOf(await this.site.request('status', null), this.syncer.peers());
   }
 
   async syncWait(timeoutMs: number): Promise<boolean> {

@@ -59,7 +59,7 @@ export class Settlements {
   private async packFile({ path, size }: MergedFile): Promise<MergedContent> {
     const job = { jobId: 0, path, size, base: null, changed: [0, size] };
     const { manifestId, manifest, objects } = await this.ingest.run(job);
-    await this.running().store.adopt(objects);
+    await this.running().store.adopt(objects, false);
     return { manifest: manifestId, size, blocks: sparseBlocksOf(decodeManifest(Buffer.from(manifest))) };
   }
 

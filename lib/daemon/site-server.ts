@@ -197,9 +197,20 @@ export class SiteServer {
     const { lastCommit: commit, logPressing: pressing } = this.volume.folding;
     const { commits } = journal;
     const missing = objects.missingCount();
+    const { unsharedFrom } = objects;
     const unsynced = objects.takeUnsynced(commit);
     const members = this.changedMembers();
-    this.post({ type: 'committed', commit, vector, missing, unsynced, pressing, commits, ...(members && { members }) });
+    this.post({
+      type: 'committed',
+      commit,
+      vector,
+      missing,
+      unsharedFrom,
+      unsynced,
+      pressing,
+      commits,
+      ...(members && { members }),
+    });
   }
 
   private changedMembers(): Member[] | undefined {
@@ -234,9 +245,13 @@ export class SiteServer {
         });
         break;
       case 'objects':
-        volume.arrivals.adopt(message.args.packed);
+        volume.arrivals.adopt(message.args.packed, message.args.areShared);
         this.reply(id, name, null);
         this.server.resume(message.args.packed.map((object) => object.id));
+        break;
+      case 'shared':
+        volume.arrivals.shared(message.args.position);
+        this.reply(id, name, null);
         break;
       case 'report':
         this.reported.clear();
@@ -384,6 +399,8 @@ export class SiteServer {
       journalBytes: journal.journalBytes,
       chunkBytes: objects.bytes(),
       missing: objects.missingCount(),
+      missingBytes: objects.missingBytes(),
+      unsharedBytes: objects.unsharedBytes(),
       requests: Object.fromEntries(this.server.requestCounts()),
     };
   }

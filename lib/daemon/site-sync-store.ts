@@ -185,17 +185,24 @@ export class SiteSyncStore implements SyncStore {
     }
   }
 
-  async storeObjects(objects: readonly ShippedObject[]): Promise<void> {
+  keptElsewhere(vector: VersionVector): void {
+    const { unsharedFrom } = this.durable;
+    if (unsharedFrom === null) return;
+    const position = this.journal.coveredCount(vector);
+    if (position >= unsharedFrom) void this.site.request('shared', { position });
+  }
+
+  async storeObjects(objects: readonly ShippedObject[], areShared: boolean): Promise<void> {
     const checked = objects.map(({ id, kind, bytes }) => {
       if (!isObjectKind(kind)) throw new CorruptionError(`object ${id}: unknown kind ${kind}`);
       return { id, kind, bytes };
     });
-    await this.adopt(await this.received.store(checked));
+    await this.adopt(await this.received.store(checked), areShared);
   }
 
-  /** Takes objects that are in packs into the index, durably. */
-  async adopt(packed: readonly PackedObject[]): Promise<void> {
-    await this.site.request('objects', { packed: [...packed] });
+  /** Takes objects that are in packs into the index, durably. `areShared`: another site keeps them. */
+  async adopt(packed: readonly PackedObject[], areShared: boolean): Promise<void> {
+    await this.site.request('objects', { packed: [...packed], areShared });
     this.needs.arrived(
       packed.map(({ id }) => id),
       packed.reduce((sum, { stored }) => sum + stored, 0),

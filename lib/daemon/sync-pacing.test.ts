@@ -41,6 +41,7 @@ const commit = (number: number): Parameters<DurableCommits['committed']>[0] => (
   commit: number,
   vector: [['a', number]],
   missing: 0,
+  unsharedFrom: null,
   unsynced: [],
   pressing: false,
   commits: 0,

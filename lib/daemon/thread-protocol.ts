@@ -30,7 +30,9 @@ export interface Requests {
   /** Store and apply another site's changes; answered when they are committed. */
   changes: { args: { changes: Uint8Array[]; from: SiteId }; reply: null };
   /** Take objects that the main thread packed. */
-  objects: { args: { packed: PackedObject[] }; reply: null };
+  objects: { args: { packed: PackedObject[]; areShared: boolean }; reply: null };
+  /** Another site keeps all that the first so many changes name. */
+  shared: { args: { position: number }; reply: null };
   /** Report the state as a commit: the whole version vector. */
   report: { args: null; reply: null };
   /** Another thread found these damaged: check them, and have them fetched again if they are. */
@@ -79,6 +81,8 @@ export interface Requests {
       chunkBytes: number;
       requests: Record<string, number>;
       missing: number;
+      missingBytes: number;
+      unsharedBytes: number;
     };
   };
   /** Settle a conflict as a person decided. */
@@ -134,6 +138,8 @@ export type FromSite =
       readonly commit: number;
       readonly vector: readonly (readonly [ActorId, number])[];
       readonly missing: number;
+      /** From which change on, in the order of their arrival, objects are here that no other site is known to keep; null: none is. */
+      readonly unsharedFrom: number | null;
       readonly unsynced: readonly string[];
       readonly pressing: boolean;
       /** Commits of this state so far, over all starts. */

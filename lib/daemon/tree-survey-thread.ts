@@ -5,8 +5,11 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { listConflicts } from '../crdt/conflicts.js';
 import { digestOf } from '../crdt/digest.js';
 import { StateSnapshot } from '../journal/state-snapshot.js';
+import { absentBytes } from '../volume/absent-content.js';
 import { describeConflict, type LocatedConflict } from './conflict-rows.js';
 import type { Survey, SurveyThreadData } from './tree-survey.js';
+
+const { stateDirectory, what, countsAbsent } = workerData as SurveyThreadData;
 
 function surveyTree(snapshot: StateSnapshot): Survey {
   const { store, actors } = snapshot;
@@ -14,6 +17,7 @@ function surveyTree(snapshot: StateSnapshot): Survey {
     digest: digestOf(store, (bytes) => createHash('sha256').update(bytes).digest()),
     inodes: snapshot.inodeCount(),
     conflicts: listConflicts(store, actors).length,
+    absentBytes: countsAbsent ? absentBytes(snapshot, stateDirectory) : null,
   };
 }
 
@@ -21,7 +25,6 @@ function listAll({ store, actors }: StateSnapshot): LocatedConflict[] {
   return listConflicts(store, actors).map((conflict) => describeConflict(conflict));
 }
 
-const { stateDirectory, what } = workerData as SurveyThreadData;
 const snapshot = StateSnapshot.open(stateDirectory);
 try {
   parentPort!.postMessage(what === 'tree' ? surveyTree(snapshot) : listAll(snapshot));

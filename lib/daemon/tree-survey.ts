@@ -11,6 +11,8 @@ export interface Survey {
   readonly digest: string;
   readonly inodes: number;
   readonly conflicts: number;
+  /** Where content is fetched on demand: bytes of the files that are shown and not here; null: not looked for. */
+  readonly absentBytes: number | null;
 }
 
 /** What a thread is asked for, and what it answers. Conflicts cost what is in conflict, not what there is. */
@@ -22,13 +24,18 @@ export interface Surveys {
 export interface SurveyThreadData {
   readonly stateDirectory: string;
   readonly what: keyof Surveys;
+  /** Whether what is shown and not here is to be counted, which costs a look at each manifest that is here. */
+  readonly countsAbsent: boolean;
 }
 
 export class TreeSurvey {
   private readonly tree = new LatestAnswer(() => this.take('tree'));
   private readonly conflicts = new LatestAnswer(() => this.take('conflicts'));
 
-  constructor(private readonly stateDirectory: string) {}
+  constructor(
+    private readonly stateDirectory: string,
+    private readonly isOnDemand: () => boolean,
+  ) {}
 
   /** @param commit the number of the last commit; so for conflicts */
   at(commit: number): Promise<Survey> {
@@ -40,7 +47,11 @@ export class TreeSurvey {
   }
 
   private take<What extends keyof Surveys>(what: What): Promise<Surveys[What]> {
-    const workerData: SurveyThreadData = { stateDirectory: this.stateDirectory, what };
+    const workerData: SurveyThreadData = {
+      stateDirectory: this.stateDirectory,
+      what,
+      countsAbsent: this.isOnDemand(),
+    };
     return new Promise((resolve, reject) => {
       const worker = new Worker(new URL('tree-survey-thread.js', import.meta.url), { workerData });
       worker.once('message', resolve);

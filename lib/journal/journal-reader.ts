@@ -48,6 +48,8 @@ export class JournalReader {
   private readonly selectBytes: Statement;
   private readonly selectBytesAfter: Statement;
   private readonly selectMeta: Statement;
+  private readonly selectLast: Statement;
+  private readonly selectFirstAfter: Statement;
   private actors: readonly HeldActor[] = [];
   private actorsVersion = -1;
 
@@ -62,6 +64,10 @@ export class JournalReader {
     this.selectBySeq = db.prepare('select stamp, hash, bytes from change where actor = ? and seq = ?').raw();
     this.selectBytes = db.prepare('select journal_bytes from progress').pluck();
     this.selectBytesAfter = db.prepare('select total(length(bytes)) from change where actor = ? and seq > ?').pluck();
+    this.selectLast = db.prepare('select ifnull(max(lsn), 0) from change').pluck();
+    this.selectFirstAfter = db
+      .prepare('select lsn from change where actor = ? and seq > ? order by seq limit 1')
+      .pluck();
     this.selectMeta = db.prepare('select value from meta where key = ?').pluck();
   }
 
@@ -134,6 +140,18 @@ export class JournalReader {
       if (actor.lastSeq > after) bytes += this.selectBytesAfter.get(actor.id, after) as number;
     }
     return bytes;
+  }
+
+  /** How many of the changes, in the order in which they arrived here, this vector has without a gap. */
+  coveredCount(vector: VersionVector): number {
+    let covered = this.selectLast.get() as number;
+    for (const { id, name, lastSeq } of this.held()) {
+      const after = vector.get(name) ?? 0;
+      if (lastSeq <= after) continue;
+      const lsn = this.selectFirstAfter.get(id, after) as number | undefined;
+      if (lsn !== undefined && lsn <= covered) covered = lsn - 1;
+    }
+    return covered;
   }
 
   close(): void {

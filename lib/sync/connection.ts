@@ -43,6 +43,8 @@ export interface ConnectionOwner {
   noteChanges(connection: Connection): void;
   noteAbsent(connection: Connection, ids: readonly ObjectId[]): void;
   noteAnnounced(connection: Connection, ids: readonly ObjectId[]): void;
+  /** The peer holds the objects of all that it said it has. */
+  noteComplete(connection: Connection): void;
   /** The peer keeps these of what it was asked about. */
   noteKept(connection: Connection, ids: readonly ObjectId[]): void;
 }
@@ -138,6 +140,8 @@ export class Connection {
         return owner.noteAbsent(this, effect.ids);
       case 'noteAnnounced':
         return owner.noteAnnounced(this, effect.ids);
+      case 'noteComplete':
+        return owner.noteComplete(this);
       case 'checkKept':
         void this.checkKept(effect.ids);
         return;

@@ -3,7 +3,7 @@
 // Durability comes when the caller says so: each piece of work goes through `later`.
 
 import { createHash } from 'node:crypto';
-import { covers } from './version-vector.js';
+import { covers, raise } from './version-vector.js';
 import type { ShippedChange, ShippedObject, SyncStore } from './ports.js';
 import type { ActorId, ObjectId, SiteId } from '../crdt/ids.js';
 import type { VersionVector } from '../crdt/change.js';
@@ -162,6 +162,13 @@ export class MemorySyncStore implements SyncStore {
 
   readObject(id: ObjectId): Promise<{ kind: number; bytes: Uint8Array } | undefined> {
     return new Promise((resolve) => this.later(() => resolve(this.objects.get(id))));
+  }
+
+  /** What a peer that keeps everything has, with all objects. */
+  readonly safe = new Map<ActorId, number>();
+
+  keptElsewhere(vector: VersionVector): void {
+    raise(this.safe, vector);
   }
 
   storeObjects(objects: readonly ShippedObject[]): Promise<void> {

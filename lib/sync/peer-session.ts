@@ -10,8 +10,8 @@ import type { GoodbyeCode, Hello, Message } from './message.js';
 import { ObjectServer } from './object-server.js';
 import type { ShippedChange, ShippedObject } from './ports.js';
 import { ProtocolError } from './protocol-error.js';
-import { covers } from './version-vector.js';
-import type { ObjectId, SiteId } from '../crdt/ids.js';
+import { covers, raise } from './version-vector.js';
+import type { ActorId, ObjectId, SiteId } from '../crdt/ids.js';
 import type { VersionVector } from '../crdt/change.js';
 
 /** This site's side of things at the time of an input. */
@@ -71,6 +71,8 @@ export type SessionEffect =
   /** What the peer said of objects that it was asked for: not held; held now. */
   | { readonly do: 'noteAbsent'; readonly ids: readonly ObjectId[] }
   | { readonly do: 'noteAnnounced'; readonly ids: readonly ObjectId[] }
+  /** It holds the objects of all that it said it has: {@link PeerSession.said}. */
+  | { readonly do: 'noteComplete' }
   /** The peer asks which of these are kept here; what it answered. */
   | { readonly do: 'checkKept'; readonly ids: readonly ObjectId[] }
   | { readonly do: 'noteKept'; readonly ids: readonly ObjectId[] }
@@ -111,6 +113,12 @@ export class PeerSession {
   /** The peer waits for an acknowledgement. */
   private ackDue = false;
 
+  /** What the peer said that it has, durably. What it sent is there too, its objects maybe not. */
+  readonly said = new Map<ActorId, number>();
+  /** Objects sent and received, in bytes. */
+  sentBytes = 0;
+  receivedBytes = 0;
+
   private readonly server = new ObjectServer();
   private readonly asked = new Set<ObjectId>();
   private objectBytes = FIRST_OBJECT_BYTES;
@@ -139,6 +147,11 @@ export class PeerSession {
 
   get missingAtPeer(): number {
     return this.peerMissingCount;
+  }
+
+  /** Whether the peer holds the objects of all that it {@link said} it has. */
+  get isComplete(): boolean {
+    return this.ready && this.peerMissingCount === 0;
   }
 
   get barrierPending(): boolean {
@@ -190,8 +203,7 @@ export class PeerSession {
         this.phase = 'ready';
         this.stream = new ChangeStream(this.self!.vector, this.peerHello!.vector);
         this.toldMissingCount = this.self!.missingCount;
-        this.peerMissingCount = this.peerHello!.missingCount;
-        return;
+        return this.hear(this.peerHello!);
       case 'advanced':
         this.drained = false;
         return;
@@ -253,7 +265,7 @@ export class PeerSession {
       }
       case 'have':
         this.stream!.acknowledge(message.vector);
-        this.peerMissingCount = message.missingCount;
+        this.hear(message);
         if (message.arrived.length > 0) this.emit({ do: 'noteAnnounced', ids: message.arrived });
         return;
       case 'want':
@@ -287,6 +299,12 @@ export class PeerSession {
       default:
         throw new ProtocolError(`sent ${message.type} where it has no place`);
     }
+  }
+
+  private hear({ vector, missingCount }: Pick<Hello, 'vector' | 'missingCount'>): void {
+    raise(this.said, vector);
+    this.peerMissingCount = missingCount;
+    if (missingCount === 0) this.emit({ do: 'noteComplete' });
   }
 
   /** The first message decides whether the two may talk at all. Every refusal reads well at both ends. */
@@ -329,6 +347,7 @@ export class PeerSession {
     this.objectsHeld.take(costBytes);
     for (const { id, bytes } of objects) {
       this.answered(id);
+      this.receivedBytes += bytes.length;
       this.objectBytes += (bytes.length + 1 - this.objectBytes) / 16;
     }
     this.emit({ do: 'storeObjects', objects, costBytes });
@@ -385,6 +404,7 @@ export class PeerSession {
       const objects = this.server.takeObjects();
       if (objects.length > 0) {
         this.objectCredit.spend(costOf(objects));
+        for (const { bytes } of objects) this.sentBytes += bytes.length;
         this.send({ type: 'objects', objects });
         if (this.server.hasMore) this.emit({ do: 'goOn' });
       }

@@ -4,6 +4,7 @@ import type { Connection, Ending } from './connection.js';
 import type { Hello } from './message.js';
 import type { SiteId } from '../crdt/ids.js';
 import type { VersionVector } from '../crdt/change.js';
+import { TransferRate } from './transfer-rate.js';
 
 /** What is worth keeping of a peer across restarts. */
 export interface KnownPeer {
@@ -31,6 +32,8 @@ export class Peer {
   connection: Connection | null = null;
   /** When it was last linked, if it is not now; milliseconds since 1970. */
   lastSeenMs: number | null = null;
+  readonly receiving = new TransferRate();
+  readonly sending = new TransferRate();
   private lastVector: VersionVector = new Map();
   private lastMissingCount = 0;
 
@@ -57,6 +60,13 @@ export class Peer {
 
   get missingCount(): number {
     return this.connection?.session.missingAtPeer ?? this.lastMissingCount;
+  }
+
+  /** A second passed. */
+  measure(nowMs: number): void {
+    const session = this.connection?.session;
+    this.receiving.sample(nowMs, session?.receivedBytes ?? 0);
+    this.sending.sample(nowMs, session?.sentBytes ?? 0);
   }
 
   meet(hello: Hello): void {

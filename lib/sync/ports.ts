@@ -59,10 +59,12 @@ export interface SyncStore {
   readObject(id: ObjectId): Promise<{ kind: number; bytes: Uint8Array } | undefined>;
   /**
    * Verifies them against their ids and makes them durable; then missing() counts the objects that they name (a manifest's chunks).
-   * Objects already held are no error. Views, as in ingest. Rejects with the reason: code ENOSPC or EDQUOT when there is no room
+   * Objects already held are no error. Views, as in ingest. `areShared`: they come from a site that keeps everything. Rejects with the reason: code ENOSPC or EDQUOT when there is no room
    * (fetching then rests a while), else an error that names the bad object, which ends the link.
    */
-  storeObjects(objects: readonly ShippedObject[]): Promise<void>;
+  storeObjects(objects: readonly ShippedObject[], areShared: boolean): Promise<void>;
+  /** A site that keeps everything has all that these changes name. Read at once, not kept. */
+  keptElsewhere(vector: VersionVector): void;
   /** Commits what callers of this site were told is done, and makes it durable: afterwards vector() covers it. */
   flush(): Promise<void>;
 }

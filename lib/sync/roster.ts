@@ -25,6 +25,9 @@ export interface PeerStatus {
   readonly aheadBytes: number;
   /** Objects that the peer is waiting for. */
   readonly missingObjects: number;
+  /** File content, over the last seconds. */
+  readonly receivingBytesPerS: number;
+  readonly sendingBytesPerS: number;
   /** Whether it keeps all content, as it said last; null: not known. */
   readonly keepsAll: boolean | null;
   readonly lastError: string | null;
@@ -137,6 +140,8 @@ export class Roster {
       aheadCommits,
       aheadBytes: aheadCommits === 0 ? 0 : this.store.bytesAfter(peer.vector),
       missingObjects: peer.missingCount,
+      receivingBytesPerS: peer.receiving.bytesPerS,
+      sendingBytesPerS: peer.sending.bytesPerS,
       keepsAll: peer.keepsAll,
       lastError: peer.isConnected ? null : (peer.lastError ?? failed?.lastError ?? null),
       rttMs,
@@ -154,6 +159,8 @@ export class Roster {
       aheadCommits: 0,
       aheadBytes: 0,
       missingObjects: 0,
+      receivingBytesPerS: 0,
+      sendingBytesPerS: 0,
       keepsAll: null,
       lastError: target.lastError,
       rttMs: null,

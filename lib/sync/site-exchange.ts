@@ -73,7 +73,11 @@ export class SiteExchange implements ConnectionOwner {
 
   /** The store's vector() or missing() changed. */
   advanced(): void {
-    for (const connection of this.connections()) connection.step({ on: 'advanced' });
+    for (const connection of this.connections()) {
+      connection.step({ on: 'advanced' });
+      // What this site packed meanwhile the peer may have had before.
+      if (connection.session.isComplete) this.noteComplete(connection);
+    }
     this.fetchMore();
     this.changed();
   }
@@ -120,7 +124,7 @@ export class SiteExchange implements ConnectionOwner {
     // Storing takes a while; what the link has room for now is asked meanwhile.
     this.fetchSoon();
     try {
-      await this.store.storeObjects(objects);
+      await this.store.storeObjects(objects, connection.peer.keepsAll);
     } catch (error) {
       if (!isNoRoom(error)) throw error;
       this.log.warn({ objects: ids.length, error: textOf(error) }, 'no room for objects of peers; fetching rests');
@@ -163,6 +167,10 @@ export class SiteExchange implements ConnectionOwner {
   noteAnnounced(connection: Connection, ids: readonly ObjectId[]): void {
     this.fetch.announced(connection.key, ids);
     this.fetchSoon();
+  }
+
+  noteComplete(connection: Connection): void {
+    if (connection.peer.keepsAll) this.store.keptElsewhere(connection.session.said);
   }
 
   /** Once for all that happens before the event loop goes on. */

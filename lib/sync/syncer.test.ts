@@ -42,7 +42,7 @@ test('two sites that wrote while apart hold the same once linked', async () => {
   assert.ok(equal(paris, oslo));
   const status = paris.peer('oslo')!;
   assert.deepEqual(
-    { ...status, rttMs: 0 },
+    { ...status, rttMs: 0, receivingBytesPerS: 0, sendingBytesPerS: 0 },
     {
       site: 'oslo',
       siteId: oslo.store.siteId,
@@ -53,6 +53,8 @@ test('two sites that wrote while apart hold the same once linked', async () => {
       aheadBytes: 0,
       keepsAll: true,
       missingObjects: 0,
+      receivingBytesPerS: 0,
+      sendingBytesPerS: 0,
       lastError: null,
       rttMs: 0,
       lastSeenMs: null,

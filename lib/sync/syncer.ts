@@ -517,6 +517,7 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
 
   private tick(): void {
     this.exchange.tick();
+    for (const peer of this.roster.peers.values()) peer.measure(this.clock.now());
     this.cancelTick = this.clock.setTimer(TICK_MS, () => this.tick());
   }
 

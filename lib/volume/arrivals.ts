@@ -4,7 +4,7 @@
 
 import type { ActorId, ObjectId } from '../crdt/ids.js';
 import type { IngestResult } from '../chunks/ingest.js';
-import { chunksOf, decodeManifest } from '../chunks/manifest.js';
+import { chunkLengths, decodeManifest } from '../chunks/manifest.js';
 import { ObjectKind } from '../chunks/object-kind.js';
 import type { ObjectStore } from '../chunks/object-store.js';
 import type { PackedObject } from '../chunks/pack.js';
@@ -15,6 +15,8 @@ import type { Folding } from './folding.js';
 import type { IngestJobs } from './ingest-jobs.js';
 import type { VolumeClock } from './ports.js';
 
+/** That other sites keep what is here comes with every acknowledgement; so long it may wait for company. */
+const SHARED_NOTE_MS = 500;
 /** Merging may hold up what arrived for so long. */
 const MERGE_SLICE_MS = 5;
 
@@ -30,17 +32,22 @@ export class Arrivals {
     private readonly onCorrupt: (what: string) => void,
   ) {}
 
-  /** Objects that came from peers are in packs: takes them into the index and wants the chunks that manifests name which were wanted. */
-  adopt(objects: readonly PackedObject[]): void {
+  /**
+   * Objects that came from peers are in packs: takes them into the index and wants the chunks that manifests name which were wanted.
+   * @param areShared the peer keeps everything
+   */
+  adopt(objects: readonly PackedObject[], areShared = false): void {
     this.folding.foldOpen();
     // Others were read and not wanted: of those only the chunks that are read too are asked for.
     const wanted = objects.filter(
       ({ id, kind }) => kind === ObjectKind.manifest && (this.objects.keepsAll || this.objects.isWanted(id)),
     );
-    this.objects.adopt(objects);
+    this.objects.adopt(objects, areShared);
     this.merges.arrived(objects.map(({ id }) => id));
     for (const { id } of wanted) {
-      for (const chunk of chunksOf(decodeManifest(this.objects.get(id)))) this.objects.want(chunk, ObjectKind.chunk);
+      for (const [chunk, length] of chunkLengths(decodeManifest(this.objects.get(id)))) {
+        this.objects.want(chunk, ObjectKind.chunk, length);
+      }
     }
     // In the commit that says that nothing is missing any more: who waits for that sees what it was waited for.
     const endMs = this.clock.monotonicMs() + MERGE_SLICE_MS;
@@ -66,6 +73,11 @@ export class Arrivals {
   /** Callers wait for these objects. */
   needed(ids: readonly ObjectId[]): void {
     if (this.objects.wantAgain(ids)) this.folding.commit();
+  }
+
+  /** Another site keeps all that the first so many changes name. */
+  shared(position: number): void {
+    if (this.objects.shared(position)) this.folding.commitWithin(SHARED_NOTE_MS);
   }
 
   /** Checks an object on disk; a damaged one becomes a missing one. */

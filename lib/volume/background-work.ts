@@ -70,8 +70,8 @@ export class BackgroundWork {
   get nextTimeoutMs(): number {
     if (this.mergesDue) return 1;
     const foldInMs = this.folding.dueInMs();
-    if (foldInMs !== Infinity) return Math.max(1, Math.ceil(foldInMs));
-    return this.drafts.count > 0 ? IDLE_CHECK_MS : -1;
+    const dueInMs = this.drafts.count > 0 ? Math.min(foldInMs, IDLE_CHECK_MS) : foldInMs;
+    return dueInMs === Infinity ? -1 : Math.max(1, Math.ceil(dueInMs));
   }
 
   /** A site without a slot of inode numbers, or one that may not write, writes nothing. */

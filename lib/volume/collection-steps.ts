@@ -67,7 +67,7 @@ export class CollectionSteps {
   /** Objects that are needed and neither held nor wanted; and others that are wanted and that nothing needs, or nobody has. */
   correctWants(needed: readonly MissingObject[], unneeded: readonly ObjectId[]): void {
     this.objects.unwant(unneeded);
-    for (const { id, kind } of needed) this.objects.want(id, kind);
+    for (const { id, kind, bytes } of needed) this.objects.want(id, kind, bytes);
     this.folding.commit();
   }
 }

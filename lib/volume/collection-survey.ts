@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import type { ObjectId } from '../crdt/ids.js';
 import { CorruptionError } from '../codec/bytes.js';
-import { chunksOf, decodeManifest, INLINE_LIMIT } from '../chunks/manifest.js';
+import { chunkLengths, decodeManifest, INLINE_LIMIT } from '../chunks/manifest.js';
 import { type MissingObject, ObjectKind } from '../chunks/object-kind.js';
 import { ObjectMarks, UNMARKED } from '../chunks/object-marks.js';
 import type { UnusedObject } from '../chunks/object-store.js';
@@ -130,23 +130,26 @@ class ObjectSurvey {
   }
 
   private hold(manifest: ObjectId, size: number, reason: HoldReason): void {
-    if (!this.mark(manifest, ObjectKind.manifest, reason) || size < INLINE_LIMIT) return;
+    if (!this.mark({ id: manifest, kind: ObjectKind.manifest, bytes: size }, reason) || size < INLINE_LIMIT) return;
     const bytes = this.read(manifest);
     if (!bytes) this.lacksManifest ||= this.request.keepsAll;
-    else for (const chunk of chunksOf(decodeManifest(bytes))) this.mark(chunk, ObjectKind.chunk, reason);
+    else {
+      for (const [id, length] of chunkLengths(decodeManifest(bytes)))
+        this.mark({ id, kind: ObjectKind.chunk, bytes: length }, reason);
+    }
   }
 
   /** Whether it had no reason as good before. */
-  private mark(id: ObjectId, kind: ObjectKind, reason: HoldReason): boolean {
-    if (!this.marks.add(id, HOLD_REASONS.indexOf(reason))) return false;
-    if (this.request.keepsAll && (reason === 'shown' || reason === 'conflict')) this.checkPresence(id, kind);
+  private mark(object: MissingObject, reason: HoldReason): boolean {
+    if (!this.marks.add(object.id, HOLD_REASONS.indexOf(reason))) return false;
+    if (this.request.keepsAll && (reason === 'shown' || reason === 'conflict')) this.checkPresence(object);
     return true;
   }
 
-  private checkPresence(id: ObjectId, kind: ObjectKind): void {
-    const blob = Buffer.from(id, 'hex');
-    if (this.selectHas.get(blob) === undefined && this.selectWanted.get(kind, blob) === undefined)
-      this.needed.push({ id, kind });
+  private checkPresence(object: MissingObject): void {
+    const blob = Buffer.from(object.id, 'hex');
+    if (this.selectHas.get(blob) === undefined && this.selectWanted.get(object.kind, blob) === undefined)
+      this.needed.push(object);
   }
 
   private read(id: ObjectId): Buffer | undefined {

@@ -152,7 +152,7 @@ export class ContentMerges {
     const { objects } = this.core;
     objects.want(id, ObjectKind.manifest);
     const manifest = decodeManifest(objects.get(id));
-    for (const { chunk } of manifest.extents) if (chunk !== null) objects.want(chunk, ObjectKind.chunk);
+    for (const { chunk, length } of manifest.extents) if (chunk !== null) objects.want(chunk, ObjectKind.chunk, length);
     return new VersionSource(id, manifest, objects);
   }
 

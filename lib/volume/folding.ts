@@ -40,6 +40,8 @@ export class Folding {
   /** The next fold is a commit even if it holds no change. */
   private isWanted = false;
   private isDueNow = false;
+  /** A commit that can wait for others is due then. */
+  private lateDueMs = Infinity;
 
   constructor(
     private readonly journal: Journal,
@@ -63,10 +65,12 @@ export class Folding {
       this.isWanted = true;
     }
     this.objects.flush();
+    this.objects.named(this.journal.changeCount + (this.commits.open ? 1 : 0));
     const { holdsRemoteChanges } = this.commits;
     const changed = this.commits.fold();
     if (changed || this.isWanted) {
       this.isWanted = false;
+      this.lateDueMs = Infinity;
       this.stable.commit(holdsRemoteChanges);
       this.folded.set(this.lastCommit, {
         lsn: Math.min(this.journal.foldedLsn, this.drafts.logFloor - 1),
@@ -96,9 +100,14 @@ export class Folding {
     this.isDueNow = true;
   }
 
+  /** Asks for a {@link commit}, unless another one comes first. */
+  commitWithin(delayMs: number): void {
+    this.lateDueMs = Math.min(this.lateDueMs, this.clock.monotonicMs() + delayMs);
+  }
+
   /** Folds if it is time to. */
   foldIfDue(): void {
-    if (this.isDueNow) {
+    if (this.isDueNow || this.clock.monotonicMs() >= this.lateDueMs) {
       this.isDueNow = false;
       this.commit();
     }
@@ -108,11 +117,11 @@ export class Folding {
   /** Milliseconds until the next fold is due; Infinity: nothing to fold. */
   dueInMs(): number {
     if (this.isDueNow) return 0;
+    const now = this.clock.monotonicMs();
     if (!this.commits.open && !this.publishing.hasClosed) {
       this.pendingSinceMs = Infinity;
-      return Infinity;
+      return this.lateDueMs - now;
     }
-    const now = this.clock.monotonicMs();
     this.pendingSinceMs = Math.min(this.pendingSinceMs, now);
     const askedMs = Math.min(this.commits.lastWriteMs + FOLD_QUIET_MS, this.pendingSinceMs + FOLD_AGE_MS);
     return Math.max(askedMs, this.restedMs) - now;

@@ -26,8 +26,8 @@ export class NamedVersions {
     const inode = this.store.inode(ino);
     if (!inode || (inode.nlink > 0 && !objects.collecting)) return;
     for (const head of inode.registers.get('head') ?? []) {
-      const { manifest } = parseHead(head.value);
-      objects.name(manifest, ObjectKind.manifest);
+      const { manifest, size } = parseHead(head.value);
+      objects.name(manifest, ObjectKind.manifest, size);
       objects.citeVersion(manifest);
     }
   }

@@ -162,7 +162,8 @@ export class PastFiles {
   open(ino: Ino, flags: number): Opened {
     if ((flags & O_ACCMODE) !== 0 || flags & O_TRUNC) throw posixError('EROFS');
     const { manifest, size } = this.inode(ino);
-    if (manifest !== '' && !this.core.objects.has(manifest)) this.core.objects.name(manifest, ObjectKind.manifest);
+    if (manifest !== '' && !this.core.objects.has(manifest))
+      this.core.objects.name(manifest, ObjectKind.manifest, size);
     const { handle } = this.core.openFiles.open(ino, flags, { manifestId: manifest, size, bases: [] }, false);
     this.handles.add(handle);
     return { handle, keepCache: true, directIo: false };

@@ -1,6 +1,6 @@
 // pin-survey.ts — what is pinned, and what of it is neither here nor asked for. Of one commit; it only reads, on any thread.
 
-import { chunksOf } from '../chunks/manifest.js';
+import { chunkLengths } from '../chunks/manifest.js';
 import { type MissingObject, ObjectKind } from '../chunks/object-kind.js';
 import type { Ino, ObjectId } from '../crdt/ids.js';
 import { StateSnapshot } from '../journal/state-snapshot.js';
@@ -66,15 +66,19 @@ class Survey {
   private missingOf(id: ObjectId, size: number): number {
     const manifest = this.held.manifest(id);
     if (!manifest) {
-      this.need(id, ObjectKind.manifest);
+      this.need({ id, kind: ObjectKind.manifest, bytes: size });
       return size;
     }
-    const absent = new Set(chunksOf(manifest).filter((chunk) => !this.held.find(chunk)));
-    for (const chunk of absent) this.need(chunk, ObjectKind.chunk);
-    return manifest.extents.reduce((sum, { chunk, length }) => sum + (chunk && absent.has(chunk) ? length : 0), 0);
+    let absentBytes = 0;
+    for (const [chunk, length] of chunkLengths(manifest)) {
+      if (this.held.find(chunk)) continue;
+      absentBytes += length;
+      this.need({ id: chunk, kind: ObjectKind.chunk, bytes: length });
+    }
+    return absentBytes;
   }
 
-  private need(id: ObjectId, kind: ObjectKind): void {
-    if (!this.held.isWanted(id, kind)) this.needed.push({ id, kind });
+  private need(object: MissingObject): void {
+    if (!this.held.isWanted(object.id, object.kind)) this.needed.push(object);
   }
 }

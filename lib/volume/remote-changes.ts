@@ -33,8 +33,8 @@ export class RemoteChanges {
 
   constructor(
     private readonly core: Core,
-    /** Told of the manifest of a version that another site wrote … */
-    private readonly named: (ino: Ino, manifest: ObjectId) => void,
+    /** Told of the manifest and the size of a version that another site wrote … */
+    private readonly named: (ino: Ino, manifest: ObjectId, size: number) => void,
     /** … and of the file. */
     private readonly changed: (ino: Ino) => void,
     /** Told of a file or directory of which another site set or removed the merge policy. */
@@ -125,7 +125,8 @@ export class RemoteChanges {
     for (const op of change.ops) {
       if (op.key.endsWith('.head')) {
         const ino = Number(op.key.slice(0, -'.head'.length));
-        this.named(ino, parseHead(String(op.value)).manifest);
+        const { manifest, size } = parseHead(String(op.value));
+        this.named(ino, manifest, size);
         this.changed(ino);
       } else if (op.key.endsWith(POLICY_KEY_END)) this.policyChanged(Number(op.key.slice(0, -POLICY_KEY_END.length)));
       else if (op.key.startsWith(ROLE_KEY)) this.rolesChanged = true;

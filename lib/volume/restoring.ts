@@ -126,8 +126,8 @@ export class Restoring {
   }
 
   /** It may have been given up here; whoever has it sends it. */
-  private want({ manifest }: OldVersion): void {
-    this.core.objects.name(manifest, ObjectKind.manifest);
+  private want({ manifest, size }: OldVersion): void {
+    this.core.objects.name(manifest, ObjectKind.manifest, size);
   }
 
   private directoryAt(names: readonly Name[]): Ino {

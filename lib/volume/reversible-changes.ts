@@ -134,7 +134,7 @@ export class ReversibleChanges {
     others: readonly HeadVersion[],
   ): void {
     const { head } = attributesOf(this.core.inode(ino));
-    this.core.objects.name(manifest, ObjectKind.manifest); // a collection that is under way leaves it
+    this.core.objects.name(manifest, ObjectKind.manifest, size); // a collection that is under way leaves it
     const steps: Step[] = [
       () => settleBeforeWrite(this.core.tree, ino),
       () => {
@@ -254,7 +254,7 @@ export class ReversibleChanges {
     const ino = this.core.allocate();
     const creation = { ino, type: 'f' as const, ...to, btime, mode, uid, gid, xattrs: new Map(xattrs) };
     const head = { manifest, size, blocks, mtime: parseTimestamp(mtime), copyIno: this.core.allocate() };
-    this.core.objects.name(manifest, ObjectKind.manifest);
+    this.core.objects.name(manifest, ObjectKind.manifest, size);
     this.place(to, createWithContent(creation, head), []);
   }
 

@@ -201,7 +201,7 @@ export class Volume {
       forget(ino);
       merges.note(ino);
     };
-    const wants = (ino: Ino, manifest: ObjectId): void => this.wanted.named(ino, manifest);
+    const wants = (ino: Ino, manifest: ObjectId, size: number): void => this.wanted.named(ino, manifest, size);
     this.remote = new RemoteChanges(
       core,
       wants,

@@ -35,9 +35,9 @@ export class WantedContent {
   }
 
   /** Another site wrote a version of a file. */
-  named(ino: Ino, manifest: ObjectId): void {
+  named(ino: Ino, manifest: ObjectId, size: number): void {
     if (!this.objects.keepsAll && this.pinned.covering(ino) !== undefined)
-      this.objects.want(manifest, ObjectKind.manifest);
-    else this.objects.name(manifest, ObjectKind.manifest);
+      this.objects.want(manifest, ObjectKind.manifest, size);
+    else this.objects.name(manifest, ObjectKind.manifest, size);
   }
 }

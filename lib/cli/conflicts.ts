@@ -7,6 +7,7 @@ import { UsageError } from './failure.js';
 import { findSite, pathInVolume, runningSites, withDaemon } from './known-site.js';
 import { withJson, withState } from './site-options.js';
 import { nameText, renderTable, sizeText } from './text-table.js';
+import { timeText } from './time-text.js';
 import { userName } from './user-names.js';
 
 interface Options {
@@ -94,7 +95,7 @@ export function conflictBlocks(rows: readonly ConflictText[]): string {
         isAttribute ? (side.value ?? 'not set') : (side.path ?? 'removed'),
         `at ${side.site}`,
         side.user ?? '',
-        localTime(side.time),
+        timeText(Date.parse(side.time)),
         isAttribute ? '' : side.size === null ? (side.type ?? '') : sizeText(side.size),
       ];
       const title = `${id}  ${kind}  ${path}${attribute === null ? '' : `  ${attribute}`}`;
@@ -120,11 +121,6 @@ async function settledIn(sites: readonly StateDirectory[]): Promise<(SettledRow 
 }
 
 function settledTable(rows: readonly SettledRow[]): string {
-  const cells = rows.map(({ id, kind, keep, time, done }) => [id, kind, keep, localTime(time), done]);
+  const cells = rows.map(({ id, kind, keep, time, done }) => [id, kind, keep, timeText(Date.parse(time)), done]);
   return renderTable([['ID', 'KIND', 'KEPT', 'SETTLED', 'DONE'], ...cells]);
-}
-
-/** ISO 8601 as the time of this machine's zone, to the second. */
-function localTime(time: string): string {
-  return new Date(time).toLocaleString('sv-SE');
 }

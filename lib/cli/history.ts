@@ -7,6 +7,7 @@ import { UsageError } from './failure.js';
 import { findSite, pathInVolume, withDaemon } from './known-site.js';
 import { withJson, withState } from './site-options.js';
 import { nameText, renderTable, sizeText } from './text-table.js';
+import { timeText } from './time-text.js';
 import { userName } from './user-names.js';
 
 interface Options {
@@ -51,7 +52,7 @@ function asJson(row: HistoryRow): unknown {
 export function historyTable(rows: readonly HistoryRow[]): string {
   const cells = rows.map((row) => [
     row.version === null ? '' : `${row.version}${row.current ? ' *' : ''}`,
-    timeText(row.stamp),
+    timeText(row.stamp / 1000),
     row.site,
     userName(row.uid),
     row.size === null ? '' : sizeText(row.size),
@@ -59,15 +60,4 @@ export function historyTable(rows: readonly HistoryRow[]): string {
     [nameText(row.path), nameText(row.detail)].filter((text) => text !== '').join(' '),
   ]);
   return renderTable([['VERSION', 'TIME', 'SITE', 'OWNER', 'SIZE', 'WHAT', 'PATH'], ...cells]);
-}
-
-/** Local time, in the form that restore and snapshots take. */
-export function timeText(stamp: number): string {
-  const date = new Date(stamp / 1000);
-  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  return `${day}T${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-}
-
-function two(n: number): string {
-  return String(n).padStart(2, '0');
 }

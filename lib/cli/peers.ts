@@ -5,6 +5,7 @@ import type { PeerRow } from '../daemon/daemon-interface.js';
 import { findSite, withDaemon } from './known-site.js';
 import { withJson, withState } from './site-options.js';
 import { groupDigits, renderTable, sizeText } from './text-table.js';
+import { timeText } from './time-text.js';
 
 interface Options {
   mountpoint: string | undefined;
@@ -36,7 +37,8 @@ export function peersTable(rows: readonly PeerRow[]): string {
 
 function cells(row: PeerRow): string[] {
   const { site, role, state, lastSeen, identity, addresses } = row;
-  const seen = state === 'connected' || state === 'here' ? 'now' : (lastSeen?.slice(0, 19) ?? '-');
+  const seen =
+    state === 'connected' || state === 'here' ? 'now' : lastSeen === null ? '-' : timeText(Date.parse(lastSeen));
   return [
     site,
     role,

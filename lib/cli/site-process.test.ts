@@ -110,7 +110,7 @@ test('a created site answers the whole command line until it is unmounted', asyn
   assert.match(refused.stderr, /has no version never: weft history/);
   assert.equal(undeleted.stdout, '/plän.undeleted is back (3 names)\n');
   assert.match(asJson.stdout, /"user": "root"/);
-  assert.match(conflicts.stdout, /hidden +\/plän.* at oslo +root +2026-01-02 03:04:05 +5 B/);
+  assert.match(conflicts.stdout, /hidden +\/plän.* at oslo +root +2026-01-02T03:04:05 +5 B/);
 
   const here = { cwd: mountpoint };
   const unknown = await scratch.weft(['resolve', '2', '--keep', 'oslo'], here);

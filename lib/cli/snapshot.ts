@@ -9,11 +9,11 @@ import type { StateDirectory } from '../daemon/state-directory.js';
 import type { ControlClient } from './control-client.js';
 import { parseDurationMs } from './duration.js';
 import { UsageError } from './failure.js';
-import { timeText } from './history.js';
 import { findSite, withDaemon } from './known-site.js';
 import { withJson, withState } from './site-options.js';
 import { parseSizeBytes } from './size.js';
 import { nameText, renderTable, sizeText } from './text-table.js';
+import { timeText } from './time-text.js';
 
 const ACTIONS = ['create', 'list', 'delete', 'keep'] as const;
 
@@ -97,7 +97,7 @@ function print({ snapshots, isHidden }: SnapshotList, state: StateDirectory, jso
     process.stdout.write(`${JSON.stringify(printed, null, 2)}\n`);
     return;
   }
-  const cells = rows.map(({ name, site, stamp, path }) => [nameText(name), timeText(stamp), site, path]);
+  const cells = rows.map(({ name, site, stamp, path }) => [nameText(name), timeText(stamp / 1000), site, path]);
   if (rows.length === 0)
     process.stdout.write('no snapshots; any moment can be entered without one, e.g. .weft/snapshots/2h\n');
   else process.stdout.write(`${renderTable([['NAME', 'TIME', 'SITE', 'PATH'], ...cells])}\n`);

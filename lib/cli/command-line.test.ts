@@ -24,15 +24,16 @@ const VERBS = [
   'role',
   'retire',
   'conflicts',
+  'resolve',
   'history',
   'restore',
   'undelete',
   'snapshot',
-  'fsck',
   'gc',
-  'resolve',
+  'fsck',
   'doctor',
   'bench',
+  'completion',
 ];
 const INVITE = formatInvite({
   addresses: ['127.0.0.1:1'],
@@ -67,7 +68,7 @@ test('weft --help lists the verbs that work, and no others', async () => {
   const { code, stdout } = await scratch.weft(['--help']);
   assert.equal(code, 0);
   const listed = [...stdout.matchAll(/^ {2}weft (\w+)/gm)].map((match) => match[1]);
-  assert.deepEqual(listed, [...VERBS, 'completion']);
+  assert.deepEqual(listed, VERBS);
 });
 
 test('every verb has --help', async () => {

@@ -15,7 +15,6 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
     .parserConfiguration({ 'boolean-negation': false, 'dot-notation': false });
   for (const command of commands) parser.command(command);
   await parser
-    .completion('completion', 'print a completion script for bash or zsh: weft completion >> ~/.bashrc')
     .demandCommand(1, 'which verb? weft --help lists them')
     .strict()
     .version(programVersion())

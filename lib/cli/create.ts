@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import type { CommandModule } from 'yargs';
 import { newSite, type NewSiteOptions } from './new-site.js';
-import { checkedVolume, withSite, withStartOptions } from './site-options.js';
+import { checkedVolume, OF_NEW_SITES, withSite, withStartOptions } from './site-options.js';
 
 interface Options extends NewSiteOptions {
   volume: string;
@@ -13,7 +13,7 @@ export const createCommand: CommandModule<object, Options> = {
   command: 'create <volume> <mountpoint>',
   describe: 'a new volume, mounted here',
   builder: (parser) =>
-    withSite(withStartOptions(parser))
+    withSite(withStartOptions(parser, OF_NEW_SITES))
       .positional('volume', { type: 'string', demandOption: true, coerce: checkedVolume, describe: 'its name' })
       .positional('mountpoint', { type: 'string', demandOption: true, describe: 'an empty directory' }),
   handler: async (options) => {

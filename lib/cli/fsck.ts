@@ -108,9 +108,13 @@ export function describeReport(report: FsckReport, repair: boolean): string {
     `${groupDigits(checked.objects)} objects${content}`;
   const left = faults.filter((fault) => !fault.repaired).length;
   if (exitCodeOf(faults) === 0) lines.push(`${volume}: clean (${what})`);
-  else if (repair) lines.push(`${volume}: ${faults.length - left} faults repaired, ${left} left (${what})`);
-  else lines.push(`${volume}: ${faults.length} faults (${what})`);
+  else if (repair) lines.push(`${volume}: ${faultsText(faults.length - left)} repaired, ${left} left (${what})`);
+  else lines.push(`${volume}: ${faultsText(faults.length)} (${what})`);
   return `${lines.join('\n')}\n`;
+}
+
+function faultsText(count: number): string {
+  return count === 1 ? '1 fault' : `${groupDigits(count)} faults`;
 }
 
 function describeFault(fault: Fault): string[] {

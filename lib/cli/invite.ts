@@ -17,7 +17,7 @@ export const inviteCommand: CommandModule<object, Options> = {
   describe: 'print a one-time invite',
   builder: (parser) =>
     withJson(withState(parser))
-      .positional('mountpoint', { type: 'string', demandOption: true })
+      .positional('mountpoint', { type: 'string', demandOption: true, describe: 'of the volume to invite to' })
       .option('expires', {
         type: 'string',
         requiresArg: true,

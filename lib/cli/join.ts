@@ -4,7 +4,7 @@ import type { CommandModule } from 'yargs';
 import { parseInvite } from '../sync/invite.js';
 import { messageOf, UsageError } from './failure.js';
 import { newSite, type NewSiteOptions } from './new-site.js';
-import { checkedVolume, withSite, withStartOptions } from './site-options.js';
+import { checkedVolume, OF_NEW_SITES, withSite, withStartOptions } from './site-options.js';
 
 interface Options extends NewSiteOptions {
   invite: string;
@@ -14,7 +14,7 @@ export const joinCommand: CommandModule<object, Options> = {
   command: 'join <invite> <mountpoint>',
   describe: 'join a volume by its invite, and mount it',
   builder: (parser) =>
-    withSite(withStartOptions(parser))
+    withSite(withStartOptions(parser, OF_NEW_SITES))
       .positional('invite', { type: 'string', demandOption: true, describe: 'as weft invite prints it' })
       .positional('mountpoint', { type: 'string', demandOption: true, describe: 'an empty directory' }),
   handler: async (options) => {

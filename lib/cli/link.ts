@@ -19,16 +19,20 @@ export const linkCommand: CommandModule<object, Options> = {
   describe: 'cut or restore links on purpose; dial a further peer',
   builder: (parser) =>
     withState(parser)
-      .positional('action', { choices: ACTIONS, demandOption: true })
-      .positional('mountpoint', { type: 'string', demandOption: true })
+      .positional('action', {
+        choices: ACTIONS,
+        demandOption: true,
+        describe: 'remove: cut the link for good and forget the peer',
+      })
+      .positional('mountpoint', { type: 'string', demandOption: true, describe: 'of the volume here' })
       .positional('peer', {
         type: 'string',
-        describe: 'site name (pause and resume: all without it); to add: HOST:PORT, site name, or an invite',
+        describe: 'site name or HOST:PORT (pause and resume: all without it); to add also an invite',
       }),
   handler: async ({ action, mountpoint, peer, state: stateOption }) => {
     if (peer === undefined && (action === 'add' || action === 'remove')) {
       throw new UsageError(
-        `weft link ${action} needs a peer: ${action === 'add' ? 'its HOST:PORT or site name, or an invite' : 'its site name'}`,
+        `weft link ${action} needs a peer: ${action === 'add' ? 'its HOST:PORT or site name, or an invite' : 'its site name or HOST:PORT'}`,
       );
     }
     await withDaemon(findSite(mountpoint, stateOption), (daemon) => {

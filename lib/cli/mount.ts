@@ -10,7 +10,7 @@ import { realPath, StateRegistry } from '../daemon/state-registry.js';
 import { releaseDeadHolder } from './dead-mount.js';
 import { Failure, shellWord } from './failure.js';
 import { usableMountpoint } from './mountpoint.js';
-import { contentChange, readMountOptions, withStartOptions, type StartOptions } from './site-options.js';
+import { AS_BEFORE, contentChange, readMountOptions, withStartOptions, type StartOptions } from './site-options.js';
 
 interface Options extends StartOptions {
   mountpoint: string;
@@ -20,7 +20,11 @@ export const mountCommand: CommandModule<object, Options> = {
   command: 'mount <mountpoint>',
   describe: 'mount again a volume that was created or joined here',
   builder: (parser) =>
-    withStartOptions(parser).positional('mountpoint', { type: 'string', demandOption: true, describe: 'where it was' }),
+    withStartOptions(parser, AS_BEFORE).positional('mountpoint', {
+      type: 'string',
+      demandOption: true,
+      describe: 'where it was',
+    }),
   handler: async (options) => {
     const state = findState(options.mountpoint, options.state);
     const config = state.config();

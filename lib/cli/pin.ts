@@ -38,7 +38,7 @@ export const pinCommand: CommandModule<object, Options & { json: boolean }> = {
 
 export const unpinCommand: CommandModule<object, Options> = {
   command: 'unpin <path>',
-  describe: 'keep the content of what was pinned no longer whatever else is not kept',
+  describe: 'content of what was pinned may be given up again, as any other',
   builder: (parser) =>
     withState(parser).positional('path', { type: 'string', demandOption: true, describe: 'as weft pin lists it' }),
   handler: ({ path, state }) => request('unpin', path!, state),

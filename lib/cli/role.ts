@@ -17,7 +17,7 @@ export const roleCommand: CommandModule<object, Options & { role: (typeof KINDS)
   describe: 'let a site write, or only read; a retired one comes back with read-write',
   builder: (parser) =>
     withState(parser)
-      .positional('mountpoint', { type: 'string', demandOption: true })
+      .positional('mountpoint', { type: 'string', demandOption: true, describe: 'of the volume here' })
       .positional('site', { type: 'string', demandOption: true, describe: 'its name or site id: weft peers' })
       .positional('role', { choices: KINDS, demandOption: true, describe: 'what it makes from now on counts, or not' }),
   handler: ({ mountpoint, state, site, role }) => setRole({ mountpoint, state, site }, role),
@@ -28,7 +28,7 @@ export const retireCommand: CommandModule<object, Options> = {
   describe: 'put a site out of the volume: what it made is kept, nothing more is taken from it',
   builder: (parser) =>
     withState(parser)
-      .positional('mountpoint', { type: 'string', demandOption: true })
+      .positional('mountpoint', { type: 'string', demandOption: true, describe: 'of the volume here' })
       .positional('site', { type: 'string', demandOption: true, describe: 'its name or site id: weft peers' }),
   handler: (options) => setRole(options, 'retired'),
 };

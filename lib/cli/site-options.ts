@@ -24,24 +24,38 @@ export interface StartOptions {
 
 export const CONTENT_POLICIES: readonly ContentPolicy[] = ['everything', 'on-demand'];
 
-export function withStartOptions<T>(parser: Argv<T>): Argv<T & StartOptions> {
+/** What --help says becomes of an option that is not given. */
+interface StartDefaults {
+  readonly listen: string;
+  readonly driver: string;
+  readonly content: string;
+}
+
+export const OF_NEW_SITES: StartDefaults = {
+  listen: '127.0.0.1 and a free port',
+  driver: 'kernel',
+  content: 'everything',
+};
+export const AS_BEFORE: StartDefaults = { listen: 'as before', driver: 'as before', content: 'as before' };
+
+export function withStartOptions<T>(parser: Argv<T>, defaults: StartDefaults): Argv<T & StartOptions> {
   return withState(parser)
     .option('listen', {
       type: 'string',
       requiresArg: true,
       coerce: (value: string | string[] | undefined) => parsedAddress(once(value, '--listen'), '--listen'),
-      describe: 'HOST:PORT for other sites [default: 127.0.0.1 and a free port]',
+      describe: `HOST:PORT for other sites [default: ${defaults.listen}]`,
     })
     .option('driver', {
       choices: ['kernel', 'fuse-native'] as const,
       requiresArg: true,
-      describe: 'how to mount [default: kernel]',
+      describe: `how to mount [default: ${defaults.driver}]`,
     })
     .option('o', { type: 'string', array: true, nargs: 1, describe: 'mount options, as mount(8) spells them' })
     .option('content', {
       choices: CONTENT_POLICIES,
       requiresArg: true,
-      describe: 'files to fetch: everything, or what is read here [default: everything]',
+      describe: `files to fetch: everything, or what is read here [default: ${defaults.content}]`,
     })
     .option('foreground', { alias: 'f', type: 'boolean', default: false, describe: 'stay in the foreground' })
     .option('debug', { alias: 'd', type: 'boolean', default: false, describe: 'log more' })

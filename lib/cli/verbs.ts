@@ -24,15 +24,16 @@ export const VERBS: ReadonlyMap<string, () => Promise<Verb>> = new Map([
   ['role', async () => as((await import('./role.js')).roleCommand)],
   ['retire', async () => as((await import('./role.js')).retireCommand)],
   ['conflicts', async () => as((await import('./conflicts.js')).conflictsCommand)],
+  ['resolve', async () => as((await import('./resolve.js')).resolveCommand)],
   ['history', async () => as((await import('./history.js')).historyCommand)],
   ['restore', async () => as((await import('./restore.js')).restoreCommand)],
   ['undelete', async () => as((await import('./undelete.js')).undeleteCommand)],
   ['snapshot', async () => as((await import('./snapshot.js')).snapshotCommand)],
-  ['fsck', async () => as((await import('./fsck.js')).fsckCommand)],
   ['gc', async () => as((await import('./gc.js')).gcCommand)],
-  ['resolve', async () => as((await import('./resolve.js')).resolveCommand)],
+  ['fsck', async () => as((await import('./fsck.js')).fsckCommand)],
   ['doctor', async () => as((await import('./doctor.js')).doctorCommand)],
   ['bench', async () => as((await import('./bench.js')).benchCommand)],
+  ['completion', async () => as((await import('./completion.js')).completionCommand)],
   // Not for people, and not listed.
   ['daemon', async () => as((await import('./daemon.js')).daemonCommand)],
 ]);

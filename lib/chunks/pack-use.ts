@@ -30,8 +30,10 @@ export function listPacks(directory: string, numbers: ReadonlyMap<string, number
   const uses: PackUse[] = [];
   for (const name of readdirSync(directory)) {
     if (!name.endsWith('.pack')) continue;
-    const { blocks, mtimeMs } = statSync(join(directory, name));
-    const use = { name, number: numbers.get(name) ?? null, diskBytes: blocks * BLOCK_BYTES, writtenMs: mtimeMs };
+    const { size, blocks, blksize, mtimeMs } = statSync(join(directory, name));
+    // What a filesystem sets aside behind the end of a file that is being written, it takes back by itself.
+    const diskBytes = Math.min(blocks * BLOCK_BYTES, Math.ceil(size / blksize) * blksize);
+    const use = { name, number: numbers.get(name) ?? null, diskBytes, writtenMs: mtimeMs };
     uses.push({ ...use, neededObjects: 0, neededBytes: PACK_HEADER_BYTES });
   }
   return uses;

@@ -98,10 +98,15 @@ export class Roster {
     throw new Error(`no peer is called ${JSON.stringify(text)}; ${remedy}`);
   }
 
-  /** The HOST:PORT that a user means: an address as it is, or that of a site that was met or heard of. */
+  /** The HOST:PORT that a user means: an address as it is, or that of a site that was met or heard of. Throws for an unknown name. */
   addressMeant(text: string): string {
     const sites = [...this.introductions(), ...this.heardOf.values()];
-    return sites.find(({ site, siteId }) => site === text || siteId === text)?.address ?? text;
+    const found = sites.find(({ site, siteId }) => site === text || siteId === text);
+    if (!found && !text.includes(':')) {
+      const remedy = 'weft peers lists those that are known; of another write HOST:PORT, or an invite to it';
+      throw new Error(`no site is called ${JSON.stringify(text)}: ${remedy}`);
+    }
+    return found?.address ?? text;
   }
 
   /** The peers that others may be told of. */

@@ -422,7 +422,8 @@ test('names of peers that nobody knows and addresses that are none are refused w
   const oslo = await site('oslo', { dial: [paris.address] });
   await paris.linked('oslo');
   assert.throws(() => paris.syncer.pause('olso'), /no peer is called "olso"; known are: oslo/);
-  assert.throws(() => paris.syncer.add('nowhere'), /"nowhere" is no address; write HOST:PORT/);
+  assert.throws(() => paris.syncer.add('nowhere'), /no site is called "nowhere": weft peers lists .* HOST:PORT/);
+  assert.throws(() => paris.syncer.add('nowhere:x'), /"nowhere:x" is no address; write HOST:PORT/);
   await site('oslo', { dial: [paris.address] });
   await paris.until(
     'both are linked',

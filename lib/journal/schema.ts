@@ -167,6 +167,19 @@ export function openStateReader(path: string): Connection {
   );
 }
 
+/** Opens the state file, which must exist, for reading before {@link openState} brings it to this version: what an earlier one lacks is absent. */
+export function openEarlierState(path: string): Connection {
+  requireFile(path);
+  return open(
+    path,
+    (db) => {
+      identify(path, db);
+      if (version(db) > SCHEMA_VERSION) throw wrongVersion(path, version(db));
+    },
+    true,
+  );
+}
+
 /** Opens a state file that may be damaged, for `fsck`: every read may throw. @throws Error when it is of another version, or not even one of SQLite's */
 export function openDamagedState(path: string): Connection {
   requireFile(path);
@@ -248,9 +261,8 @@ function version(db: Connection): number {
 }
 
 function wrongVersion(path: string, found: number): Error {
-  return new Error(
-    `${path}: written by version ${found} of the format, this program knows ${SCHEMA_VERSION}: update weft`,
-  );
+  const remedy = found > SCHEMA_VERSION ? 'update weft' : 'weft mount MOUNTPOINT brings it up to date';
+  return new Error(`${path}: of version ${found} of the format, this program's is ${SCHEMA_VERSION}: ${remedy}`);
 }
 
 function identify(path: string, db: Connection): void {

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { Journal } from '../journal/journal.js';
+import { lostCommits, StateMark } from './state-mark.js';
+
+/** A state of this version that no commit was made in, and a mark of so many. */
+function stateMarked(t: TestContext, commits: number): string {
+  const directory = mkdtempSync(join(tmpdir(), 'weft-state-mark-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  Journal.open(directory).close();
+  const mark = new StateMark(directory);
+  mark.write(commits);
+  mark.close();
+  return directory;
+}
+
+function setVersion(directory: string, version: number): void {
+  const journal = Journal.open(directory);
+  journal.db.pragma(`user_version = ${version}`);
+  journal.close();
+}
+
+test('a state that went back lacks commits', (t) => {
+  assert.equal(lostCommits(stateMarked(t, 0)), 0);
+  assert.ok(lostCommits(stateMarked(t, 1000)) > 0);
+});
+
+test('a state of an earlier version is asked for its commits before it is brought up to date', (t) => {
+  const directory = stateMarked(t, 1);
+  const lost = lostCommits(directory);
+  setVersion(directory, 3);
+  assert.equal(lostCommits(directory), lost);
+});
+
+test('a state of a later version is refused with what to do', (t) => {
+  const directory = stateMarked(t, 1);
+  setVersion(directory, 99);
+  assert.throws(() => lostCommits(directory), /version 99 .*update weft/);
+});

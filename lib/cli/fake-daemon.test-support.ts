@@ -2,6 +2,7 @@
 // It mounts nothing. What it does is decided by the volume's name, which travels the same way as in the real thing.
 
 import { setTimeout as delay } from 'node:timers/promises';
+import type { BandwidthControl } from '../daemon/bandwidth.js';
 import type { ContentControl, ContentSettings, Evicted, PinnedPath } from '../daemon/content-interface.js';
 import type { HistoryRow, SiteHistory } from '../daemon/history-interface.js';
 import type {
@@ -117,6 +118,10 @@ export class FakeDaemon implements Daemon {
   ];
   readonly past = fakePast;
   readonly content = new FakeContent();
+  readonly bandwidth: BandwidthControl = {
+    report: () => ({ rules: [], now: { upBytesPerS: null, downBytesPerS: null } }),
+    change: (change) => void this.calls.push(`limit ${JSON.stringify(change)}`),
+  };
   private end!: () => void;
   readonly ended = new Promise<void>((resolve) => (this.end = resolve));
 

@@ -3,6 +3,7 @@
 // `progress` lines and then exactly one `result` or `error` line of the same id. Lines are bounded on both sides.
 // Only same-version programs talk here: it is no public interface, and has no version of its own.
 
+import type { LimitReport } from './bandwidth.js';
 import type { ContentSettings, Evicted, PinnedPath } from './content-interface.js';
 import type { HistoryRow, Restored, SnapshotList, Undeleted } from './history-interface.js';
 import type {
@@ -39,6 +40,7 @@ export interface ControlResults {
   keep: null;
   collect: CollectionReport;
   keepHistory: null;
+  limit: LimitReport;
   content: ContentSettings;
   pin: null;
   unpin: null;

@@ -22,6 +22,9 @@ const path = z.string().startsWith('/');
 const MAX_DURATION_MS = 10 * 365 * 86_400_000;
 const durationMs = z.number().positive().max(MAX_DURATION_MS);
 
+const rate = z.int().positive();
+const dayPart = z.strictObject({ from: z.int().min(0).max(1439), to: z.int().min(0).max(1440) });
+
 export const controlRequest = z.discriminatedUnion('verb', [
   z.strictObject({ id, verb: z.literal('status') }),
   /** Reports {@link SyncProgress} while it waits, when asked to. */
@@ -46,6 +49,21 @@ export const controlRequest = z.discriminatedUnion('verb', [
   /** `carriesOut` false: only look. */
   z.strictObject({ id, verb: z.literal('collect'), carriesOut: z.boolean() }),
   z.strictObject({ id, verb: z.literal('keepHistory'), durationMs: z.int().nonnegative().max(MAX_DURATION_MS) }),
+  /** Changes the limits if it is told to, and answers with what is set then. */
+  z.strictObject({
+    id,
+    verb: z.literal('limit'),
+    change: z
+      .union([
+        z.literal('none'),
+        z.strictObject({
+          between: dayPart.nullable(),
+          upBytesPerS: z.exactOptional(rate.nullable()),
+          downBytesPerS: z.exactOptional(rate.nullable()),
+        }),
+      ])
+      .nullable(),
+  }),
   /** Chooses what is given, and answers with what is chosen then. */
   z.strictObject({
     id,

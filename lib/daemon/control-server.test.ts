@@ -63,6 +63,10 @@ function recordingDaemon(): Daemon {
     invite: async (ttlMs) => `invite ${ttlMs}`,
     repair: async (damaged) => damaged,
     conflicts: async () => [],
+    bandwidth: {
+      report: () => ({ rules: [], now: { upBytesPerS: null, downBytesPerS: null } }),
+      change: (change) => void record('limit', JSON.stringify(change)),
+    },
     content: {
       settings: () => ({ policy: 'everything', cacheBytes: null, keepFreeBytes: null }),
       choose: (change) => record('choose', JSON.stringify(change)),

@@ -168,6 +168,9 @@ export class ControlServer {
       case 'keepHistory':
         await this.daemon.keepHistory(request.durationMs);
         return null;
+      case 'limit':
+        if (request.change !== null) this.daemon.bandwidth.change(request.change);
+        return this.daemon.bandwidth.report();
       case 'content':
         await this.daemon.content.choose(request.change);
         return this.daemon.content.settings();

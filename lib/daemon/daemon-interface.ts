@@ -2,6 +2,8 @@
 // The command line never touches a volume itself: it asks the daemon through the control socket.
 
 import type { SiteId } from '../crdt/ids.js';
+import type { BandwidthControl } from './bandwidth.js';
+import type { LimitRule } from '../sync/transfer-limits.js';
 import type { ContentControl, ContentPolicy } from './content-interface.js';
 import type { RoleKind } from '../crdt/volume-fields.js';
 import type { SiteHistory } from './history-interface.js';
@@ -182,6 +184,7 @@ export interface Daemon {
   conflicts(pathPrefix: string | null): Promise<ConflictRow[]>;
   readonly past: SiteHistory;
   readonly content: ContentControl;
+  readonly bandwidth: BandwidthControl;
   /** What stored objects are needed for. `carriesOut`: gives up those that nothing needs. */
   collect(carriesOut: boolean): Promise<CollectionReport>;
   /** From now on, how long versions are kept after something took their place. */
@@ -222,6 +225,8 @@ export interface SiteConfig {
   /** On demand: what content may take, and what the disk shall have free, in bytes; absent: no limit. */
   cacheBytes?: number;
   keepFreeBytes?: number;
+  /** How fast content may come and go; absent: as fast as it can. */
+  limits?: LimitRule[];
   /** Inodes whose content, and that of what is below them, is kept. */
   pins?: number[];
   /** Content is to be kept again that was not, and not all of it is asked for yet. */

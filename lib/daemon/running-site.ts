@@ -39,6 +39,7 @@ import type {
   SiteStatus,
   Transfer,
 } from './daemon-interface.js';
+import { Bandwidth } from './bandwidth.js';
 import { Collector } from './collector.js';
 import { DurableCommits } from './durable-commits.js';
 import { fetchAll } from './first-fetch.js';
@@ -68,6 +69,7 @@ export class RunningSite implements Daemon {
   readonly ended: Promise<void>;
   readonly past: Past;
   readonly content: SiteContent;
+  readonly bandwidth: Bandwidth;
   private site!: SiteClient; // set by start(), before anything but a first commit uses it
   private store!: SiteSyncStore;
   private syncer!: Syncer;
@@ -118,6 +120,7 @@ export class RunningSite implements Daemon {
         this.state.saveConfig(ageMs === undefined ? config : { ...config, keepHistoryMs: ageMs });
       },
     });
+    this.bandwidth = new Bandwidth(state, systemClock.wallMs, () => this.syncer.limitsChanged());
     this.content = new SiteContent({
       state,
       clock: systemClock,
@@ -191,6 +194,7 @@ export class RunningSite implements Daemon {
         listen: config.listen,
         dial: config.peers,
         known: this.knownPeers.load(),
+        limits: () => this.bandwidth.now(),
       });
       this.syncer.on('changed', () => {
         this.durable.reconsider();

@@ -20,6 +20,19 @@ const ID: Rule = {
 const TEXT: Rule = { holds: isText, be: 'a text' };
 const TEXTS: Rule = { holds: isTextList, be: 'a list of texts' };
 
+const isRate = (value: unknown): boolean => value === null || (Number.isSafeInteger(value) && (value as number) > 0);
+const isMinute = (value: unknown): boolean =>
+  Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= 1440;
+
+function isLimits(value: unknown): boolean {
+  if (!Array.isArray(value)) return false;
+  return (value as unknown[]).every((item) => {
+    const { between, upBytesPerS, downBytesPerS } = (item ?? {}) as Record<string, unknown>;
+    const { from, to } = (between ?? {}) as Record<string, unknown>;
+    return isRate(upBytesPerS) && isRate(downBytesPerS) && (between === null || (isMinute(from) && isMinute(to)));
+  });
+}
+
 const BYTES: Rule = { holds: (value) => Number.isSafeInteger(value) && (value as number) >= 0, be: 'bytes, 0 or more' };
 
 const RULES: Record<keyof SiteConfig, Rule> = {
@@ -39,6 +52,10 @@ const RULES: Record<keyof SiteConfig, Rule> = {
   content: { holds: (value) => value === 'everything' || value === 'on-demand', be: '"everything" or "on-demand"' },
   cacheBytes: BYTES,
   keepFreeBytes: BYTES,
+  limits: {
+    holds: isLimits,
+    be: 'a list of limits: between (null, or from and to in minutes), upBytesPerS, downBytesPerS',
+  },
   pins: {
     holds: (value) => Array.isArray(value) && value.every((ino) => Number.isSafeInteger(ino) && ino > 0),
     be: 'a list of inode numbers',
@@ -55,6 +72,7 @@ const OPTIONAL: ReadonlySet<string> = new Set<keyof SiteConfig>([
   'content',
   'cacheBytes',
   'keepFreeBytes',
+  'limits',
   'pins',
   'wantsDue',
   'keepHistoryMs',

@@ -41,6 +41,7 @@ export interface ConnectionOwner {
   /** Resolves when they are dealt with; rejects when the peer is to blame. */
   storeObjects(connection: Connection, objects: readonly ShippedObject[]): Promise<void>;
   noteChanges(connection: Connection): void;
+  noteSent(connection: Connection, objects: readonly ShippedObject[]): void;
   noteAbsent(connection: Connection, ids: readonly ObjectId[]): void;
   noteAnnounced(connection: Connection, ids: readonly ObjectId[]): void;
   /** The peer holds the objects of all that it said it has. */
@@ -115,6 +116,7 @@ export class Connection {
     switch (effect.do) {
       case 'send':
         if (!this.transport.send(effect.message)) this.inputs.push({ on: 'writable', writable: false });
+        if (effect.message.type === 'objects') owner.noteSent(this, effect.message.objects);
         return;
       case 'admit': {
         const refusal = owner.admit(this, effect.hello);

@@ -19,6 +19,8 @@ export interface Here {
   /** Durable. Read at once, not kept. */
   readonly vector: VersionVector;
   readonly missingCount: number;
+  /** Whether objects may be sent now: the site's own limit (transfer-limits.ts). */
+  readonly maySend: boolean;
 }
 
 export type SessionInput =
@@ -42,7 +44,7 @@ export type SessionInput =
     }
   /** Objects came to be held here, from wherever. */
   | { readonly on: 'objectsHeld'; readonly ids: readonly ObjectId[] }
-  /** Ask the peer for these. At most wantRoom of them, none of them asked already. */
+  /** Ask the peer for these. At most {@link PeerSession.wantRoom} of them, none of them asked already. */
   | { readonly on: 'want'; readonly ids: readonly ObjectId[] }
   /** Ask the peer which of these it keeps; `noteKept` follows. Not before the last one was answered. */
   | { readonly on: 'askKept'; readonly ids: readonly ObjectId[] }
@@ -86,9 +88,13 @@ export type SessionEffect =
 /** Changes per message: small enough that acknowledgements flow, large enough that frames do not matter. */
 const CHANGE_BATCH_BYTES = 256 * 1024;
 
-/** Bytes asked of one peer at a time, by the size that its objects have had so far. */
+/**
+ * Bytes asked of one peer at a time, by the size that its objects have had so far: what it sends in a second, so that what is needed more,
+ * and asked for later, soon has its turn.
+ */
 const FETCH_AHEAD_BYTES = 8 * 1024 * 1024;
-const MIN_ASKED = 32;
+const MIN_AHEAD_BYTES = 512 * 1024;
+const MIN_ASKED = 2;
 const FIRST_OBJECT_BYTES = 64 * 1024;
 
 export class PeerSession {
@@ -122,6 +128,8 @@ export class PeerSession {
   private readonly server = new ObjectServer();
   private readonly asked = new Set<ObjectId>();
   private objectBytes = FIRST_OBJECT_BYTES;
+  private aheadBytes = FETCH_AHEAD_BYTES;
+  private receivedAtTick = 0;
 
   /** An answer of the peer to `ask-kept`, and one that it is owed. */
   private awaitsKept = false;
@@ -169,11 +177,20 @@ export class PeerSession {
     );
   }
 
-  /** How many objects may be asked of the peer now; 0 while enough are under way, so that wants come in batches. */
-  get wantRoom(): number {
+  /** How many objects, of `limitBytes` in all, may be asked of the peer now; 0 while enough are under way, so that wants come in batches. */
+  wantRoom(limitBytes: number): number {
     if (this.phase !== 'ready') return 0;
-    const aim = Math.min(MAX_IDS, Math.max(MIN_ASKED, Math.ceil(FETCH_AHEAD_BYTES / this.objectBytes)));
+    const aheadBytes = Math.min(this.aheadBytes, limitBytes);
+    const aim = Math.min(MAX_IDS, Math.max(MIN_ASKED, Math.ceil(aheadBytes / this.objectBytes)));
     return this.asked.size * 2 <= aim ? aim - this.asked.size : 0;
+  }
+
+  /** A second passed. */
+  tick(): void {
+    const cameBytes = this.receivedBytes - this.receivedAtTick;
+    this.receivedAtTick = this.receivedBytes;
+    if (cameBytes === 0 && this.asked.size === 0) return;
+    this.aheadBytes = Math.min(FETCH_AHEAD_BYTES, Math.max(MIN_AHEAD_BYTES, cameBytes));
   }
 
   /** Takes one input. The effects are to be carried out in order. */
@@ -366,7 +383,7 @@ export class PeerSession {
       this.emit({ do: 'readChanges', known: this.stream!.inFlight, maxBytes: CHANGE_BATCH_BYTES });
     }
     this.tell(here);
-    this.serve();
+    this.serve(here);
   }
 
   private grantCredit(): void {
@@ -398,8 +415,8 @@ export class PeerSession {
     }
   }
 
-  private serve(): void {
-    if (this.writable && this.objectCredit.open) {
+  private serve({ maySend }: Here): void {
+    if (this.writable && maySend && this.objectCredit.open) {
       for (const id of this.server.takeReads()) this.emit({ do: 'readObject', id });
       const objects = this.server.takeObjects();
       if (objects.length > 0) {

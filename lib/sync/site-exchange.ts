@@ -9,6 +9,7 @@ import { ObjectFetch } from './object-fetch.js';
 import { PROTOCOL_VERSION } from './message.js';
 import type { Hello, Introduction } from './message.js';
 import type { ShippedObject, SyncLog, SyncStore } from './ports.js';
+import { type Pace, UNPACED } from './transfer-limits.js';
 import type { ObjectId, SiteId } from '../crdt/ids.js';
 
 /** Told to whoever opens the connections. */
@@ -42,12 +43,15 @@ export class SiteExchange implements ConnectionOwner {
   /** Who waits to hear what the peer of a connection keeps. */
   private readonly keptAsked = new Map<number, { answer: (ids: readonly ObjectId[]) => void; waitedTicks: number }>();
   private lastKey = 0;
+  /** The connection that objects were sent on last. */
+  private lastSender = 0;
   private fetchDue = false;
 
   constructor(
     readonly store: SyncStore,
     readonly log: SyncLog,
     private readonly listener: ExchangeListener,
+    private readonly pace: Pace = UNPACED,
   ) {}
 
   /**
@@ -85,6 +89,7 @@ export class SiteExchange implements ConnectionOwner {
   /** A second passed: links that do not deliver what they were asked for are passed over. */
   tick(): void {
     this.fetch.tick();
+    for (const { session } of this.connections()) session.tick();
     this.fetchMore();
     for (const [key, asked] of this.keptAsked) {
       if (++asked.waitedTicks > KEPT_WITHIN_TICKS) this.open.get(key)?.leave('protocol', KEPT_UNANSWERED);
@@ -92,7 +97,7 @@ export class SiteExchange implements ConnectionOwner {
   }
 
   here(): Here {
-    return { vector: this.store.vector(), missingCount: this.store.missingCount() };
+    return { vector: this.store.vector(), missingCount: this.store.missingCount(), maySend: this.pace.maySend };
   }
 
   admit(connection: Connection, hello: Hello): Refusal | null {
@@ -120,6 +125,7 @@ export class SiteExchange implements ConnectionOwner {
 
   async storeObjects(connection: Connection, objects: readonly ShippedObject[]): Promise<void> {
     const ids = objects.map((object) => object.id);
+    this.pace.received(bytesOf(objects));
     this.fetch.answered(connection.key, ids.length);
     // Storing takes a while; what the link has room for now is asked meanwhile.
     this.fetchSoon();
@@ -137,6 +143,19 @@ export class SiteExchange implements ConnectionOwner {
 
   noteChanges(connection: Connection): void {
     this.deliveries.set(connection.key, ++this.deliveryCount);
+  }
+
+  noteSent(connection: Connection, objects: readonly ShippedObject[]): void {
+    this.lastSender = connection.key;
+    this.pace.sent(bytesOf(objects));
+  }
+
+  /** The pace lets more through. The links take turns. */
+  goOn(): void {
+    const before = this.connections().filter(({ key }) => key <= this.lastSender);
+    const behind = this.connections().filter(({ key }) => key > this.lastSender);
+    for (const connection of [...behind, ...before]) connection.step({ on: 'goOn' });
+    this.fetchMore();
   }
 
   noteAbsent(connection: Connection, ids: readonly ObjectId[]): void {
@@ -188,12 +207,12 @@ export class SiteExchange implements ConnectionOwner {
    * that holds what was read there is asked for what those that keep everything do not have.
    */
   private fetchMore(): void {
-    if (this.fetch.resting) return;
+    if (this.fetch.resting || !this.pace.mayAsk) return;
     const links = this.connections()
       .filter(({ session }) => session.ready)
       .map(({ key, peer, session }) => ({
         link: key,
-        room: session.wantRoom,
+        room: session.wantRoom(this.pace.aheadBytes),
         lastResort: !peer.keepsAll && this.deliveries.get(key) !== this.deliveryCount,
       }))
       .toSorted((a, b) => (this.deliveries.get(b.link) ?? 0) - (this.deliveries.get(a.link) ?? 0) || a.link - b.link);
@@ -220,6 +239,10 @@ export class SiteExchange implements ConnectionOwner {
       introductions: describe.introductions,
     };
   }
+}
+
+function bytesOf(objects: readonly ShippedObject[]): number {
+  return objects.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }
 
 function isNoRoom(error: unknown): boolean {

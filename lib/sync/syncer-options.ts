@@ -5,6 +5,7 @@ import { isWireName } from './message.js';
 import type { KnownPeer } from './peer.js';
 import type { InviteStore, SyncClock, SyncLog, SyncRandom, SyncStore } from './ports.js';
 import type { SiteKey } from './site-key.js';
+import type { TransferLimits } from './transfer-limits.js';
 
 const VOLUME_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
@@ -23,6 +24,8 @@ export interface SyncerOptions {
   readonly advertise?: string;
   /** HOST:PORT of the peers to dial. */
   readonly dial: readonly string[];
+  /** How fast content may go now; asked every second, and after {@link Syncer.limitsChanged}. */
+  readonly limits?: () => TransferLimits;
   /** Peers met before, as known() gave them: shown again, kept paused, and dialled once, since usually it may be they who dial. */
   readonly known?: readonly KnownPeer[];
 }

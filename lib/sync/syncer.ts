@@ -19,9 +19,10 @@ import type { KnownPeer } from './peer.js';
 import type { SyncClock, SyncStore } from './ports.js';
 import { Roster } from './roster.js';
 import type { PeerStatus } from './roster.js';
-import { SiteExchange } from './site-exchange.js';
+import { type ExchangeListener, SiteExchange } from './site-exchange.js';
 import { checkOptions } from './syncer-options.js';
 import type { SyncerOptions } from './syncer-options.js';
+import { LimitedPace, NO_LIMITS } from './transfer-limits.js';
 import { covers } from './version-vector.js';
 import type { VersionVector } from '../crdt/change.js';
 import type { ObjectId, SiteId } from '../crdt/ids.js';
@@ -52,6 +53,7 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
   private readonly store: SyncStore;
   private readonly clock: SyncClock;
   private readonly exchange: SiteExchange;
+  private readonly pace: LimitedPace;
   private readonly listener: Listener;
   private readonly roster: Roster;
   private readonly instance: string;
@@ -74,12 +76,14 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
     this.clock = clock;
     this.instance = Buffer.from(random.bytes(8)).toString('hex');
     this.roster = new Roster(store);
-    this.exchange = new SiteExchange(store, log, {
+    this.pace = new LimitedPace(clock, () => this.exchange.goOn());
+    const listener: ExchangeListener = {
       admit: (connection, hello) => this.admit(connection, hello),
       ready: (connection) => this.ready(connection),
       closed: (connection, ending) => this.closed(connection, ending),
       changed: () => this.changed(),
-    });
+    };
+    this.exchange = new SiteExchange(store, log, listener, this.pace);
     this.listener = new Listener({
       clock,
       log,
@@ -104,6 +108,7 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
   async stop(): Promise<void> {
     this.running = false;
     this.cancelTick();
+    this.pace.stop();
     for (const target of this.roster.targets) target.rest();
     const links = [...this.routes.values()].map(({ link }) => link);
     for (const connection of this.exchange.connections()) {
@@ -173,6 +178,10 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
       }
       check();
     });
+  }
+
+  limitsChanged(): void {
+    this.pace.limit(this.options.limits?.() ?? NO_LIMITS);
   }
 
   /** Cuts every link for a moment: what this site holds is said when a link begins, and it has become less. */
@@ -516,6 +525,7 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
   }
 
   private tick(): void {
+    this.limitsChanged();
     this.exchange.tick();
     for (const peer of this.roster.peers.values()) peer.measure(this.clock.now());
     this.cancelTick = this.clock.setTimer(TICK_MS, () => this.tick());

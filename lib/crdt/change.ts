@@ -29,5 +29,11 @@ export interface Change {
   readonly hash: string;
 }
 
+/** A change by its place in its actor's sequence. */
+export interface Dot {
+  readonly actor: ActorId;
+  readonly seq: number;
+}
+
 /** Highest seq held per actor. */
 export type VersionVector = ReadonlyMap<ActorId, number>;

@@ -7,7 +7,10 @@ import type { Change } from '../crdt/change.js';
 import { Inode } from '../crdt/inode.js';
 import { timeOfStamp } from '../crdt/fields.js';
 import { writeRegister } from '../crdt/register.js';
+import { decodeBase } from '../journal/base-registers.js';
 import { decodeChange } from '../journal/change-codec.js';
+import { decodeDots } from '../journal/dots.js';
+import { type FloorChange, FLOOR_KEY, parseFloorMark, readFloor } from '../journal/floor.js';
 import type { Journal } from '../journal/journal.js';
 import { isIntactChange } from '../journal/lost-changes.js';
 import type { Connection } from '../journal/schema.js';
@@ -16,7 +19,7 @@ import type { Fault, Tell } from './fsck-report.js';
 const ROWS_PER_READ = 200;
 const COMMIT_EVERY = 2_000;
 
-type ChangeRow = [lsn: number, actor: number, seq: number, hash: Buffer, stamp: number, bytes: Buffer];
+type ChangeRow = [lsn: number, actor: number, seq: number, hash: Buffer, stamp: number, bytes: Buffer, deps: Buffer];
 
 /** A change that the journal holds no more: its place, as far as the indexes still tell. */
 export interface LostPlace {
@@ -30,7 +33,11 @@ export interface LostPlace {
 export class JournalCheck {
   readonly lost: LostPlace[] = [];
   changes = 0;
+  private floor: ReadonlyMap<number, FloorChange> = new Map();
+  private isBaseWhole = true;
   private last = 0;
+  /** The first place. */
+  first = 1;
   private readonly hashes = new Set<string>();
   private readonly seqs = new Map<ActorId, number>();
   private readonly lastHashes = new Map<ActorId, string>();
@@ -51,6 +58,7 @@ export class JournalCheck {
   ) {
     this.known = new Map(this.readLost().map((place) => [place.lsn, place]));
     this.internActors();
+    this.takeFloor();
   }
 
   /** What of the state the changes alone say. */
@@ -67,7 +75,7 @@ export class JournalCheck {
 
   /** Whether every change of the journal was read and folded. */
   get isWhole(): boolean {
-    return this.lost.length === 0;
+    return this.lost.length === 0 && this.isBaseWhole;
   }
 
   /** The last place that was read. */
@@ -76,9 +84,9 @@ export class JournalCheck {
   }
 
   /** An intact change's row with what its bytes say of it. */
-  corrected([lsn, , , , , bytes]: ChangeRow): ChangeRow {
+  corrected([lsn, , , , , bytes, deps]: ChangeRow): ChangeRow {
     const { actor, seq, hash, stamp } = decodeChange(bytes, Infinity);
-    return [lsn, this.indexOf(actor), seq, Buffer.from(hash, 'hex'), stamp, bytes];
+    return [lsn, this.indexOf(actor), seq, Buffer.from(hash, 'hex'), stamp, bytes, deps];
   }
 
   /** Reads on from where it was to the last change there is now. */
@@ -100,12 +108,13 @@ export class JournalCheck {
         return 0; // the other one says it, or nothing does
       }
     };
-    return Math.max(ask('select max(lsn) from change'), ask('select sum(last_seq) from actor'), this.last);
+    const since = 'select sum(last_seq - coalesce(seq, 0)) from actor left join floor on floor.actor = actor.id';
+    return Math.max(ask('select max(lsn) from change'), this.first - 1 + ask(since), this.last);
   }
 
   /** The rows of these places, intact or not; undefined where there is none, or where it cannot be read. */
   private read(from: number, to: number): [lsn: number, row: ChangeRow | undefined][] {
-    const columns = 'lsn, actor, seq, hash, stamp, bytes';
+    const columns = 'lsn, actor, seq, hash, stamp, bytes, deps';
     const found = new Map<number, ChangeRow>();
     try {
       const all = this.db.prepare(`select ${columns} from change where lsn between ? and ?`).raw().all(from, to);
@@ -132,14 +141,14 @@ export class JournalCheck {
       this.lose(lsn, row);
       return;
     }
-    const [, actor, seq, hash, stamp, bytes] = row;
+    const [, actor, seq, hash, stamp, bytes, deps] = row;
     const wrong: string[] = [];
     if (this.indexOf(change.actor) !== actor || change.seq !== seq)
       wrong.push(`stands as change ${seq} of actor ${actor}`);
     if (change.hash !== hash.toString('hex') || change.stamp !== stamp) wrong.push('stands under another hash or time');
     const before = this.seqs.get(change.actor) ?? 0;
     if (this.isWhole && change.seq !== before + 1) wrong.push(`follows change ${before} of its actor`);
-    const missing = change.deps.find((dep) => !this.hashes.has(dep));
+    const missing = change.deps.find((dep, i) => !this.hashes.has(dep) && !this.isBelow(deps, i));
     if (this.isWhole && missing !== undefined) wrong.push(`builds on ${missing}, which is not before it`);
     if (wrong.length > 0) this.fault(lsn, `${nameOf(change)}: ${wrong.join(', ')}`, change);
     this.changes++;
@@ -152,6 +161,12 @@ export class JournalCheck {
     this.maxOp = Math.max(this.maxOp, change.startOp + change.ops.length - 1);
     this.fold(change);
     if (this.changes % COMMIT_EVERY === 0) this.scratch.commit(0);
+  }
+
+  /** Whether the i-th change that another one builds on is below the floor. */
+  private isBelow(deps: Buffer, i: number): boolean {
+    const dot = decodeDots(deps)[i];
+    return dot !== undefined && dot.seq <= (this.floor.get(dot.actor)?.seq ?? 0);
   }
 
   private decode([, , , hash, , bytes]: ChangeRow): Change | undefined {
@@ -236,6 +251,45 @@ export class JournalCheck {
 
   private indexOf(actor: ActorId): number {
     return this.scratch.actors.intern(actor);
+  }
+
+  /** Begins where the journal begins: with what the changes make that were dropped. */
+  private takeFloor(): void {
+    const { store, actors } = this.scratch;
+    try {
+      this.floor = readFloor(this.db);
+      const text = this.db.prepare('select value from meta where key = ?').pluck().get(FLOOR_KEY);
+      const { lsn, heads } = parseFloorMark(text as string | undefined);
+      this.last = lsn;
+      this.first = lsn + 1;
+      for (const [index, { seq, op, hash }] of this.floor) {
+        const actor = actors.id(index);
+        this.seqs.set(actor, seq);
+        this.lastHashes.set(actor, hash);
+        this.hashes.add(hash);
+        this.maxOp = Math.max(this.maxOp, op);
+      }
+      for (const head of heads) this.heads.add(head);
+      const inos = this.db.prepare('select ino from base').pluck().all() as number[];
+      const select = this.db.prepare('select state from base where ino = ?').pluck();
+      for (const [done, ino] of inos.entries()) {
+        const { registers } = decodeBase(ino, select.get(ino) as Buffer);
+        let stamp = 0;
+        for (const entries of registers.values()) for (const entry of entries) stamp = Math.max(stamp, entry.stamp);
+        const time = timeOfStamp(stamp);
+        store.insert(new Inode(ino, new Map(registers), 0, time, time));
+        if (done % COMMIT_EVERY === 0) this.scratch.commit(0);
+      }
+    } catch (error) {
+      this.isBaseWhole = false;
+      this.faults.push({
+        class: 'change',
+        what: `what the journal begins from: ${(error as Error).message}`,
+        paths: [],
+        repaired: false,
+        remedy: 'weft umount, then weft fsck --repair: the rows of the state stand for what is damaged',
+      });
+    }
   }
 
   private readLost(): LostPlace[] {

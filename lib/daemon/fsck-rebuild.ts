@@ -56,7 +56,9 @@ export function rebuildState(
     if (!copyTable(db, next, table, columns, sum)) lost.push(`table ${table}`);
   };
   if (!copyChanges(db, next, journal, tell)) lost.push('changes of which nothing is known any more');
-  copy('parked', 'hash, bytes', false);
+  copy('floor', 'actor, seq, op, hash', true);
+  copy('base', 'ino, state', false);
+  copy('parked', 'hash, bytes, deps', false);
   copy('draft', 'ino, lsn, state', false);
   // What places entries is chosen anew: only the order of listings changes.
   const nameKey = scratch.meta(NAME_HASH_KEY)!;
@@ -146,10 +148,12 @@ function writeTree({ store, actors }: Journal): void {
 /** @returns false when of a lost change not even the hash is known: what builds on it cannot be told from what does not */
 function copyChanges(db: Connection, next: Connection, journal: JournalCheck, tell: Tell): boolean {
   const lost = new Set(journal.lost.map(({ lsn }) => lsn));
-  const insert = next.prepare('insert into change(lsn, actor, seq, hash, stamp, bytes) values (?, ?, ?, ?, ?, ?)');
-  const select = db.prepare('select lsn, actor, seq, hash, stamp, bytes from change where lsn = ?').raw();
+  const insert = next.prepare(
+    'insert into change(lsn, actor, seq, hash, stamp, bytes, deps) values (?, ?, ?, ?, ?, ?, ?)',
+  );
+  const select = db.prepare('select lsn, actor, seq, hash, stamp, bytes, deps from change where lsn = ?').raw();
   const end = journal.end;
-  for (let lsn = 1; lsn <= end; lsn++) {
+  for (let lsn = journal.first; lsn <= end; lsn++) {
     if (lost.has(lsn)) continue;
     insert.run(...journal.corrected(select.get(lsn) as Parameters<JournalCheck['corrected']>[0]));
     tell('changes', lsn, end);

@@ -1,11 +1,12 @@
 // kept-peers.ts — what people said of links, and what was learnt of peers, kept for the next start: who is dialled in site.json, who is
-// known and paused in peers.json.
+// known and paused in peers.json, what sites hold in holdings.json.
 // Invariant: what a person said is kept when the call returns; what the links say is kept a moment later, once for many of them,
 // because they say something with every commit.
 
 import { isInvite } from '../sync/invite.js';
 import type { Syncer } from '../sync/syncer.js';
 import type { SiteState } from './daemon-interface.js';
+import type { HoldingsFile } from './holdings-file.js';
 import type { KnownPeersFile } from './known-peers-file.js';
 
 const KEEP_DELAY_MS = 500;
@@ -16,6 +17,7 @@ export class KeptPeers {
   constructor(
     private readonly syncer: Syncer,
     private readonly file: KnownPeersFile,
+    private readonly holdings: HoldingsFile,
     private readonly state: SiteState,
   ) {}
 
@@ -51,6 +53,7 @@ export class KeptPeers {
 
   keep(): void {
     this.file.save(this.syncer.known());
+    this.holdings.save(this.syncer.holdings());
     const dialled = this.syncer.dialled();
     const config = this.state.config();
     if (dialled.join() !== config.peers.join()) this.state.saveConfig({ ...config, peers: dialled });

@@ -43,6 +43,7 @@ import { Bandwidth } from './bandwidth.js';
 import { Collector } from './collector.js';
 import { DurableCommits } from './durable-commits.js';
 import { fetchAll } from './first-fetch.js';
+import { HoldingsFile } from './holdings-file.js';
 import { InviteFile } from './invite-file.js';
 import { KeptPeers } from './kept-peers.js';
 import { KnownPeersFile } from './known-peers-file.js';
@@ -81,6 +82,7 @@ export class RunningSite implements Daemon {
   private readonly pacing = new SyncPacing();
   private readonly ingest: IngestPool;
   private readonly knownPeers: KnownPeersFile;
+  private readonly holdings: HoldingsFile;
   private readonly survey: TreeSurvey;
   private readonly settlements: Settlements;
   private readonly mark: StateMark;
@@ -113,6 +115,7 @@ export class RunningSite implements Daemon {
     this.ingest = new IngestPool(statePath(directory), join(directory, 'packs'));
     this.knownPeers = new KnownPeersFile(directory, log);
     this.survey = new TreeSurvey(directory, () => this.content.policy === 'on-demand');
+    this.holdings = new HoldingsFile(directory, log);
     this.past = new Past(directory, () => this.site, {
       get: () => this.config().keepHistoryMs,
       set: (ageMs) => {
@@ -195,12 +198,13 @@ export class RunningSite implements Daemon {
         dial: config.peers,
         known: this.knownPeers.load(),
         limits: () => this.bandwidth.now(),
+        holdings: this.holdings.load(),
       });
       this.syncer.on('changed', () => {
         this.durable.reconsider();
         this.peers.keepSoon();
       });
-      this.peers = new KeptPeers(this.syncer, this.knownPeers, this.state);
+      this.peers = new KeptPeers(this.syncer, this.knownPeers, this.holdings, this.state);
       this.listen = await this.syncer.start();
       // A site that has inode numbers is one of the volume: what it says of itself comes after what made it one.
       if (config.slot !== null) await this.announce();

@@ -239,10 +239,14 @@ export class SiteServer {
     if (WRITES.has(name)) volume.membership.checkWritable();
     switch (name) {
       case 'changes':
-        volume.remote.deliver(message.args.changes, (error) => {
-          if (error) this.post({ type: 'refused', id, error: error.message });
-          else this.reply(id, name, null);
-        });
+        volume.remote.deliver(
+          message.args.changes,
+          (error) => {
+            if (error) this.post({ type: 'refused', id, error: error.message });
+            else this.reply(id, name, null);
+          },
+          message.args.deps,
+        );
         break;
       case 'objects':
         volume.arrivals.adopt(message.args.packed, message.args.areShared);

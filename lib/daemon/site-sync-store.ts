@@ -89,10 +89,10 @@ export class SiteSyncStore implements SyncStore {
   changesAfter(known: VersionVector, maxBytes: number): { changes: ShippedChange[]; done: boolean } {
     const changes: ShippedChange[] = [];
     const seen = new Map(known);
-    for (const { actor, seq, bytes } of this.readChanges(known, maxBytes)) {
+    for (const { actor, seq, bytes, deps } of this.readChanges(known, maxBytes)) {
       // Behind a change that is not durable yet come only ones that build on it, or that are not durable either.
       if (seq > (this.durable.vector.get(actor) ?? 0)) break;
-      changes.push({ actor, seq, bytes });
+      changes.push({ actor, seq, bytes, deps });
       seen.set(actor, seq);
     }
     return { changes, done: this.covers(seen) || changes.length === 0 };
@@ -119,8 +119,10 @@ export class SiteSyncStore implements SyncStore {
     return this.journal.bytesAfter(known);
   }
 
-  async ingest(changes: readonly Uint8Array[], from: SiteId): Promise<void> {
-    await this.site.request('changes', { changes: [...changes], from });
+  async ingest(changes: readonly ShippedChange[], from: SiteId): Promise<void> {
+    const bytes = changes.map((change) => change.bytes);
+    const deps = changes.map((change) => change.deps);
+    await this.site.request('changes', { changes: bytes, deps, from });
     // Messages keep their order: the last commit that was reported holds what was answered before.
     await this.durable.reached(this.durable.lastReported);
   }

@@ -1,6 +1,7 @@
 // thread-protocol.ts — the messages between the main thread (event loop, network) and the site thread (kernel, replicated state).
 // The site thread never returns to an event loop: it takes messages with receiveMessageOnPort after its wake descriptor fired.
 
+import type { Dot } from '../crdt/change.js';
 import type { ActorId, Ino, Name, ObjectId, SiteId } from '../crdt/ids.js';
 import type { Timestamp } from '../crdt/inode.js';
 import type { Member } from '../crdt/members.js';
@@ -28,7 +29,7 @@ export interface SiteThreadData {
 /** Answers to requests of the main thread, by request. */
 export interface Requests {
   /** Store and apply another site's changes; answered when they are committed. */
-  changes: { args: { changes: Uint8Array[]; from: SiteId }; reply: null };
+  changes: { args: { changes: Uint8Array[]; deps: readonly (readonly Dot[])[]; from: SiteId }; reply: null };
   /** Take objects that the main thread packed. */
   objects: { args: { packed: PackedObject[]; areShared: boolean }; reply: null };
   /** Another site keeps all that the first so many changes name. */

@@ -10,6 +10,7 @@ import { DeltaReader, TextReader, UintReader } from '../codec/column-reader.js';
 import type { Change, ChangeOp, Value } from '../crdt/change.js';
 import type { ActorId } from '../crdt/ids.js';
 import { parseKey } from '../crdt/register-schema.js';
+import type { LocalDot } from './dots.js';
 import { ChangeEncoder } from './change-encoder.js';
 import type { ChangeHeader } from './change-encoder.js';
 import { ACTOR_BYTES, CHANGE_CHUNK, CHECKSUM_AT, COLUMN } from './change-format.js';
@@ -26,6 +27,11 @@ export interface EncodedChange {
   /** One Automerge change chunk; the same at every site. */
   readonly bytes: Uint8Array;
   readonly change: Change;
+}
+
+/** A change as it comes from another site: with where the changes stand that it builds on, in the order of its own list. */
+export interface PlacedChange extends EncodedChange {
+  readonly deps?: readonly LocalDot[] | undefined;
 }
 
 /** Writes what is authored, and again what is read: one after the other, never at once. */
@@ -82,6 +88,19 @@ export function startOpOf(bytes: Uint8Array): number {
   const input = new ByteReader(bytes, TYPE_AT + 1);
   input.varint('chunk');
   return readHeader(input).startOp;
+}
+
+/** The hashes of what a change that was decoded before builds on. */
+export function depsOf(bytes: Uint8Array): readonly string[] {
+  const input = new ByteReader(bytes, TYPE_AT + 1);
+  input.varint('chunk');
+  return readHeader(input).deps;
+}
+
+/** The counter of the last operation of a change that was decoded before. */
+export function lastOpOf(bytes: Uint8Array): number {
+  const { startOp, ops } = decodeChange(bytes, Infinity);
+  return startOp + ops.length - 1;
 }
 
 function readHeader(body: ByteReader): ChangeHeader {

@@ -13,6 +13,7 @@ import type { Entry, Inode } from '../crdt/inode.js';
 import { parseKey } from '../crdt/register-schema.js';
 import { retentionOf, snapshotsOf } from '../crdt/snapshots.js';
 import { nearestCommonVersions, type Version } from '../crdt/version-graph.js';
+import { decodeBase } from './base-registers.js';
 import { decodeChange, startOpOf } from './change-codec.js';
 import { retentionInForce, siteRetention, UNLIMITED } from './retention.js';
 import type { StateSnapshot } from './state-snapshot.js';
@@ -45,6 +46,7 @@ export interface RetentionRules {
 /** Bases of bases of merges: criss-cross merges go that deep, see lib/volume/version-merge.ts. */
 const MERGE_DEPTH_MAX = 8;
 const CHANGES_PER_READ = 256;
+const INODES_PER_READ = 256;
 const MS_PER_S = 1_000;
 const US_PER_S = 1_000_000;
 
@@ -243,6 +245,32 @@ class HeldVersions {
         }
       }
     }
+    this.visitBase(departures);
+  }
+
+  /** What gave way lately may have been written before the journal begins. */
+  private visitBase(departures: ReadonlyMap<string, Departure>): void {
+    if (departures.size === 0) return;
+    const { db, actors } = this.snapshot;
+    const select = db.prepare('select ino, state from base where ino > ? order by ino limit ?').raw();
+    for (let last = -1; ;) {
+      const rows = select.all(last, INODES_PER_READ) as [Ino, Buffer][];
+      for (const [ino, state] of rows) {
+        for (const entry of decodeBase(ino, state).registers.get('head') ?? []) {
+          const departure = departures.get(`${entry.counter}@${actors.id(entry.actor)}`);
+          // Whoever knows of a snapshot keeps all changes since: what was written before them is in it.
+          if (departure)
+            this.visitDeparted(
+              ino,
+              String(entry.value),
+              this.bits(() => true),
+              departure,
+            );
+        }
+      }
+      if (rows.length < INODES_PER_READ) return;
+      last = rows.at(-1)![0];
+    }
   }
 
   private *changesBackwards(): Generator<{ actor: ActorId; seq: number; bytes: Buffer }> {
@@ -265,13 +293,17 @@ class Moment {
   private readonly lastOps = new Map<number, number>();
 
   constructor(
-    { db, actors }: StateSnapshot,
+    snapshot: StateSnapshot,
     private readonly vector: VersionVector,
   ) {
+    const { db, actors } = snapshot;
+    const floor = snapshot.floorChanges();
     const select = db.prepare('select bytes from change where actor = ? and seq = ?').pluck();
     for (const [actor, seq] of vector) {
       const index = actors.indexOf(actor);
       if (index === undefined) continue;
+      const below = floor.get(index);
+      if (below && seq < below.seq) continue; // how far it goes is not known any more: as if nothing of the actor were in it
       const next = select.get(index, seq + 1) as Buffer | undefined;
       this.lastOps.set(index, next ? startOpOf(next) - 1 : Infinity);
     }

@@ -1,7 +1,8 @@
 // history-index.ts — where in the journal each inode's changes are: what history and past trees look things up in.
-// Invariant: derived, in a file of its own (history.db) that may be deleted at any time: it is made again from the journal. It says
-// everything of the changes up to its progress and nothing of later ones; catchUp() brings it to the journal's end. It costs the site
-// thread nothing: whoever asks writes it, on a thread of his own; several may, one after the other.
+// Invariant: derived, in a file of its own (history.db) that may be deleted at any time: it is made again from the journal and its base.
+// It says everything of the changes up to its progress and nothing of later ones; catchUp() brings it to the journal's end, and forgets
+// what was dropped from there. It costs the site thread nothing: whoever asks writes it, on a thread of his own; several may, one
+// after the other.
 
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,12 +12,15 @@ import type { Change, ChangeOp, Value } from '../crdt/change.js';
 import { LINK_PREFIX, parseBorn, parseInto, parseLink } from '../crdt/fields.js';
 import type { ActorId, Ino, Name } from '../crdt/ids.js';
 import { ActorTable, VOLUME_INO } from '../crdt/ids.js';
-import { parseKey } from '../crdt/register-schema.js';
+import type { Inode } from '../crdt/inode.js';
+import { formatKey, parseKey } from '../crdt/register-schema.js';
+import { decodeBase } from './base-registers.js';
 import { decodeChange } from './change-codec.js';
+import { type FloorMark, FLOOR_KEY, NO_FLOOR, parseFloorMark, readFloor } from './floor.js';
 import { openStateReader, statePath } from './schema.js';
 import type { Connection, Statement } from './schema.js';
 
-const FORMAT = 1;
+const FORMAT = 2;
 const BUSY_TIMEOUT_MS = 60_000;
 const CHANGES_PER_COMMIT = 256;
 /** Checkpoints sync the disk, and somebody waits meanwhile. */
@@ -34,8 +38,8 @@ const NUMBERS_SINCE_S = Date.UTC(2026, 0, 1) / 1000;
  * - `view`, `past`: moments that were looked at on the mount, and the inode numbers given out for them (past-views.ts).
  */
 const SCHEMA = `
-  create table progress(id integer primary key check(id = 1), lsn integer not null, hash blob);
-  insert into progress values (1, 0, null);
+  create table progress(id integer primary key check(id = 1), lsn integer not null, hash blob, generation integer not null);
+  insert into progress values (1, 0, null, -1);
   create table touched(ino integer not null, lsn integer not null, primary key(ino, lsn)) without rowid;
   create table timed(ino integer not null, stamp integer not null, lsn integer not null, primary key(ino, stamp, lsn)) without rowid;
   create table placed(parent integer not null, name text not null, ino integer not null, primary key(parent, name, ino))
@@ -64,6 +68,10 @@ export class HistoryIndex {
   /** The actors of the journal, by its own indexes. */
   readonly actors = new ActorTable();
   private readonly statements = new Map<string, Statement>();
+  /** What the base tells of inodes, as if they were changes: by places below all of the journal's. */
+  private readonly baseChanges = new Map<number, IndexedChange>();
+  private readonly basePlaces = new Map<Ino, readonly number[]>();
+  private baseOf: FloorMark = NO_FLOOR;
   private readonly changes = new LRUCache<number, IndexedChange>({
     maxSize: OPS_REMEMBERED,
     sizeCalculation: ({ ops }) => ops.length + 1,
@@ -95,6 +103,7 @@ export class HistoryIndex {
 
   /** Takes in what was appended to the journal since; some 5 µs for an operation. */
   catchUp(): void {
+    this.catchUpFloor();
     const next = this.prepare(
       this.state,
       `select lsn, actor, hash, bytes from change where lsn > ? order by lsn limit ${CHANGES_PER_COMMIT}`,
@@ -117,6 +126,56 @@ export class HistoryIndex {
         throw error;
       }
     }
+  }
+
+  /** Where the journal begins now. */
+  get floor(): FloorMark {
+    const select = this.prepare(this.state, 'select value from meta where key = ?').pluck();
+    return parseFloorMark(select.get(FLOOR_KEY) as string | undefined);
+  }
+
+  /** Whether a part of the history, as the highest seq of each actor by its index, has all that is not in the journal any more. */
+  reaches(vector: ReadonlyMap<number, number>): boolean {
+    for (const [actor, { seq }] of readFloor(this.state)) if ((vector.get(actor) ?? 0) < seq) return false;
+    return true;
+  }
+
+  /** Forgets what was dropped; begins anew where the base is another one. */
+  private catchUpFloor(): void {
+    const { floor } = this;
+    if (floor.lsn === this.baseOf.lsn && floor.generation === this.baseOf.generation) return this.beginIfNew(floor);
+    this.baseOf = floor;
+    this.baseChanges.clear();
+    this.basePlaces.clear();
+    this.changes.clear();
+    this.beginIfNew(floor);
+    for (const table of ['touched', 'timed'])
+      this.prepare(this.db, `delete from ${table} where lsn <= ?`).run(floor.lsn);
+  }
+
+  /** Where the index says nothing of some of what was dropped, it begins with what that left. */
+  private beginIfNew(floor: FloorMark): void {
+    const progress = this.prepare(this.db, 'select lsn, generation from progress');
+    const isNew = (): boolean => {
+      const { lsn, generation } = progress.get() as { lsn: number; generation: number };
+      return generation !== floor.generation || lsn < floor.lsn;
+    };
+    if (!isNew()) return;
+    this.db
+      .transaction(() => {
+        if (!isNew()) return; // another thread was faster
+        for (const table of ['touched', 'timed', 'placed', 'merged']) this.db.exec(`delete from ${table}`);
+        const inos = this.prepare(this.state, 'select ino from base').pluck().all() as Ino[];
+        for (const ino of inos) {
+          for (const [field, entries] of this.base(ino)?.registers ?? [])
+            if (ino !== VOLUME_INO) for (const { value } of entries) this.takeOp(ino, field, value);
+        }
+        this.prepare(this.db, 'update progress set lsn = ?, hash = null, generation = ?').run(
+          floor.lsn,
+          floor.generation,
+        );
+      })
+      .immediate();
   }
 
   private take(lsn: number, actor: number, change: Change): void {
@@ -163,6 +222,31 @@ export class HistoryIndex {
     return this.prepare(this.db, 'select lsn from touched where ino = ? order by lsn').pluck().all(ino) as number[];
   }
 
+  /** An inode's registers where the journal begins; undefined when it had none then. */
+  base(ino: Ino): Inode | undefined {
+    const state = this.prepare(this.state, 'select state from base where ino = ?').pluck().get(ino) as
+      Buffer | undefined;
+    return state && decodeBase(ino, state);
+  }
+
+  /**
+   * Like {@link touches}, and before them one position below 0 for each change that is not in the journal any more and wrote something
+   * that stood where the journal begins.
+   */
+  told(ino: Ino): number[] {
+    let places = this.basePlaces.get(ino);
+    if (!places) {
+      const changes = baseChangesOf(ino, this.base(ino));
+      places = changes.map((change) => {
+        const lsn = -1 - this.baseChanges.size;
+        this.baseChanges.set(lsn, { ...change, lsn });
+        return lsn;
+      });
+      this.basePlaces.set(ino, places);
+    }
+    return [...places, ...this.touches(ino)];
+  }
+
   /** Positions of the changes of its times, the latest first. */
   times(ino: Ino): Iterable<{ readonly stamp: number; readonly lsn: number }> {
     // Read on at once: a statement that is being stepped through cannot be run again meanwhile.
@@ -194,7 +278,7 @@ export class HistoryIndex {
   }
 
   change(lsn: number): IndexedChange {
-    let change = this.changes.get(lsn);
+    let change = lsn < 0 ? this.baseChanges.get(lsn) : this.changes.get(lsn);
     if (!change) {
       const row = this.prepare(this.state, 'select actor, bytes from change where lsn = ?').get(lsn) as {
         actor: number;
@@ -214,14 +298,25 @@ export class HistoryIndex {
     return change;
   }
 
-  /** The highest change of each actor, by its index, whose stamp is not above this one: what any site knew then is among them. */
+  /**
+   * The highest change of each actor, by its index, whose stamp is not above this one: what any site knew then is among them.
+   * @throws Error when that is before what is kept
+   */
   vectorAt(stamp: number): Map<number, number> {
+    const floor = readFloor(this.state);
+    const since = this.floor.stamp;
+    if (stamp < since) {
+      const text = new Date(Math.ceil(since / 1000)).toISOString();
+      throw new Error(
+        `history is kept from ${text} on: name a later moment (weft gc --keep-history says for how long)`,
+      );
+    }
     const vector = new Map<number, number>();
     const stampOf = this.prepare(this.state, 'select stamp from change where actor = ? and seq = ?').pluck();
     const rows = this.prepare(this.state, 'select id, last_seq as seq from actor where last_seq > 0').all();
     for (const { id, seq } of rows as { id: number; seq: number }[]) {
       // The stamps of an actor ascend.
-      let low = 0;
+      let low = floor.get(id)?.seq ?? 0;
       for (let high = seq; low < high;) {
         const middle = Math.ceil((low + high) / 2);
         if ((stampOf.get(id, middle) as number) <= stamp) low = middle;
@@ -273,10 +368,24 @@ function connect(path: string): Connection {
   return db;
 }
 
+/** What a base says of an inode, as changes: by who wrote it and when, the earliest first. Times are left out. */
+function baseChangesOf(ino: Ino, inode: Inode | undefined): Omit<IndexedChange, 'lsn'>[] {
+  const found: Omit<IndexedChange, 'lsn'>[] = [];
+  for (const [field, entries] of inode?.registers ?? []) {
+    if (field === 'times') continue;
+    for (const { counter, actor, stamp, value } of entries) {
+      // One operation each: their counters need not follow each other.
+      const ops = [{ key: formatKey(ino, field), value, pred: [] }];
+      found.push({ actor, seq: 0, stamp, startOp: counter, ops, byInode: new Map([[ino, [0]]]) });
+    }
+  }
+  return found.toSorted((a, b) => a.stamp - b.stamp || a.startOp - b.startOp);
+}
+
 function isOf(db: Connection, state: Connection): boolean {
   if ((db.pragma('user_version', { simple: true }) as number) !== FORMAT) return false;
   const { lsn, hash } = db.prepare('select lsn, hash from progress').get() as { lsn: number; hash: Buffer | null };
-  if (hash === null) return lsn === 0;
+  if (hash === null) return lsn === 0; // nothing was taken in
   const found = state.prepare('select hash from change where lsn = ?').pluck().get(lsn) as Buffer | undefined;
   return found?.equals(hash) ?? false;
 }

@@ -46,13 +46,16 @@ test('a site that applies what it lacks in the order given never meets a change 
             if (changes.length === 0) break;
             const totalBytes = changes.reduce((sum, { bytes }) => sum + bytes.length, 0);
             assert.ok(changes.length === 1 || totalBytes <= maxBytes);
-            for (const { actor, seq, hash, stamp, bytes } of changes) {
+            for (const { actor, seq, hash, stamp, bytes, deps } of changes) {
               const change = decodeChange(bytes, 1 << 20);
               assert.deepEqual([change.actor, change.seq, change.hash, change.stamp], [actor, seq, hash, stamp]);
               assert.equal(seq, (vector.get(actor) ?? 0) + 1);
               if (before) assert.ok(change.deps.includes(before.hash), 'the history is a chain');
+              assert.ok(
+                deps.length === change.deps.length && deps.every((dot) => dot.seq <= (vector.get(dot.actor) ?? 0)),
+              );
               vector.set(actor, seq);
-              before = { actor, seq, hash, stamp, bytes };
+              before = { actor, seq, hash, stamp, bytes, deps };
               sent++;
             }
           }

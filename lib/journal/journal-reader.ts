@@ -3,8 +3,10 @@
 // arrival. The vector is the cursor: advance it by what was sent and ask again. Every call is a short read of its own, because a
 // reader that stays keeps the WAL from being started over.
 
-import type { VersionVector } from '../crdt/change.js';
+import type { Dot, VersionVector } from '../crdt/change.js';
 import type { ActorId } from '../crdt/ids.js';
+import { decodeDots } from './dots.js';
+import { type FloorMark, FLOOR_KEY, parseFloorMark, readFloor } from './floor.js';
 import { DamagedChange, isIntactChange } from './lost-changes.js';
 import { checkRow } from './row-sum.js';
 import type { Connection, Statement } from './schema.js';
@@ -18,6 +20,8 @@ export interface JournaledChange {
   /** SHA-256 hex. */
   readonly hash: string;
   readonly bytes: Buffer;
+  /** Where those stand that it builds on, in the order of its own list. */
+  readonly deps: readonly Dot[];
 }
 
 interface HeldActor {
@@ -27,7 +31,7 @@ interface HeldActor {
 }
 
 type PlacedSeq = [lsn: number, seq: number];
-type ChangeRow = [stamp: number, hash: Buffer, bytes: Buffer];
+type ChangeRow = [stamp: number, hash: Buffer, bytes: Buffer, deps: Buffer];
 
 const SEQS_PER_READ = 64;
 
@@ -51,7 +55,10 @@ export class JournalReader {
   private readonly selectLast: Statement;
   private readonly selectFirstAfter: Statement;
   private actors: readonly HeldActor[] = [];
+  private names: ReadonlyMap<number, ActorId> = new Map();
   private actorsVersion = -1;
+  private floorVector: VersionVector = new Map();
+  private floorVersion = -1;
 
   private constructor(db: Connection) {
     this.db = db;
@@ -60,8 +67,8 @@ export class JournalReader {
     this.selectPlaces = db
       .prepare(`select lsn, seq from change where actor = ? and seq > ? order by seq limit ${SEQS_PER_READ}`)
       .raw();
-    this.selectChange = db.prepare('select stamp, hash, bytes from change where lsn = ?').raw();
-    this.selectBySeq = db.prepare('select stamp, hash, bytes from change where actor = ? and seq = ?').raw();
+    this.selectChange = db.prepare('select stamp, hash, bytes, deps from change where lsn = ?').raw();
+    this.selectBySeq = db.prepare('select stamp, hash, bytes, deps from change where actor = ? and seq = ?').raw();
     this.selectBytes = db.prepare('select journal_bytes from progress').pluck();
     this.selectBytesAfter = db.prepare('select total(length(bytes)) from change where actor = ? and seq > ?').pluck();
     this.selectLast = db.prepare('select ifnull(max(lsn), 0) from change').pluck();
@@ -86,6 +93,22 @@ export class JournalReader {
     return this.selectBytes.get() as number;
   }
 
+  /** The changes that are not in the journal any more: highest seq of each actor. Read again only after a commit. */
+  floor(): VersionVector {
+    const version = this.dataVersion.get() as number;
+    if (version !== this.floorVersion) {
+      this.held();
+      this.floorVector = new Map([...readFloor(this.db)].map(([actor, { seq }]) => [this.names.get(actor)!, seq]));
+      this.floorVersion = version;
+    }
+    return this.floorVector;
+  }
+
+  /** Where it begins. */
+  floorMark(): FloorMark {
+    return parseFloorMark(this.meta(FLOOR_KEY));
+  }
+
   meta(key: string): string | undefined {
     return this.selectMeta.get(key) as string | undefined;
   }
@@ -94,11 +117,11 @@ export class JournalReader {
   change(actor: ActorId, seq: number): JournaledChange | undefined {
     const held = this.held().find(({ name }) => name === actor);
     const row = held && (this.selectBySeq.get(held.id, seq) as ChangeRow | undefined);
-    return row && toChange(actor, seq, row);
+    return row && this.toChange(actor, seq, row);
   }
 
   /**
-   * What a site with this vector lacks, in causal order.
+   * What a site with this vector lacks, in causal order; of one that lacks what is below the {@link floor}, no more than what is behind it.
    * @param maxBytes of the changes together; one that is larger comes alone
    * @throws DamagedChange when it comes to one whose bytes are not what its hash says
    * @returns empty when it lacks nothing
@@ -119,7 +142,7 @@ export class JournalReader {
       // Lost meanwhile, see lost-changes.ts: what follows builds on it.
       if (!row) break;
       if (changes.length > 0 && !isIntactChange(row[1], row[2])) break; // what comes before it is good, and the next call says so
-      const change = toChange(feed.actor.name, seq, row);
+      const change = this.toChange(feed.actor.name, seq, row);
       totalBytes += change.bytes.length;
       if (totalBytes > maxBytes && changes.length > 0) break;
       changes.push(change);
@@ -158,6 +181,12 @@ export class JournalReader {
     this.db.close();
   }
 
+  private toChange(actor: ActorId, seq: number, [stamp, hash, bytes, deps]: ChangeRow): JournaledChange {
+    if (!isIntactChange(hash, bytes)) throw new DamagedChange(actor, seq);
+    const dots = decodeDots(deps).map((dot) => ({ actor: this.names.get(dot.actor)!, seq: dot.seq }));
+    return { actor, seq, stamp, hash: hash.toString('hex'), bytes, deps: dots };
+  }
+
   private placesAfter(actor: HeldActor, seq: number): PlacedSeq[] {
     return this.selectPlaces.all(actor.id, seq) as PlacedSeq[];
   }
@@ -172,6 +201,7 @@ export class JournalReader {
         checkRow(() => `actor ${id}`, sum, id, name, lastSeq, lastHash);
         if (lastSeq > 0) held.push({ id, name, lastSeq });
       }
+      this.names = new Map(held.map(({ id, name }) => [id, name]));
       this.actors = held;
       this.actorsVersion = version;
     }
@@ -191,9 +221,4 @@ function firstOf(feeds: readonly Feed[]): number {
     }
   });
   return first;
-}
-
-function toChange(actor: ActorId, seq: number, [stamp, hash, bytes]: ChangeRow): JournaledChange {
-  if (!isIntactChange(hash, bytes)) throw new DamagedChange(actor, seq);
-  return { actor, seq, stamp, hash: hash.toString('hex'), bytes };
 }

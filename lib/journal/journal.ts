@@ -2,7 +2,8 @@
 // Invariant: one SQLite transaction holds a change, every register and dirent it produced, and the intent-log position folded
 // into it; so after a crash state and history agree. Changes are causally ordered: one is appended only when all it builds on is
 // there; others are parked. A transaction is open from open() to close(), so that reads see uncommitted writes. The journal
-// neither applies changes (volume does) nor makes commits durable (checkpointer.ts does).
+// neither applies changes (volume does) nor makes commits durable (checkpointer.ts does). The oldest changes may be dropped
+// (truncation.ts): what they add up to is kept (floor.ts).
 
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
@@ -12,8 +13,11 @@ import type { Change, ChangeOp, VersionVector } from '../crdt/change.js';
 import type { ActorId } from '../crdt/ids.js';
 import { ActorTable } from '../crdt/ids.js';
 import { syncPath } from '../file-sync.js';
+import { BaseRegisters } from './base-registers.js';
 import { decodeChange, encodeChange } from './change-codec.js';
-import type { EncodedChange } from './change-codec.js';
+import type { EncodedChange, PlacedChange } from './change-codec.js';
+import { encodeDots, type LocalDot } from './dots.js';
+import { Floor, type FloorChange, FLOOR_KEY } from './floor.js';
 import type { Lsn } from './intent-log.js';
 import { NAME_HASH_KEY, NAME_HASH_KEY_BYTES, nameHash } from './name-hash.js';
 import { ParkedChanges } from './parked-changes.js';
@@ -24,6 +28,7 @@ import { checkRow, rowSum } from './row-sum.js';
 import { explain, openState, settleState, statePath, walPath } from './schema.js';
 import { SqliteTreeStore } from './sqlite-tree-store.js';
 import type { TreeStoreOptions } from './sqlite-tree-store.js';
+import { type OldestChange, Truncation } from './truncation.js';
 import { DEFAULT_WAL_TARGET_BYTES, Wal } from './wal.js';
 
 export interface JournalOptions extends TreeStoreOptions {
@@ -70,8 +75,13 @@ export class Journal {
   private nextLsn: number;
   private readonly lastSeqs = new Map<ActorId, number>();
   private readonly lastHashes = new Map<ActorId, string>();
+  /** By hash: the last change of each actor. */
+  private readonly lastDots = new Map<string, LocalDot>();
   private readonly parkedChanges: ParkedChanges;
   private readonly lost: LostChanges;
+  /** Where the journal begins. */
+  readonly floor: Floor;
+  private readonly truncation: Truncation;
   private commitCount: number;
 
   /** Actors whose row is not what it should be; those from keptActors up have none. */
@@ -103,8 +113,10 @@ export class Journal {
     this.wal = new Wal(db);
     this.beginStatement = db.prepare('begin immediate');
     this.commitStatement = db.prepare('commit');
-    this.insertChange = db.prepare('insert into change(lsn, actor, seq, hash, stamp, bytes) values (?, ?, ?, ?, ?, ?)');
-    this.selectHash = db.prepare('select 1 from change where hash = ?').pluck();
+    this.insertChange = db.prepare(
+      'insert into change(lsn, actor, seq, hash, stamp, bytes, deps) values (?, ?, ?, ?, ?, ?, ?)',
+    );
+    this.selectHash = db.prepare('select actor, seq from change where hash = ?');
     this.putActor = db.prepare('replace into actor(id, name, last_seq, last_hash, sum) values (?, ?, ?, ?, ?)');
     this.putProgress = db.prepare(
       'update progress set folded_lsn = ?, max_op = ?, heads = ?, journal_bytes = ?, sequence = ?, mark = ?, sum = ? where id = 1',
@@ -134,19 +146,22 @@ export class Journal {
     this.headHashes = new Set(splitHashes(progress.heads));
     this.nextSequence = progress.sequence;
     this.sequenceLimit = progress.sequence;
-    this.nextLsn = ((db.prepare('select max(lsn) from change').pluck().get() as number | null) ?? 0) + 1;
+    this.floor = new Floor(db, this.meta(FLOOR_KEY), (text) => this.setMeta(FLOOR_KEY, text));
+    this.truncation = new Truncation(db, this.floor, new BaseRegisters(db, this.actors));
+    const lastLsn = db.prepare('select max(lsn) from change').pluck().get() as number | null;
+    this.nextLsn = Math.max(lastLsn ?? 0, this.floor.lsn) + 1;
     type ActorRow = [id: number, name: ActorId, lastSeq: number, lastHash: Buffer | null, sum: number];
     for (const [id, name, seq, hash, sum] of db.prepare('select * from actor order by id').raw().all() as ActorRow[]) {
       checkRow(() => `${path}: actor ${id}`, sum, id, name, seq, hash);
       if (this.actors.intern(name) !== id) throw new CorruptionError(`${path}: actor ${name} is out of its place`);
       if (seq > 0) this.lastSeqs.set(name, seq);
-      if (hash) this.lastHashes.set(name, hash.toString('hex'));
+      if (hash) this.noteLast(name, { actor: id, seq }, hash.toString('hex'));
     }
     this.keptActors = this.actors.size;
     this.beginStatement.run();
     this.store = new SqliteTreeStore(db, nameHash(this.nameHashKey()), options);
     this.lost = new LostChanges(db);
-    this.parkedChanges = new ParkedChanges(db, (hash) => this.hasHash(hash));
+    this.parkedChanges = new ParkedChanges(db, (hash, dot) => this.dotOf(hash, dot) !== undefined);
     this.commit(this.folded); // reserves inode numbers
     syncPath(dirname(path)); // the files' directory entries
   }
@@ -179,7 +194,8 @@ export class Journal {
 
   /** The latest stamp of all changes; 0 when there is none. */
   lastStamp(): number {
-    return (this.db.prepare('select max(stamp) from change').pluck().get() as number | null) ?? 0;
+    const last = this.db.prepare('select max(stamp) from change').pluck().get() as number | null;
+    return Math.max(last ?? 0, this.floor.stamp);
   }
 
   /** The document's heads, ascending: hashes of the changes that no other builds on. */
@@ -187,7 +203,7 @@ export class Journal {
     return [...this.headHashes].toSorted();
   }
 
-  /** Changes of all sites so far, those of the open transaction included. */
+  /** Changes of all sites so far, those of the open transaction and those that were dropped included. */
   get changeCount(): number {
     return this.nextLsn - 1;
   }
@@ -207,6 +223,11 @@ export class Journal {
     return this.lost.size === 0 ? this.lastSeqs : this.lost.lower(this.lastSeqs, this.actors);
   }
 
+  /** The changes that were dropped: the last of each actor, by its index. */
+  floorChanges(): ReadonlyMap<number, FloorChange> {
+    return this.floor.changes;
+  }
+
   /** Commits of this state so far, over all starts. */
   get commits(): number {
     return this.commitCount;
@@ -220,9 +241,43 @@ export class Journal {
     return seq <= (this.lastSeqs.get(actor) ?? 0);
   }
 
+  /** Whether this very change is in the journal, or was dropped from it. */
+  holds({ actor, seq, hash }: Pick<Change, 'actor' | 'seq' | 'hash'>): boolean {
+    if (!this.has(actor, seq)) return false;
+    return this.floor.covers({ actor: this.actors.intern(actor), seq }) || this.hasHash(hash);
+  }
+
   hasHash(hash: string): boolean {
-    if (this.headHashes.has(hash) || this.lost.has(hash)) return true;
-    return this.selectHash.get(Buffer.from(hash, 'hex')) !== undefined;
+    return this.dotOf(hash) !== undefined;
+  }
+
+  /**
+   * Where a change stands that is in the journal, or was.
+   * @param said where its sender says that it stands: of those that were dropped nothing else tells
+   */
+  private dotOf(hash: string, said?: LocalDot): LocalDot | undefined {
+    const known = this.lastDots.get(hash) ?? this.lost.find(hash);
+    if (known) return known;
+    if (said && this.floor.covers(said)) return said;
+    return this.selectHash.get(Buffer.from(hash, 'hex')) as LocalDot | undefined;
+  }
+
+  /** Where those stand that a change builds on; undefined when one of them is not here. */
+  private dotsOf({ deps }: Change, said: readonly LocalDot[] | undefined): LocalDot[] | undefined {
+    const dots: LocalDot[] = [];
+    for (const [i, hash] of deps.entries()) {
+      const dot = this.dotOf(hash, said?.length === deps.length ? said[i] : undefined);
+      if (!dot) return undefined;
+      dots.push(dot);
+    }
+    return dots;
+  }
+
+  private noteLast(actor: ActorId, dot: LocalDot, hash: string): void {
+    const before = this.lastHashes.get(actor);
+    if (before !== undefined) this.lastDots.delete(before);
+    this.lastHashes.set(actor, hash);
+    this.lastDots.set(hash, dot);
   }
 
   /**
@@ -236,7 +291,7 @@ export class Journal {
 
   /** Takes the bytes of a change that was damaged here. @returns false when it is none of these */
   restoreChange(bytes: Uint8Array, change: Change): boolean {
-    return this.lost.restore(bytes, change);
+    return this.lost.restore(bytes, change, this.dotsOf(change, undefined) ?? []);
   }
 
   /** Changes whose bytes were damaged here, and have not come again. */
@@ -244,9 +299,12 @@ export class Journal {
     return this.lost.size;
   }
 
-  /** Whether everything that a change builds on is here, so that it can be appended. */
-  isReady(change: Change): boolean {
-    return change.deps.every((hash) => this.hasHash(hash));
+  /**
+   * Whether everything that a change builds on is here, so that it can be appended.
+   * @param deps where that stands, as its sender says
+   */
+  isReady(change: Change, deps?: readonly LocalDot[]): boolean {
+    return this.dotsOf(change, deps) !== undefined;
   }
 
   /** Makes a change of local operations, the next one of `actor`. It is not appended yet. */
@@ -267,13 +325,14 @@ export class Journal {
   /**
    * Appends a change whose dependencies are here; it is committed together with what the caller writes to the store for it.
    * @returns false when the journal has it already: do not apply it again
+   * @param said where that stands which it builds on, as its sender says
    * @throws CorruptionError when it contradicts another change of its actor, or leaves a gap behind the actor's last one
    */
-  appendChange(bytes: Uint8Array, change: Change): boolean {
+  appendChange(bytes: Uint8Array, change: Change, said?: readonly LocalDot[]): boolean {
     const { actor, seq, hash, deps } = change;
     const lastSeq = this.lastSeqs.get(actor) ?? 0;
     if (seq <= lastSeq) {
-      if (this.hasHash(hash)) return false;
+      if (this.holds(change)) return false;
       throw new CorruptionError(
         `change ${seq} of actor ${actor}: another one with this number is here; the actor was used twice`,
       );
@@ -281,17 +340,18 @@ export class Journal {
     if (seq !== lastSeq + 1) {
       throw new CorruptionError(`change ${seq} of actor ${actor}: does not build on its change ${lastSeq}`);
     }
-    const missing = deps.find((dep) => !this.hasHash(dep));
-    if (missing !== undefined) throw new Error(`change ${hash}: appended before ${missing}; park it`);
+    const dots = this.dotsOf(change, said);
+    if (!dots) throw new Error(`change ${hash}: appended before what it builds on; park it`);
 
     const index = this.actors.intern(actor);
-    this.insertChange.run(this.nextLsn++, index, seq, Buffer.from(hash, 'hex'), change.stamp, bytes);
+    const hashBytes = Buffer.from(hash, 'hex');
+    this.insertChange.run(this.nextLsn++, index, seq, hashBytes, change.stamp, bytes, encodeDots(dots));
     for (const dep of deps) this.headHashes.delete(dep);
     this.headHashes.add(hash);
     this.highestOp = Math.max(this.highestOp, change.startOp + change.ops.length - 1);
     this.bytesOfChanges += bytes.length;
     this.lastSeqs.set(actor, seq);
-    this.lastHashes.set(actor, hash);
+    this.noteLast(actor, { actor: index, seq }, hash);
     this.changedActors.add(index);
     this.parkedChanges.arrived(hash);
     return true;
@@ -301,8 +361,8 @@ export class Journal {
    * Keeps a change until what it builds on arrives; it survives a restart like any other once committed.
    * @returns false when too many wait already and it was not kept: its sender will send it again
    */
-  park(bytes: Uint8Array, change: Change): boolean {
-    return this.parkedChanges.add({ bytes, change });
+  park(bytes: Uint8Array, change: Change, deps?: readonly LocalDot[]): boolean {
+    return this.parkedChanges.add({ bytes, change, deps });
   }
 
   parked(): readonly Change[] {
@@ -310,11 +370,21 @@ export class Journal {
   }
 
   /** Removes and returns the parked changes that can be appended now, and that may be. Append and apply them, then ask again. */
-  unparkReady(mayGoIn: (change: Change) => boolean = () => true): readonly EncodedChange[] {
+  unparkReady(mayGoIn: (change: Change) => boolean = () => true): readonly PlacedChange[] {
     return this.parkedChanges.takeReady(mayGoIn);
   }
 
-  /** The changes that no other builds on, but for those whose bytes are damaged here. */
+  /**
+   * Drops the oldest changes, as long as they `mayGo`, and gives their space back. Part of the open transaction.
+   * @returns whether there is more to do
+   */
+  truncate(mayGo: (change: OldestChange) => boolean, isOver: () => boolean): boolean {
+    const { bytes, more } = this.truncation.drop(mayGo, isOver);
+    this.bytesOfChanges -= bytes;
+    return more || this.truncation.giveBack(isOver);
+  }
+
+  /** The changes that no other builds on, but for those that were dropped or whose bytes are damaged here. */
   headChanges(): Change[] {
     const select = this.db.prepare('select bytes from change where hash = ?').pluck();
     return [...this.headHashes].flatMap((hex) => {

@@ -8,6 +8,7 @@ import { CorruptionError } from '../codec/bytes.js';
 import type { Change, VersionVector } from '../crdt/change.js';
 import type { ActorId, ActorTable } from '../crdt/ids.js';
 import { TYPE_AT } from './change-format.js';
+import { encodeDots, type LocalDot } from './dots.js';
 import type { Connection, Statement } from './schema.js';
 
 /** A change in the journal is not what its hash says. */
@@ -28,11 +29,8 @@ export function isIntactChange(hash: Buffer, bytes: Buffer): boolean {
   return bytes.length > TYPE_AT && hashOf('sha256', bytes.subarray(TYPE_AT), 'hex') === hash.toString('hex');
 }
 
-interface LostChange {
+interface LostChange extends LocalDot {
   readonly lsn: number;
-  /** Local index. */
-  readonly actor: number;
-  readonly seq: number;
 }
 
 type LostRow = [lsn: number, actor: number, seq: number, hash: Buffer];
@@ -48,7 +46,9 @@ export class LostChanges {
   constructor(db: Connection) {
     this.selectChange = db.prepare('select lsn, hash, bytes from change where actor = ? and seq = ?').raw();
     this.removeChange = db.prepare('delete from change where lsn = ?');
-    this.insertChange = db.prepare('insert into change(lsn, actor, seq, hash, stamp, bytes) values (?, ?, ?, ?, ?, ?)');
+    this.insertChange = db.prepare(
+      'insert into change(lsn, actor, seq, hash, stamp, bytes, deps) values (?, ?, ?, ?, ?, ?, ?)',
+    );
     this.insertLost = db.prepare('insert into lost_change(lsn, actor, seq, hash) values (?, ?, ?, ?)');
     this.removeLost = db.prepare('delete from lost_change where lsn = ?');
     const rows = db.prepare('select lsn, actor, seq, hash from lost_change').raw().all() as LostRow[];
@@ -59,8 +59,9 @@ export class LostChanges {
     return this.byHash.size;
   }
 
-  has(hash: string): boolean {
-    return this.byHash.has(hash);
+  /** Where a lost change stands; undefined when it is none. */
+  find(hash: string): LocalDot | undefined {
+    return this.byHash.get(hash);
   }
 
   /** A vector that ends, for each actor, before the first of its changes that is lost. */
@@ -85,11 +86,15 @@ export class LostChanges {
     return false;
   }
 
-  /** Puts the bytes of a lost change where they were. `change` is what they say. @returns false when it is none of these */
-  restore(bytes: Uint8Array, change: Change): boolean {
+  /**
+   * Puts the bytes of a lost change where they were. `change` is what they say, `deps` where those stand that it builds on.
+   * @returns false when it is none of these
+   */
+  restore(bytes: Uint8Array, change: Change, deps: readonly LocalDot[]): boolean {
     const lost = this.byHash.get(change.hash);
     if (!lost) return false;
-    this.insertChange.run(lost.lsn, lost.actor, change.seq, Buffer.from(change.hash, 'hex'), change.stamp, bytes);
+    const hash = Buffer.from(change.hash, 'hex');
+    this.insertChange.run(lost.lsn, lost.actor, change.seq, hash, change.stamp, bytes, encodeDots(deps));
     this.removeLost.run(lost.lsn);
     this.byHash.delete(change.hash);
     return true;

@@ -3,31 +3,33 @@
 // only what it sets free. Bounded: what does not fit is not kept, and comes again because no vector ever claimed it.
 
 import type { Change } from '../crdt/change.js';
-import type { EncodedChange } from './change-codec.js';
+import type { PlacedChange } from './change-codec.js';
 import { decodeChange } from './change-codec.js';
+import { decodeDots, encodeDots, type LocalDot } from './dots.js';
 import type { Connection, Statement } from './schema.js';
 
 /** More than this waiting means that a peer sends out of order. */
 const MAX_PARKED_BYTES = 64 * 2 ** 20;
 
 export class ParkedChanges {
-  private readonly byHash = new Map<string, EncodedChange>();
+  private readonly byHash = new Map<string, PlacedChange>();
   /** missing hash → those that wait for it. */
-  private readonly waiting = new Map<string, EncodedChange[]>();
-  private ready: EncodedChange[] = [];
+  private readonly waiting = new Map<string, PlacedChange[]>();
+  private ready: PlacedChange[] = [];
   private parkedBytes = 0;
   private readonly insert: Statement;
   private readonly remove: Statement;
 
-  /** @param holds whether a change with this hash is in the journal */
+  /** @param holds whether a change with this hash, which is said to stand there, is in the journal or was */
   constructor(
     db: Connection,
-    private readonly holds: (hash: string) => boolean,
+    private readonly holds: (hash: string, dot: LocalDot | undefined) => boolean,
   ) {
-    this.insert = db.prepare('insert into parked(hash, bytes) values (?, ?)');
+    this.insert = db.prepare('insert into parked(hash, bytes, deps) values (?, ?, ?)');
     this.remove = db.prepare('delete from parked where hash = ?');
-    for (const bytes of db.prepare('select bytes from parked order by hash').pluck().all() as Buffer[]) {
-      this.remember({ bytes, change: decodeChange(bytes, MAX_PARKED_BYTES) });
+    const rows = db.prepare('select bytes, deps from parked order by hash').raw().all() as [Buffer, Buffer][];
+    for (const [bytes, deps] of rows) {
+      this.remember({ bytes, change: decodeChange(bytes, MAX_PARKED_BYTES), deps: decodeDots(deps) });
     }
   }
 
@@ -40,11 +42,11 @@ export class ParkedChanges {
   }
 
   /** @returns false when it was not kept because too much waits already */
-  add(parked: EncodedChange): boolean {
+  add(parked: PlacedChange): boolean {
     const { bytes, change } = parked;
     if (this.byHash.has(change.hash)) return true;
     if (this.parkedBytes + bytes.length > MAX_PARKED_BYTES) return false;
-    this.insert.run(Buffer.from(change.hash, 'hex'), bytes);
+    this.insert.run(Buffer.from(change.hash, 'hex'), bytes, encodeDots(parked.deps ?? []));
     this.remember(parked);
     return true;
   }
@@ -59,8 +61,19 @@ export class ParkedChanges {
     if (this.byHash.has(hash)) this.forget(hash);
   }
 
+  /** Much came at once, without its changes: looks at all of them again. Those that `isHeld` are forgotten. */
+  reconsider(isHeld: (change: Change) => boolean): void {
+    const all = [...this.byHash.values()];
+    this.waiting.clear();
+    this.ready = [];
+    for (const parked of all) {
+      if (isHeld(parked.change)) this.forget(parked.change.hash);
+      else this.await(parked);
+    }
+  }
+
   /** Removes and returns those whose dependencies are all in the journal, and that may go in; the others wait on. */
-  takeReady(mayGoIn: (change: Change) => boolean): readonly EncodedChange[] {
+  takeReady(mayGoIn: (change: Change) => boolean): readonly PlacedChange[] {
     const waiting = this.ready.filter(({ change }) => this.byHash.has(change.hash));
     const ready = waiting.filter(({ change }) => mayGoIn(change));
     this.ready = waiting.filter((parked) => !ready.includes(parked));
@@ -68,14 +81,14 @@ export class ParkedChanges {
     return ready;
   }
 
-  private remember(parked: EncodedChange): void {
+  private remember(parked: PlacedChange): void {
     this.byHash.set(parked.change.hash, parked);
     this.parkedBytes += parked.bytes.length;
     this.await(parked);
   }
 
-  private await(parked: EncodedChange): void {
-    const missing = parked.change.deps.find((hash) => !this.holds(hash));
+  private await(parked: PlacedChange): void {
+    const missing = parked.change.deps.find((hash, i) => !this.holds(hash, parked.deps?.[i]));
     if (missing === undefined) {
       this.ready.push(parked);
       return;

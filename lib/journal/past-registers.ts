@@ -1,6 +1,7 @@
 // past-registers.ts — the registers of inodes as a part of the journal leaves them: what past-tree.ts shows a moment from.
-// Invariant: an inode's registers are the fold of those of its writes that belong to the part, in the order of the journal. The part
-// is closed under what changes build on. Inodes are remembered; nothing of the present is read.
+// Invariant: an inode's registers are those of the journal's base, and on them the fold of those of its writes that belong to the part, in
+// the order of the journal. The part is closed under what changes build on, and has all that was dropped from the journal. Inodes
+// are remembered; nothing of the present is read.
 
 import { LRUCache } from 'lru-cache';
 import type { Ino, Name } from '../crdt/ids.js';
@@ -19,11 +20,14 @@ const NO_TIME: Timestamp = { s: 0, ns: 0 };
 export class JournalPast implements PastRegisters {
   private readonly known = new LRUCache<Ino, { readonly inode: Inode | undefined }>({ max: INODES_REMEMBERED });
 
+  /** @throws Error when the part lacks something that was dropped: what it showed cannot be told any more */
   constructor(
     private readonly index: HistoryIndex,
     /** Highest seq of each actor, by its index, that belongs to the part. */
     private readonly vector: ReadonlyMap<number, number>,
-  ) {}
+  ) {
+    if (!index.reaches(vector)) throw new Error('what was before then is not kept here any more');
+  }
 
   inode(ino: Ino): Inode | undefined {
     let known = this.known.get(ino);
@@ -41,8 +45,11 @@ export class JournalPast implements PastRegisters {
 
   /** The last time at which a write of the part changed it, in ctime's sense. */
   private read(ino: Ino): Inode | undefined {
-    const registers = new Map<string, readonly Entry[]>();
+    const registers = new Map<string, readonly Entry[]>(this.index.base(ino)?.registers);
+    const timesBefore = registers.get('times')?.[0];
     let lastStamp = 0;
+    for (const [field, entries] of registers)
+      if (field !== 'times') for (const { stamp } of entries) lastStamp = Math.max(lastStamp, stamp);
     for (const lsn of this.index.touches(ino)) {
       if (!this.holds(lsn)) continue;
       const change = this.index.change(lsn);
@@ -55,7 +62,7 @@ export class JournalPast implements PastRegisters {
       }
       lastStamp = Math.max(lastStamp, change.stamp);
     }
-    const times = this.timesOf(ino);
+    const times = this.timesOf(ino, timesBefore);
     if (times) registers.set('times', [times]);
     if (registers.size === 0) return undefined;
     const ctime = timeOfStamp(Math.max(lastStamp, times?.stamp ?? 0));
@@ -63,8 +70,8 @@ export class JournalPast implements PastRegisters {
   }
 
   /** A write that overwrites another is later than it: the latest of the part is the winner. */
-  private timesOf(ino: Ino): Entry | undefined {
-    let latest: Entry | undefined;
+  private timesOf(ino: Ino, before: Entry | undefined): Entry | undefined {
+    let latest = before;
     for (const { stamp, lsn } of this.index.times(ino)) {
       if (latest && stamp < latest.stamp) break;
       if (!this.holds(lsn)) continue;

@@ -143,6 +143,7 @@ export class PastViews {
       if (typeof text !== 'string') return undefined;
       const { actors } = this.index;
       const vector = new Map([...parseSnapshot(text)!].map(([actor, seq]) => [actors.intern(actor), seq]));
+      if (!this.index.reaches(vector)) return undefined; // made by a site that lacked what was dropped here
       this.trees.set(view, (tree = new PastTree(new JournalPast(this.index, vector), actors)));
     }
     return tree;

@@ -1,5 +1,5 @@
 // path-history.ts — what happened to a path: every version of its file with who, where and when, its names, its removal.
-// Invariant: everything comes from the journal, at the cost of what happened to the inodes that the path leads to now or led to before,
+// Invariant: everything comes from the journal, or from its base, at the cost of what happened to the inodes that the path leads to now or led to before,
 // however large the volume is. A file is followed through its renames; earlier files of its name are part of the path's history.
 
 import { isTombstone, LINK_PREFIX, parseBorn, parseHead, parseLink } from '../crdt/fields.js';
@@ -143,14 +143,17 @@ export class PathHistory {
     }
     const byChange = new Map<number, Ino[]>();
     for (const ino of inos) {
-      for (const lsn of this.index.touches(ino)) {
+      for (const lsn of this.index.told(ino)) {
         const others = byChange.get(lsn);
         if (others) others.push(ino);
         else byChange.set(lsn, [ino]);
       }
     }
     const rows: HistoryRow[] = [];
-    for (const lsn of [...byChange.keys()].toSorted((a, b) => b - a)) {
+    // What is before the journal stands in no order of places.
+    const later = (a: number, b: number): number =>
+      a < 0 && b < 0 ? this.index.change(b).stamp - this.index.change(a).stamp : b - a;
+    for (const lsn of [...byChange.keys()].toSorted(later)) {
       if (rows.length >= limit) break;
       const change = this.index.change(lsn);
       const described = byChange.get(lsn)!.flatMap((ino) => this.describe(change, ino, present));
@@ -163,7 +166,7 @@ export class PathHistory {
   versions({ all }: PathInodes): FoundVersion[] {
     const found: (FoundVersion & { stamp: number })[] = [];
     for (const ino of all) {
-      for (const lsn of this.index.touches(ino)) {
+      for (const lsn of this.index.told(ino)) {
         const change = this.index.change(lsn);
         for (const position of change.byInode.get(ino) ?? []) {
           const { key, value } = change.ops[position]!;
@@ -248,7 +251,7 @@ export class PathHistory {
     if (timeline) return timeline;
     timeline = new Map();
     let facts: Facts = { uid: 0, place: undefined };
-    for (const lsn of this.index.touches(ino)) {
+    for (const lsn of this.index.told(ino)) {
       const change = this.index.change(lsn);
       for (const position of change.byInode.get(ino) ?? []) {
         const { key, value } = change.ops[position]!;

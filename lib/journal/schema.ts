@@ -10,6 +10,8 @@ import { CorruptionError } from '../codec/bytes.js';
 import { hasContestedAttributes } from '../crdt/attribute-conflicts.js';
 import { decodeInode } from '../crdt/inode-codec.js';
 import type { Ino } from '../crdt/ids.js';
+import { depsOf } from './change-codec.js';
+import { encodeDots, type LocalDot } from './dots.js';
 import { checkPageSums, correctPages, dropPageSums, hasLog, keepPageSums } from './page-sums.js';
 import type { PageVerdict } from './page-sums.js';
 import { type Cell, rowSum, seal } from './row-sum.js';
@@ -46,6 +48,9 @@ const MAX_NAMED_PAGES = 5;
  *   change and an object are what their hashes say. `progress.mark` counts commits where log-fit.ts finds it without SQLite.
  *   `lost_change`: changes whose bytes were damaged here, to be had again from a site that has them; what they did is in the rows.
  * - From version 4 on `link` holds the link registers of inodes that have many (inode-rows.ts).
+ * - From version 5 on the journal may begin at a floor: `floor` has the last change of each actor below it (floor.ts), `base` the
+ *   registers that those changes make (base-registers.ts, sealed like `inode`), `incoming` the base of another site while it comes
+ *   (incoming-base.ts). `deps` of a change says where those that it builds on stand (dots.ts).
  */
 const MIGRATIONS: readonly (string | ((db: Connection) => void))[] = [
   `create table inode(ino integer primary key, state blob not null);
@@ -86,6 +91,12 @@ const MIGRATIONS: readonly (string | ((db: Connection) => void))[] = [
    create table lost_change(lsn integer primary key, actor integer not null, seq integer not null, hash blob not null);`,
   `create table link(ino integer not null, link integer not null, state blob not null, sum integer not null,
      primary key(ino, link)) without rowid;`,
+  `create table base(ino integer primary key, state blob not null);
+   create table incoming(ino integer primary key, state blob not null);
+   create table floor(actor integer primary key, seq integer not null, op integer not null, hash blob not null, sum integer not null);
+   alter table change add column deps blob not null default x'';
+   alter table parked add column deps blob not null default x'';`,
+  noteDeps,
 ];
 
 /** Gives the rows of a table a sum of these columns. */
@@ -134,6 +145,7 @@ export function openState(path: string, healed: (what: string) => void = () => {
     const isNew = (db.pragma('page_count', { simple: true }) as number) === 0;
     if (isNew) {
       db.pragma(`page_size = ${PAGE_BYTES}`);
+      db.pragma('auto_vacuum = INCREMENTAL'); // truncation.ts says when; a file of an earlier version keeps its size
       db.pragma(`application_id = ${APPLICATION_ID}`);
     }
     identify(path, db);
@@ -294,4 +306,19 @@ function noteAttributeContests(db: Connection): void {
   for (const [ino, state] of inodes) if (hasContestedAttributes(decodeInode(ino, state))) inos.push(ino);
   const put = db.prepare('insert into attribute_contest(ino) values (?)');
   for (const ino of inos) put.run(ino);
+}
+
+/** Where the changes stand that each builds on. */
+function noteDeps(db: Connection): void {
+  const dotOf = db.prepare('select actor, seq from change where hash = ?');
+  const update = db.prepare('update change set deps = ? where lsn = ?');
+  const next = db.prepare('select lsn, bytes from change where lsn > ? order by lsn limit 1').raw();
+  for (let lsn = 0; ;) {
+    const row = next.get(lsn) as [lsn: number, bytes: Buffer] | undefined;
+    if (!row) return;
+    lsn = row[0];
+    const dots = depsOf(row[1]).map((hash) => dotOf.get(Buffer.from(hash, 'hex')) as LocalDot | undefined);
+    // One that builds on a change whose bytes were lost is not dropped past: without the place of that it cannot be handed on.
+    if (dots.every((dot) => dot !== undefined)) update.run(encodeDots(dots), lsn);
+  }
 }

@@ -7,6 +7,7 @@ import { ActorTable } from '../crdt/ids.js';
 import type { VersionVector } from '../crdt/change.js';
 import type { TreeStore } from '../crdt/tree-store.js';
 import { checkedRows } from './conflict-tables.js';
+import { type FloorChange, readFloor } from './floor.js';
 import { NAME_HASH_KEY, nameHash } from './name-hash.js';
 import type { Connection } from './schema.js';
 import { openStateReader, statePath } from './schema.js';
@@ -20,6 +21,7 @@ export class StateSnapshot {
   readonly store: TreeStore;
   readonly actors = new ActorTable();
   private lastSeqs: VersionVector | undefined;
+  private floor: ReadonlyMap<number, FloorChange> | undefined;
 
   private constructor(
     /** For what layers above keep in tables of their own. */
@@ -63,6 +65,11 @@ export class StateSnapshot {
     return (this.lastSeqs ??= new Map(
       this.db.prepare('select name, last_seq from actor where last_seq > 0').raw().all() as [ActorId, number][],
     ));
+  }
+
+  /** The changes that are not in the journal any more: the last of each actor, by its index. */
+  floorChanges(): ReadonlyMap<number, FloorChange> {
+    return (this.floor ??= readFloor(this.db));
   }
 
   close(): void {

@@ -1,5 +1,5 @@
 // version-history.ts — the versions of files that were overwritten: from the journal, for registers keep only what is current.
-// Invariant: what the journal holds of an operation, and nothing else; the open commit is not in it. Found by binary search: the
+// Invariant: what the journal holds of an operation, and nothing else: neither what was dropped nor the open commit. Found by binary search: the
 // changes of an actor are numbered without gaps, and so are their operations in that order.
 
 import { LRUCache } from 'lru-cache';
@@ -8,6 +8,7 @@ import { parseHead } from '../crdt/fields.js';
 import type { ActorTable, OpId } from '../crdt/ids.js';
 import type { Version } from '../crdt/version-graph.js';
 import { decodeChange, startOpOf } from './change-codec.js';
+import type { FloorChange } from './floor.js';
 import { GenerationCache } from './generation-cache.js';
 import type { Connection, Statement } from './schema.js';
 
@@ -21,6 +22,8 @@ export interface HistorySource {
   readonly actors: ActorTable;
   /** Highest seq held of each actor. */
   vector(): VersionVector;
+  /** The changes that were dropped: the last of each actor, by its index. */
+  floorChanges(): ReadonlyMap<number, FloorChange>;
 }
 
 export class VersionHistory {
@@ -56,9 +59,11 @@ export class VersionHistory {
 
   private read({ counter, actor }: OpId): Version | undefined {
     const { actors } = this.journal;
-    let low = 1;
+    const floor = this.journal.floorChanges().get(actor);
+    if (floor && counter <= floor.op) return undefined;
+    let low = (floor?.seq ?? 0) + 1;
     let high = this.journal.vector().get(actors.id(actor)) ?? 0;
-    if (high === 0) return undefined;
+    if (high < low) return undefined;
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
       if (this.startOf(actor, middle) <= counter) low = middle;

@@ -84,6 +84,7 @@ export class Life implements Node {
     this.exchange = new SiteExchange(this.lateStore(), silentLog, {
       admit: (connection, hello) => site.around.network.admit(this, connection, hello),
       ready: () => {},
+      isMember: () => true,
       closed: (connection, ending) => {
         // What a disk failed to take is no fault of the peer's.
         const isSound = site.around.totals.of('disk faults: EIO') + site.around.totals.of('disk faults: ENOSPC') === 0;
@@ -191,7 +192,7 @@ export class Life implements Node {
 
   private tick(): void {
     if (this.dead) return;
-    this.exchange.tick();
+    this.exchange.tick(Math.floor(this.site.clock.nowUs() / 1000));
     this.site.around.timeline.after(TICK_MS, () => this.tick());
   }
 

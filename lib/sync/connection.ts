@@ -3,6 +3,7 @@
 
 import { PeerSession } from './peer-session.js';
 import type { Here, SessionEffect, SessionInput } from './peer-session.js';
+import type { Holding } from './member-vectors.js';
 import type { GoodbyeCode, Hello, Message } from './message.js';
 import type { ShippedObject, SyncLog, SyncStore } from './ports.js';
 import type { ObjectId } from '../crdt/ids.js';
@@ -46,6 +47,8 @@ export interface ConnectionOwner {
   noteAnnounced(connection: Connection, ids: readonly ObjectId[]): void;
   /** The peer holds the objects of all that it said it has. */
   noteComplete(connection: Connection): void;
+  /** The peer told what other sites hold. */
+  noteHoldings(holdings: readonly Holding[]): void;
   /** The peer keeps these of what it was asked about. */
   noteKept(connection: Connection, ids: readonly ObjectId[]): void;
 }
@@ -128,8 +131,8 @@ export class Connection {
         return;
       case 'ingest': {
         owner.noteChanges(this);
-        const bytes = effect.changes.map((change) => change.bytes);
-        this.stepAfter(owner.store.ingest(bytes, this.peer.siteId), { on: 'ingested', costBytes: effect.costBytes });
+        const { changes, costBytes } = effect;
+        this.stepAfter(owner.store.ingest(changes, this.peer.siteId), { on: 'ingested', costBytes });
         return;
       }
       case 'readObject':
@@ -144,6 +147,8 @@ export class Connection {
         return owner.noteAnnounced(this, effect.ids);
       case 'noteComplete':
         return owner.noteComplete(this);
+      case 'noteHoldings':
+        return owner.noteHoldings(effect.holdings);
       case 'checkKept':
         void this.checkKept(effect.ids);
         return;

@@ -73,7 +73,7 @@ export class MemorySyncStore implements SyncStore {
     const after = [...this.durable].filter(([other]) => other !== actor).slice(0, 8);
     const body: ChangeBody = { actor, seq, after, objects: [...objects], filler: '.'.repeat(fillerBytes) };
     this.accepted.set(actor, seq);
-    return this.work(() => this.apply({ actor, seq, bytes: Buffer.from(JSON.stringify(body)) }, body));
+    return this.work(() => this.apply({ actor, seq, bytes: Buffer.from(JSON.stringify(body)), deps: [] }, body));
   }
 
   /** Holds a file of these chunks; gives the id of its manifest. */
@@ -112,11 +112,11 @@ export class MemorySyncStore implements SyncStore {
     return bytes;
   }
 
-  ingest(changes: readonly Uint8Array[], _from: SiteId): Promise<void> {
+  ingest(changes: readonly ShippedChange[], _from: SiteId): Promise<void> {
     if (this.full) return Promise.reject(noRoom());
     const fresh: [ShippedChange, ChangeBody][] = [];
     for (const view of changes) {
-      const bytes = Buffer.from(view);
+      const bytes = Buffer.from(view.bytes);
       let body: ChangeBody;
       try {
         body = JSON.parse(bytes.toString()) as ChangeBody;
@@ -133,7 +133,7 @@ export class MemorySyncStore implements SyncStore {
         return Promise.reject(new Error(`change ${seq} of ${actor} came before what it depends on`));
       }
       this.accepted.set(actor, seq);
-      fresh.push([{ actor, seq, bytes }, body]);
+      fresh.push([{ actor, seq, bytes, deps: [] }, body]);
     }
     return this.work(() => {
       for (const [change, body] of fresh) this.apply(change, body);

@@ -50,7 +50,15 @@ const message: fc.Arbitrary<Message> = fc.oneof(
   })),
   fc.record({
     type: fc.constant('changes' as const),
-    changes: fc.array(fc.record({ actor: hex(16), seq, bytes: payload }), { maxLength: 5 }),
+    changes: fc.array(
+      fc.record({
+        actor: hex(16),
+        seq,
+        bytes: payload,
+        deps: fc.array(fc.record({ actor: hex(16), seq }), { maxLength: 3 }),
+      }),
+      { maxLength: 5 },
+    ),
   }),
   fc.record({ type: fc.constant('have' as const), vector, missingCount: count, arrived: ids }),
   fc.record({ type: fc.constantFrom('want' as const, 'absent' as const, 'ask-kept' as const, 'kept' as const), ids }),
@@ -59,6 +67,12 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     objects: fc.array(fc.record({ id: hex(32), kind: fc.integer({ min: 0, max: 255 }), bytes: payload }), {
       maxLength: 5,
     }),
+  }),
+  fc.record({
+    type: fc.constant('holdings' as const),
+    holdings: fc
+      .uniqueArray(fc.record({ siteId: hex(16), vector, seenMs: count }), { maxLength: 4, selector: (h) => h.siteId })
+      .map((holdings) => holdings.toSorted((a, b) => (a.siteId < b.siteId ? -1 : 1))),
   }),
   fc.record({ type: fc.constant('credit' as const), changeBytes: count, objectBytes: count }),
   fc.record({ type: fc.constantFrom('barrier' as const, 'barrier-done' as const) }),

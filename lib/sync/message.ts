@@ -7,11 +7,12 @@ import { isUtf8 } from 'node:buffer';
 import { isDialable } from './address.js';
 import { ByteReader, ByteWriter, CorruptionError } from '../codec/bytes.js';
 import type { ActorId, ObjectId, SiteId } from '../crdt/ids.js';
-import type { VersionVector } from '../crdt/change.js';
+import type { Dot, VersionVector } from '../crdt/change.js';
+import type { Holding } from './member-vectors.js';
 import type { ShippedChange, ShippedObject } from './ports.js';
 
 /** Raised with every incompatible change of the messages below. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 /** No message is larger; frame.ts cuts it to frames. */
 export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 /** Room left in a message for what surrounds its one large change or object. */
@@ -21,6 +22,10 @@ export const MAX_IDS = 1024;
 /** Changes in one message, and actors in one vector: they bound what a message unfolds to in memory. */
 export const MAX_CHANGES = 65_536;
 export const MAX_ACTORS = 262_144;
+/** Sites whose holdings one message tells: more than there are slots of inode numbers. */
+export const MAX_HOLDINGS = 2 ** 14;
+/** What a change builds on: the heads of a document that all sites of a volume write to. */
+const MAX_DEPS = 65_536;
 /** Sites that a hello or a grant tells of. */
 export const MAX_INTRODUCED = 64;
 
@@ -96,6 +101,8 @@ export type Message =
   | { readonly type: 'want'; readonly ids: readonly ObjectId[] }
   | { readonly type: 'objects'; readonly objects: readonly ShippedObject[] }
   | { readonly type: 'absent'; readonly ids: readonly ObjectId[] }
+  /** What other sites hold durably, as far as the sender heard: what is new to the receiver. By site id. */
+  | { readonly type: 'holdings'; readonly holdings: readonly Holding[] }
   /** The sender is about to give these up: which of them does the receiver keep? One is answered before the next is sent. */
   | { readonly type: 'ask-kept'; readonly ids: readonly ObjectId[] }
   /** Of those asked about, what the sender holds durably, and keeps whoever gives it up. */
@@ -139,6 +146,7 @@ const TYPE = {
   'join-grant': 12,
   'ask-kept': 13,
   kept: 14,
+  holdings: 15,
 } as const;
 
 /** Appends the message's bytes. Throws RangeError on a field that no receiver would accept: our own bug. */
@@ -184,6 +192,9 @@ export function encodeMessage(out: ByteWriter, message: Message): void {
         putHex(out, object.id, 32);
         out.u8(object.kind).bytes(object.bytes);
       }
+      return;
+    case 'holdings':
+      putHoldings(out, message.holdings);
       return;
     case 'credit':
       out.varint(message.changeBytes).varint(message.objectBytes);
@@ -244,6 +255,8 @@ function readMessage(reader: ByteReader): Message {
       return { type: 'ask-kept', ids: readIds(reader) };
     case TYPE.kept:
       return { type: 'kept', ids: readIds(reader) };
+    case TYPE.holdings:
+      return { type: 'holdings', holdings: readHoldings(reader) };
     case TYPE.credit:
       return {
         type: 'credit',
@@ -306,14 +319,17 @@ function readHello(reader: ByteReader): Message {
 /** Changes name their actor by its place in a list of the distinct ones, in order of first use. */
 function putChanges(out: ByteWriter, changes: readonly ShippedChange[]): void {
   const places = new Map<ActorId, number>();
-  for (const { actor } of changes) {
-    if (!places.has(actor)) places.set(actor, places.size);
+  for (const { actor, deps } of changes) {
+    for (const of of [actor, ...deps.map((dot) => dot.actor)]) if (!places.has(of)) places.set(of, places.size);
   }
   out.varint(places.size);
   for (const actor of places.keys()) putHex(out, actor, 16);
   if (changes.length > MAX_CHANGES) throw new RangeError(`${changes.length} changes in one message`);
   out.varint(changes.length);
-  for (const { actor, seq, bytes } of changes) out.varint(places.get(actor)!).varint(seq).bytes(bytes);
+  for (const { actor, seq, bytes, deps } of changes) {
+    out.varint(places.get(actor)!).varint(seq).bytes(bytes).varint(deps.length);
+    for (const dot of deps) out.varint(places.get(dot.actor)!).varint(dot.seq);
+  }
 }
 
 function readChanges(reader: ByteReader): ShippedChange[] {
@@ -321,15 +337,45 @@ function readChanges(reader: ByteReader): ShippedChange[] {
   for (let left = readCount(reader, 'actors', 16, MAX_CHANGES); left > 0; left--)
     actors.push(readHex(reader, 'actor', 16));
   const changes: ShippedChange[] = [];
-  for (let left = readCount(reader, 'changes', 3, MAX_CHANGES); left > 0; left--) {
-    const place = reader.varint('actor of change');
-    const actor = actors[place];
-    if (actor === undefined) throw new CorruptionError(`change by actor ${place} of ${actors.length}`);
-    const seq = reader.varint('seq of change');
-    if (seq === 0) throw new CorruptionError(`change 0 of actor ${actor}`);
-    changes.push({ actor, seq, bytes: reader.bytes('change') });
+  for (let left = readCount(reader, 'changes', 4, MAX_CHANGES); left > 0; left--) {
+    const { actor, seq } = readDot(reader, actors);
+    const bytes = reader.bytes('change');
+    const deps: Dot[] = [];
+    for (let more = readCount(reader, 'deps', 2, MAX_DEPS); more > 0; more--) deps.push(readDot(reader, actors));
+    changes.push({ actor, seq, bytes, deps });
   }
   return changes;
+}
+
+function readDot(reader: ByteReader, actors: readonly ActorId[]): Dot {
+  const place = reader.varint('actor of change');
+  const actor = actors[place];
+  if (actor === undefined) throw new CorruptionError(`change by actor ${place} of ${actors.length}`);
+  const seq = reader.varint('seq of change');
+  if (seq === 0) throw new CorruptionError(`change 0 of actor ${actor}`);
+  return { actor, seq };
+}
+
+function putHoldings(out: ByteWriter, holdings: readonly Holding[]): void {
+  if (holdings.length > MAX_HOLDINGS) throw new RangeError(`${holdings.length} sites in one message`);
+  out.varint(holdings.length);
+  for (const { siteId, vector, seenMs } of holdings) {
+    putHex(out, siteId, 16);
+    putVector(out, vector);
+    out.varint(seenMs);
+  }
+}
+
+function readHoldings(reader: ByteReader): Holding[] {
+  const holdings: Holding[] = [];
+  let last = '';
+  for (let left = readCount(reader, 'holdings', 18, MAX_HOLDINGS); left > 0; left--) {
+    const siteId = readHex(reader, 'site id', 16);
+    if (siteId <= last) throw new CorruptionError(`holdings: site ${siteId} after ${last}`);
+    last = siteId;
+    holdings.push({ siteId, vector: readVector(reader), seenMs: reader.varint('time seen') });
+  }
+  return holdings;
 }
 
 function readObjects(reader: ByteReader): ShippedObject[] {

@@ -5,6 +5,7 @@
 
 import { CHANGE_WINDOW_BYTES, costOf, OBJECT_WINDOW_BYTES, ReceiveCredit, SendCredit } from './credit.js';
 import { ChangeStream } from './change-stream.js';
+import type { Holding } from './member-vectors.js';
 import { goodbye, MAX_IDS, PROTOCOL_VERSION } from './message.js';
 import type { GoodbyeCode, Hello, Message } from './message.js';
 import { ObjectServer } from './object-server.js';
@@ -48,6 +49,8 @@ export type SessionInput =
   | { readonly on: 'want'; readonly ids: readonly ObjectId[] }
   /** Ask the peer which of these it keeps; `noteKept` follows. Not before the last one was answered. */
   | { readonly on: 'askKept'; readonly ids: readonly ObjectId[] }
+  /** Tell the peer what other sites hold. */
+  | { readonly on: 'tellHoldings'; readonly holdings: readonly Holding[] }
   /** Answer to `checkKept`. */
   | { readonly on: 'keptChecked'; readonly ids: readonly ObjectId[] }
   /** The connection takes more bytes, or has enough for now. */
@@ -75,6 +78,8 @@ export type SessionEffect =
   | { readonly do: 'noteAnnounced'; readonly ids: readonly ObjectId[] }
   /** It holds the objects of all that it said it has: {@link PeerSession.said}. */
   | { readonly do: 'noteComplete' }
+  /** What other sites hold, as the peer heard. */
+  | { readonly do: 'noteHoldings'; readonly holdings: readonly Holding[] }
   /** The peer asks which of these are kept here; what it answered. */
   | { readonly do: 'checkKept'; readonly ids: readonly ObjectId[] }
   | { readonly do: 'noteKept'; readonly ids: readonly ObjectId[] }
@@ -246,6 +251,9 @@ export class PeerSession {
       case 'askKept':
         this.awaitsKept = true;
         return this.send({ type: 'ask-kept', ids: input.ids });
+      case 'tellHoldings':
+        if (this.phase === 'ready') this.send({ type: 'holdings', holdings: input.holdings });
+        return;
       case 'keptChecked':
         this.owesKept = false;
         return this.send({ type: 'kept', ids: input.ids });
@@ -292,6 +300,8 @@ export class PeerSession {
       case 'absent':
         for (const id of message.ids) this.answered(id);
         return this.emit({ do: 'noteAbsent', ids: message.ids });
+      case 'holdings':
+        return this.emit({ do: 'noteHoldings', holdings: message.holdings });
       case 'ask-kept':
         if (this.owesKept) throw new ProtocolError('asked what is kept before the last answer');
         this.owesKept = true;

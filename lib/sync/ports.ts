@@ -2,14 +2,14 @@
 // Links never touch files, SQLite or the clock themselves. "Durable" means: survives power loss. Nothing leaves this site, and
 // nothing is acknowledged to a peer, before it is durable here.
 
-import type { ActorId, ObjectId, SiteId } from '../crdt/ids.js';
-import type { VersionVector } from '../crdt/change.js';
+import type { ObjectId, SiteId } from '../crdt/ids.js';
+import type { Dot, VersionVector } from '../crdt/change.js';
 
 /** One change as it travels: its identity and its bytes. */
-export interface ShippedChange {
-  readonly actor: ActorId;
-  readonly seq: number;
+export interface ShippedChange extends Dot {
   readonly bytes: Uint8Array;
+  /** Where those stand that it builds on, in the order of its own list: the receiver may have dropped them. */
+  readonly deps: readonly Dot[];
 }
 
 /** One chunk or manifest as it travels. */
@@ -42,7 +42,7 @@ export interface SyncStore {
    * missing() counts the objects that they name; rejects with an error that names a bad change, or says why this site cannot take
    * any (disk full). Each is a view on a larger buffer, which postMessage would copy whole: copy the bytes out first.
    */
-  ingest(changes: readonly Uint8Array[], from: SiteId): Promise<void>;
+  ingest(changes: readonly ShippedChange[], from: SiteId): Promise<void>;
   /** Objects that this site knows of, wants and does not hold: the `limit` most needed, in order of need. */
   missing(limit: number): readonly ObjectId[];
   missingCount(): number;

@@ -57,6 +57,7 @@ class SimSite {
     this.exchange = new SiteExchange(this.store, quiet, {
       admit: () => null,
       ready: () => {},
+      isMember: () => true,
       closed: (_connection, ending) => this.endings.push(ending),
       changed: () => {},
     });
@@ -208,7 +209,7 @@ class Simulation {
       else if (dice < 0.19 && live.length > 0) this.disconnect(this.pick(live));
       else if (dice < 0.2) {
         this.ticked = true;
-        this.pick(this.sites).exchange.tick();
+        this.pick(this.sites).exchange.tick(this.below(1e6));
       } else {
         const moves = this.moves();
         if (moves.length > 0) this.pick(moves)();
@@ -319,7 +320,7 @@ test('a site without room keeps taking changes, and fetches objects once there i
   assert.equal(sink.store.log.length, 1);
   assert.equal(sink.store.missingCount(), 1);
   sink.store.storeObjects = storeObjects;
-  for (let i = 0; i < 6; i++) sink.exchange.tick();
+  for (let i = 0; i < 6; i++) sink.exchange.tick(0);
   await simulation.settle();
   simulation.converged();
 });
@@ -350,7 +351,7 @@ test('an object that a stalled peer was asked for comes from another one', async
   assert.equal(sink.store.missingCount(), 1);
   simulation.connect([1, 2]);
   simulation.ticked = true;
-  for (let i = 0; i < 6; i++) sink.exchange.tick();
+  for (let i = 0; i < 6; i++) sink.exchange.tick(0);
   const open = simulation.wires[2]!;
   for (let i = 0; i < 40; i++) {
     for (const end of open.ends) if (end.queue.length > 0) simulation.deliver(open, end);
@@ -409,7 +410,7 @@ test('a site of another protocol version is told which one has to be upgraded', 
   simulation.connect([0, 1]);
   const [near, far] = simulation.wires[0]!.ends;
   near.connection!.receive({ type: 'foreign-hello', version: 7 });
-  assert.match(near.site.endings[0]!.reason, /"site-0" speaks 3, the other site 7; upgrade weft at site "site-0"/);
+  assert.match(near.site.endings[0]!.reason, /"site-0" speaks 4, the other site 7; upgrade weft at site "site-0"/);
   simulation.deliver(simulation.wires[0]!, near);
   simulation.deliver(simulation.wires[0]!, near);
   assert.deepEqual([far.site.endings[0]!.by, far.site.endings[0]!.code], ['peer', 'version']);
@@ -426,7 +427,7 @@ test('a peer that sends beyond its credit is cut off', async () => {
     const bytes = Buffer.from(
       JSON.stringify({ actor: 'cd'.repeat(16), seq, after: [], objects: [], filler: '.'.repeat(1e6) }),
     );
-    connection!.receive({ type: 'changes', changes: [{ actor: 'cd'.repeat(16), seq, bytes }] });
+    connection!.receive({ type: 'changes', changes: [{ actor: 'cd'.repeat(16), seq, bytes, deps: [] }] });
   }
   assert.match(site.endings[0]!.reason, /without credit/);
   assert.equal(site.endings[0]!.code, 'protocol');
@@ -453,7 +454,8 @@ test('a change without the ones before it ends the link', () => {
   const wire = simulation.wires[0]!;
   const { connection, site } = wire.ends[0];
   simulation.deliver(wire, wire.ends[1]);
-  connection!.receive({ type: 'changes', changes: [{ actor: 'cd'.repeat(16), seq: 2, bytes: Buffer.from('x') }] });
+  const change = { actor: 'cd'.repeat(16), seq: 2, bytes: Buffer.from('x'), deps: [] };
+  connection!.receive({ type: 'changes', changes: [change] });
   assert.match(site.endings[0]!.reason, /change 2 of actor cd.* came without change 1/);
 });
 
@@ -470,4 +472,21 @@ test('a barrier brings what the peer had not committed yet', async () => {
   await simulation.settle();
   assert.ok(!connection!.session.barrierPending);
   assert.equal(a.store.log.length, 1);
+});
+
+test('what a site holds is told on to sites that are not linked to it', async () => {
+  const simulation = new Simulation(5, [
+    [0, 1],
+    [1, 2],
+  ]);
+  for (const edge of simulation.edges) simulation.connect(edge);
+  void simulation.sites[0]!.store.commit('aa'.repeat(16));
+  await simulation.settle();
+  for (let i = 0; i < 3; i++) {
+    for (const site of simulation.sites) site.exchange.tick(1_000);
+    await simulation.settle();
+  }
+  const [first, , last] = simulation.sites;
+  const holding = first!.exchange.members.get(last!.store.siteId);
+  assert.deepEqual(holding, { siteId: last!.store.siteId, vector: new Map([['aa'.repeat(16), 1]]), seenMs: 1_000 });
 });

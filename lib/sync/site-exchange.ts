@@ -5,6 +5,7 @@
 import { Connection, textOf } from './connection.js';
 import type { ConnectionOwner, Ending, Refusal, Transport } from './connection.js';
 import type { Here } from './peer-session.js';
+import { type Holding, MemberVectors } from './member-vectors.js';
 import { ObjectFetch } from './object-fetch.js';
 import { PROTOCOL_VERSION } from './message.js';
 import type { Hello, Introduction } from './message.js';
@@ -17,6 +18,8 @@ export interface ExchangeListener {
   /** The peer said hello; null lets it in. */
   admit(connection: Connection, hello: Hello): Refusal | null;
   ready(connection: Connection): void;
+  /** What is told of others is of no use. */
+  isMember(siteId: SiteId): boolean;
   closed(connection: Connection, ending: Ending): void;
   /** What the peers hold, or whether all is settled, may have changed. */
   changed(): void;
@@ -42,6 +45,9 @@ export class SiteExchange implements ConnectionOwner {
   private deliveryCount = 0;
   /** Who waits to hear what the peer of a connection keeps. */
   private readonly keptAsked = new Map<number, { answer: (ids: readonly ObjectId[]) => void; waitedTicks: number }>();
+  /** What the sites of the volume hold, and what of that each connection was told. */
+  readonly members = new MemberVectors();
+  private readonly told = new Map<number, MemberVectors>();
   private lastKey = 0;
   /** The connection that objects were sent on last. */
   private lastSender = 0;
@@ -86,14 +92,40 @@ export class SiteExchange implements ConnectionOwner {
     this.changed();
   }
 
-  /** A second passed: links that do not deliver what they were asked for are passed over. */
-  tick(): void {
+  /**
+   * A second passed: links that do not deliver what they were asked for are passed over, and what sites hold is told on.
+   * @param wallMs milliseconds since 1970
+   */
+  tick(wallMs: number): void {
     this.fetch.tick();
     for (const { session } of this.connections()) session.tick();
     this.fetchMore();
     for (const [key, asked] of this.keptAsked) {
       if (++asked.waitedTicks > KEPT_WITHIN_TICKS) this.open.get(key)?.leave('protocol', KEPT_UNANSWERED);
     }
+    this.tellHoldings(wallMs);
+  }
+
+  private tellHoldings(wallMs: number): void {
+    const ready = this.connections().filter(({ session }) => session.ready);
+    for (const connection of ready) this.noteLinked(connection, wallMs);
+    for (const connection of ready) {
+      let told = this.told.get(connection.key);
+      if (!told) this.told.set(connection.key, (told = new MemberVectors()));
+      const holdings = this.members.untold(told, new Set([this.store.siteId, connection.peer.siteId]));
+      if (holdings.length > 0) connection.step({ on: 'tellHoldings', holdings });
+    }
+  }
+
+  /** What a linked site acknowledged. */
+  private noteLinked({ peer, session }: Connection, seenMs: number): void {
+    this.members.note({ siteId: peer.siteId, vector: session.acknowledged, seenMs });
+  }
+
+  noteHoldings(holdings: readonly Holding[]): void {
+    const { siteId } = this.store;
+    for (const holding of holdings)
+      if (holding.siteId !== siteId && this.listener.isMember(holding.siteId)) this.members.note(holding);
   }
 
   here(): Here {
@@ -116,6 +148,7 @@ export class SiteExchange implements ConnectionOwner {
   ended(connection: Connection, ending: Ending): void {
     this.open.delete(connection.key);
     this.deliveries.delete(connection.key);
+    this.told.delete(connection.key);
     this.noteKept(connection, []);
     this.fetch.linkGone(connection.key);
     this.fetchSoon();

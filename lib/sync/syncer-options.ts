@@ -1,6 +1,7 @@
 // syncer-options.ts — what a Syncer is made of: its ports, its keys, its addresses.
 
 import type { MemberStore } from './admission.js';
+import type { Holding } from './member-vectors.js';
 import { isWireName } from './message.js';
 import type { KnownPeer } from './peer.js';
 import type { InviteStore, SyncClock, SyncLog, SyncRandom, SyncStore } from './ports.js';
@@ -28,6 +29,8 @@ export interface SyncerOptions {
   readonly limits?: () => TransferLimits;
   /** Peers met before, as known() gave them: shown again, kept paused, and dialled once, since usually it may be they who dial. */
   readonly known?: readonly KnownPeer[];
+  /** What sites of the volume hold, as holdings() gave it. */
+  readonly holdings?: readonly Holding[];
 }
 
 /** Throws on what no peer would accept. */

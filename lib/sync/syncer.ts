@@ -12,6 +12,7 @@ import { formatInvite } from './invite.js';
 import { answerGuest, newInvite, redeemInvite } from './join.js';
 import type { Link } from './link.js';
 import { Listener } from './listener.js';
+import type { Holding } from './member-vectors.js';
 import type { Arrival } from './listener.js';
 import type { Hello } from './message.js';
 import { Peer } from './peer.js';
@@ -80,6 +81,7 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
     const listener: ExchangeListener = {
       admit: (connection, hello) => this.admit(connection, hello),
       ready: (connection) => this.ready(connection),
+      isMember: (siteId) => options.members.all().some((member) => member.siteId === siteId),
       closed: (connection, ending) => this.closed(connection, ending),
       changed: () => this.changed(),
     };
@@ -91,6 +93,7 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
       isMember: (identity) => memberWith(options.members, identity) !== undefined,
       accept: (arrival) => this.accept(arrival),
     });
+    for (const holding of options.holdings ?? []) this.exchange.members.note(holding);
     for (const known of options.known ?? []) this.roster.peers.set(known.siteId, Peer.from(known));
     for (const address of options.dial) this.targetAt(formatAddress(parseAddress(address)), true);
   }
@@ -250,6 +253,11 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
   /** What SyncerOptions.known should be at the next start. */
   known(): KnownPeer[] {
     return [...this.roster.peers.values()].map((peer) => ({ ...peer.known(), paused: this.roster.isPaused(peer) }));
+  }
+
+  /** What each site of the volume holds, as far as this one heard: what SyncerOptions.holdings should be at the next start. */
+  holdings(): Holding[] {
+    return this.exchange.members.all();
   }
 
   /** Every site that was met, linked or not, with what it acknowledged as durable and how many objects it waits for. */
@@ -526,8 +534,8 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
 
   private tick(): void {
     this.limitsChanged();
-    this.exchange.tick();
     for (const peer of this.roster.peers.values()) peer.measure(this.clock.now());
+    this.exchange.tick(this.clock.wallMs());
     this.cancelTick = this.clock.setTimer(TICK_MS, () => this.tick());
   }
 

@@ -4,13 +4,13 @@
 
 import { ROLE_PREFIX, SNAPSHOT_PREFIX } from '../crdt/volume-fields.js';
 import { CorruptionError } from '../codec/bytes.js';
-import type { Change } from '../crdt/change.js';
+import type { Change, Dot } from '../crdt/change.js';
 import { type Ino, type ObjectId, VOLUME_INO } from '../crdt/ids.js';
 import { parseHead, timeOfStamp, xattrField } from '../crdt/fields.js';
 import { MERGE_POLICY_XATTR } from '../crdt/merge-policy.js';
 import { validateOp } from '../crdt/register-schema.js';
 import type { Acceptance } from '../crdt/acceptance.js';
-import { decodeChange, type EncodedChange } from '../journal/change-codec.js';
+import { decodeChange, type PlacedChange } from '../journal/change-codec.js';
 import type { Core } from './core.js';
 
 /** A change is a few milliseconds of work; one of this size is none of ours. */
@@ -19,6 +19,8 @@ const POLICY_KEY_END = `.${xattrField(MERGE_POLICY_XATTR)}`;
 
 interface Delivery {
   readonly changes: readonly Uint8Array[];
+  /** For each of them: where those stand that it builds on, as its sender says. */
+  readonly deps: readonly (readonly Dot[])[];
   next: number;
   readonly done: (error: Error | null) => void;
 }
@@ -53,8 +55,12 @@ export class RemoteChanges {
   }
 
   /** Queues changes; `done` is called after the commit that holds the last of them, or with what is wrong with one. */
-  deliver(changes: readonly Uint8Array[], done: (error: Error | null) => void): void {
-    this.queue.push({ changes, next: 0, done });
+  deliver(
+    changes: readonly Uint8Array[],
+    done: (error: Error | null) => void,
+    deps: readonly (readonly Dot[])[] = [],
+  ): void {
+    this.queue.push({ changes, deps, next: 0, done });
   }
 
   get waiting(): boolean {
@@ -66,7 +72,7 @@ export class RemoteChanges {
     for (let delivery = this.queue[0]; delivery; delivery = this.queue[0]) {
       while (delivery.next < delivery.changes.length) {
         try {
-          this.take(delivery.changes[delivery.next]!);
+          this.take(delivery.changes[delivery.next]!, delivery.deps[delivery.next]);
         } catch (error) {
           if (!(error instanceof CorruptionError)) throw error;
           this.queue.shift();
@@ -90,27 +96,28 @@ export class RemoteChanges {
     for (const delivery of this.awaitingCommit.splice(0)) delivery.done(null);
   }
 
-  private take(bytes: Uint8Array): void {
+  private take(bytes: Uint8Array, said: readonly Dot[] | undefined): void {
     const { journal } = this.core;
     const change = decodeChange(bytes, MAX_CHANGE_BYTES);
     if (journal.restoreChange(bytes, change)) return; // what it did is here
-    if (journal.has(change.actor, change.seq) && journal.hasHash(change.hash)) return;
+    if (journal.holds(change)) return;
     for (const op of change.ops) validateOp(op.key, op.value);
     const acceptance = this.acceptance();
-    const isReady = journal.isReady(change);
-    if (isReady && !acceptance.bars(change)) this.append(bytes, change);
+    const deps = said?.map(({ actor, seq }) => ({ actor: journal.actors.intern(actor), seq }));
+    const isReady = journal.isReady(change, deps);
+    if (isReady && !acceptance.bars(change)) this.append({ bytes, change, deps });
     else {
-      journal.park(bytes, change);
+      journal.park(bytes, change, deps);
       // It may be what makes one count that waits.
       if (!isReady && acceptance.takesAll) return;
     }
     for (let ready = this.unpark(); ready.length > 0; ready = this.unpark()) {
-      for (const { bytes: parkedBytes, change: parked } of ready) this.append(parkedBytes, parked);
+      for (const parked of ready) this.append(parked);
     }
   }
 
   /** Of those that wait, the ones that can go in now. */
-  private unpark(): readonly EncodedChange[] {
+  private unpark(): readonly PlacedChange[] {
     const { journal } = this.core;
     const acceptance = this.acceptance();
     if (acceptance.takesAll) return journal.unparkReady();
@@ -118,8 +125,8 @@ export class RemoteChanges {
     return journal.unparkReady((parked) => released.has(parked.hash) || !acceptance.bars(parked));
   }
 
-  private append(bytes: Uint8Array, change: Change): void {
-    if (!this.core.journal.appendChange(bytes, change)) return;
+  private append({ bytes, change, deps }: PlacedChange): void {
+    if (!this.core.journal.appendChange(bytes, change, deps)) return;
     const viewChanges = this.core.commits.applyRemote(change);
     this.noteTimes(change);
     for (const op of change.ops) {

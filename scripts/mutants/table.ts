@@ -460,7 +460,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'a change waits for those that it builds on',
     file: 'volume/remote-changes.js',
-    from: 'const isReady = journal.isReady(change);',
+    from: 'const isReady = journal.isReady(change, deps);',
     to: 'const isReady = true;',
   },
   {

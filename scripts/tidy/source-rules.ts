@@ -29,7 +29,7 @@ const LAYER_RANKS: Record<string, number> = {
 const PURE = [
   /^lib\/crdt\//,
   /^lib\/codec\//,
-  /^lib\/sync\/(message|frame|credit|version-vector|peer-session)\.ts$/,
+  /^lib\/sync\/(message|frame|credit|version-vector|member-vectors|stable-frontier|peer-session)\.ts$/,
   /^lib\/fuse\/(protocol|opcodes|requests|replies|init|dirents|mount-options)\.ts$/,
 ];
 

@@ -53,6 +53,8 @@ const WRITEBACK_BYTES = 8 << 20;
 const COPY_BYTES = 1 << 20;
 /** Staged records go out when there are this many bytes of them; blocks for them are reserved this much at a time. */
 const STAGE_BYTES = 1 << 20;
+/** What a buffer of records begins with: many writers never hold more. */
+const FIRST_BUFFER_BYTES = 16 << 10;
 
 /** Appends objects to packs of its own in a directory. Usable in any thread, one writer per thread. Opens no file before the first append. */
 export class PackWriter {
@@ -66,7 +68,7 @@ export class PackWriter {
   private allocated = 0;
   /** Up to here the kernel was told to write to disk. */
   private flushing = 0;
-  private scratch = Buffer.allocUnsafeSlow(64 << 10);
+  private scratch: Buffer = Buffer.alloc(0);
   /** The records before `end` that the file does not hold yet. */
   private staged: Buffer = Buffer.alloc(0);
   private stagedBytes = 0;
@@ -124,7 +126,7 @@ export class PackWriter {
       if (this.stagedBytes + total > STAGE_BYTES) this.writeStaged();
       const placed = this.place(object);
       this.reserve(this.end + total);
-      if (this.staged.length === 0) this.staged = Buffer.allocUnsafeSlow(STAGE_BYTES);
+      this.staged = enlarged(this.staged, this.stagedBytes, this.stagedBytes + total);
       encodeRecordHeader(this.staged, this.stagedBytes, placed);
       this.staged.set(data, this.stagedBytes + RECORD_HEADER_BYTES);
       this.stagedBytes += RECORD_HEADER_BYTES + data.length;
@@ -193,9 +195,7 @@ export class PackWriter {
   private writeRecord(header: RecordHeader, data: Uint8Array): void {
     const total = RECORD_HEADER_BYTES + data.length;
     const copied = Math.min(data.length, COPY_BYTES);
-    if (this.scratch.length < RECORD_HEADER_BYTES + copied) {
-      this.scratch = Buffer.allocUnsafeSlow(RECORD_HEADER_BYTES + COPY_BYTES);
-    }
+    this.scratch = enlarged(this.scratch, 0, RECORD_HEADER_BYTES + copied);
     encodeRecordHeader(this.scratch, 0, header);
     this.scratch.set(copied < data.length ? data.subarray(0, copied) : data, RECORD_HEADER_BYTES);
     this.writeAll(this.scratch, RECORD_HEADER_BYTES + copied, this.end);
@@ -413,4 +413,14 @@ function readAt(fd: number, offset: number, length: number): Buffer {
     done += count;
   }
   return bytes.subarray(0, done);
+}
+
+/** A buffer of at least so many bytes, the first of which are kept. */
+function enlarged(buffer: Buffer, keptBytes: number, neededBytes: number): Buffer {
+  if (buffer.length >= neededBytes) return buffer;
+  let length = Math.max(buffer.length, FIRST_BUFFER_BYTES);
+  while (length < neededBytes) length *= 2;
+  const larger = Buffer.allocUnsafeSlow(length);
+  buffer.copy(larger, 0, 0, keptBytes);
+  return larger;
 }

@@ -65,7 +65,7 @@ function readLogMarks(path: string, page: number): { first: number; last: number
     if ((header.readUInt32BE(0) & ~1) !== WAL_MAGIC || header.readUInt32BE(8) !== PAGE_BYTES) return undefined;
     let first: number | undefined;
     let last = 0;
-    const block = Buffer.allocUnsafeSlow(READ_FRAMES * FRAME_BYTES);
+    const block = Buffer.allocUnsafeSlow(Math.min(READ_FRAMES, Math.ceil(size / FRAME_BYTES)) * FRAME_BYTES);
     for (let at = WAL_HEADER_BYTES; at + FRAME_BYTES <= size;) {
       const frames = Math.floor(readSync(fd, block, 0, block.length, at) / FRAME_BYTES);
       if (frames === 0) break;
@@ -98,8 +98,8 @@ function commitsIn(page: Buffer): number | undefined {
 function readStart(path: string, length: number): Buffer {
   const fd = openSync(path, 'r');
   try {
-    const bytes = Buffer.alloc(length);
-    return bytes.subarray(0, readSync(fd, bytes, 0, length, 0));
+    const bytes = Buffer.alloc(Math.min(length, fstatSync(fd).size));
+    return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0));
   } finally {
     closeSync(fd);
   }

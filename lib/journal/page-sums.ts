@@ -147,7 +147,7 @@ function* pagesOf(path: string, pageBytes: number): Generator<[number, Buffer]> 
   const fd = openSync(path, 'r');
   try {
     const size = fstatSync(fd).size;
-    const block = Buffer.allocUnsafeSlow(READ_PAGES * pageBytes);
+    const block = Buffer.allocUnsafeSlow(Math.min(READ_PAGES * pageBytes, Math.ceil(size / pageBytes) * pageBytes));
     for (let at = 0; at < size;) {
       const length = readSync(fd, block, 0, block.length, at);
       if (length === 0) return;

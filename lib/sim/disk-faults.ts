@@ -25,7 +25,8 @@ export interface DiskBehaviour {
 
 /** SQLite's log is started over from this size on: in a simulation too. */
 const WAL_TARGET_BYTES = 384 << 10;
-const STATE_DIRECTORY = /^.*\/state-\d+(?=\/|$)/;
+/** What their names begin with. */
+const STATE_DIRECTORY = '/state-';
 const ERRNO: Readonly<Record<Errno, number>> = { ENOSPC: -28, EIO: -5 };
 
 /** Of the descriptors of files on simulated disks. */
@@ -40,8 +41,10 @@ export function setBehaviour(directory: string, behaviour: DiskBehaviour | undef
 
 function behaviourOf(path: string): DiskBehaviour | undefined {
   if (behaviours.size === 0) return undefined;
-  const directory = STATE_DIRECTORY.exec(path)?.[0];
-  return directory === undefined ? undefined : behaviours.get(directory);
+  const at = path.lastIndexOf(STATE_DIRECTORY);
+  if (at < 0) return undefined;
+  const end = path.indexOf('/', at + STATE_DIRECTORY.length);
+  return behaviours.get(end < 0 ? path : path.slice(0, end));
 }
 
 function systemError(code: Errno, syscall: string): Error {

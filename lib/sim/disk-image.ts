@@ -20,6 +20,7 @@ import type { Random } from './random.js';
 
 const SECTOR_BYTES = 512;
 const PAGE_BYTES = 4096;
+const BLOCK_BYTES = 16 << 10;
 const WAL = 'state.db-wal';
 const WAL_HEADER_BYTES = 32;
 
@@ -30,8 +31,8 @@ interface SyncedPart {
   readonly lastPage: Buffer;
 }
 
-/** What a file was when it was last synced. */
-type Synced = Buffer | SyncedPart;
+/** What a file was when it was last synced: its bytes in blocks, which it shares with what it was before; or a part of it. */
+type Synced = readonly Buffer[] | SyncedPart;
 
 /** What a sync that began now would make durable. */
 export interface Capture {
@@ -84,7 +85,7 @@ export class DiskImage {
     for (const path of paths) {
       const stat = statSync(path, { throwIfNoEntry: false });
       if (stat?.isDirectory()) directories.push([relative(this.directory, path), this.entriesOf(path)]);
-      else if (stat) files.push([stat.ino, this.stateOf(path)]);
+      else if (stat) files.push([stat.ino, this.stateOf(path, this.files.get(stat.ino)?.state)]);
     }
     return { order: ++this.order, files, directories };
   }
@@ -106,9 +107,9 @@ export class DiskImage {
     return new Map(this.filePaths(directory).map((path) => [path.slice(directory.length + 1), statSync(path).ino]));
   }
 
-  private stateOf(path: string): Synced {
+  private stateOf(path: string, before: Synced | undefined): Synced {
     const isAppended = path.endsWith('.pack') || (path.endsWith(WAL) && !this.walStartsOver);
-    if (!isAppended) return readFile(path).content;
+    if (!isAppended) return readBlocks(path, before && isBlocks(before) ? before : []);
     const fd = openSync(path, 'r');
     try {
       const lengthBytes = fstatSync(fd).size;
@@ -165,7 +166,10 @@ export class DiskImage {
   private contentOf(inode: number, now: Buffer | undefined): Content {
     const state = this.files.get(inode)?.state;
     if (!state) return { content: Buffer.alloc(0), lengthBytes: 0 };
-    if (Buffer.isBuffer(state)) return { content: state, lengthBytes: state.length };
+    if (isBlocks(state)) {
+      const content = Buffer.concat(state);
+      return { content, lengthBytes: content.length };
+    }
     const kept = state.bytes - state.lastPage.length;
     const content = Buffer.concat([(now ?? Buffer.alloc(kept)).subarray(0, kept), state.lastPage]);
     return { content, lengthBytes: state.lengthBytes };
@@ -230,6 +234,31 @@ function dataEnd(fd: number, lengthBytes: number): number {
   let end = 0;
   for (let at = seekData(fd, 0); at >= 0; at = seekData(fd, end)) end = seekHole(fd, at);
   return Math.min(end, lengthBytes);
+}
+
+function isBlocks(state: Synced): state is readonly Buffer[] {
+  return Array.isArray(state);
+}
+
+let scratch = Buffer.allocUnsafeSlow(64 << 10);
+
+/** A file's bytes. Most of a file is what it was: a sync then costs no memory. */
+function readBlocks(path: string, before: readonly Buffer[]): Buffer[] {
+  const fd = openSync(path, 'r');
+  try {
+    const length = dataEnd(fd, fstatSync(fd).size);
+    if (scratch.length < length) scratch = Buffer.allocUnsafeSlow(2 * length);
+    for (let at = 0; at < length;) at += readSync(fd, scratch, at, length - at, at);
+    const blocks: Buffer[] = [];
+    for (let at = 0; at < length; at += BLOCK_BYTES) {
+      const bytes = scratch.subarray(at, Math.min(at + BLOCK_BYTES, length));
+      const known = before[blocks.length];
+      blocks.push(known?.equals(bytes) ? known : Buffer.from(bytes));
+    }
+    return blocks;
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function readFile(path: string): Content {

@@ -2,6 +2,7 @@
 // Needs root and /dev/fuse.
 
 import assert from 'node:assert/strict';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -67,6 +68,22 @@ describe('a mount', () => {
     } finally {
       must('close', close(mount));
     }
+  });
+
+  test('umount --force does not wait for those who have files open: they get errors, and what they wrote is kept', async () => {
+    const path = join(here.mountpoint, 'open at the end');
+    const fd = openSync(path, 'w');
+    try {
+      writeSync(fd, 'kept');
+      assert.match((await here.weft(['umount', here.mountpoint])).stderr, /is in use: .* --force/);
+      await here.umount('--force');
+      assert.throws(() => writeSync(fd, ' and lost'), /ENOTCONN|ECONNABORTED/);
+    } finally {
+      closeSync(fd);
+    }
+    await here.mount();
+    assert.equal(await readFile(path, 'utf8'), 'kept');
+    assert.equal((await here.weft(['fsck', here.mountpoint, '--data'])).code, 0);
   });
 
   test('a watched file that another site removes is seen to end', async () => {

@@ -29,7 +29,7 @@ export const umountCommand: CommandModule<object, Options> = {
       .option('force', {
         type: 'boolean',
         default: false,
-        describe: 'also while files are open; these then get errors',
+        describe: 'also while it is in use; who uses it gets errors after 5 seconds',
       }),
   handler: async ({ mountpoint: path, state: stateOption, force }) => {
     const state = findSite(path, stateOption);

@@ -64,6 +64,8 @@ import { VolumeMembers } from './volume-members.js';
 
 /** A claim of inode numbers waits so long for the site that it joined at. */
 const CLAIM_WAIT_MS = 60_000;
+/** Who uses a mount that is detached has so long to finish. */
+const USERS_GRACE_MS = 5_000;
 
 /** See {@link Daemon} for what people ask of it. */
 export class RunningSite implements Daemon {
@@ -414,8 +416,18 @@ export class RunningSite implements Daemon {
     await this.store.flush();
     // Refused while somebody uses the mount: everything goes on then.
     await unmountKernel(this.config().mountpoint, force);
+    const grace = setTimeout(() => void this.endSession(), USERS_GRACE_MS);
     await this.site.ended;
+    clearTimeout(grace);
     await this.closeLinks();
+  }
+
+  /** The fuse-native driver serves no mount that is not in the tree: there it has ended by itself. */
+  private async endSession(): Promise<void> {
+    const { mountpoint } = this.config();
+    this.log.warn({ mountpoint }, 'the mount was detached and is still in use: its users get errors now');
+    // Refused when the last user went meanwhile: then it ends by itself.
+    await this.site.request('endSession', null).catch(() => {});
   }
 
   /** Ends a site that is not mounted. */

@@ -76,6 +76,8 @@ export class SiteServer {
   readonly log: Log;
   server: Server = NO_SERVER;
   stopped = false;
+  /** The mount is to be served no longer, though it is in use. */
+  sessionEnds = false;
   private kernel: KernelCache = NO_KERNEL_CACHE;
   private readonly reported = new Map<ActorId, number>();
   /** The version of the membership that was reported last. */
@@ -385,6 +387,10 @@ export class SiteServer {
       case 'stop':
         this.close();
         this.stopped = true;
+        this.reply(id, name, null);
+        break;
+      case 'endSession':
+        this.sessionEnds = true;
         this.reply(id, name, null);
         break;
     }

@@ -39,10 +39,10 @@ function serveKernel(site: SiteServer): void {
   });
   if (canPassThrough(session)) site.volume.allowPassthrough();
   site.post({ type: 'ready', wakeFd: session.wakeFd, replayed: site.volume.replayedRecords });
-  const how = runSession(site, session);
+  runSession(site, session);
   site.close();
   session.close();
-  site.post({ type: 'ended', error: how === 'unmounted' ? null : 'the session was stopped' });
+  site.post({ type: 'ended', error: null });
 }
 
 /** Whether the kernel takes files of the state directory to read and write by itself. */
@@ -57,9 +57,10 @@ function canPassThrough(session: Session): boolean {
   }
 }
 
-function runSession(site: SiteServer, session: Session): 'unmounted' | 'stopped' {
+/** Returns when nobody uses the mount any more, or nobody shall. */
+function runSession(site: SiteServer, session: Session): void {
   const priority = new ThreadPriority();
-  return session.run({
+  session.run({
     onWake: () => site.takeMessages(),
     background: (deadlineMs) => {
       priority.raise(site.volume.remote.waiting);
@@ -68,7 +69,9 @@ function runSession(site: SiteServer, session: Session): 'unmounted' | 'stopped'
     workMeanwhile: () => site.volume.workMeanwhile(),
     nextTimeoutMs: () => site.nextTimeoutMs,
     onAbsent: (ids, node) => site.absent(ids, node),
-    stop: false,
+    get stop() {
+      return site.sessionEnds;
+    },
   });
 }
 

@@ -101,6 +101,8 @@ export interface Requests {
   createRoot: { args: { uid: number; gid: number }; reply: null };
   /** Publish, commit, close; for a thread that serves no mount. One that does ends when it is unmounted. */
   stop: { args: null; reply: null };
+  /** Serve the mount no longer, whoever still uses it: they get errors from now on. */
+  endSession: { args: null; reply: null };
 }
 
 export type RequestName = keyof Requests;

@@ -218,8 +218,8 @@ function unmountThroughHelper(path: string, lazy: boolean): Promise<boolean> {
 }
 
 /**
- * Unmounts; the session's run() then returns. With `lazy` the mount vanishes from the tree at once and ends when its last user is
- * gone (MNT_DETACH). Rejects with a {@link MountError} that names the remedy when the mount is in use.
+ * Unmounts; the session's run() then returns. With `lazy` the mount vanishes from the tree at once (MNT_DETACH), and run() returns when its
+ * last user is gone. Rejects with a {@link MountError} that names the remedy when the mount is in use.
  */
 export async function unmountKernel(mountpoint: string, lazy: boolean): Promise<void> {
   const done = isRoot()

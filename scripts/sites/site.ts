@@ -76,9 +76,10 @@ export class Site {
     await this.noteDaemon();
   }
 
-  async umount(): Promise<void> {
+  /** `flags`: further ones. */
+  async umount(...flags: readonly string[]): Promise<void> {
     const pid = this.pid;
-    await this.weftChecked(['umount', this.mountpoint]);
+    await this.weftChecked(['umount', this.mountpoint, ...flags]);
     if (pid !== null) await processEnd(pid, 10_000);
     this.forgetDaemon();
   }

@@ -228,3 +228,22 @@ test('a file of very many holes has no more chunks than a dense one, and keeps i
   assert.ok(chunks < size / 65_536, `${chunks} chunks`);
   assert.deepEqual(manifest.holes, [longer, longer + 5 * 4096]);
 });
+
+test('a sparse file that is cut off while a version of it is made holds up no other: what is missing is a hole, not terabytes of zeros', (t) => {
+  const { store } = temporaryStore(t);
+  const path = join(temporaryDirectory(t), 'file');
+  const data = randomBytes(100_000, 7);
+  for (const left of [0, data.length]) {
+    writeFileSync(path, data.subarray(0, left));
+    const file = LocalFile.open(path);
+    const changed = new RangeSet();
+    changed.insert(0, Infinity);
+    const size = 2 ** 44 - 4096;
+    const manifest = decodeManifest(makeVersion({ file, size, base: null, changed, objects: store }, store).manifest);
+    file.remove();
+    assert.equal(manifest.size, size);
+    assert.ok(manifest.extents.length < 10, `${manifest.extents.length} extents`);
+    assert.equal(nextData(manifest, 102_400), -1);
+    if (left === 0) assert.equal(blocksOf(manifest), 0);
+  }
+});

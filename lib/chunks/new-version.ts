@@ -155,8 +155,10 @@ function* rawHoles({ file, size, base, changed }: Ingredients): Generator<[numbe
     const isLocal = changed.has(from);
     const to = Math.min(changed.runEnd(from), size);
     for (let at = from; at < to;) {
-      const hole = isLocal ? file.nextHole(at) : nextHole(base!, at);
-      if (hole < 0 || hole >= to) break;
+      const next = isLocal ? file.nextHole(at) : nextHole(base!, at);
+      // Past the local file's end: it was cut off meanwhile. Terabytes may be missing, and reading them as zeros takes hours.
+      const hole = next < 0 ? at : next;
+      if (hole >= to) break;
       const data = isLocal ? file.nextData(hole) : nextData(base!, hole);
       const end = data < 0 ? to : Math.min(data, to);
       yield [hole, end];

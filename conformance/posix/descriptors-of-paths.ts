@@ -1,7 +1,8 @@
 // descriptors-of-paths.ts — O_PATH and /proc/self/fd, openat2(2) and its RESOLVE flags, file handles (open_by_handle_at(2)), statfs(2).
 
+import { randomBytes } from 'node:crypto';
 import { as, CALLERS, OTHER, OWNER, PLAIN_CALLERS, possible } from './callers.js';
-import { close, fchmod, fsetxattr, ftruncate, pread, read } from './file-calls.js';
+import { close, fchmod, fsetxattr, fsync, ftruncate, pread, read, write } from './file-calls.js';
 import { must, type Result } from './libc.js';
 import {
   AT_EMPTY_PATH,
@@ -18,6 +19,7 @@ import {
   O_RDONLY,
   O_RDWR,
   O_TMPFILE,
+  O_TRUNC,
   O_WRONLY,
   open,
   openat,
@@ -299,7 +301,30 @@ function checkStatfs(trial: Trial): void {
       );
     trial.equal(`a ${kind}: the same filesystem`, other.readBigInt64LE(56), struct.readBigInt64LE(56));
   }
+  checkFreeSpace(trial, `${directory}/filler`);
   const fd = must('open', open(directory, O_PATH));
   trial.answers('a file in an O_PATH directory', 'ok', closing(openat(fd, 'x', O_CREAT | O_WRONLY, 0o644)));
   must('close', close(fd));
+}
+
+/** What is free goes down by what is written and synced. Others may free space meanwhile, but not each time. */
+function checkFreeSpace(trial: Trial, path: string): void {
+  const BYTES = 16 * 2 ** 20;
+  const struct = Buffer.alloc(120);
+  const free = (): number => {
+    must('statfs', statfs(path, struct));
+    return Number(struct.readBigInt64LE(24) * struct.readBigInt64LE(8));
+  };
+  let taken = 0;
+  for (let i = 0; i < 5 && taken < BYTES * 0.9; i++) {
+    const fd = must('open', open(path, O_CREAT | O_RDWR | O_TRUNC, 0o600));
+    const before = free();
+    // Random, for a filesystem may keep equal bytes once, or fewer of them.
+    must('write', write(fd, randomBytes(BYTES)));
+    must('fsync', fsync(fd));
+    taken = before - free();
+    must('close', close(fd));
+  }
+  trial.holds(`${BYTES} bytes written are free no more`, taken >= BYTES * 0.9, () => `${taken} of them`);
+  must('unlink', unlink(path));
 }

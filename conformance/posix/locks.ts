@@ -1,7 +1,26 @@
 // locks.ts — record locks of processes (fcntl(2)), of open file descriptions (F_OFD_SETLK), flock(2) and leases, in two processes; and
-// what two processes do at once: appending (O_APPEND), and racing for names (O_EXCL).
+// what two processes do at once: appending (O_APPEND), racing for names (O_EXCL), storing in one mapping, replacing what the other opens.
 
-import { close, dup, F, F_RDLCK, F_UNLCK, F_WRLCK, fcntl, fcntlLock, flock, LOCK, lockOf } from './file-calls.js';
+import { readFileSync } from 'node:fs';
+import {
+  close,
+  dup,
+  F,
+  F_RDLCK,
+  F_UNLCK,
+  F_WRLCK,
+  fcntl,
+  fcntlLock,
+  flock,
+  LOCK,
+  lockOf,
+  MAP_SHARED,
+  mmap,
+  MS_SYNC,
+  pread,
+  PROT_READ,
+  PROT_WRITE,
+} from './file-calls.js';
 import { must } from './libc.js';
 import { O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, open } from './path-calls.js';
 import { append, createAll, OtherProcess } from './other-process.js';
@@ -10,12 +29,13 @@ import { make, makeFile, SOMEBODY } from './things.js';
 import type { Part, Trial } from './trial.js';
 
 export const locks: Part = {
-  syscalls: ['fcntl', 'flock', 'open', 'write'],
+  syscalls: ['fcntl', 'flock', 'open', 'write', 'mmap', 'rename'],
   run(trial) {
     const other = new OtherProcess();
     try {
       checkRecords(trial, other);
       checkEnds(trial, other);
+      checkDeadlock(trial, other);
       checkOfd(trial);
       checkOfdBetween(trial, other);
       checkFlock(trial, other);
@@ -23,6 +43,8 @@ export const locks: Part = {
       checkLeases(trial, other);
       checkAppending(trial, other);
       checkRace(trial, other);
+      checkMapping(trial, other);
+      checkReplacing(trial, other);
     } finally {
       other.end();
     }
@@ -100,6 +122,34 @@ function checkEnds(trial: Trial, other: OtherProcess): void {
   ended.end();
   trial.answers('waiting until that process ended', 'ok', fcntlLock(mine, F.setlkw, lockOf(F_WRLCK, 0, 0)));
   must('close', close(mine));
+}
+
+/** Two that wait for each other: the one that closes the circle is told. */
+function checkDeadlock(trial: Trial, other: OtherProcess): void {
+  trial.about('fcntl', 'F_SETLKW');
+  const path = makeFile(trial.name(), 'content');
+  const fd = must('open', open(path, O_RDWR));
+  const there = must('open there', other.tell({ does: 'open', path, flags: O_RDWR }));
+  must('lock', fcntlLock(fd, F.setlk, lockOf(F_WRLCK, 0, 1)));
+  must('lock there', other.tell({ does: 'lock', fd: there, command: F.setlk, lock: [F_WRLCK, 1, 1] }));
+  other.ask({ does: 'lock', fd: there, command: F.setlkw, lock: [F_WRLCK, 0, 1] });
+  if (trial.holds('another process waits for ours', isWaiting(other.pid))) {
+    trial.answers('waiting for its', 'EDEADLK', fcntlLock(fd, F.setlkw, lockOf(F_WRLCK, 1, 1)));
+  }
+  must('unlock', fcntlLock(fd, F.setlk, lockOf(F_UNLCK, 0, 0)));
+  trial.answers('who waited, once we gave ours up', 'ok', other.answer()[0]!);
+  other.tell({ does: 'close', fd: there });
+  must('close', close(fd));
+}
+
+/** Waits until a process waits for a record lock: proc_locks(5) shows that with an arrow. */
+function isWaiting(pid: number): boolean {
+  for (let i = 0; i < 500; i++) {
+    const lines = readFileSync('/proc/locks', 'latin1').split('\n');
+    if (lines.some((line) => line.includes('->') && line.includes(` ${pid} `))) return true;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+  }
+  return false;
 }
 
 /** Open file descriptions in one process are strangers to each other. */
@@ -298,4 +348,51 @@ function checkRace(trial: Trial, other: OtherProcess): void {
   const here = createAll(`${directory}/`, COUNT);
   const there = other.answer()[0]!;
   trial.equal('names made, each by one', here + there, COUNT);
+}
+
+/** What is stored in one mapping is in the other's, and is read, at once. */
+function checkMapping(trial: Trial, other: OtherProcess): void {
+  trial.about('mmap', 'shared with another process');
+  for (const length of [100, 5000, 300_000]) {
+    const path = makeFile(trial.name(), Buffer.alloc(length, 'a'));
+    const fd = must('open', open(path, O_RDWR));
+    const mapping = mmap(fd, length, PROT_READ | PROT_WRITE, MAP_SHARED);
+    if (typeof mapping === 'number') {
+      trial.answers(`${length} bytes`, 'ok', mapping);
+      continue;
+    }
+    const at = length - 1;
+    mapping.bytes[at] = 98;
+    trial.equal(`${length} bytes: what we stored, there`, other.tell({ does: 'store', path, at, byte: 99 }), 98);
+    trial.equal(`${length} bytes: what they stored, here`, mapping.bytes[at], 99);
+    const one = Buffer.alloc(1);
+    must('pread', pread(fd, one, at));
+    trial.equal(`${length} bytes: what they stored, read`, one[0]!, 99);
+    trial.answers(`${length} bytes: msync`, 'ok', mapping.sync(MS_SYNC));
+    must('munmap', mapping.unmap());
+    must('close', close(fd));
+  }
+}
+
+/** rename(2): at no moment is there no file, and each is whole. */
+function checkReplacing(trial: Trial, other: OtherProcess): void {
+  trial.about('rename', 'over what another process opens');
+  const TIMES = 500;
+  for (const length of [10, 20_000]) {
+    const path = makeFile(trial.name(), 'z'.repeat(length));
+    other.ask({ does: 'replace', path, length, times: TIMES });
+    let opened = 0;
+    let whole = 0;
+    const bytes = Buffer.alloc(length + 1);
+    for (let i = 0; i < TIMES; i++) {
+      const fd = open(path, O_RDONLY);
+      if (fd < 0) continue;
+      opened++;
+      if (pread(fd, bytes, 0) === length && bytes.subarray(0, length).every((byte) => byte === bytes[0])) whole++;
+      must('close', close(fd));
+    }
+    trial.equal(`${length} bytes: replaced`, other.answer()[0]!, TIMES);
+    trial.equal(`${length} bytes: times that it was there`, opened, TIMES);
+    trial.equal(`${length} bytes: times that it was whole`, whole, TIMES);
+  }
 }

@@ -7,9 +7,20 @@ import { closeSync, mkdtempSync, openSync, readlinkSync, readSync, rmSync, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { close, fcntl, fcntlLock, flock, lockOf, write } from './file-calls.js';
+import {
+  close,
+  fcntl,
+  fcntlLock,
+  flock,
+  lockOf,
+  MAP_SHARED,
+  mmap,
+  PROT_READ,
+  PROT_WRITE,
+  write,
+} from './file-calls.js';
 import { must, type Result } from './libc.js';
-import { chdir, mkfifo, O_APPEND, O_CREAT, O_EXCL, O_WRONLY, open } from './path-calls.js';
+import { chdir, mkfifo, O_APPEND, O_CREAT, O_EXCL, O_RDWR, O_WRONLY, open, rename } from './path-calls.js';
 
 /** What it can be asked; the answer is a list of numbers. */
 export type Request =
@@ -25,13 +36,16 @@ export type Request =
   | { readonly does: 'flock'; readonly fd: number; readonly operation: number }
   | { readonly does: 'fcntl'; readonly fd: number; readonly command: number; readonly argument: number }
   | { readonly does: 'append'; readonly path: string; readonly text: string; readonly times: number }
-  | { readonly does: 'create'; readonly prefix: string; readonly count: number };
+  | { readonly does: 'create'; readonly prefix: string; readonly count: number }
+  | { readonly does: 'store'; readonly path: string; readonly at: number; readonly byte: number }
+  | { readonly does: 'replace'; readonly path: string; readonly length: number; readonly times: number };
 
 export class OtherProcess {
   private readonly directory = mkdtempSync(join(tmpdir(), 'posix-other-'));
   private readonly input: number;
   private readonly output: number;
   private rest = '';
+  readonly pid: number;
 
   constructor() {
     const [input, output] = ['in', 'out'].map((name) => join(this.directory, name)) as [string, string];
@@ -40,6 +54,7 @@ export class OtherProcess {
       stdio: ['ignore', 'ignore', 'inherit'],
     });
     child.unref();
+    this.pid = child.pid!;
     this.input = openSync(input, 'w');
     this.output = openSync(output, 'r');
     // Node remembers a working directory that is not ours any more.
@@ -104,6 +119,10 @@ function answerTo(request: Request): number[] {
       return [append(request.path, request.text, request.times)];
     case 'create':
       return [createAll(request.prefix, request.count)];
+    case 'store':
+      return [store(request.path, request.at, request.byte)];
+    case 'replace':
+      return [replace(request.path, request.length, request.times)];
   }
 }
 
@@ -126,6 +145,30 @@ export function createAll(prefix: string, count: number): Result {
     must('close', close(fd));
   }
   return made;
+}
+
+/** Stores a byte through a shared mapping. Returns what was there. */
+function store(path: string, at: number, byte: number): Result {
+  const fd = must('open', open(path, O_RDWR));
+  const mapping = mmap(fd, at + 1, PROT_READ | PROT_WRITE, MAP_SHARED);
+  if (typeof mapping === 'number') return mapping;
+  const before = mapping.bytes[at]!;
+  mapping.bytes[at] = byte;
+  must('munmap', mapping.unmap());
+  must('close', close(fd));
+  return before;
+}
+
+/** Puts file after file in the place of one, as editors save: each of one letter. Returns how many it put there. */
+function replace(path: string, length: number, times: number): Result {
+  let replaced = 0;
+  for (let i = 0; i < times; i++) {
+    const fd = must('open', open(`${path}.new`, O_CREAT | O_EXCL | O_WRONLY, 0o644));
+    must('write', write(fd, String.fromCharCode(97 + (i % 26)).repeat(length)));
+    must('close', close(fd));
+    if (rename(`${path}.new`, path) === 0) replaced++;
+  }
+  return replaced;
 }
 
 function serve(input: number, output: number): void {

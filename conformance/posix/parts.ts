@@ -21,6 +21,7 @@ import { privileges } from './privileges.js';
 import { renamePart } from './rename.js';
 import { searchPermission } from './search-permission.js';
 import { sparseFiles } from './sparse-files.js';
+import { statxPart } from './statx.js';
 import { sticky } from './sticky.js';
 import { times } from './times.js';
 import { truncatePart } from './truncate.js';
@@ -41,6 +42,7 @@ export const PARTS: Readonly<Record<string, Part>> = {
   chmod: chmodPart,
   chown: chownPart,
   truncate: truncatePart,
+  statx: statxPart,
   utimensat: utimensatPart,
   xattr: xattrPart,
   acl: aclPart,

@@ -264,8 +264,14 @@ const cStatx = native('int statx(int, const void *, int, uint32_t, void *)');
 const STATX_BASIC_AND_BTIME = 0xfff;
 
 /** statx(2) as it is; stat.ts reads the result. */
-export function statx(directory: number, path: Path, flags: number, into: Buffer | null): Result {
-  return cStatx(directory, cString(path), flags, STATX_BASIC_AND_BTIME, into);
+export function statx(
+  directory: number,
+  path: Path,
+  flags: number,
+  into: Buffer | null,
+  mask = STATX_BASIC_AND_BTIME,
+): Result {
+  return cStatx(directory, cString(path), flags, mask, into);
 }
 
 const cMkfifo = native('int mkfifo(const void *, uint32_t)');

@@ -22,6 +22,7 @@ test('when a site was last seen is said in local time, as all times are', (t) =>
     aheadCommits: 0,
     aheadBytes: 0,
     missingObjects: 0,
+    quarantined: 0,
   };
   assert.match(peersTable([row]), /^oslo .* 2026-03-02T05:41:07 /m);
 });

@@ -19,6 +19,8 @@ export const ROOT_INO: Ino = 1;
 export const FIRST_LINK: LinkId = 0;
 
 const SEQUENCE_SPAN = 2 ** 39;
+/** Of a slot's numbers the last one. */
+export const MAX_SEQUENCE = SEQUENCE_SPAN - 1;
 /** Slots 1 … MAX_SLOT are claimable; slot 0 holds the volume and the root. */
 export const MAX_SLOT = 2 ** 14 - 1;
 

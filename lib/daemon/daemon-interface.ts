@@ -83,6 +83,8 @@ export interface PeerRow {
   aheadBytes: number | null;
   /** Objects that it waits for. */
   missingObjects: number | null;
+  /** Changes that it sent and that are taken nowhere, since this site started. The log says which, and why. */
+  quarantined: number;
 }
 
 /** What one site made of a thing in conflict. Paths are from the root of the volume, latin1 strings of their bytes. */

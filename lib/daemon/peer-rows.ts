@@ -6,7 +6,12 @@ import type { PeerStatus } from '../sync/roster.js';
 import type { PeerRow } from './daemon-interface.js';
 
 /** By name; sites that do not belong to the volume any more come last. */
-export function peerRows(own: SiteId, members: readonly Member[], peers: readonly PeerStatus[]): PeerRow[] {
+export function peerRows(
+  own: SiteId,
+  members: readonly Member[],
+  peers: readonly PeerStatus[],
+  quarantined: ReadonlyMap<SiteId, number>,
+): PeerRow[] {
   const rows = members.map((member): PeerRow => {
     const peer = peers.find(({ siteId }) => siteId === member.siteId);
     const isHere = member.siteId === own;
@@ -22,6 +27,7 @@ export function peerRows(own: SiteId, members: readonly Member[], peers: readonl
       aheadCommits: peer?.aheadCommits ?? null,
       aheadBytes: peer?.aheadBytes ?? null,
       missingObjects: peer?.missingObjects ?? null,
+      quarantined: quarantined.get(member.siteId) ?? 0,
     };
   });
   return rows.toSorted((a, b) => rank(a) - rank(b) || (a.site < b.site ? -1 : 1));

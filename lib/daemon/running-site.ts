@@ -20,6 +20,7 @@ import { makeCommitsDurable } from '../journal/checkpointer.js';
 import { intentPath, SEGMENT_BYTES } from '../journal/intent-log.js';
 import { supplySegment } from '../journal/segment-supply.js';
 import { statePath } from '../journal/schema.js';
+import type { SiteId } from '../crdt/ids.js';
 import type { Member } from '../crdt/members.js';
 import type { RoleKind } from '../crdt/volume-fields.js';
 import { Syncer } from '../sync/syncer.js';
@@ -92,6 +93,8 @@ export class RunningSite implements Daemon {
   private closing: Promise<void> | null = null;
   private listen = '';
   private seeking = false;
+  /** Changes that are taken nowhere, by who sent them. */
+  private readonly quarantinedFrom = new Map<SiteId, number>();
   private finish!: () => void;
   private fail!: (error: Error) => void;
 
@@ -168,6 +171,8 @@ export class RunningSite implements Daemon {
         needed: ({ ids, file }) => this.content.needed(ids, file),
         ahead: ({ ids }) => this.content.ahead(ids),
         unused: ({ files }) => void this.removeFiles(files),
+        slot: ({ slot }) => this.state.saveConfig({ ...this.config(), slot }),
+        quarantined: ({ from }) => this.quarantinedFrom.set(from, (this.quarantinedFrom.get(from) ?? 0) + 1),
       },
       this.log,
     );
@@ -369,7 +374,7 @@ export class RunningSite implements Daemon {
   }
 
   async peersKnown(): Promise<PeerRow[]> {
-    return peerRows(this.config().siteId, this.members.all(), this.syncer.peers());
+    return peerRows(this.config().siteId, this.members.all(), this.syncer.peers(), this.quarantinedFrom);
   }
 
   /** `site`: its name or id. */

@@ -33,6 +33,8 @@ export interface SiteListener {
   ahead(message: Extract<FromSite, { type: 'ahead' }>): void;
   asked(message: Extract<FromSite, { type: 'asked' }>): void;
   unused(message: Extract<FromSite, { type: 'unused' }>): void;
+  slot(message: Extract<FromSite, { type: 'slot' }>): void;
+  quarantined(message: Extract<FromSite, { type: 'quarantined' }>): void;
 }
 
 export class SiteClient {
@@ -126,6 +128,12 @@ export class SiteClient {
         break;
       case 'unused':
         this.listener.unused(message);
+        break;
+      case 'slot':
+        this.listener.slot(message);
+        break;
+      case 'quarantined':
+        this.listener.quarantined(message);
         break;
       case 'log':
         this.log[message.level](message.details, message.message);

@@ -3,7 +3,7 @@
 // kernel session's loop, or by an event loop when nothing is mounted.
 
 import { randomInt } from 'node:crypto';
-import type { ActorId, Ino, ObjectId } from '../crdt/ids.js';
+import type { ActorId, Ino, ObjectId, SiteId } from '../crdt/ids.js';
 import type { Member } from '../crdt/members.js';
 import { pastQuestion } from '../volume/past-files.js';
 import { Volume } from '../volume/volume.js';
@@ -110,9 +110,19 @@ export class SiteServer {
       ingester: { ingest: (job) => this.post({ type: 'ingest', job }) },
       onReadAhead: (ids) => this.post({ type: 'ahead', ids }),
       onCommit: () => this.reportCommit(),
+      pick: machine.pick,
+      onSlot: (slot, why) => {
+        this.log.warn({ slot, why }, 'new files get numbers of a new range');
+        this.post({ type: 'slot', slot });
+      },
+      onQuarantine: (from, change, reason) => {
+        this.log.warn({ from: this.siteText(from), change, reason }, 'a change was quarantined; others go on');
+        this.post({ type: 'quarantined', from, change, reason });
+      },
       onLost: (what) => this.log.warn({ what }, 'what was not synced is lost'),
       onCorrupt: (what) => this.log.error({ what }, 'what was stored is damaged'),
     });
+    this.volume.registers.begin();
     this.volume.fold();
     this.volume.wanted.pin(data.config.pins ?? []);
     if (data.config.content === 'on-demand') this.volume.wanted.keepAll(false);
@@ -215,6 +225,12 @@ export class SiteServer {
     });
   }
 
+  /** A site for people: its name and id. */
+  private siteText(siteId: SiteId): string {
+    const name = this.volume.membership.all().find((member) => member.siteId === siteId)?.name ?? '?';
+    return `${name} (${siteId})`;
+  }
+
   private changedMembers(): Member[] | undefined {
     const { membership } = this.volume;
     if (membership.version === this.reportedMembers) return undefined;
@@ -243,6 +259,7 @@ export class SiteServer {
       case 'changes':
         volume.remote.deliver(
           message.args.changes,
+          message.args.from,
           (error) => {
             if (error) this.post({ type: 'refused', id, error: error.message });
             else this.reply(id, name, null);
@@ -365,7 +382,7 @@ export class SiteServer {
         this.reply(id, name, null);
         break;
       case 'claimSlot':
-        this.reply(id, name, { slot: volume.registers.claimSlot(this.machine.pick) });
+        this.reply(id, name, { slot: volume.registers.claimSlot() });
         break;
       case 'admitMember': {
         const { siteId, name: siteName, identity } = message.args;
@@ -411,6 +428,7 @@ export class SiteServer {
       missing: objects.missingCount(),
       missingBytes: objects.missingBytes(),
       unsharedBytes: objects.unsharedBytes(),
+      quarantined: this.volume.quarantine.all,
       requests: Object.fromEntries(this.server.requestCounts()),
     };
   }

@@ -7,6 +7,7 @@ import type { Timestamp } from '../crdt/inode.js';
 import type { Member } from '../crdt/members.js';
 import type { Retention, RoleKind } from '../crdt/volume-fields.js';
 import type { PastAnswer } from '../volume/past-files.js';
+import type { Quarantined } from '../volume/quarantine.js';
 import type { LostPlace, OldVersion } from '../volume/restoring.js';
 import type { MissingObject } from '../chunks/object-kind.js';
 import type { MovedObject, UnusedObject } from '../chunks/object-store.js';
@@ -84,6 +85,7 @@ export interface Requests {
       missing: number;
       missingBytes: number;
       unsharedBytes: number;
+      quarantined: Quarantined[];
     };
   };
   /** Settle a conflict as a person decided. */
@@ -150,6 +152,10 @@ export type FromSite =
       /** The sites of the volume, when they may have changed. */
       readonly members?: readonly Member[];
     }
+  /** The site goes on with inode numbers of a further slot. */
+  | { readonly type: 'slot'; readonly slot: number }
+  /** A change that a site sent is taken nowhere. */
+  | { readonly type: 'quarantined'; readonly from: SiteId; readonly change: string; readonly reason: string }
   | { readonly type: 'ingest'; readonly job: IngestJob }
   /** Local files that nothing needs any more. */
   | { readonly type: 'unused'; readonly files: readonly string[] }

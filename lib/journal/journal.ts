@@ -48,6 +48,8 @@ const CHECKPOINT_RETRY_MS = 1;
 const CHECKPOINT_WAIT_MS = 2_000;
 const HASH_BYTES = 32;
 /** More than any change expands to that was appended. */
+/** Enough for the heads of all sites that are at work. */
+const MAX_LAST_OPS = 4096;
 const MAX_HEAD_BYTES = 64 * 2 ** 20;
 
 interface ProgressRow {
@@ -99,6 +101,9 @@ export class Journal {
   private readonly commitStatement: Statement;
   private readonly insertChange: Statement;
   private readonly selectHash: Statement;
+  private readonly selectBytes: Statement;
+  /** The last operations of the changes that came last: the next ones build on these. */
+  private readonly lastOps = new Map<string, number>();
   private readonly putActor: Statement;
   private readonly putProgress: Statement;
   private readonly selectMeta: Statement;
@@ -117,6 +122,7 @@ export class Journal {
       'insert into change(lsn, actor, seq, hash, stamp, bytes, deps) values (?, ?, ?, ?, ?, ?, ?)',
     );
     this.selectHash = db.prepare('select actor, seq from change where hash = ?');
+    this.selectBytes = db.prepare('select bytes from change where hash = ?').pluck();
     this.putActor = db.prepare('replace into actor(id, name, last_seq, last_hash, sum) values (?, ?, ?, ?, ?)');
     this.putProgress = db.prepare(
       'update progress set folded_lsn = ?, max_op = ?, heads = ?, journal_bytes = ?, sequence = ?, mark = ?, sum = ? where id = 1',
@@ -322,6 +328,32 @@ export class Journal {
     });
   }
 
+  /** How a change contradicts what is here of its actor; undefined: it does not, or is here. */
+  contradiction(change: Change): string | undefined {
+    const { actor, seq } = change;
+    const lastSeq = this.lastSeqs.get(actor) ?? 0;
+    if (seq <= lastSeq)
+      return this.holds(change) ? undefined : 'another one with this number is here; the actor was used twice';
+    return seq === lastSeq + 1 ? undefined : `does not build on its change ${lastSeq}`;
+  }
+
+  /** The number of the last operation of a change; undefined where its bytes were dropped, or are damaged. */
+  lastOpOf(hash: string): number | undefined {
+    let last = this.lastOps.get(hash);
+    if (last === undefined) {
+      const bytes = this.selectBytes.get(Buffer.from(hash, 'hex')) as Buffer | undefined;
+      if (bytes === undefined || !isIntactChange(Buffer.from(hash, 'hex'), bytes)) return undefined;
+      const { startOp, ops } = decodeChange(bytes, MAX_HEAD_BYTES);
+      this.noteLastOp(hash, (last = startOp + ops.length - 1));
+    }
+    return last;
+  }
+
+  private noteLastOp(hash: string, last: number): void {
+    this.lastOps.set(hash, last);
+    if (this.lastOps.size > MAX_LAST_OPS) this.lastOps.delete(this.lastOps.keys().next().value!);
+  }
+
   /**
    * Appends a change whose dependencies are here; it is committed together with what the caller writes to the store for it.
    * @returns false when the journal has it already: do not apply it again
@@ -330,16 +362,9 @@ export class Journal {
    */
   appendChange(bytes: Uint8Array, change: Change, said?: readonly LocalDot[]): boolean {
     const { actor, seq, hash, deps } = change;
-    const lastSeq = this.lastSeqs.get(actor) ?? 0;
-    if (seq <= lastSeq) {
-      if (this.holds(change)) return false;
-      throw new CorruptionError(
-        `change ${seq} of actor ${actor}: another one with this number is here; the actor was used twice`,
-      );
-    }
-    if (seq !== lastSeq + 1) {
-      throw new CorruptionError(`change ${seq} of actor ${actor}: does not build on its change ${lastSeq}`);
-    }
+    const contradiction = this.contradiction(change);
+    if (contradiction !== undefined) throw new CorruptionError(`change ${seq} of actor ${actor}: ${contradiction}`);
+    if (this.has(actor, seq)) return false;
     const dots = this.dotsOf(change, said);
     if (!dots) throw new Error(`change ${hash}: appended before what it builds on; park it`);
 
@@ -348,7 +373,9 @@ export class Journal {
     this.insertChange.run(this.nextLsn++, index, seq, hashBytes, change.stamp, bytes, encodeDots(dots));
     for (const dep of deps) this.headHashes.delete(dep);
     this.headHashes.add(hash);
-    this.highestOp = Math.max(this.highestOp, change.startOp + change.ops.length - 1);
+    const lastOp = change.startOp + change.ops.length - 1;
+    this.highestOp = Math.max(this.highestOp, lastOp);
+    this.noteLastOp(hash, lastOp);
     this.bytesOfChanges += bytes.length;
     this.lastSeqs.set(actor, seq);
     this.noteLast(actor, { actor: index, seq }, hash);
@@ -386,12 +413,29 @@ export class Journal {
 
   /** The changes that no other builds on, but for those that were dropped or whose bytes are damaged here. */
   headChanges(): Change[] {
-    const select = this.db.prepare('select bytes from change where hash = ?').pluck();
     return [...this.headHashes].flatMap((hex) => {
       const hash = Buffer.from(hex, 'hex');
-      const bytes = select.get(hash) as Buffer | undefined;
+      const bytes = this.selectBytes.get(hash) as Buffer | undefined;
       return bytes !== undefined && isIntactChange(hash, bytes) ? [decodeChange(bytes, MAX_HEAD_BYTES)] : [];
     });
+  }
+
+  /**
+   * Whether this state has not given out a sequence yet.
+   */
+  isFreshCounter(sequence: number): boolean {
+    return sequence >= this.nextSequence;
+  }
+
+  /** Leaves out so many sequences, of a share that comes to its end; to be committed before the next one is asked for. */
+  skipCounters(count: number): void {
+    this.nextSequence += count;
+  }
+
+  /** Sequences go on from here, in a share that none was given out of; to be committed before the next one is asked for. */
+  restartCounters(at: number): void {
+    this.nextSequence = at;
+    this.sequenceLimit = at;
   }
 
   /**

@@ -46,6 +46,11 @@ function found(names: readonly string[], root: string): Founding {
       clock,
       kernel: { invalidateEntry: () => {}, entryDeleted: () => {}, invalidateInode: () => {} },
       ingester: { ingest: () => {} },
+      pick: (n) => random.below(n),
+      onSlot: () => {},
+      onQuarantine: (_from, change, reason) => {
+        throw new Error(`${change}: ${reason}`);
+      },
       onReadAhead: () => {},
       onCommit: () => {},
       onCorrupt: (what) => {
@@ -56,7 +61,7 @@ function found(names: readonly string[], root: string): Founding {
   });
   const slots = sites.map(({ volume }, i) => {
     if (i > 0) hand(sites[0]!, volume);
-    const slot = volume.registers.claimSlot((n) => random.below(n));
+    const slot = volume.registers.claimSlot();
     if (i === 0) volume.registers.createRoot({ uid: 0, gid: 0, pid: 0 });
     else hand(sites[i]!, sites[0]!.volume);
     return slot;
@@ -73,7 +78,7 @@ function hand(from: { readonly directory: string }, to: Volume): void {
   const reader = JournalReader.open(from.directory);
   const changes = reader.changesAfter(to.journal.vector(), Infinity).map(({ bytes }) => bytes);
   reader.close();
-  to.remote.deliver(changes, (error) => {
+  to.remote.deliver(changes, '', (error) => {
     if (error) throw error;
   });
   while (to.background.run(() => false));

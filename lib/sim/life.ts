@@ -88,7 +88,7 @@ export class Life implements Node {
       closed: (connection, ending) => {
         // What a disk failed to take is no fault of the peer's.
         const isSound = site.around.totals.of('disk faults: EIO') + site.around.totals.of('disk faults: ENOSPC') === 0;
-        if (isSound && (ending.code === 'rejected' || ending.code === 'protocol' || ending.code === 'slot'))
+        if (isSound && (ending.code === 'rejected' || ending.code === 'protocol'))
           failed(new Error(`${site.name}: a link ended: ${ending.reason}`));
         site.around.network.closed(connection, ending);
       },
@@ -226,6 +226,12 @@ export class Life implements Node {
       case 'ingest':
         this.site.around.timeline.after(this.random.logUniform(1, 300), () => this.ingest(notice.job));
         return;
+      case 'slot':
+        return;
+      case 'quarantined':
+        return this.site.around.failed(
+          new Error(`${this.site.name} takes no change ${notice.change}: ${notice.reason}`),
+        );
       case 'unused':
         for (const file of notice.files) rmSync(file, { force: true });
         return;

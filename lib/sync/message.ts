@@ -43,7 +43,7 @@ const GOODBYE_CODES = [
   'version', // no common protocol version
   'volume', // another volume
   'same-site', // both ends say they are one and the same site
-  'slot', // both ends claim one inode slot
+  'slot', // both ends claim one inode slot: not said any more
   'duplicate', // another connection between the two sites is kept
   'paused', // a user paused the link
   'removed', // a user removed the link

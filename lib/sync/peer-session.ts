@@ -361,10 +361,6 @@ export class PeerSession {
           : `${both} run from copies of one state directory; delete one copy and join again with a new invite`;
       return this.leave('same-site', reason);
     }
-    if (hello.slot !== 0 && hello.slot === self.slot) {
-      const reason = `${both} both claim inode slot ${self.slot}; save the unsynced files of the one that joined last elsewhere, and join it again with a new invite`;
-      return this.leave('slot', reason);
-    }
     this.phase = 'admitting';
     this.emit({ do: 'admit', hello });
   }

@@ -398,11 +398,6 @@ test('sites that cannot be linked are told why, at both ends', () => {
     'same-site',
     /copies of one state directory; delete one/,
   );
-  assertRefused(
-    refusal((_, b) => set(b, { slotNumber: 1 })),
-    'slot',
-    /both claim inode slot 1; .*join it again/,
-  );
 });
 
 test('a site of another protocol version is told which one has to be upgraded', () => {

@@ -26,6 +26,7 @@ test('Input/output error, says a truncating open during a partition: what it dis
     const reader = JournalReader.open(oslo.directory);
     paris.volume.remote.deliver(
       reader.changesAfter(paris.volume.journal.vector(), 2 ** 30).map(({ bytes }) => bytes),
+      '',
       (error) => {
         if (error) throw error;
       },
@@ -59,7 +60,7 @@ test('a site that fetches on demand wants what other sites wrote, or all chunks 
   const reader = JournalReader.open(oslo.directory);
   const changes = reader.changesAfter(paris.volume.journal.vector(), 2 ** 30).map(({ bytes }) => bytes);
   reader.close();
-  paris.volume.remote.deliver(changes, (error) => assert.equal(error, null));
+  paris.volume.remote.deliver(changes, '', (error) => assert.equal(error, null));
   while (paris.volume.background.run(() => false));
   const { objects, arrivals } = paris.volume;
   let absent: readonly string[] = [];

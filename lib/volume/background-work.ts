@@ -37,6 +37,7 @@ export class BackgroundWork {
     if (this.remote.waiting && !isOver()) {
       this.folding.fold();
       this.remote.apply(isOver);
+      this.registers.settleSlot();
       this.membership.endorse(this.remote.tookRoles());
       this.mergeVersions(isOver);
       this.folding.commit();

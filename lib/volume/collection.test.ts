@@ -25,9 +25,12 @@ function setOnVolume(fixture: VolumeFixture, field: string, value: string): void
   const stamp = (journal.db.prepare('select max(stamp) from change').pluck().get() as number) + 1;
   const entries = journal.store.inode(0)!.registers.get(field) ?? [];
   const pred = entries.map((entry) => `${entry.counter}@${journal.actors.id(entry.actor)}`);
-  const ops = [{ key: `0.${field}`, value, pred }];
+  const ops = [
+    { key: `0.actor:${actor}`, value: 'ab'.repeat(16), pred: [] },
+    { key: `0.${field}`, value, pred },
+  ];
   const change = encodeChange({ actor, seq: 1, startOp: journal.maxOp + 1, stamp, deps: [...journal.heads], ops });
-  fixture.volume.remote.deliver([change.bytes], (error) => assert.equal(error, null));
+  fixture.volume.remote.deliver([change.bytes], '', (error) => assert.equal(error, null));
   while (fixture.volume.background.run(() => false));
 }
 
@@ -297,7 +300,7 @@ test('chunks are collected that a file needs whose list of chunks has not arrive
   const reader = JournalReader.open(oslo.directory);
   const changes = reader.changesAfter(paris.volume.journal.vector(), 2 ** 30).map((change) => change.bytes);
   reader.close();
-  paris.volume.remote.deliver(changes, (error) => assert.equal(error, null));
+  paris.volume.remote.deliver(changes, '', (error) => assert.equal(error, null));
   while (paris.volume.background.run(() => false));
   assert.throws(() => paris.read('file'), AbsentObjects);
   const { survey } = await paris.collect();

@@ -26,7 +26,7 @@ test('sites do not diverge when changes arrive while an own operation waits for 
   const reader = JournalReader.open(paris.directory);
   const changes = reader.changesAfter(oslo.volume.journal.vector(), 2 ** 30).map(({ bytes }) => bytes);
   reader.close();
-  oslo.volume.remote.deliver(changes, (error) => assert.ifError(error));
+  oslo.volume.remote.deliver(changes, '', (error) => assert.ifError(error));
   // A call of the very moment: its fold is not due when the changes are looked at.
   let called = false;
   oslo.volume.background.run(() => {

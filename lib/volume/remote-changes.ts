@@ -1,26 +1,34 @@
 // remote-changes.ts — changes that come from other sites, from their bytes to the tree. Those that do not count (crdt/acceptance.ts) wait.
 // Invariant: a change is applied once, after everything it builds on, whatever the order, repetition or batching of delivery; one
-// that breaks the rules of a register is refused whole, by name, and nothing of it is kept.
+// that breaks a rule is set aside whole, by name and sender (quarantine.ts), and others go on. Bytes that are no change are refused.
 
 import { ROLE_PREFIX, SNAPSHOT_PREFIX } from '../crdt/volume-fields.js';
 import { CorruptionError } from '../codec/bytes.js';
 import type { Change, Dot } from '../crdt/change.js';
-import { type Ino, type ObjectId, VOLUME_INO } from '../crdt/ids.js';
+import { claimError } from '../crdt/claims.js';
+import { type ActorId, type Ino, type ObjectId, type SiteId, VOLUME_INO } from '../crdt/ids.js';
 import { parseHead, timeOfStamp, xattrField } from '../crdt/fields.js';
 import { MERGE_POLICY_XATTR } from '../crdt/merge-policy.js';
 import { validateOp } from '../crdt/register-schema.js';
 import type { Acceptance } from '../crdt/acceptance.js';
 import { decodeChange, type PlacedChange } from '../journal/change-codec.js';
 import type { Core } from './core.js';
+import type { Quarantine } from './quarantine.js';
 
 /** A change is a few milliseconds of work; one of this size is none of ours. */
 const MAX_CHANGE_BYTES = 4 * 2 ** 20;
 const POLICY_KEY_END = `.${xattrField(MERGE_POLICY_XATTR)}`;
 
+/** 366 days: so far ahead no clock goes by itself. What is stamped behind it waits at its sender until this site's clock agrees. */
+const FAR_FUTURE_US = 366 * 86_400_000_000;
+/** 2026-01-01: a clock that says an earlier time is wrong itself, and judges nobody. */
+const PLAUSIBLE_US = 1_767_225_600_000_000;
+
 interface Delivery {
   readonly changes: readonly Uint8Array[];
   /** For each of them: where those stand that it builds on, as its sender says. */
   readonly deps: readonly (readonly Dot[])[];
+  readonly from: SiteId;
   next: number;
   readonly done: (error: Error | null) => void;
 }
@@ -45,6 +53,11 @@ export class RemoteChanges {
     private readonly snapshotChanged: (name: string) => void,
     /** Which changes count, as the registers say now. */
     private readonly acceptance: () => Acceptance,
+    /** Told of each change before it is applied. */
+    private readonly coming: (change: Change) => void,
+    private readonly quarantine: Quarantine,
+    /** This run. */
+    private readonly actorId: ActorId,
   ) {}
 
   /** Whether a change of roles was applied since the last call. */
@@ -57,10 +70,11 @@ export class RemoteChanges {
   /** Queues changes; `done` is called after the commit that holds the last of them, or with what is wrong with one. */
   deliver(
     changes: readonly Uint8Array[],
+    from: SiteId,
     done: (error: Error | null) => void,
     deps: readonly (readonly Dot[])[] = [],
   ): void {
-    this.queue.push({ changes, deps, next: 0, done });
+    this.queue.push({ changes, from, deps, next: 0, done });
   }
 
   get waiting(): boolean {
@@ -72,7 +86,7 @@ export class RemoteChanges {
     for (let delivery = this.queue[0]; delivery; delivery = this.queue[0]) {
       while (delivery.next < delivery.changes.length) {
         try {
-          this.take(delivery.changes[delivery.next]!, delivery.deps[delivery.next]);
+          this.take(delivery.changes[delivery.next]!, delivery.from, delivery.deps[delivery.next]);
         } catch (error) {
           if (!(error instanceof CorruptionError)) throw error;
           this.queue.shift();
@@ -96,23 +110,25 @@ export class RemoteChanges {
     for (const delivery of this.awaitingCommit.splice(0)) delivery.done(null);
   }
 
-  private take(bytes: Uint8Array, said: readonly Dot[] | undefined): void {
+  private take(bytes: Uint8Array, from: SiteId, said: readonly Dot[] | undefined): void {
     const { journal } = this.core;
     const change = decodeChange(bytes, MAX_CHANGE_BYTES);
     if (journal.restoreChange(bytes, change)) return; // what it did is here
     if (journal.holds(change)) return;
-    for (const op of change.ops) validateOp(op.key, op.value);
+    const malformed = schemaError(change);
+    if (malformed !== undefined) return this.quarantine.add(change, from, malformed);
     const acceptance = this.acceptance();
     const deps = said?.map(({ actor, seq }) => ({ actor: journal.actors.intern(actor), seq }));
     const isReady = journal.isReady(change, deps);
-    if (isReady && !acceptance.bars(change)) this.append({ bytes, change, deps });
+    if (isReady && !acceptance.bars(change)) this.append({ bytes, change, deps }, from);
     else {
+      if (!isReady && this.quarantine.holdsBack(change)) return;
       journal.park(bytes, change, deps);
       // It may be what makes one count that waits.
       if (!isReady && acceptance.takesAll) return;
     }
     for (let ready = this.unpark(); ready.length > 0; ready = this.unpark()) {
-      for (const parked of ready) this.append(parked);
+      for (const parked of ready) this.append(parked, from);
     }
   }
 
@@ -125,8 +141,12 @@ export class RemoteChanges {
     return journal.unparkReady((parked) => released.has(parked.hash) || !acceptance.bars(parked));
   }
 
-  private append({ bytes, change, deps }: PlacedChange): void {
+  private append({ bytes, change, deps }: PlacedChange, from: SiteId): void {
+    const wrong = this.claimError(change);
+    if (wrong !== undefined) return this.quarantine.add(change, from, wrong);
+    this.quarantine.release(change);
     if (!this.core.journal.appendChange(bytes, change, deps)) return;
+    this.coming(change);
     const viewChanges = this.core.commits.applyRemote(change);
     this.noteTimes(change);
     for (const op of change.ops) {
@@ -142,6 +162,19 @@ export class RemoteChanges {
     for (const viewChange of viewChanges) this.core.tell(viewChange);
   }
 
+  private claimError(change: Change): string | undefined {
+    const { journal, store, clock } = this.core;
+    const contradiction = journal.contradiction(change);
+    if (contradiction !== undefined) return contradiction;
+    if (change.actor === this.actorId) return 'it is in the name of this very run';
+    const nowUs = clock.nowUs();
+    if (nowUs > PLAUSIBLE_US && change.stamp > nowUs + FAR_FUTURE_US) {
+      const when = timeOfStamp(change.stamp).s;
+      return `it is from the far future (${Math.round((when - nowUs / 1e6) / 86_400)} days ahead): is the clock right where it was made, and here?`;
+    }
+    return claimError(change, store.inode(VOLUME_INO), (hash) => journal.lastOpOf(hash), journal.maxOp);
+  }
+
   /** ctime is at least as late as every change seen; atime starts with the first. */
   private noteTimes(change: Change): void {
     const time = timeOfStamp(change.stamp);
@@ -155,5 +188,15 @@ export class RemoteChanges {
       if (inode.atime.s === 0) inode.atime = time;
       this.core.store.touch(inode);
     }
+  }
+}
+
+function schemaError(change: Change): string | undefined {
+  try {
+    for (const op of change.ops) validateOp(op.key, op.value);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof CorruptionError)) throw error;
+    return error.message;
   }
 }

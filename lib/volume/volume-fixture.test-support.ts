@@ -67,6 +67,14 @@ export class VolumeFixture {
     return fixture;
   }
 
+  /** The same site once more, from its state as it stands. */
+  static copyOf(site: VolumeFixture): VolumeFixture {
+    const copy = temporaryDirectory();
+    execFileSync('cp', ['-a', `${site.directory}/.`, copy]);
+    rmSync(`${statePath(copy)}-shm`, { force: true });
+    return new VolumeFixture(copy, site.siteId, site.slot, site.startMs + 1_000_000);
+  }
+
   /** A further site, which has what this one has. */
   async join(): Promise<VolumeFixture> {
     const other = new VolumeFixture(
@@ -79,6 +87,11 @@ export class VolumeFixture {
     other.slot = other.volume.registers.claimSlot((n) => n - 1);
     await other.sendTo(this);
     return other;
+  }
+
+  /** A slot for a site without one. */
+  claimSlot(pick: (n: number) => number): number {
+    return (this.slot = this.volume.registers.claimSlot(pick));
   }
 
   private open(): Volume {
@@ -96,6 +109,9 @@ export class VolumeFixture {
         invalidateInode: (ino, content) => this.notices.push(`inode ${ino}${content ? ' content' : ''}`),
       },
       ingester: { ingest: (job) => this.jobs.push(job) },
+      pick: (n) => Number.parseInt(this.siteId.slice(0, 8), 16) % n,
+      onSlot: (slot, why) => this.notices.push(`slot ${slot} ${why}`),
+      onQuarantine: (from, change, reason) => this.notices.push(`quarantined ${from} ${change} ${reason}`),
       onReadAhead: (ids) => this.ahead.push(...ids),
       onCommit: () => clock.pass(this.commitMs),
       onCorrupt: (what) => this.notices.push(`corrupt ${what}`),
@@ -201,7 +217,7 @@ export class VolumeFixture {
     const changes = reader.changesAfter(other.volume.journal.heldVector(), 2 ** 30).map(({ bytes }) => bytes);
     reader.close();
     let refused: Error | null = null;
-    other.volume.remote.deliver(changes, (error) => (refused = error));
+    other.volume.remote.deliver(changes, this.siteId, (error) => (refused = error));
     while (other.volume.background.run(() => false));
     if (refused) throw refused;
     const received = new ReceivedObjects(join(other.directory, 'packs'));

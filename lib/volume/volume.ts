@@ -37,6 +37,7 @@ import type { Ingester, KernelCache, VolumeClock } from './ports.js';
 import { Publishing } from './publishing.js';
 import { ReadAhead } from './read-ahead.js';
 import { Recovery } from './recovery.js';
+import { Quarantine } from './quarantine.js';
 import { RemoteChanges } from './remote-changes.js';
 import { Restoring } from './restoring.js';
 import { ReversibleChanges } from './reversible-changes.js';
@@ -67,6 +68,12 @@ export interface VolumeOptions {
   readonly onCorrupt: (what: string) => void;
   /** Told, in words, of what power loss took of a file that this site wrote. */
   readonly onLost?: (what: string) => void;
+  /** 0 … n − 1, at random. */
+  readonly pick: (n: number) => number;
+  /** Told of a further share of the inode numbers that this site claimed by itself, and why. */
+  readonly onSlot: (slot: number, why: string) => void;
+  /** Told of a change that another site sent and that is taken nowhere. */
+  readonly onQuarantine: (from: SiteId, change: string, reason: string) => void;
 }
 
 export class Volume {
@@ -82,6 +89,8 @@ export class Volume {
   readonly background: BackgroundWork;
   /** Changes of other sites. */
   readonly remote: RemoteChanges;
+  /** … and those that are taken nowhere. */
+  readonly quarantine: Quarantine;
   /** Objects of other sites, and what other threads made or found. */
   readonly arrivals: Arrivals;
   readonly collection: CollectionSteps;
@@ -202,6 +211,7 @@ export class Volume {
       merges.note(ino);
     };
     const wants = (ino: Ino, manifest: ObjectId, size: number): void => this.wanted.named(ino, manifest, size);
+    this.quarantine = new Quarantine(options.onQuarantine);
     this.remote = new RemoteChanges(
       core,
       wants,
@@ -209,6 +219,9 @@ export class Volume {
       policyChanged,
       (name) => this.past.snapshotsChanged(name),
       () => this.membership.acceptance,
+      (change) => this.registers.watch(change),
+      this.quarantine,
+      options.actorId,
     );
     this.folding = new Folding(
       this.journal,
@@ -224,7 +237,15 @@ export class Volume {
         this.remote.committed();
       },
     );
-    this.registers = new VolumeRegisters(core, this.folding, siteId, options.siteName, options.slot);
+    this.registers = new VolumeRegisters(
+      core,
+      this.folding,
+      siteId,
+      options.siteName,
+      options.slot,
+      options.pick,
+      options.onSlot,
+    );
     this.membership = new Membership(core, this.folding, siteId, options.siteName);
     this.background = new BackgroundWork(
       clock,

@@ -70,9 +70,9 @@ export class Site {
     await this.noteDaemon();
   }
 
-  /** Mounts again, after {@link umount} or {@link kill}. */
-  async mount(): Promise<void> {
-    await this.weftChecked(['mount', this.mountpoint, '--state', this.state]);
+  /** Mounts again, after {@link umount} or {@link kill}. `flags`: further ones. */
+  async mount(flags: readonly string[] = []): Promise<void> {
+    await this.weftChecked(['mount', this.mountpoint, '--state', this.state, ...flags]);
     await this.noteDaemon();
   }
 

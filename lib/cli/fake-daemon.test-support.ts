@@ -2,6 +2,7 @@
 // It mounts nothing. What it does is decided by the volume's name, which travels the same way as in the real thing.
 
 import { setTimeout as delay } from 'node:timers/promises';
+import type { BackupReport } from '../daemon/site-backup.js';
 import type { BandwidthControl } from '../daemon/bandwidth.js';
 import type { ContentControl, ContentSettings, Evicted, PinnedPath } from '../daemon/content-interface.js';
 import type { HistoryRow, SiteHistory } from '../daemon/history-interface.js';
@@ -206,6 +207,11 @@ export class FakeDaemon implements Daemon {
 
   async removePeer(peer: string): Promise<void> {
     throw new Error(`no peer is called ${peer}: weft status lists them`);
+  }
+
+  async backup(directory: string): Promise<BackupReport> {
+    this.calls.push(`backup ${directory}`);
+    return { directory, bytes: 2 << 20 };
   }
 
   async invite(ttlMs: number): Promise<string> {

@@ -31,6 +31,8 @@ export const VERBS: ReadonlyMap<string, () => Promise<Verb>> = new Map([
   ['undelete', async () => as((await import('./undelete.js')).undeleteCommand)],
   ['snapshot', async () => as((await import('./snapshot.js')).snapshotCommand)],
   ['gc', async () => as((await import('./gc.js')).gcCommand)],
+  ['backup', async () => as((await import('./backup.js')).backupCommand)],
+  ['restore-site', async () => as((await import('./restore-site.js')).restoreSiteCommand)],
   ['fsck', async () => as((await import('./fsck.js')).fsckCommand)],
   ['doctor', async () => as((await import('./doctor.js')).doctorCommand)],
   ['bench', async () => as((await import('./bench.js')).benchCommand)],

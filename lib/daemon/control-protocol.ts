@@ -4,6 +4,7 @@
 // Only same-version programs talk here: it is no public interface, and has no version of its own.
 
 import type { LimitReport } from './bandwidth.js';
+import type { BackupReport } from './site-backup.js';
 import type { ContentSettings, Evicted, PinnedPath } from './content-interface.js';
 import type { HistoryRow, Restored, SnapshotList, Undeleted } from './history-interface.js';
 import type {
@@ -28,6 +29,7 @@ export interface ControlResults {
   addPeer: null;
   removePeer: null;
   invite: string;
+  backup: BackupReport;
   peers: PeerRow[];
   setRole: null;
   conflicts: ConflictRow[];

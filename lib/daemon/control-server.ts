@@ -142,6 +142,8 @@ export class ControlServer {
         return null;
       case 'invite':
         return this.daemon.invite(request.ttlMs);
+      case 'backup':
+        return this.daemon.backup(request.directory);
       case 'repair':
         return this.daemon.repair({ objects: request.objects, changes: request.changes });
       case 'conflicts':

@@ -5,6 +5,7 @@ import type { SiteId } from '../crdt/ids.js';
 import type { BandwidthControl } from './bandwidth.js';
 import type { LimitRule } from '../sync/transfer-limits.js';
 import type { ContentControl, ContentPolicy } from './content-interface.js';
+import type { BackupReport } from './site-backup.js';
 import type { RoleKind } from '../crdt/volume-fields.js';
 import type { SiteHistory } from './history-interface.js';
 import type { Amount, KeptReason } from '../volume/collection-survey.js';
@@ -183,6 +184,8 @@ export interface Daemon {
   setRole(site: string, kind: RoleKind): Promise<void>;
   /** A one-time invite, valid for `ttlMs`. */
   invite(ttlMs: number): Promise<string>;
+  /** Copies all that the site is to a new directory (absolute path): what was acknowledged before, and what is shown of other sites. */
+  backup(directory: string): Promise<BackupReport>;
   conflicts(pathPrefix: string | null): Promise<ConflictRow[]>;
   readonly past: SiteHistory;
   readonly content: ContentControl;

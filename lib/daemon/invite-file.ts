@@ -8,6 +8,7 @@ import type { InviteRecord, InviteStore } from '../sync/ports.js';
 import { replaceFile } from './durable-file.js';
 import { readStored } from './stored-json.js';
 
+export const INVITE_FILE = 'invites.json';
 /** So long the bearer of an invite is told that it expired, and not that it is unknown. */
 const REMEMBERED_MS = 30 * 86_400_000;
 
@@ -29,7 +30,7 @@ export class InviteFile implements InviteStore {
     stateDirectory: string,
     private readonly wallMs: () => number,
   ) {
-    this.path = join(stateDirectory, 'invites.json');
+    this.path = join(stateDirectory, INVITE_FILE);
     for (const { secret, ...invite } of this.load()) {
       this.invites.set(invite.id, { ...invite, secret: Buffer.from(secret, 'hex') });
     }

@@ -8,6 +8,7 @@ import type { Log } from './daemon-interface.js';
 import { replaceFile } from './durable-file.js';
 import { readStored } from './stored-json.js';
 
+export const KNOWN_PEERS_FILE = 'peers.json';
 const HEX_ID = z.string().regex(/^[0-9a-f]{32}$/);
 
 const stored = z.array(
@@ -29,7 +30,7 @@ export class KnownPeersFile {
     stateDirectory: string,
     private readonly log: Log,
   ) {
-    this.path = join(stateDirectory, 'peers.json');
+    this.path = join(stateDirectory, KNOWN_PEERS_FILE);
   }
 
   load(): KnownPeer[] {

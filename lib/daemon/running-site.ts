@@ -51,6 +51,8 @@ import { KnownPeersFile } from './known-peers-file.js';
 import { Past } from './past.js';
 import { memberNamed, peerRows } from './peer-rows.js';
 import { repair } from './repair.js';
+import { backUp } from './backing-up.js';
+import { type BackupReport, checkTarget } from './site-backup.js';
 import { Settlements } from './settlements.js';
 import { SiteClient } from './site-client.js';
 import { SiteContent } from './site-content.js';
@@ -371,6 +373,14 @@ export class RunningSite implements Daemon {
 
   async invite(ttlMs: number): Promise<string> {
     return this.syncer.invite(ttlMs);
+  }
+
+  async backup(target: string): Promise<BackupReport> {
+    const { directory } = this.state;
+    checkTarget(target, { directory, mountpoint: this.config().mountpoint });
+    // Whatever was written becomes versions, and those are what is copied.
+    await this.store.flush();
+    return this.collector!.apart(() => backUp(directory, target, new Date(systemClock.wallMs()).toISOString()));
   }
 
   async peersKnown(): Promise<PeerRow[]> {

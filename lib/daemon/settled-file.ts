@@ -9,6 +9,7 @@ import type { SettledRow } from './daemon-interface.js';
 import { replaceFile } from './durable-file.js';
 import { readStored } from './stored-json.js';
 
+export const SETTLED_FILE = 'settled.json';
 const REMEMBERED = 1000;
 
 const number = z.int().nonnegative();
@@ -59,7 +60,7 @@ export class SettledFile {
   private readonly path: string;
 
   constructor(stateDirectory: string) {
-    this.path = join(stateDirectory, 'settled.json');
+    this.path = join(stateDirectory, SETTLED_FILE);
   }
 
   /** The latest first. Throws an Error naming the remedy when the file is damaged. */

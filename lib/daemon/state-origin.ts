@@ -17,6 +17,9 @@ import {
 import { join } from 'node:path';
 import { syncPath } from '../file-sync.js';
 
+/** No file has the number 0. */
+const RESTORED = originText({ ino: 0n, birthtimeNs: 0n });
+
 /** Whether the directory is a copy of the one that the site ran in last. False where that cannot be known. */
 export function isCopy(directory: string): boolean {
   const path = originPath(directory);
@@ -27,6 +30,7 @@ export function isCopy(directory: string): boolean {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
     throw error;
   }
+  if (recorded === RESTORED) return true;
   const own = statSync(path, { bigint: true });
   // Filesystems that keep no time of birth are often not local, and may number files anew at every mount.
   return own.birthtimeNs !== 0n && recorded !== originText(own);
@@ -46,6 +50,11 @@ export function recordOrigin(directory: string): void {
   }
   renameSync(temporary, path);
   syncPath(directory);
+}
+
+/** The directory was made of a backup: whatever the filesystem says of its files, the site did not run in it last. */
+export function markRestored(directory: string): void {
+  writeFileSync(originPath(directory), RESTORED, { mode: 0o600, flush: true });
 }
 
 function originPath(directory: string): string {

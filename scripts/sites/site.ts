@@ -198,7 +198,8 @@ export class Site {
     }
   }
 
-  private weftChecked(args: readonly string[], options: CommandOptions = {}): Promise<string> {
+  /** {@link weft} for what has to go well; what it printed. */
+  weftChecked(args: readonly string[], options: CommandOptions = {}): Promise<string> {
     return weftChecked(args, { ...options, env: this.environment });
   }
 
@@ -213,7 +214,8 @@ export class Site {
     return ['--site', this.name, '--state', this.state, '--driver', driver, ...options];
   }
 
-  private async noteDaemon(): Promise<void> {
+  /** To be called after a daemon was started by {@link weftChecked}. */
+  async noteDaemon(): Promise<void> {
     this.pid = (await this.status()).pid;
     this.watchdog.watch(this.pid);
   }

@@ -119,6 +119,31 @@ test('state.db put back alone beside the log of a later time is told, not mixed 
   Journal.open(crashed).close();
 });
 
+test('a site did not start: power loss left headers of a log that was started over on pages of its last turn', (t) => {
+  const directory = temporaryDirectory(t);
+  const crashed = join(directory, 'crashed');
+  const state = join(directory, 'state');
+  const journal = Journal.open(state, { walTargetBytes: 100 * 4096 });
+  t.after(() => journal.close());
+  const log = walPath(statePath(state));
+  const turn = (): string => readFileSync(log).toString('latin1', 16, 24);
+  const first = turn();
+  let before = readFileSync(log);
+  while (turn() === first) {
+    before = readFileSync(log);
+    journal.commit(0);
+    journal.relax();
+  }
+  const commits = 40;
+  for (let i = 0; i < commits; i++) journal.commit(0);
+  cpSync(state, crashed, { recursive: true, filter: (path) => !path.endsWith('-shm') });
+  const now = readFileSync(log);
+  now.copy(before, 0, 0, 32);
+  for (let at = 32, i = 0; i <= commits; i++, at += 4120) now.copy(before, at, at, at + 24);
+  writeFileSync(walPath(statePath(crashed)), before);
+  Journal.open(crashed).close();
+});
+
 test('a change whose bytes were damaged is not handed on, and is taken again from whoever has it', (t) => {
   const directory = temporaryDirectory(t);
   const journal = Journal.open(directory);

@@ -207,6 +207,21 @@ test('segments behind a torn one are no part of the log', (t) => {
   again.close();
 });
 
+test('a site did not start: power loss left the header of a segment without a record, and the segment behind it', (t) => {
+  const directory = temporaryDirectory(t);
+  const log = IntentLog.open(directory, 4, SMALL);
+  for (let i = 0; i < 6; i++) append(log, 1, `${i} ${'x'.repeat(1_200)}`);
+  log.close();
+  const [first, second] = segmentsIn(directory);
+  assert.ok(second);
+  const path = join(directory, first!);
+  writeFileSync(path, Buffer.concat([readFileSync(path).subarray(0, 24), Buffer.alloc(4072)]));
+  const reopened = IntentLog.open(directory, 4, SMALL);
+  assert.deepEqual(contents(reopened), []);
+  assert.equal(append(reopened, 1, 'next').lsn, 5);
+  reopened.close();
+});
+
 test('released segments are recycled, and their old records never come back', (t) => {
   const directory = temporaryDirectory(t);
   const log = IntentLog.open(directory, 0, SMALL);

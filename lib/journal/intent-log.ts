@@ -111,7 +111,7 @@ export class IntentLog {
     for (const name of names.filter((entry) => SEGMENT_NAME.test(entry)).toSorted()) {
       const path = join(directory, name);
       const content = ended ? undefined : readSegment(path);
-      if (content && segments.length === 0 && content.firstLsn > foldedLsn + 1) {
+      if (content && nextLsn === 0 && content.firstLsn > foldedLsn + 1) {
         throw new CorruptionError(
           `${directory}: begins at operation ${content.firstLsn}, but the state ends at ${foldedLsn}: it was replaced by an older ` +
             'one. Put the newer state back, or move this directory aside to go on without the operations in it',
@@ -126,7 +126,8 @@ export class IntentLog {
       }
       if (!follows || content.records.length === 0) {
         // Beyond the prefix, or without a record: nothing that was acknowledged as durable.
-        if (!follows) ended = true;
+        if (follows) nextLsn = content.firstLsn;
+        else ended = true;
         if (isDamaged) renameSync(path, join(directory, `damaged-${name}`));
         else unlinkSync(path);
         continue;

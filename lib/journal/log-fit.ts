@@ -2,6 +2,7 @@
 // Invariant: every commit counts itself in the one row of `progress`. SQLite starts its log over only when the file has all of it; so
 // the file holds at least the commit before the first one in the log, and never a later one than the last. A file that was put back
 // alone, or a log that was, fails one of the two. Reads bytes, no SQL: opening a pair that does not fit would mix them for good.
+// The log is what SQLite takes of it: frames whose sums are right, up to the last that ends a transaction.
 // Spec: https://www.sqlite.org/fileformat2.html (b-tree pages, WAL)
 
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
@@ -12,6 +13,8 @@ const MARK_BYTES = MARK.length + 8;
 const PAGE_BYTES = 4096;
 const WAL_HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
+/** At the end of either header. */
+const SUM_BYTES = 8;
 const FRAME_BYTES = FRAME_HEADER_BYTES + PAGE_BYTES;
 const WAL_MAGIC = 0x377f0682;
 const LEAF_TABLE_PAGE = 0x0d;
@@ -63,27 +66,59 @@ function readLogMarks(path: string, page: number): { first: number; last: number
     const header = Buffer.alloc(WAL_HEADER_BYTES);
     if (readSync(fd, header, 0, WAL_HEADER_BYTES, 0) < WAL_HEADER_BYTES) return undefined;
     if ((header.readUInt32BE(0) & ~1) !== WAL_MAGIC || header.readUInt32BE(8) !== PAGE_BYTES) return undefined;
+    const sum = new LogSum((header.readUInt32BE(0) & 1) === 0);
+    sum.add(header, 0, WAL_HEADER_BYTES - SUM_BYTES);
+    if (!sum.isAt(header, WAL_HEADER_BYTES - SUM_BYTES)) return undefined;
     let first: number | undefined;
     let last = 0;
+    /** Of the transaction that is being read. */
+    let written: number | undefined;
     const block = Buffer.allocUnsafeSlow(Math.min(READ_FRAMES, Math.ceil(size / FRAME_BYTES)) * FRAME_BYTES);
     for (let at = WAL_HEADER_BYTES; at + FRAME_BYTES <= size;) {
       const frames = Math.floor(readSync(fd, block, 0, block.length, at) / FRAME_BYTES);
       if (frames === 0) break;
       for (let start = 0; start < frames * FRAME_BYTES; start += FRAME_BYTES) {
-        // Frames of the log's last turn follow those of this one.
-        if (block.compare(header, 16, 24, start + 8, start + 16) !== 0)
-          return first === undefined ? undefined : { first, last };
-        if (block.readUInt32BE(start) !== page) continue;
-        const commits = commitsIn(block.subarray(start + FRAME_HEADER_BYTES, start + FRAME_BYTES));
-        if (commits === undefined) continue;
-        first ??= commits;
-        last = commits;
+        // Frames of the log's last turn follow those of this one; power loss may leave a header of this one on a page of that.
+        sum.add(block, start, start + 8);
+        sum.add(block, start + FRAME_HEADER_BYTES, start + FRAME_BYTES);
+        const isOfThisTurn = block.compare(header, 16, 24, start + 8, start + 16) === 0;
+        if (!isOfThisTurn || !sum.isAt(block, start + 16)) return first === undefined ? undefined : { first, last };
+        if (block.readUInt32BE(start) === page)
+          written = commitsIn(block.subarray(start + FRAME_HEADER_BYTES, start + FRAME_BYTES)) ?? written;
+        const isCommit = block.readUInt32BE(start + 4) !== 0;
+        if (!isCommit || written === undefined) continue;
+        first ??= written;
+        last = written;
       }
       at += frames * FRAME_BYTES;
     }
     return first === undefined ? undefined : { first, last };
   } finally {
     closeSync(fd);
+  }
+}
+
+/** The checksum of SQLite's log, over all of it so far: section 4.2 of the format. */
+class LogSum {
+  private first = 0;
+  private second = 0;
+
+  constructor(private readonly isLittleEndian: boolean) {}
+
+  /** Whole words of 8 bytes. */
+  add(bytes: Buffer, from: number, to: number): void {
+    const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    let { first, second } = this;
+    for (let at = from; at < to; at += 8) {
+      first = (first + words.getInt32(at, this.isLittleEndian) + second) | 0;
+      second = (second + words.getInt32(at + 4, this.isLittleEndian) + first) | 0;
+    }
+    this.first = first;
+    this.second = second;
+  }
+
+  isAt(bytes: Buffer, at: number): boolean {
+    return bytes.readInt32BE(at) === this.first && bytes.readInt32BE(at + 4) === this.second;
   }
 }
 

@@ -4,7 +4,7 @@ import type { CommandModule } from 'yargs';
 import type { Evicted } from '../daemon/content-interface.js';
 import { findSite, pathInVolume, withDaemon } from './known-site.js';
 import { withJson, withState } from './site-options.js';
-import { groupDigits, sizeText } from './text-table.js';
+import { countText, sizeText } from './text-table.js';
 
 interface Options {
   path: string;
@@ -31,7 +31,7 @@ export const evictCommand: CommandModule<object, Options> = {
 
 /** What was done as people read it. */
 export function describeEvicted({ objects, bytes, lastCopyBytes }: Evicted): string {
-  const done = `${sizeText(bytes)} in ${groupDigits(objects)} objects given up`;
+  const done = `${sizeText(bytes)} in ${countText(objects, 'object')} given up`;
   if (lastCopyBytes === 0) return done;
   return `${done}; ${sizeText(lastCopyBytes)} stay: no linked site that keeps everything has said that it has them`;
 }

@@ -10,7 +10,7 @@ import { ControlClient } from './control-client.js';
 import { findSite } from './known-site.js';
 import { ProgressLine, progressText } from './progress-line.js';
 import { withJson, withState } from './site-options.js';
-import { groupDigits, nameText, sizeText } from './text-table.js';
+import { countText, groupDigits, nameText, sizeText } from './text-table.js';
 
 interface Options {
   mountpoint: string | undefined;
@@ -104,17 +104,14 @@ export function describeReport(report: FsckReport, repair: boolean): string {
   const lines = faults.flatMap((fault) => describeFault(fault));
   const content = checked.bytes > 0 ? `, ${sizeText(checked.bytes)} of content` : '';
   const what =
-    `${groupDigits(checked.changes)} changes, ${groupDigits(checked.inodes)} inodes, ${groupDigits(checked.entries)} entries, ` +
-    `${groupDigits(checked.objects)} objects${content}`;
+    `${countText(checked.changes, 'change')}, ${countText(checked.inodes, 'inode')}, ${groupDigits(checked.entries)} entries, ` +
+    `${countText(checked.objects, 'object')}${content}`;
   const left = faults.filter((fault) => !fault.repaired).length;
   if (exitCodeOf(faults) === 0) lines.push(`${volume}: clean (${what})`);
-  else if (repair) lines.push(`${volume}: ${faultsText(faults.length - left)} repaired, ${left} left (${what})`);
-  else lines.push(`${volume}: ${faultsText(faults.length)} (${what})`);
+  else if (repair)
+    lines.push(`${volume}: ${countText(faults.length - left, 'fault')} repaired, ${left} left (${what})`);
+  else lines.push(`${volume}: ${countText(faults.length, 'fault')} (${what})`);
   return `${lines.join('\n')}\n`;
-}
-
-function faultsText(count: number): string {
-  return count === 1 ? '1 fault' : `${groupDigits(count)} faults`;
 }
 
 function describeFault(fault: Fault): string[] {

@@ -4,7 +4,7 @@ import type { CommandModule } from 'yargs';
 import type { PeerRow } from '../daemon/daemon-interface.js';
 import { findSite, withDaemon } from './known-site.js';
 import { withJson, withState } from './site-options.js';
-import { groupDigits, renderTable, sizeText } from './text-table.js';
+import { countText, renderTable, sizeText } from './text-table.js';
 import { timeText } from './time-text.js';
 
 interface Options {
@@ -55,7 +55,7 @@ function lacks({ state, role, aheadCommits, aheadBytes, missingObjects }: PeerRo
   if (state === 'here' || role === 'retired') return '-';
   if (aheadCommits === null) return 'unknown';
   const parts: string[] = [];
-  if (aheadCommits > 0) parts.push(`${groupDigits(aheadCommits)} changes, ${sizeText(aheadBytes!)}`);
-  if (missingObjects) parts.push(`${groupDigits(missingObjects)} objects`);
+  if (aheadCommits > 0) parts.push(`${countText(aheadCommits, 'change')}, ${sizeText(aheadBytes!)}`);
+  if (missingObjects) parts.push(countText(missingObjects, 'object'));
   return parts.join(', ') || 'nothing';
 }

@@ -8,7 +8,7 @@ import { Failure, shellWord } from './failure.js';
 import { allSites, findSite } from './known-site.js';
 import { isAbandoned } from './dead-mount.js';
 import { withJson, withState } from './site-options.js';
-import { groupDigits, renderTable, sizeText } from './text-table.js';
+import { countText, groupDigits, renderTable, sizeText } from './text-table.js';
 
 interface Options {
   mountpoint: string | undefined;
@@ -118,7 +118,7 @@ export function statusTable(reports: readonly SiteReport[]): string {
 
 function behindHere({ missingObjects, missingBytes }: Pick<SiteStatus, 'missingObjects' | 'missingBytes'>): string {
   if (missingObjects === 0) return '-';
-  return `${groupDigits(missingObjects)} objects, ${sizeText(missingBytes)}`;
+  return `${countText(missingObjects, 'object')}, ${sizeText(missingBytes)}`;
 }
 
 function aheadHere({ unsharedBytes }: Pick<SiteStatus, 'unsharedBytes'>): string {
@@ -130,8 +130,7 @@ function aheadText(count: number, bytes: number): string {
 }
 
 function commits(count: number): string {
-  if (count === 0) return '0';
-  return count === 1 ? '1 change' : `${groupDigits(count)} changes`;
+  return count === 0 ? '0' : countText(count, 'change');
 }
 
 function summary(report: SiteReport): string {
@@ -142,7 +141,7 @@ function summary(report: SiteReport): string {
   return [
     '',
     `listening on ${report.listen} · process ${report.pid} · ${report.driver} driver · memory ${sizeText(report.rssBytes)}`,
-    `${groupDigits(report.inodes)} inodes · journal ${sizeText(report.journalBytes)} · chunks ${sizeText(report.chunkBytes)}`,
+    `${countText(report.inodes, 'inode')} · journal ${sizeText(report.journalBytes)} · chunks ${sizeText(report.chunkBytes)}`,
     ...contentLines(report),
     `state ${report.stateDirectory} · digest ${report.digest}`,
     ...errors.map((peer) => `${peer.site}: ${peer.lastError}`),
@@ -158,7 +157,7 @@ export function contentLines(status: SiteStatus): string[] {
   const lines: string[] = [];
   if (missingObjects > 0) {
     const speed = receiving > 0 ? `, ${rateText(receiving)}, ${durationText(missingBytes / receiving)} to go` : '';
-    lines.push(`to fetch: ${sizeText(missingBytes)} in ${groupDigits(missingObjects)} objects${speed}`);
+    lines.push(`to fetch: ${sizeText(missingBytes)} in ${countText(missingObjects, 'object')}${speed}`);
   } else if (receiving > 0) lines.push(`fetching ${rateText(receiving)}`);
   if (absentBytes !== null) lines.push(`on demand: ${sizeText(absentBytes)} of the files' content is not here`);
   if (unsharedBytes > 0) lines.push(`at no other site that keeps everything: ${sizeText(unsharedBytes)}`);

@@ -9,7 +9,7 @@ import { Failure, UsageError } from './failure.js';
 import { findSite, runningSites, withDaemon } from './known-site.js';
 import { ProgressLine } from './progress-line.js';
 import { withState } from './site-options.js';
-import { groupDigits, sizeText } from './text-table.js';
+import { countText, sizeText } from './text-table.js';
 
 /** Without --timeout: about as long as any transfer may take. */
 const NO_TIMEOUT = '365d';
@@ -76,14 +76,17 @@ async function syncSite(state: StateDirectory, timeoutMs: number, wanted: boolea
 function waitText(transfer: Transfer): string {
   const { behindCommits, aheadCommits, missingObjects, missingBytes, receivingBytesPerS } = transfer;
   const content = missingObjects === 0 ? '' : ` (${sizeText(missingBytes)}, ${sizeText(receivingBytesPerS)}/s)`;
-  return `${groupDigits(behindCommits)} changes and ${groupDigits(missingObjects)} objects${content} to fetch, ${groupDigits(aheadCommits)} changes to hand on…`;
+  return `${countText(behindCommits, 'change')} and ${countText(missingObjects, 'object')}${content} to fetch, ${countText(aheadCommits, 'change')} to hand on…`;
 }
 
 function laggards(status: SiteStatus): string {
   const behind = status.peers
     .filter((peer) => peer.state === 'connected' && (peer.aheadCommits > 0 || peer.behindCommits > 0))
-    .map((peer) => `${peer.site} lacks ${peer.aheadCommits} changes, has ${peer.behindCommits} that are not here`);
-  if (status.missingObjects > 0) behind.push(`${status.missingObjects} objects are still to be fetched`);
+    .map(
+      (peer) =>
+        `${peer.site} lacks ${countText(peer.aheadCommits, 'change')}, has ${peer.behindCommits} that are not here`,
+    );
+  if (status.missingObjects > 0) behind.push(`${countText(status.missingObjects, 'object')} still to be fetched`);
   return `${behind.join('; ') || 'a peer still fetches data'} (a longer --timeout waits on)`;
 }
 

@@ -5,7 +5,7 @@ import { parseDurationMs } from './duration.js';
 import { oneLine, shellWord, UsageError } from './failure.js';
 import { logLineText } from './daemon-log.js';
 import { progressText } from './progress-line.js';
-import { groupDigits, nameText, renderTable, sizeText } from './text-table.js';
+import { countText, groupDigits, nameText, renderTable, sizeText } from './text-table.js';
 
 test('columns are aligned by characters, with nothing at the end of a line', () => {
   assert.equal(
@@ -24,6 +24,10 @@ test('columns on the right are aligned right, as wide as their widest cell; a ro
 
 test('counts and sizes', () => {
   assert.deepEqual([0, 999, 1204, 1234567].map(groupDigits), ['0', '999', '1 204', '1 234 567']);
+  assert.deepEqual(
+    [0, 1, 1204].map((count) => countText(count, 'change')),
+    ['0 changes', '1 change', '1 204 changes'],
+  );
   assert.deepEqual([0, 1023, 1536, 18_432, 5 * 2 ** 30].map(sizeText), [
     '0 B',
     '1023 B',

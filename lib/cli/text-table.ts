@@ -33,6 +33,11 @@ export function groupDigits(count: number): string {
   return String(count).replaceAll(/\B(?=(\d{3})+$)/g, ' ');
 }
 
+/** 1 → "1 change", 1204 → "1 204 changes" */
+export function countText(count: number, noun: string): string {
+  return `${groupDigits(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** 18432 → "18 KiB" */
 export function sizeText(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];

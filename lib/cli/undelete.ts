@@ -3,7 +3,7 @@
 import type { CommandModule } from 'yargs';
 import { findSite, pathInVolume, withDaemon } from './known-site.js';
 import { withJson, withState } from './site-options.js';
-import { nameText } from './text-table.js';
+import { countText, nameText } from './text-table.js';
 
 interface Options {
   path: string;
@@ -29,6 +29,6 @@ export const undeleteCommand: CommandModule<object, Options> = {
     const undeleted = await withDaemon(state, (daemon) => daemon.request('undelete', args));
     const shown = nameText(undeleted.path);
     if (json) process.stdout.write(`${JSON.stringify({ ...undeleted, path: shown }, null, 2)}\n`);
-    else process.stdout.write(`${shown} is back (${undeleted.names === 1 ? '1 name' : `${undeleted.names} names`})\n`);
+    else process.stdout.write(`${shown} is back (${countText(undeleted.names, 'name')})\n`);
   },
 };

@@ -14,7 +14,7 @@
 
 import { CorruptionError } from '../codec/bytes.js';
 import type { Value } from './change.js';
-import type { ActorId, Ino, LinkId, Name, ObjectId } from './ids.js';
+import type { ActorId, ActorTable, Ino, LinkId, Name, ObjectId, OpId } from './ids.js';
 import type { Timestamp } from './inode.js';
 
 export const LINK_PREFIX = 'link:';
@@ -207,9 +207,15 @@ export function formatTombstone(parent: Ino, name: Name, cites: readonly string[
   return `-${parent}/${name}\0${cites.join(',')}`;
 }
 
-/** A head as tombstones cite it and Automerge spells it. */
+/** An op as tombstones cite it and changes spell those that they overwrite: Automerge's way. */
 export function formatOp(counter: number, actor: ActorId): string {
   return `${counter}@${actor}`;
+}
+
+/** The op that {@link formatOp} spelled, which was checked where it came in. */
+export function parseOp(text: string, actors: ActorTable): OpId {
+  const at = text.indexOf('@');
+  return { counter: Number(text.slice(0, at)), actor: actors.intern(text.slice(at + 1)) };
 }
 
 export function parseLink(value: Value): LinkValue {

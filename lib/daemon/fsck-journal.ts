@@ -5,7 +5,7 @@
 import type { ActorId } from '../crdt/ids.js';
 import type { Change } from '../crdt/change.js';
 import { Inode } from '../crdt/inode.js';
-import { timeOfStamp } from '../crdt/fields.js';
+import { parseOp, timeOfStamp } from '../crdt/fields.js';
 import { writeRegister } from '../crdt/register.js';
 import { decodeBase } from '../journal/base-registers.js';
 import { decodeChange } from '../journal/change-codec.js';
@@ -239,10 +239,7 @@ export class JournalCheck {
       let inode = store.inode(ino);
       if (!inode) store.insert((inode = new Inode(ino, new Map(), 0, time, time)));
       const op = { counter: change.startOp + i, actor, stamp: change.stamp, value };
-      const preds = pred.map((id) => {
-        const at = id.indexOf('@');
-        return { counter: Number(id.slice(0, at)), actor: this.indexOf(id.slice(at + 1)) };
-      });
+      const preds = pred.map((cited) => parseOp(cited, actors));
       inode.write(field, writeRegister(inode.registers.get(field), { ...op, pred: preds }, actors));
       inode.memo = undefined;
       store.touch(inode);

@@ -5,6 +5,7 @@
 
 import { ByteWriter } from '../codec/bytes.js';
 import type { Change } from '../crdt/change.js';
+import { parseOp } from '../crdt/fields.js';
 import type { ActorTable, Ino } from '../crdt/ids.js';
 import { decodeInode, encodeInode } from '../crdt/inode-codec.js';
 import type { Entry, Timestamp } from '../crdt/inode.js';
@@ -58,10 +59,7 @@ export class BaseRegisters {
         actor,
         stamp,
         value,
-        pred: pred.map((id) => {
-          const at = id.indexOf('@');
-          return { counter: Number(id.slice(0, at)), actor: this.actors.intern(id.slice(at + 1)) };
-        }),
+        pred: pred.map((op) => parseOp(op, this.actors)),
       };
       inode.write(field, writeRegister(inode.registers.get(field), write, this.actors));
     }

@@ -7,7 +7,7 @@ import { LRUCache } from 'lru-cache';
 import type { Ino, Name } from '../crdt/ids.js';
 import type { Entry, Timestamp } from '../crdt/inode.js';
 import { Inode } from '../crdt/inode.js';
-import { timeOfStamp } from '../crdt/fields.js';
+import { parseOp, timeOfStamp } from '../crdt/fields.js';
 import type { PastRegisters } from '../crdt/past-tree.js';
 import { parseKey } from '../crdt/register-schema.js';
 import { compareEntries, writeRegister } from '../crdt/register.js';
@@ -98,10 +98,7 @@ export class JournalPast implements PastRegisters {
       actor,
       stamp,
       value,
-      pred: pred.map((id) => {
-        const at = id.indexOf('@');
-        return { counter: Number(id.slice(0, at)), actor: this.index.actors.intern(id.slice(at + 1)) };
-      }),
+      pred: pred.map((op) => parseOp(op, this.index.actors)),
     };
   }
 }

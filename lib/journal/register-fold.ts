@@ -2,6 +2,7 @@
 // It is what a replica does first, and all of what the journal's own tests need.
 
 import type { Change } from '../crdt/change.js';
+import { parseOp } from '../crdt/fields.js';
 import type { ActorTable } from '../crdt/ids.js';
 import { Inode } from '../crdt/inode.js';
 import { writeRegister } from '../crdt/register.js';
@@ -22,10 +23,7 @@ export function foldChange(change: Omit<Change, 'hash' | 'deps' | 'seq'>, store:
       actor,
       stamp: change.stamp,
       value,
-      pred: pred.map((id) => {
-        const [counter, by] = id.split('@') as [string, string];
-        return { counter: Number(counter), actor: actors.intern(by) };
-      }),
+      pred: pred.map((op) => parseOp(op, actors)),
     };
     inode.write(field, [...writeRegister(inode.registers.get(field), write, actors)]);
     store.touch(inode);

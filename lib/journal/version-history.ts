@@ -4,7 +4,7 @@
 
 import { LRUCache } from 'lru-cache';
 import type { Change, VersionVector } from '../crdt/change.js';
-import { parseHead } from '../crdt/fields.js';
+import { parseHead, parseOp } from '../crdt/fields.js';
 import type { ActorTable, OpId } from '../crdt/ids.js';
 import type { Version } from '../crdt/version-graph.js';
 import { decodeChange, startOpOf } from './change-codec.js';
@@ -52,10 +52,7 @@ export class VersionHistory {
   };
 
   /** `counter@actor` */
-  readonly parseOp = (id: string): OpId => {
-    const at = id.indexOf('@');
-    return { counter: Number(id.slice(0, at)), actor: this.journal.actors.intern(id.slice(at + 1)) };
-  };
+  readonly parseOp = (text: string): OpId => parseOp(text, this.journal.actors);
 
   private read({ counter, actor }: OpId): Version | undefined {
     const { actors } = this.journal;

@@ -11,7 +11,7 @@ import type { Change, ChangeOp, Value } from '../crdt/change.js';
 import type { Ino, OpId, SiteId } from '../crdt/ids.js';
 import { VOLUME_INO } from '../crdt/ids.js';
 import type { Timestamp } from '../crdt/inode.js';
-import { formatTimestamp } from '../crdt/fields.js';
+import { formatTimestamp, parseOp } from '../crdt/fields.js';
 import { validateOp } from '../crdt/register-schema.js';
 import type { HybridClock } from '../crdt/stamp.js';
 import type { Journal } from '../journal/journal.js';
@@ -255,10 +255,7 @@ export class Commits {
         counter: change.startOp + i,
         actor,
         stamp: change.stamp,
-        pred: op.pred.map((id) => {
-          const at = id.indexOf('@');
-          return { counter: Number(id.slice(0, at)), actor: actors.intern(id.slice(at + 1)) };
-        }),
+        pred: op.pred.map((text) => parseOp(text, actors)),
       };
     });
     return this.replica.apply(writes);

@@ -7,9 +7,11 @@
 
 import { headsLike, losingVersions } from './copies.js';
 import { DirectoryTree } from './directory-tree.js';
-import { formatBirthPlace, formatBorn, formatHead, formatInto } from './fields.js';
-import { attributesOf, citedHeads } from './inode-attributes.js';
 import {
+  formatBirthPlace,
+  formatBorn,
+  formatHead,
+  formatInto,
   formatMovedPlace,
   formatOp,
   formatTombstone,
@@ -19,11 +21,10 @@ import {
   linkField,
   parseInto,
   parseLink,
+  xattrField,
 } from './fields.js';
-import { isDirectory } from './inode-attributes.js';
-import { xattrField } from './fields.js';
-import { xattrNames, xattrOf } from './inode-attributes.js';
 import type { FileType, Head } from './fields.js';
+import { attributesOf, citedHeads, isDirectory, xattrNames, xattrOf } from './inode-attributes.js';
 import type { HeadVersion } from './inode-attributes.js';
 import type { Value } from './change.js';
 import { FIRST_LINK, ROOT_INO } from './ids.js';

@@ -65,7 +65,7 @@ async function reportOf(state: StateDirectory): Promise<SiteReport> {
   }
 }
 
-/** Among many, one that is ill must not hide the others. */
+/** A site that cannot be asked is named on stderr, so that it does not hide the others. */
 async function reportOrSilence(state: StateDirectory): Promise<SiteReport> {
   try {
     return await reportOf(state);

@@ -165,7 +165,7 @@ export class Site {
     return weft(args, { ...options, env: { ...options.env, ...this.environment } });
   }
 
-  /** Ends the daemon by whatever means it takes. Never rejects because the daemon is ill: then it is killed. */
+  /** Ends the daemon: one that does not end by itself is killed. */
   async end(): Promise<void> {
     if (this.pid === null) return;
     const pid = this.pid;

@@ -209,6 +209,14 @@ export class FakeDaemon implements Daemon {
     throw new Error(`no peer is called ${peer}: weft status lists them`);
   }
 
+  async renameSite(name: string): Promise<void> {
+    this.calls.push(`rename ${name}`);
+  }
+
+  async rotateKey(): Promise<string> {
+    return 'ab'.repeat(32);
+  }
+
   async backup(directory: string): Promise<BackupReport> {
     this.calls.push(`backup ${directory}`);
     return { directory, bytes: 2 << 20 };

@@ -141,7 +141,7 @@ export function readMountOptions(values: readonly string[]): { options: string[]
 }
 
 /** Site names end up in the names of conflict copies: short, and harmless in any shell. */
-function checkedSite(name: string): string {
+export function checkedSite(name: string): string {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) {
     throw new UsageError(
       `${JSON.stringify(name)} is no site name: letters, digits, "." "_" "-", beginning with a letter or digit, 64 at most`,

@@ -24,6 +24,8 @@ export const VERBS: ReadonlyMap<string, () => Promise<Verb>> = new Map([
   ['peers', async () => as((await import('./peers.js')).peersCommand)],
   ['role', async () => as((await import('./role.js')).roleCommand)],
   ['retire', async () => as((await import('./role.js')).retireCommand)],
+  ['rename-site', async () => as((await import('./rename-site.js')).renameSiteCommand)],
+  ['key', async () => as((await import('./key.js')).keyCommand)],
   ['conflicts', async () => as((await import('./conflicts.js')).conflictsCommand)],
   ['resolve', async () => as((await import('./resolve.js')).resolveCommand)],
   ['history', async () => as((await import('./history.js')).historyCommand)],

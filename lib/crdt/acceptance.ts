@@ -9,7 +9,7 @@ import type { ActorId, SiteId } from './ids.js';
 import { VOLUME_INO } from './ids.js';
 import type { Inode } from './inode.js';
 import { membersOf } from './members.js';
-import { ACTOR_PREFIX, ADDRESS_PREFIX, KEY_PREFIX, SITE_PREFIX, SLOT_PREFIX } from './volume-fields.js';
+import { ACTOR_PREFIX, ADDRESS_PREFIX, KEY_PREFIX, NAME_PREFIX, SITE_PREFIX, SLOT_PREFIX } from './volume-fields.js';
 import type { Role } from './volume-fields.js';
 
 /** What a change is, as far as this is concerned. */
@@ -87,6 +87,6 @@ export class Acceptance {
 
 /** What a site may write that may not write: its name, key, address, share of the inode numbers. */
 function isAboutItself(key: string, site: SiteId, actor: ActorId): boolean {
-  const own = [SITE_PREFIX + site, KEY_PREFIX + site, ADDRESS_PREFIX + site, ACTOR_PREFIX + actor];
+  const own = [SITE_PREFIX + site, NAME_PREFIX + site, KEY_PREFIX + site, ADDRESS_PREFIX + site, ACTOR_PREFIX + actor];
   return own.some((field) => key === `${VOLUME_INO}.${field}`) || key.startsWith(`${VOLUME_INO}.${SLOT_PREFIX}`);
 }

@@ -12,6 +12,7 @@ import {
   parseRole,
   ROLE_KINDS,
   ROLE_PREFIX,
+  NAME_PREFIX,
   SITE_PREFIX,
 } from './volume-fields.js';
 import type { Role } from './volume-fields.js';
@@ -44,7 +45,7 @@ export function membersOf(volume: Inode | undefined): Member[] {
     const addresses = valueOf(ADDRESS_PREFIX + siteId);
     return {
       siteId,
-      name: valueOf(SITE_PREFIX + siteId) ?? '?',
+      name: valueOf(NAME_PREFIX + siteId) ?? valueOf(SITE_PREFIX + siteId) ?? '?',
       identity: key === undefined ? null : parseIdentity(key),
       addresses: addresses === undefined ? [] : parseAddresses(addresses),
       role: roleOf(registers.get(ROLE_PREFIX + siteId) ?? []),

@@ -113,6 +113,7 @@ function volumeFieldError(field: string, value: Value): string | undefined {
       parseSnapshot(value);
       return snapshotNameError(id);
     case 'site:':
+    case 'name:':
       if (!ID.test(id)) return 'no site id';
       if (value.length === 0 || value.length > SITE_NAME_MAX) return `a site name of ${value.length} characters`;
       if (LONE_SURROGATE.test(value)) return 'a site name that is not Unicode';

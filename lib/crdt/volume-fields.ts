@@ -1,7 +1,8 @@
 // volume-fields.ts — the volume's own registers: its sites and their keys, named snapshots, and how long old versions are kept.
 // Invariant: format(parse(x)) === x, as in fields.ts.
 //
-//   site:<id>     the site's name      actor:<id>   the site whose run it is      slot:<n>   the site that claimed the inode numbers
+//   site:<id>     the name that a site came with, which is in the names of conflict copies for good    name:<id>   its name since
+//     actor:<id>   the site whose run it is      slot:<n>   the site that claimed the inode numbers
 //   key:<id>      <identity>: the site's public key, as its SHA-256 in 64 hex digits
 //   role:<id>     read-write, read-only <changes> or retired <changes>: those of its changes that count all the same, as in snap; `-`: none
 //   address:<id>  HOST:PORT,…: where the site listens; '': nowhere
@@ -14,6 +15,7 @@ import { parseInteger } from './fields.js';
 import type { ActorId } from './ids.js';
 
 export const SITE_PREFIX = 'site:';
+export const NAME_PREFIX = 'name:';
 export const ACTOR_PREFIX = 'actor:';
 export const SLOT_PREFIX = 'slot:';
 export const KEY_PREFIX = 'key:';

@@ -30,6 +30,9 @@ export interface ControlResults {
   removePeer: null;
   invite: string;
   backup: BackupReport;
+  renameSite: null;
+  /** The new identity. */
+  rotateKey: string;
   peers: PeerRow[];
   setRole: null;
   conflicts: ConflictRow[];

@@ -37,6 +37,8 @@ export const controlRequest = z.discriminatedUnion('verb', [
   z.strictObject({ id, verb: z.literal('setRole'), site: peer, kind: z.enum(ROLE_KINDS) }),
   z.strictObject({ id, verb: z.literal('invite'), ttlMs: durationMs }),
   z.strictObject({ id, verb: z.literal('backup'), directory: path }),
+  z.strictObject({ id, verb: z.literal('renameSite'), name }),
+  z.strictObject({ id, verb: z.literal('rotateKey') }),
   /** `path` is from the root of the volume and begins with '/': latin1 characters stand for bytes; null: everything. */
   z.strictObject({ id, verb: z.literal('conflicts'), path: z.string().startsWith('/').nullable() }),
   z.strictObject({ id, verb: z.literal('history'), path, limit: z.int().positive() }),

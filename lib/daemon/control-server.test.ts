@@ -61,6 +61,8 @@ function recordingDaemon(): Daemon {
     addPeer: (peer) => record('addPeer', peer),
     removePeer: () => Promise.reject(new Error('no such peer')),
     invite: async (ttlMs) => `invite ${ttlMs}`,
+    renameSite: async () => {},
+    rotateKey: async () => 'ab'.repeat(32),
     backup: async (directory) => ({ directory, bytes: 1 }),
     repair: async (damaged) => damaged,
     conflicts: async () => [],

@@ -142,6 +142,11 @@ export class ControlServer {
         return null;
       case 'invite':
         return this.daemon.invite(request.ttlMs);
+      case 'renameSite':
+        await this.daemon.renameSite(request.name);
+        return null;
+      case 'rotateKey':
+        return this.daemon.rotateKey();
       case 'backup':
         return this.daemon.backup(request.directory);
       case 'repair':

@@ -184,6 +184,10 @@ export interface Daemon {
   setRole(site: string, kind: RoleKind): Promise<void>;
   /** A one-time invite, valid for `ttlMs`. */
   invite(ttlMs: number): Promise<string>;
+  /** From now on this site has this name. */
+  renameSite(name: string): Promise<void>;
+  /** Makes a new key, which takes the place of the present one. Resolves to its identity. */
+  rotateKey(): Promise<string>;
   /** Copies all that the site is to a new directory (absolute path): what was acknowledged before, and what is shown of other sites. */
   backup(directory: string): Promise<BackupReport>;
   conflicts(pathPrefix: string | null): Promise<ConflictRow[]>;

@@ -23,6 +23,7 @@ import { statePath } from '../journal/schema.js';
 import type { SiteId } from '../crdt/ids.js';
 import type { Member } from '../crdt/members.js';
 import type { RoleKind } from '../crdt/volume-fields.js';
+import { makeNextKey } from '../sync/site-key.js';
 import { Syncer } from '../sync/syncer.js';
 import { systemClock, systemRandom } from '../sync/system-clock.js';
 import type {
@@ -56,7 +57,7 @@ import { type BackupReport, checkTarget } from './site-backup.js';
 import { Settlements } from './settlements.js';
 import { SiteClient } from './site-client.js';
 import { SiteContent } from './site-content.js';
-import { siteKey } from './site-key-file.js';
+import { keepSiteKey, siteKey } from './site-key-file.js';
 import { SiteSyncStore } from './site-sync-store.js';
 import { SyncPacing } from './sync-pacing.js';
 import { siteStatus, transferOf } from './site-status.js';
@@ -373,6 +374,24 @@ export class RunningSite implements Daemon {
 
   async invite(ttlMs: number): Promise<string> {
     return this.syncer.invite(ttlMs);
+  }
+
+  async renameSite(name: string): Promise<void> {
+    const { commit } = await this.site.request('renameSite', { name });
+    this.state.saveConfig({ ...this.config(), site: name });
+    await this.durable.reached(commit);
+    this.syncer.reconnect();
+  }
+
+  async rotateKey(): Promise<string> {
+    const { directory } = this.state;
+    const key = await makeNextKey(await siteKey(directory));
+    // The file first: should all end here, the next start says which key this site has.
+    keepSiteKey(directory, key);
+    await this.announce();
+    await this.store.flush();
+    this.syncer.useKey(key);
+    return key.identity;
   }
 
   async backup(target: string): Promise<BackupReport> {

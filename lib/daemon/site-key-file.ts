@@ -1,5 +1,5 @@
 // site-key-file.ts — the key of this site, in its state directory's site.key: the private key and the certificate, PEM, mode 0600.
-// Invariant: a site has one key for its life, which is on stable storage before anybody is told of it. A site made by a version that
+// Invariant: a site has one key at a time, which is on stable storage before anybody is told of it. A site made by a version that
 // knew no keys gets one at its next start.
 
 import { readFileSync } from 'node:fs';

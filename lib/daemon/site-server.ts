@@ -392,6 +392,9 @@ export class SiteServer {
       case 'setRole':
         this.reply(id, name, { commit: volume.membership.setRole(message.args.siteId, message.args.kind) });
         break;
+      case 'renameSite':
+        this.reply(id, name, { commit: volume.membership.rename(message.args.name) });
+        break;
       case 'announce': {
         const { identity, addresses } = message.args;
         this.reply(id, name, { commit: volume.membership.announce(identity, addresses) });

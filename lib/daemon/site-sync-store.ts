@@ -58,7 +58,6 @@ const NO_NEEDS: ObjectNeeds = {
 export class SiteSyncStore implements SyncStore {
   readonly volumeId: string;
   readonly siteId: SiteId;
-  readonly siteName: string;
   private readonly journal: JournalReader;
   private readonly objects: ObjectReader;
 
@@ -70,12 +69,16 @@ export class SiteSyncStore implements SyncStore {
     stateDirectory: string,
     private readonly needs: ObjectNeeds = NO_NEEDS,
   ) {
-    const { volumeId, siteId, site: siteName } = config();
+    const { volumeId, siteId } = config();
     this.volumeId = volumeId;
     this.siteId = siteId;
-    this.siteName = siteName;
     this.journal = JournalReader.open(stateDirectory);
     this.objects = new ObjectReader(statePath(stateDirectory), join(stateDirectory, 'packs'));
+  }
+
+  /** People may change it. */
+  get siteName(): string {
+    return this.config().site;
   }
 
   slot(): number | null {

@@ -97,6 +97,8 @@ export interface Requests {
   admitMember: { args: { siteId: SiteId; name: string; identity: string }; reply: { commit: number } };
   /** What a site may do from now on. The reply is the commit's position. */
   setRole: { args: { siteId: SiteId; kind: RoleKind }; reply: { commit: number } };
+  /** Give this site another name. The reply is the commit's position. */
+  renameSite: { args: { name: string }; reply: { commit: number } };
   /** Say in the volume's registers which key this site has, and where it listens. */
   announce: { args: { identity: string; addresses: readonly string[] }; reply: { commit: number } };
   /** First commit of a new volume: root directory, owned by the given user. */

@@ -7,6 +7,7 @@ import type { Rejection } from './dialer.js';
 import { bidFarewell } from './link.js';
 import type { Link } from './link.js';
 import { goodbye } from './message.js';
+import type { SecureChannel } from './secure-channel.js';
 import type { Identity } from './site-key.js';
 
 /** The volume's sites, and how one becomes a member. */
@@ -20,14 +21,22 @@ export interface MemberStore {
 const INTRODUCE =
   'introduce the two: weft invite at the one site, weft link add MOUNTPOINT INVITE at the other; or link both with a site that knows them';
 
-/** Whoever has this key, unless it was retired. */
-export function memberWith(members: MemberStore, identity: Identity): Member | undefined {
-  const member = holderOf(members, identity);
+/** Which keys an end of a connection has, and had. */
+export type KeyHolder = Pick<SecureChannel, 'peer' | 'isOf'>;
+
+/** Whoever has this key, or had one that it took the place of, unless it was retired. */
+export function memberWith(members: MemberStore, holder: KeyHolder): Member | undefined {
+  const member = holderOf(members, holder);
   return member?.role.kind === 'retired' ? undefined : member;
 }
 
-function holderOf(members: MemberStore, identity: Identity): Member | undefined {
-  return members.all().find((member) => member.identity === identity);
+/** A key that is known counts before those that it followed. */
+function holderOf(members: MemberStore, holder: KeyHolder): Member | undefined {
+  const all = members.all();
+  return (
+    all.find(({ identity }) => identity === holder.peer) ??
+    all.find(({ identity }) => identity !== null && holder.isOf(identity))
+  );
 }
 
 export function isRetired(members: MemberStore, siteId: SiteId): boolean {
@@ -35,8 +44,9 @@ export function isRetired(members: MemberStore, siteId: SiteId): boolean {
 }
 
 /** null: whoever has this key and answers at the address is a member. */
-export function judgeMember(members: MemberStore, address: string, identity: Identity): Rejection | null {
-  const member = holderOf(members, identity);
+export function judgeMember(members: MemberStore, address: string, holder: KeyHolder): Rejection | null {
+  const identity = holder.peer;
+  const member = holderOf(members, holder);
   if (member && member.role.kind !== 'retired') return null;
   if (member) {
     const here = `site ${JSON.stringify(member.name)} at ${address} was retired; weft link remove stops dialling it`;
@@ -54,9 +64,9 @@ export const RETIRED =
   'this site was retired from the volume, and what it made since is taken nowhere: copy what you need of it elsewhere, and join again with an invite and a new state directory';
 
 /** Tells somebody that dialled and is no member why it is not linked. Gives the reason. */
-export function turnAway(members: MemberStore, link: Link, identity: Identity): string {
-  const wasMember = holderOf(members, identity) !== undefined;
-  const reason = wasMember ? RETIRED : strangerReason(identity);
+export function turnAway(members: MemberStore, link: Link, holder: KeyHolder): string {
+  const wasMember = holderOf(members, holder) !== undefined;
+  const reason = wasMember ? RETIRED : strangerReason(holder.peer);
   bidFarewell(link, goodbye(wasMember ? 'retired' : 'unknown-site', reason));
   return reason;
 }

@@ -10,7 +10,7 @@ import { goodbye } from './message.js';
 import type { GoodbyeCode } from './message.js';
 import type { SyncClock } from './ports.js';
 import { SecureChannel, tlsOptions } from './secure-channel.js';
-import type { Identity, SiteKey } from './site-key.js';
+import type { SiteKey } from './site-key.js';
 
 export const DIAL_WITHIN_MS = 8000;
 /** So long one that is refused can take its goodbye. */
@@ -31,7 +31,7 @@ export interface DialOptions {
   /** What is wanted: to be linked, or to join. */
   readonly path: '/' | '/join';
   /** Of whoever answered; null: it may be spoken with. */
-  judge(identity: Identity): Rejection | null;
+  judge(channel: SecureChannel): Rejection | null;
 }
 
 export interface DialEvents {
@@ -69,7 +69,7 @@ export function dial(options: DialOptions, events: DialEvents): () => void {
       socket.destroy();
       return;
     }
-    const rejection = options.judge(channel.peer);
+    const rejection = options.judge(channel);
     const webSocket = new WebSocket(`ws://weft${options.path}`, {
       createConnection: () => socket,
       perMessageDeflate: false,

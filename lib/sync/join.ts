@@ -64,7 +64,7 @@ function redeemAt(address: string, invite: Invite, guest: Guest, clock: SyncCloc
         address,
         key: guest.key,
         path: '/join',
-        judge: (identity) => (identity === invite.identity ? null : strangeHost(address, identity)),
+        judge: (channel) => (channel.isOf(invite.identity) ? null : strangeHost(address, channel.peer)),
       },
       {
         failed: resolve,
@@ -79,7 +79,7 @@ function redeemAt(address: string, invite: Invite, guest: Guest, clock: SyncCloc
             end(new Error(`${address} does not answer the invite`)),
           );
           link.listen({
-            message: (message) => end(readAnswer(message, address, invite.identity)),
+            message: (message) => end(readAnswer(message, address, channel.peer)),
             corrupt: (reason) => end(new Error(`${address} answered the invite with garbage: ${reason}`)),
             closed: (reason) => end(new Error(`${address} did not answer the invite: ${reason}`)),
             drained: () => {},

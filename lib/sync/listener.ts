@@ -14,7 +14,7 @@ import { MAX_FRAME_BYTES } from './frame.js';
 import { Link } from './link.js';
 import type { SyncClock, SyncLog } from './ports.js';
 import { SecureChannel, tlsOptions } from './secure-channel.js';
-import type { Identity, SiteKey } from './site-key.js';
+import type { SiteKey } from './site-key.js';
 
 const MAX_STRANGERS = 64;
 const STRANGER_MS = 5000;
@@ -35,12 +35,13 @@ export interface ListenerOptions {
   readonly clock: SyncClock;
   readonly log: SyncLog;
   readonly key: SiteKey;
-  isMember(identity: Identity): boolean;
+  isMember(channel: SecureChannel): boolean;
   /** The link must be listened to at once. */
   accept(arrival: Arrival): void;
 }
 
 export class Listener {
+  private key: SiteKey;
   private readonly server: Server;
   private readonly http: HttpServer;
   private readonly members = webSocketServer(MAX_FRAME_BYTES);
@@ -50,8 +51,9 @@ export class Listener {
   private readonly strangers = new Map<string, { socket: Socket; cancel: () => void }>();
 
   constructor(private readonly options: ListenerOptions) {
-    const { key, log } = options;
-    this.server = createServer(tlsOptions(key), (socket) => this.greet(socket));
+    const { log } = options;
+    this.key = options.key;
+    this.server = createServer(tlsOptions(this.key), (socket) => this.greet(socket));
     this.server.on('connection', (socket: Socket) => this.meet(socket));
     this.server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
       log.info({ from: remote(socket), error: error.message.trim() }, handshakeProblem(error));
@@ -75,6 +77,12 @@ export class Listener {
         resolve(formatAddress({ host, port: bound.port }));
       });
     });
+  }
+
+  /** Whoever comes from now on is shown this key. */
+  useKey(key: SiteKey): void {
+    this.key = key;
+    this.server.setSecureContext(tlsOptions(key));
   }
 
   /** Takes no further connections; links live on. */
@@ -110,7 +118,7 @@ export class Listener {
 
   /** The handshake is through, and nothing was read yet. */
   private greet(socket: TLSSocket): void {
-    const channel = SecureChannel.over(socket, this.options.key, false);
+    const channel = SecureChannel.over(socket, this.key, false);
     if (channel === null) {
       this.options.log.info({ from: remote(socket) }, 'a connection that showed no key was refused');
       socket.destroy();
@@ -127,7 +135,7 @@ export class Listener {
     const channel = this.channels.get(socket)!;
     const tlsSocket = socket as TLSSocket;
     const wants = request.url === '/join' ? 'join' : 'link';
-    const isMember = wants === 'link' && this.options.isMember(channel.peer);
+    const isMember = wants === 'link' && this.options.isMember(channel);
     (isMember ? this.members : this.others).handleUpgrade(request, socket, head, (webSocket) => {
       const from = remote(tlsSocket);
       const link = new Link(webSocket, tlsSocket, this.options.clock);

@@ -5,6 +5,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { TLSSocket, TlsOptions } from 'node:tls';
 import { PROOF_BYTES } from './message.js';
+import { followedBy } from './key-succession.js';
 import { identityOf } from './site-key.js';
 import type { Identity, SiteKey } from './site-key.js';
 
@@ -29,6 +30,8 @@ export class SecureChannel {
     private readonly own: Identity,
     /** Who is at the other end. */
     readonly peer: Identity,
+    /** The keys that this one took the place of, as each of them said. */
+    readonly peerBefore: readonly Identity[],
     private readonly dialled: boolean,
   ) {}
 
@@ -36,7 +39,13 @@ export class SecureChannel {
   static over(socket: TLSSocket, { identity: own }: SiteKey, dialled: boolean): SecureChannel | null {
     const certificate = socket.getPeerX509Certificate();
     const peer = certificate ? identityOf(certificate) : null;
-    return peer === null ? null : new SecureChannel(socket, own, peer, dialled);
+    if (!certificate || peer === null) return null;
+    return new SecureChannel(socket, own, peer, followedBy(certificate, peer), dialled);
+  }
+
+  /** Whether the other end is who had this key, or has it. */
+  isOf(identity: Identity): boolean {
+    return this.peer === identity || this.peerBefore.includes(identity);
   }
 
   /**

@@ -4,6 +4,7 @@
 
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign, X509Certificate } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
+import { succession, successionUri } from './key-succession.js';
 
 /** 64 lower-case hex digits: SHA-256 of a public key as SubjectPublicKeyInfo. */
 export type Identity = string;
@@ -19,9 +20,18 @@ export interface SiteKey {
 const ED25519 = '1.3.101.112';
 const COMMON_NAME = '2.5.4.3';
 
-/** A new Ed25519 key. What writes certificates is loaded for this alone: a site makes one key in its life. */
-export async function makeSiteKey(): Promise<SiteKey> {
-  const { AsnConvert } = await import('@peculiar/asn1-schema');
+/** A new Ed25519 key. What writes certificates is loaded for this alone: a site makes few keys in its life. */
+export function makeSiteKey(): Promise<SiteKey> {
+  return makeKey(null);
+}
+
+/** A new key in the place of this one: see key-succession.ts. */
+export function makeNextKey(old: SiteKey): Promise<SiteKey> {
+  return makeKey(old);
+}
+
+async function makeKey(old: SiteKey | null): Promise<SiteKey> {
+  const { AsnConvert, OctetString } = await import('@peculiar/asn1-schema');
   const x509 = await import('@peculiar/asn1-x509');
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   const algorithm = new x509.AlgorithmIdentifier({ algorithm: ED25519 });
@@ -29,7 +39,18 @@ export async function makeSiteKey(): Promise<SiteKey> {
   const name = new x509.Name([
     new x509.RelativeDistinguishedName([new x509.AttributeTypeAndValue({ type: COMMON_NAME, value })]),
   ]);
+  const identity = identityOfKey(publicKey);
+  const before = old && { privateKey: old.privateKey, certificate: new X509Certificate(old.certificate) };
+  const uris = before ? succession(before, identity).map(successionUri) : [];
+  const names = uris.map((uniformResourceIdentifier) => new x509.GeneralName({ uniformResourceIdentifier }));
+  const extensions = new x509.Extensions([
+    new x509.Extension({
+      extnID: x509.id_ce_subjectAltName,
+      extnValue: new OctetString(AsnConvert.serialize(new x509.SubjectAlternativeName(names))),
+    }),
+  ]);
   const tbsCertificate = new x509.TBSCertificate({
+    ...(names.length > 0 && { extensions }),
     version: x509.Version.v3,
     serialNumber: Uint8Array.of(1).buffer,
     signature: algorithm,
@@ -46,7 +67,7 @@ export async function makeSiteKey(): Promise<SiteKey> {
     signatureValue: Uint8Array.from(signature).buffer,
   });
   return {
-    identity: identityOfKey(publicKey),
+    identity,
     privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     certificate: new X509Certificate(Buffer.from(AsnConvert.serialize(certificate))).toString(),
   };

@@ -21,6 +21,7 @@ import type { SyncClock, SyncStore } from './ports.js';
 import { Roster } from './roster.js';
 import type { PeerStatus } from './roster.js';
 import { type ExchangeListener, SiteExchange } from './site-exchange.js';
+import type { SiteKey } from './site-key.js';
 import { checkOptions } from './syncer-options.js';
 import type { SyncerOptions } from './syncer-options.js';
 import { LimitedPace, NO_LIMITS } from './transfer-limits.js';
@@ -64,6 +65,7 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
   private readonly waiters = new Set<() => void>();
   /** The identity that was turned away last. */
   private lastStranger = '';
+  private key: SiteKey;
   private address = '';
   private running = false;
   private changeDue = false;
@@ -74,6 +76,7 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
     const { store, clock, random, log } = options;
     checkOptions(options);
     this.store = store;
+    this.key = options.key;
     this.clock = clock;
     this.instance = Buffer.from(random.bytes(8)).toString('hex');
     this.roster = new Roster(store);
@@ -90,7 +93,7 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
       clock,
       log,
       key: options.key,
-      isMember: (identity) => memberWith(options.members, identity) !== undefined,
+      isMember: (channel) => memberWith(options.members, channel) !== undefined,
       accept: (arrival) => this.accept(arrival),
     });
     for (const holding of options.holdings ?? []) this.exchange.members.note(holding);
@@ -185,6 +188,13 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
 
   limitsChanged(): void {
     this.pace.limit(this.options.limits?.() ?? NO_LIMITS);
+  }
+
+  /** This site shows another key from now on, which took the place of the one before: links begin anew. */
+  useKey(key: SiteKey): void {
+    this.key = key;
+    this.listener.useKey(key);
+    this.reconnect();
   }
 
   /** Cuts every link for a moment: what this site holds is said when a link begins, and it has become less. */
@@ -288,7 +298,8 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
 
   /** A one-time invite: see invite.ts. */
   invite(ttlMs: number): string {
-    const { random, invites, volumeName: volume, key } = this.options;
+    const { random, invites, volumeName: volume } = this.options;
+    const { key } = this;
     const { id, secret, ...rest } = newInvite(random, this.clock.wallMs() + ttlMs);
     invites.create({ id, secret, ...rest });
     return formatInvite({ addresses: this.addresses(), volume, id, identity: key.identity, secret });
@@ -296,7 +307,8 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
 
   /** Makes this site and one that gave it an invite known to each other, and links them. Rejects with the reason and the remedy. */
   async introduce(invite: string): Promise<void> {
-    const { key, members } = this.options;
+    const { members } = this.options;
+    const { key } = this;
     const { siteId, siteName: site, volumeId } = this.store;
     const grant = await redeemInvite(invite, { key, siteId, site, volumeId }, this.clock);
     const [host] = grant.peers;
@@ -317,9 +329,9 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
     const { volumeName, members, invites, log } = this.options;
     const { volumeId, siteId, siteName: site } = this.store;
     if (wants === 'link') {
-      const member = memberWith(members, channel.peer);
+      const member = memberWith(members, channel);
       if (member === undefined) {
-        const reason = turnAway(members, link, channel.peer);
+        const reason = turnAway(members, link, channel);
         // Who is turned away comes again and again; it is news once.
         const isNews = this.lastStranger !== channel.peer;
         this.lastStranger = channel.peer;
@@ -361,15 +373,16 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
 
   /** Starts an attempt to link to the target; gives what cancels the dialling. */
   private attempt(target: DialTarget): () => void {
-    const { key, members } = this.options;
+    const { members } = this.options;
+    const { key } = this;
     const { address } = target;
     return dial(
-      { clock: this.clock, address, key, path: '/', judge: (identity) => judgeMember(members, address, identity) },
+      { clock: this.clock, address, key, path: '/', judge: (channel) => judgeMember(members, address, channel) },
       {
-        opened: (link, { peer }) => {
-          const member = memberWith(members, peer);
+        opened: (link, channel) => {
+          const member = memberWith(members, channel);
           if (member) this.open(link, target, member.siteId);
-          else this.notReached(target, turnAway(members, link, peer));
+          else this.notReached(target, turnAway(members, link, channel));
         },
         failed: (reason) => this.notReached(target, reason),
       },

@@ -14,6 +14,7 @@ import {
   formatAddresses,
   formatRole,
   KEY_PREFIX,
+  NAME_PREFIX,
   ROLE_PREFIX,
   SITE_PREFIX,
 } from '../crdt/volume-fields.js';
@@ -108,6 +109,18 @@ export class Membership {
   }
 
   /**
+   * Gives this site another name. Returns the number of the commit.
+   * @throws Error when another site has it
+   */
+  rename(name: string): number {
+    const other = this.all().find((member) => member.name === name && member.siteId !== this.siteId);
+    if (other && other.role.kind !== 'retired') {
+      throw new Error(`site ${other.siteId} is called ${JSON.stringify(name)}: choose another name`);
+    }
+    return this.write([{ ino: VOLUME_INO, field: NAME_PREFIX + this.siteId, value: name }]);
+  }
+
+  /**
    * From now on a site may do this and no more. What is here of its changes counts, and what others built on before they knew.
    * Returns the number of the commit.
    */
@@ -130,7 +143,10 @@ export class Membership {
     if (acceptance.takesAll && !rolesChanged) return;
     const isDue = (): boolean => acceptance.endorsementDue(this.core.journal.headChanges(), this.siteId, this.mayWrite);
     if (!rolesChanged && !isDue()) return;
-    const draft = { ino: VOLUME_INO, field: SITE_PREFIX + this.siteId, value: this.siteName };
+    // Said again as it is: copies are called after it.
+    const value =
+      this.core.store.inode(VOLUME_INO)?.registers.get(SITE_PREFIX + this.siteId)?.[0]?.value ?? this.siteName;
+    const draft = { ino: VOLUME_INO, field: SITE_PREFIX + this.siteId, value };
     this.core.commits.write([[draft]], this.core.clock.now(), []);
   }
 

@@ -9,7 +9,7 @@ import type { Change } from '../crdt/change.js';
 import type { Ino, SiteId } from '../crdt/ids.js';
 import { inoOf, MAX_SEQUENCE, MAX_SLOT, ROOT_INO, sequenceOf, slotOf, VOLUME_INO } from '../crdt/ids.js';
 import { createWrites, type WriteDraft } from '../crdt/local-writes.js';
-import { ACTOR_PREFIX, SLOT_PREFIX } from '../crdt/volume-fields.js';
+import { ACTOR_PREFIX, SITE_PREFIX, SLOT_PREFIX } from '../crdt/volume-fields.js';
 import type { Core } from './core.js';
 import type { Caller } from './file-system.js';
 import type { Folding } from './folding.js';
@@ -127,10 +127,10 @@ export class VolumeRegisters {
     for (let slot = 1; slot <= MAX_SLOT; slot++) if (!taken.has(slot)) free.push(slot);
     if (free.length === 0) throw new Error(`all ${MAX_SLOT} sites of the volume are taken`);
     const slot = taken.size === 0 ? 1 : free[pick(free.length)]!;
-    const writes: WriteDraft[] = [
-      { ino: VOLUME_INO, field: `site:${this.siteId}`, value: this.siteName },
-      { ino: VOLUME_INO, field: SLOT_PREFIX + slot, value: this.siteId },
-    ];
+    const writes: WriteDraft[] = [{ ino: VOLUME_INO, field: SLOT_PREFIX + slot, value: this.siteId }];
+    if (this.valueOf(SITE_PREFIX + this.siteId) === undefined) {
+      writes.unshift({ ino: VOLUME_INO, field: SITE_PREFIX + this.siteId, value: this.siteName });
+    }
     this.core.commits.write([writes], this.core.clock.now(), []);
     this.core.journal.setMeta(SLOT_META, String(slot));
     this.core.journal.restartCounters(1 + pick(FIRST_SPAN / STEP) * STEP);

@@ -17,25 +17,27 @@ function governed(d: Duel, policy: string): string {
   return path;
 }
 
-/** The changes that two or three make to one file so that its policy can merge them, mostly. */
+/** The changes that two or three make to one file so that its policy can merge them; now and then it must not. */
 function changes(d: Duel, policy: string, path: string, base: readonly string[]): (site: string) => Words {
+  const clash = d.chance(0.35) ? d.random.below(LINES) : undefined;
   const open = d.random.shuffled([0, 1, 2, 3, 4, 5]);
   return (site) => {
     const mark = d.mark(site);
     if (policy === 'append') return ['append', path, mark, d.size()];
-    const place = d.chance(0.85) ? open.pop()! : d.random.below(LINES);
+    const place = clash ?? open.pop() ?? d.random.below(LINES);
     if (policy === 'ranges') return ['patch', path, 200 * place, mark, 30 + d.random.below(100)];
+    if (clash !== undefined) return ['lines', path, base.with(place, mark).join(',')];
     const changed = base.toSpliced(place, d.random.below(2), ...(d.chance(0.8) ? [mark] : []));
     return ['lines', path, changed.join(',')];
   };
 }
 
 export function mergeContents(d: Duel): void {
-  const policy = d.pick('append', 'append', 'ranges', 'text');
+  const policy = d.pick('append', 'ranges', 'text');
   const path = governed(d, policy);
   const base = Array.from({ length: LINES }, () => d.mark(d.one));
   const isOwn = FILES.includes(path);
-  if (policy === 'text' || d.chance(0.3)) d.say(d.one, 'lines', path, base.join(','));
+  if (policy === 'text' || (policy === 'append' && d.chance(0.4))) d.say(d.one, 'lines', path, base.join(','));
   else d.say(d.one, 'write', path, base[0]!, d.chance(0.1) ? 100_000 : 1_300);
   // Now and then the policy comes when the copies are there.
   const isLate = isOwn && d.chance(0.3);
@@ -75,5 +77,26 @@ export function mergeTwice(d: Duel): void {
     d.wait(1, 100);
   }
   if (d.chance(0.4)) d.say(d.anyone(), ...d.pick<Words>(['rm', path], change(d.other)));
+  d.meet();
+}
+
+/** Both hold both versions when they are told, apart, to merge them: each goes on from a merge of its own, or removes it. */
+export function mergeApart(d: Duel): void {
+  const policy = d.pick('append', 'append', 'text');
+  const path = d.pick(...FILES);
+  const base = Array.from({ length: LINES }, () => d.mark(d.one));
+  d.say(d.one, 'rm', path);
+  d.say(d.one, 'lines', path, base.join(','));
+  d.meet();
+  const change = changes(d, policy, path, base);
+  d.part();
+  d.race([d.one, [change(d.one)]], [d.other, [change(d.other)]]);
+  d.meet();
+  d.part();
+  for (const site of [d.one, d.other]) d.say(site, 'setxattr', path, 'user.weft.merge', policy);
+  d.wait(300, 2_000);
+  const next = (site: string): Words[] => d.pick<Words[]>([], [], [['rm', path]], [['append', path, d.mark(site), 40]]);
+  d.race([d.one, next(d.one)], [d.other, next(d.other)]);
+  d.wait(1, 500);
   d.meet();
 }

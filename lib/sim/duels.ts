@@ -33,7 +33,7 @@ import {
   dropSetId,
   exchangeAndAnything,
 } from './attribute-duels.js';
-import { mergeContents, mergeTwice } from './content-duels.js';
+import { mergeApart, mergeContents, mergeTwice } from './content-duels.js';
 import {
   draftInOldLog,
   killedBeforeFold,
@@ -73,8 +73,9 @@ const ROWS: readonly (readonly [weight: number, row: Row])[] = [
   [3, changeXattrs],
   [2, changeTimes],
   [2, exchangeAndAnything],
-  [5, mergeContents],
+  [7, mergeContents],
   [2, mergeTwice],
+  [5, mergeApart],
   [2, copiesOfCopies],
   [3, openMeanwhile],
   [3, takenSuffix],

@@ -235,6 +235,7 @@ class Simulation {
       case 'power':
         return this.crash(this.site(site), 'power lost', words);
       case 'full':
+        this.totals.add('full disks');
         this.site(site).disk.fullness = words[0] === 'really' ? 'really' : 'guarded';
         return '';
       case 'space':

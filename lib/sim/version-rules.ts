@@ -22,6 +22,7 @@ interface Write {
 }
 
 const POLICY = 'x:user.weft.merge';
+const DISK_TROUBLE = ['full disks', 'disk faults: EIO', 'disk faults: bit rot'];
 /** Changes nearer to each other than that are nothing obvious, in bytes. */
 const FAR_BYTES = 64;
 
@@ -63,11 +64,13 @@ class VersionRules {
   check(): void {
     for (const write of this.writes.values()) {
       if (write.preds.length > 1) this.checkNaming(write);
-      if (write.merged.length === 2) this.checkResult(write);
+      if (write.merged.length === 2 && write.merged.every((part) => write.preds.includes(part)))
+        this.checkResult(write);
       if (write.merged.length > 0) this.checkOnce(write);
     }
-    // A site whose disk was full leaves copies as they are.
-    if (!this.sites[0]!.around.remembersSyncs) this.checkAllMerged();
+    // A merge that failed for its disk, or for damaged bytes, is tried again when the file changes or the site starts.
+    const { totals } = this.sites[0]!.around;
+    if (DISK_TROUBLE.every((what) => totals.of(what) === 0)) this.checkAllMerged();
   }
 
   /** Who removes a merge removes what it is made of: another merge of the same does not bring the file back. */
@@ -88,11 +91,15 @@ class VersionRules {
       this.wrong.push(`version ${op} of ${ino} is made of ${[...due].toSorted().join()} and names ${merged.join()}`);
   }
 
-  /** A merge of two versions holds what its policy says, where that is obvious. */
+  /** A merge of two versions holds what its policy says, where that is obvious, and is none of what it must leave side by side. */
   private checkResult({ ino, op, manifest, merged, preds }: Write): void {
-    if (merged.some((part) => !preds.includes(part)) || preds.length !== 2) return;
     const policy = this.onlyPolicy(ino);
-    const due = policy && this.mergeOf(policy, this.writes.get(merged[0]!)!, this.writes.get(merged[1]!)!);
+    if (policy === undefined || preds.length !== 2) return;
+    const [a, b] = merged.map((part) => this.writes.get(part)!) as [Write, Write];
+    const sides = this.sidesOf(a, b);
+    if (sides && isClash(policy, ...sides))
+      this.wrong.push(`version ${op} of ${ino} merges by ${policy} what both ${a.op} and ${b.op} changed`);
+    const due = this.mergeOf(policy, a, b);
     const is = due && this.content(manifest);
     if (is && !is.equals(due))
       this.wrong.push(
@@ -158,13 +165,20 @@ class VersionRules {
     return this.contents.get(manifest);
   }
 
-  private mergeOf(policy: string, a: Write, b: Write): Buffer | undefined {
+  /** What two versions have in common, the earlier and the later; undefined where that is not plain, or not here. */
+  private sidesOf(a: Write, b: Write): readonly [base: Buffer, first: Buffer, second: Buffer] | undefined {
     const common = this.nearestCommon(a, b);
     if (common.length > 1 || a.merged.length + b.merged.length > 0) return undefined;
     const [earlier, later] = isEarlier(a, b) ? [a, b] : [b, a];
     const base = common.length === 0 ? Buffer.alloc(0) : this.content(common[0]!.manifest);
     const [first, second] = [this.content(earlier.manifest), this.content(later.manifest)];
-    if (!base || !first || !second) return undefined;
+    return base && first && second && [base, first, second];
+  }
+
+  private mergeOf(policy: string, a: Write, b: Write): Buffer | undefined {
+    const sides = this.sidesOf(a, b);
+    if (!sides) return undefined;
+    const [base, first, second] = sides;
     if (policy === 'append') return appended(base, first, second);
     if (policy === 'ranges') return spliced(base, first, second, FAR_BYTES);
     if (policy === 'text' && [base, first, second].every(isText)) return splicedLines(base, first, second);
@@ -242,6 +256,27 @@ function splicedLines(base: Buffer, first: Buffer, second: Buffer): Buffer | und
   let result = of;
   for (const { from, to, text } of parts) result = result.toSpliced(from, to - from, ...text);
   return Buffer.from(result.map((line) => `${line}\n`).join(''), 'latin1');
+}
+
+/** Both changed one byte, or replaced one line between two that stayed, and not alike: no order of the sides makes that right. */
+function isClash(policy: string, base: Buffer, first: Buffer, second: Buffer): boolean {
+  if (policy === 'ranges')
+    return (
+      first.length === base.length &&
+      second.length === base.length &&
+      base.some((byte, i) => first[i] !== byte && second[i] !== byte && first[i] !== second[i])
+    );
+  if (policy !== 'text' || ![base, first, second].every(isText)) return false;
+  const [of, one, two] = [linesOf(base), linesOf(first), linesOf(second)];
+  if (one.length !== of.length || two.length !== of.length || new Set(of).size < of.length) return false;
+  const stays = (i: number): boolean => one[i] === of[i] && two[i] === of[i];
+  return of.some(
+    (line, i) =>
+      one[i] !== two[i] &&
+      stays(i - 1) &&
+      stays(i + 1) &&
+      [one, two].every((side) => !side.includes(line) && !of.includes(side[i]!)),
+  );
 }
 
 /** Of a text that ends with a line's end. */

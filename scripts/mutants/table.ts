@@ -448,8 +448,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'the chunks of a manifest are wanted',
     file: 'volume/arrivals.js',
-    from: 'this.objects.want(chunk, ObjectKind.chunk);\n        }',
-    to: ';\n        }',
+    from: 'this.objects.want(chunk, ObjectKind.chunk, length);\n            }',
+    to: ';\n            }',
   },
   {
     rule: 'no change comes into an open commit',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import fs, { appendFileSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CorruptionError } from '../codec/bytes.js';
@@ -155,6 +156,31 @@ test('a pack that is gone, or too short, is corruption and no crash', (t) => {
   assert.throws(() => reader.read({ ...object!, pack: 'gone.pack' }), CorruptionError);
   assert.throws(() => reader.read({ ...object!, offset: 1 << 30 }), /ends too early/);
   reader.close();
+});
+
+test('what was staged is not lost when a write fails: the next flush, or sync, has it', (t) => {
+  const directory = temporaryDirectory(t);
+  const writer = new PackWriter(directory, 'test');
+  t.after(() => writer.close());
+  const stage = (bytes: Buffer): PackedObject => writer.stage(ObjectKind.chunk, objectIdOf(bytes), bytes);
+  const contents = [randomBytes(100, 1), randomBytes(200, 2), randomBytes(300, 3)];
+  const objects = [stage(contents[0]!), stage(contents[1]!)];
+  const write = t.mock.method(fs, 'writeSync', () => {
+    throw Object.assign(new Error('EIO: i/o error, write'), { code: 'EIO', errno: -5, syscall: 'write' });
+  });
+  syncBuiltinESMExports();
+  try {
+    assert.throws(() => writer.flush(), PosixError);
+    assert.throws(() => writer.sync(), PosixError);
+    objects.push(stage(contents[2]!));
+  } finally {
+    write.mock.restore();
+    syncBuiltinESMExports();
+  }
+  writer.sync();
+  const reader = new PackReader(directory);
+  t.after(() => reader.close());
+  for (const [i, object] of objects.entries()) assert.deepEqual(reader.read(object), contents[i]);
 });
 
 test('a full disk gives ENOSPC, and the writer goes on where it was', (t) => {

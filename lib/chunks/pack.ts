@@ -135,7 +135,7 @@ export class PackWriter {
     });
   }
 
-  /** What was staged is in the page cache afterwards. EIO: nothing that was staged since the last one is in the pack. */
+  /** What was staged is in the page cache afterwards. EIO: it stays staged, and the next one tries again. */
   flush(): void {
     withErrno(() => this.writeStaged());
   }
@@ -159,14 +159,9 @@ export class PackWriter {
   private writeStaged(): void {
     const length = this.stagedBytes;
     if (length === 0) return;
-    this.stagedBytes = 0;
     const start = this.end - length;
-    try {
-      this.writeAll(this.staged, length, start);
-    } catch (error) {
-      this.abandonTail(start);
-      throw error;
-    }
+    this.writeAll(this.staged, length, start);
+    this.stagedBytes = 0;
     this.unsynced.set(this.name, { fd: this.fd, endBytes: start + length });
   }
 
@@ -274,6 +269,7 @@ export class PackWriter {
    * @returns how far the packs were synced that were not before, by name, in bytes
    */
   sync(): ReadonlyMap<string, number> {
+    this.flush();
     try {
       return withErrno(() => this.syncPacks());
     } catch (error) {
@@ -283,7 +279,6 @@ export class PackWriter {
   }
 
   private syncPacks(): ReadonlyMap<string, number> {
-    this.writeStaged();
     const synced = this.beingSynced();
     this.directoryUnsynced ||= this.handedOver.size > 0;
     for (const name of this.handedOver.keys()) {
@@ -308,7 +303,6 @@ export class PackWriter {
     this.unsynced.clear();
     this.handedOver.clear();
     this.fd = -1;
-    this.stagedBytes = 0;
   }
 
   /** Instead of {@link sync}: the paths (packs, and their directory) that another thread must fsync for the same effect. */

@@ -10,7 +10,7 @@ import type { Daemon, Log, Progress, SiteConfig, SiteState } from './daemon-inte
 import { RunningSite } from './running-site.js';
 import { keepSiteKey } from './site-key-file.js';
 import { lostCommits } from './state-mark.js';
-import { isCopy, recordOrigin } from './state-origin.js';
+import { isCopy, mayLackUnsynced } from './state-origin.js';
 
 /** See DaemonModule. */
 export async function createVolume(state: SiteState, log: Log): Promise<void> {
@@ -52,10 +52,10 @@ export async function startDaemon(state: SiteState, log: Log): Promise<Daemon> {
   const lost = lostCommits(state.directory);
   if (lost > 0)
     log.error({ commits: lost }, 'the state lacks commits that it had: it was damaged, or files of it were put back');
-  if (lost > 0 || isCopy(state.directory)) await adoptCopy(state, log);
-  recordOrigin(state.directory);
+  const afterPowerLoss = mayLackUnsynced(state.directory);
+  if (lost > 0 || isCopy(state.directory)) await adoptCopy(state, log, afterPowerLoss);
   const site = new RunningSite(state, log);
-  await site.start(true);
+  await site.start(true, afterPowerLoss);
   return site;
 }
 
@@ -63,8 +63,8 @@ export async function startDaemon(state: SiteState, log: Log): Promise<Daemon> {
  * The state was put back from a backup: inode numbers that it would give out next may be those of files that other sites got
  * meanwhile, and that this one gets back from them.
  */
-async function adoptCopy(state: SiteState, log: Log): Promise<void> {
-  await withoutMount(state, log, (site) => site.claimFurtherSlot());
+async function adoptCopy(state: SiteState, log: Log, afterPowerLoss: boolean): Promise<void> {
+  await withoutMount(state, log, (site) => site.claimFurtherSlot(), null, afterPowerLoss);
   log.warn(
     { slot: state.config().slot },
     'this state directory is a copy, or went back: new files get numbers of a new range',
@@ -77,9 +77,10 @@ async function withoutMount(
   log: Log,
   work: (site: RunningSite) => Promise<void>,
   inviter: Member | null = null,
+  afterPowerLoss = false,
 ): Promise<void> {
   const site = new RunningSite(state, log, inviter);
-  await site.start(false);
+  await site.start(false, afterPowerLoss);
   try {
     await work(site);
   } finally {

@@ -62,6 +62,7 @@ import { SiteSyncStore } from './site-sync-store.js';
 import { SyncPacing } from './sync-pacing.js';
 import { siteStatus, transferOf } from './site-status.js';
 import { StateMark } from './state-mark.js';
+import { recordOrigin } from './state-origin.js';
 import type { FromSite } from './thread-protocol.js';
 import { TreeSurvey } from './tree-survey.js';
 import { VolumeMembers } from './volume-members.js';
@@ -161,12 +162,18 @@ export class RunningSite implements Daemon {
     return this.state.config();
   }
 
-  /** Recovers, mounts if asked to, listens and dials. */
-  async start(mount: boolean): Promise<void> {
+  /** Recovers, mounts if asked to, listens and dials. `afterPowerLoss`: see VolumeOptions. */
+  async start(mount: boolean, afterPowerLoss = false): Promise<void> {
     const { directory } = this.state;
     supplySegment(intentPath(directory), SEGMENT_BYTES); // there at once from the second start on
     this.site = await SiteClient.start(
-      { stateDirectory: directory, config: this.config(), mount, actorId: randomBytes(16).toString('hex') },
+      {
+        stateDirectory: directory,
+        config: this.config(),
+        mount,
+        actorId: randomBytes(16).toString('hex'),
+        afterPowerLoss,
+      },
       {
         committed: (message) => this.committed(message),
         ingest: ({ job }) => void this.runIngest(job),
@@ -181,6 +188,8 @@ export class RunningSite implements Daemon {
     );
     void this.site.ended.then((reason) => this.siteEnded(reason));
     try {
+      // What power loss took was dealt with, and a crash from now on is none.
+      if (mount) recordOrigin(directory);
       this.checkpoints = startCheckpointThread(directory, (error) => this.diskFailed(error));
       await this.site.request('report', null);
       await this.durable.reached(this.durable.lastReported);

@@ -101,6 +101,7 @@ export class SiteServer {
       siteName: data.config.site,
       slot: data.config.slot,
       actorId: data.actorId,
+      afterPowerLoss: data.afterPowerLoss,
       clock: machine.clock,
       kernel: {
         invalidateEntry: (parent, name) => this.kernel.invalidateEntry(parent, name),

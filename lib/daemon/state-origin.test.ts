@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { isCopy, recordOrigin } from './state-origin.js';
+import { isCopy, mayLackUnsynced, recordOrigin } from './state-origin.js';
 
 let scratch: string;
 let state: string;
@@ -42,4 +42,23 @@ test('a backup that is copied over the directory it was made of is a copy', () =
   recordOrigin(state);
   copy(backup, state);
   assert.equal(isCopy(state), true);
+});
+
+test('what was not synced may be missing after another boot, on another device, and in a copy', () => {
+  assert.equal(mayLackUnsynced(state), false, 'of a new one nothing can be');
+  recordOrigin(state);
+  assert.equal(mayLackUnsynced(state), false, 'the process alone ended');
+  copy(state, backup);
+  assert.equal(mayLackUnsynced(backup), true, 'a copy');
+  const path = join(state, 'origin.json');
+  const recorded = JSON.parse(readFileSync(path, 'utf8')) as Record<string, string>;
+  for (const changed of [{ boot: 'another' }, { device: '1' }]) {
+    writeFileSync(path, JSON.stringify({ ...recorded, ...changed }));
+    assert.equal(mayLackUnsynced(state), true, JSON.stringify(changed));
+  }
+  const { inode, birthNs } = recorded;
+  writeFileSync(path, JSON.stringify({ inode, birthNs }));
+  assert.equal(mayLackUnsynced(state), false, 'written by a version that did not say');
+  writeFileSync(path, 'not JSON');
+  assert.equal(mayLackUnsynced(state), true);
 });

@@ -1,10 +1,13 @@
-// state-origin.ts — tells a state directory from a copy of it, such as one put back from a backup.
+// state-origin.ts — where a state directory was used last: tells it from a copy, and whether all that was written to it is still there.
 // `origin.json` holds its own inode number and time of birth, and is written anew at every start: no copy of it matches itself, nor
 // does one that was copied over it. A site that was put back has forgotten which inode numbers it gave out since, while other
-// sites know the files that have them. Not seen are snapshots that bring back whole disks.
+// sites know the files that have them. Not seen are snapshots that bring back whole disks. It also holds the machine's boot and the
+// device of the filesystem: as long as both are the same, what a killed process wrote is in the page cache or on the disk. Not the mount,
+// which is another one in each mount namespace (ip-netns(8), containers). Not seen is a disk that was lost and came back as it was named.
 
 import {
   closeSync,
+  existsSync,
   fstatSync,
   fsyncSync,
   openSync,
@@ -15,25 +18,66 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { syncPath } from '../file-sync.js';
 
+const BOOT_ID = '/proc/sys/kernel/random/boot_id';
+
+const ORIGIN = z.object({
+  inode: z.string(),
+  birthNs: z.string(),
+  /** The kernel's boot_id (random(4)), '' where it has none, and the device's number. Earlier versions wrote neither. */
+  boot: z.string().optional(),
+  device: z.string().optional(),
+});
+type Origin = z.infer<typeof ORIGIN>;
+
 /** No file has the number 0. */
-const RESTORED = originText({ ino: 0n, birthtimeNs: 0n });
+const RESTORED: Origin = { inode: '0', birthNs: '0' };
 
 /** Whether the directory is a copy of the one that the site ran in last. False where that cannot be known. */
 export function isCopy(directory: string): boolean {
-  const path = originPath(directory);
-  let recorded;
+  const recorded = readOrigin(directory);
+  if (recorded === undefined) return false;
+  if (recorded?.inode === RESTORED.inode) return true;
+  const own = statSync(originPath(directory), { bigint: true });
+  // Filesystems that keep no time of birth are often not local, and may number files anew at every mount.
+  if (own.birthtimeNs === 0n) return false;
+  return recorded?.inode !== own.ino.toString() || recorded.birthNs !== own.birthtimeNs.toString();
+}
+
+/**
+ * Whether what the last process wrote and did not sync may be missing: power may have failed, or the directory been copied while it was
+ * written to. False where that cannot be known.
+ */
+export function mayLackUnsynced(directory: string): boolean {
+  const recorded = readOrigin(directory);
+  if (recorded === undefined) return false;
+  if (recorded === null || isCopy(directory)) return true;
+  const { boot, device } = recorded;
+  if (boot === undefined || device === undefined) return false;
+  return boot !== bootId() || device !== statSync(directory, { bigint: true }).dev.toString();
+}
+
+/** Undefined: there is none yet; null: it cannot be read. */
+function readOrigin(directory: string): Origin | null | undefined {
+  let text: string;
   try {
-    recorded = readFileSync(path, 'utf8');
+    text = readFileSync(originPath(directory), 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-  if (recorded === RESTORED) return true;
-  const own = statSync(path, { bigint: true });
-  // Filesystems that keep no time of birth are often not local, and may number files anew at every mount.
-  return own.birthtimeNs !== 0n && recorded !== originText(own);
+  try {
+    return ORIGIN.safeParse(JSON.parse(text)).data ?? null;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+function bootId(): string {
+  return existsSync(BOOT_ID) ? readFileSync(BOOT_ID, 'utf8').trim() : '';
 }
 
 /** Makes the directory the one that the site runs in. Durable when it returns. Needs the state lock. */
@@ -43,7 +87,14 @@ export function recordOrigin(directory: string): void {
   rmSync(temporary, { force: true });
   const fd = openSync(temporary, 'wx', 0o600);
   try {
-    writeFileSync(fd, originText(fstatSync(fd, { bigint: true })));
+    const { ino, birthtimeNs, dev } = fstatSync(fd, { bigint: true });
+    const origin: Origin = {
+      inode: ino.toString(),
+      birthNs: birthtimeNs.toString(),
+      boot: bootId(),
+      device: dev.toString(),
+    };
+    writeFileSync(fd, `${JSON.stringify(origin)}\n`);
     fsyncSync(fd);
   } finally {
     closeSync(fd);
@@ -54,13 +105,9 @@ export function recordOrigin(directory: string): void {
 
 /** The directory was made of a backup: whatever the filesystem says of its files, the site did not run in it last. */
 export function markRestored(directory: string): void {
-  writeFileSync(originPath(directory), RESTORED, { mode: 0o600, flush: true });
+  writeFileSync(originPath(directory), `${JSON.stringify(RESTORED)}\n`, { mode: 0o600, flush: true });
 }
 
 function originPath(directory: string): string {
   return join(directory, 'origin.json');
-}
-
-function originText({ ino, birthtimeNs }: { ino: bigint; birthtimeNs: bigint }): string {
-  return `${JSON.stringify({ inode: ino.toString(), birthNs: birthtimeNs.toString() })}\n`;
 }

@@ -25,6 +25,8 @@ export interface SiteThreadData {
   readonly mount: boolean;
   /** 32 hex digits, fresh for this start. */
   readonly actorId: string;
+  /** See {@link VolumeOptions.afterPowerLoss}. */
+  readonly afterPowerLoss: boolean;
 }
 
 /** Answers to requests of the main thread, by request. */

@@ -48,6 +48,7 @@ export class Life implements Node {
   constructor(
     readonly site: Site,
     private readonly random: Random,
+    afterPowerLoss: boolean,
   ) {
     const { timeline, failed } = site.around;
     this.instance = random.hex(8);
@@ -71,7 +72,8 @@ export class Life implements Node {
       (error) => this.diskFailed(error),
     );
     this.actorId = random.hex(16);
-    const data = { stateDirectory: site.directory, config: site.config, mount: true, actorId: this.actorId };
+    const { directory, config } = site;
+    const data = { stateDirectory: directory, config, mount: true, actorId: this.actorId, afterPowerLoss };
     this.server = new SiteServer(data, this.thread, { clock: site.clock, pick: (n) => random.below(n) });
     this.cache = new KernelCacheModel(this.server.volume, () => site.crashPoint());
     this.server.attach(this.cache, {

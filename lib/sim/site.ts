@@ -67,6 +67,8 @@ export class Site {
   /** When its last process ended, by its clock. */
   private endedUs = Infinity;
   private losses = 0;
+  /** Since a process of it came to be ready last. */
+  private isPowerLost = false;
   /** What peers were told is durable here. */
   private announced: ReadonlyMap<ActorId, number> = new Map();
   private readonly rotten = new Set<ObjectId>();
@@ -128,7 +130,8 @@ export class Site {
   /** False when the daemon ended at once, for what its disk did. */
   start(): boolean {
     try {
-      this.life = new Life(this, this.random.fork(`life ${this.kills}`));
+      this.life = new Life(this, this.random.fork(`life ${this.kills}`), this.isPowerLost);
+      this.isPowerLost = false;
     } catch (error) {
       if (this.disk.refusals === 0) throw error;
       this.around.totals.add('daemons ended by their disk');
@@ -228,6 +231,7 @@ export class Site {
     const directory = this.around.newDirectory();
     if (this.crash === 'killed') return { directory, kept: this.disk.copyTo(directory) };
     this.losses++;
+    this.isPowerLost = true;
     return { directory, kept: this.disk.loseTo(this.random.fork(`power ${this.losses}`), directory) };
   }
 

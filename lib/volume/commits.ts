@@ -17,19 +17,21 @@ import type { HybridClock } from '../crdt/stamp.js';
 import type { Journal } from '../journal/journal.js';
 import type { IntentLog } from '../journal/intent-log.js';
 import { ByteWriter } from '../codec/bytes.js';
-import { encodeBasis, encodeWrites, RECORD } from './intent-records.js';
+import { encodeBasis, encodeWrites, RECORD, type WritesRecord } from './intent-records.js';
 import type { VolumeClock } from './ports.js';
 
 /** The writes of a part of an operation, or how to find them once the parts before it were applied. */
 export type Step = readonly WriteDraft[] | (() => readonly WriteDraft[]);
 
-/** The draft that an operation makes a version of, or gives up; and whether it ends with that. */
+/** The draft that an operation makes a version of, or gives up, and what becomes of it. */
 export interface DraftFate {
   readonly ino: Ino;
   readonly ends: boolean;
+  /** See {@link WritesRecord.staysSynced}. */
+  readonly staysSynced: boolean;
 }
 
-export const NO_DRAFT: DraftFate = { ino: 0, ends: false };
+export const NO_DRAFT: DraftFate = { ino: 0, ends: false, staysSynced: false };
 
 export class Commits {
   private readonly ops: ChangeOp[] = [];
@@ -116,14 +118,24 @@ export class Commits {
       last = drafts;
       for (const draft of drafts) writes.push(draft);
     }
-    encodeWrites(this.scratch.reset(), { time, touched, draft: fate.ino, ends: fate.ends, writes });
-    this.log.append(RECORD.writes, this.scratch.view());
+    const { ino: draft, ends, staysSynced } = fate;
+    this.append({ time, touched, draft, ends, staysSynced, writes });
     this.touch(touched, writes, time);
     this.unsettled = (): void => {
       applyLast();
       applied(changes);
     };
     if (!mayWait) this.settle();
+  }
+
+  private append(record: WritesRecord): void {
+    encodeWrites(this.scratch.reset(), record);
+    this.log.append(RECORD.writes, this.scratch.view());
+  }
+
+  /** Recovery: the log says from now on that a draft is over, which made no version. */
+  logEnd(ino: Ino, time: Timestamp): void {
+    this.append({ time, touched: [], draft: ino, ends: true, staysSynced: false, writes: [] });
   }
 
   /** Applies what {@link write} left. To be called before anything looks at the tree. */

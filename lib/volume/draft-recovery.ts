@@ -14,7 +14,7 @@ import type { ObjectStore } from '../chunks/object-store.js';
 import { SmallContent } from '../chunks/small-content.js';
 import { WorkingCopy } from '../chunks/working-copy.js';
 import type { Draft } from './draft.js';
-import { decodeDraft, type DraftState } from './draft-state.js';
+import { decodeDraft, type DraftState, type NotedDraft } from './draft-state.js';
 import type { Drafts } from './drafts.js';
 import { type DraftBegun, type DraftChanged, RECORD } from './intent-records.js';
 
@@ -27,6 +27,9 @@ interface DraftRow {
 }
 
 export class DraftRecovery {
+  /** By inode: what the last commit says of its draft. */
+  readonly noted = new Map<Ino, Pick<NotedDraft, 'key' | 'publishedLsn'>>();
+
   constructor(
     private readonly db: Connection,
     private readonly drafts: Drafts,
@@ -35,7 +38,8 @@ export class DraftRecovery {
   ) {}
 
   /**
-   * Brings back what {@link Drafts.persist} wrote, and returns the log position that each row includes.
+   * Brings back what {@link Drafts.persist} wrote, and returns the log position that each row includes; takes note of what
+   * {@link Drafts.note} wrote.
    * @param lost told of a draft whose local file is gone: power failed before any fsync(2) covered it
    */
   restore(lost: (ino: Ino, error: CorruptionError) => void): Map<Ino, number> {
@@ -43,7 +47,9 @@ export class DraftRecovery {
     const rows = this.db.prepare('select ino, lsn, state from draft').all() as DraftRow[];
     for (const { ino, lsn, state } of rows) {
       try {
-        this.bringBack(ino, lsn, decodeDraft(unseal(`what was written to inode ${ino}`, rowSum(ino, lsn), state)));
+        const draft = decodeDraft(unseal(`what was written to inode ${ino}`, rowSum(ino, lsn), state));
+        this.noted.set(ino, draft);
+        if (!draft.isNoted) this.bringBack(ino, lsn, draft);
       } catch (error) {
         if (error instanceof AbsentObjects)
           lost(ino, new CorruptionError(`version ${error.ids[0]} was not on stable storage`));
@@ -52,6 +58,7 @@ export class DraftRecovery {
       }
       upTo.set(ino, lsn);
     }
+    this.db.prepare('delete from draft where lsn = 0').run(); // the next commit notes them anew
     return upTo;
   }
 
@@ -63,6 +70,9 @@ export class DraftRecovery {
     const draft = this.drafts.add(ino, key, content, bases, mtime);
     draft.logStart = lsn + 1;
     draft.generation++;
+    draft.publishedLsn = draft.rowPublishedLsn = state.publishedLsn;
+    draft.synced = state.synced;
+    draft.hasWholeRow = true;
     if (!isShared) return;
     // Written to by the kernel until the crash: all of it may be new.
     (draft.content as WorkingCopy).noteForeignWrites();
@@ -112,6 +122,9 @@ export class DraftRecovery {
         break;
       case RECORD.share:
         this.shared(draft, change);
+        return;
+      case RECORD.synced:
+        draft.synced = true;
         return;
       default:
         throw new CorruptionError(`intent log: unknown record kind ${change.kind}`);

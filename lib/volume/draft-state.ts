@@ -1,6 +1,7 @@
-// draft-state.ts — a draft as the database holds it when the log can keep its records no longer.
-// Local format: actor indexes are those of this site's actor table. Layout: form u8 (0 small, 1 working copy), key, local file, whether the
-// kernel writes to it, mtime, bases, then the working copy's state, or the bytes and their holes.
+// draft-state.ts — a draft as the database holds it: that it is there, or all of it when the log can keep its records no longer.
+// Local format: actor indexes are those of this site's actor table. Layout: form u8, key; then of one that is only noted the log position of
+// its last version; else local file, whether the kernel writes to it, mtime, bases, the working copy's state or the bytes, holes, the log
+// position of its last version, whether it is synced.
 
 import { basename } from 'node:path';
 import { ByteReader, ByteWriter } from '../codec/bytes.js';
@@ -11,8 +12,19 @@ import type { Draft } from './draft.js';
 
 const FORM_SMALL = 0;
 const FORM_WORKING_COPY = 1;
+const FORM_NOTED = 2;
+
+/** A draft whose bytes and history are in the log. */
+export interface NotedDraft {
+  readonly isNoted: true;
+  /** See {@link Draft.key}. */
+  readonly key: number;
+  /** See {@link Draft.publishedLsn}. */
+  readonly publishedLsn: number;
+}
 
 export interface DraftState {
+  readonly isNoted: false;
   readonly isSmall: boolean;
   /** See {@link Draft.key}. */
   readonly key: number;
@@ -26,6 +38,13 @@ export interface DraftState {
   readonly body: Buffer;
   /** Of a small draft: where holes begin and end. */
   readonly holes: readonly number[];
+  readonly publishedLsn: number;
+  /** See {@link Draft.synced}. */
+  readonly synced: boolean;
+}
+
+export function encodeNotedDraft({ key, publishedLsn }: Draft): Buffer {
+  return new ByteWriter(24).u8(FORM_NOTED).varint(key).varint(publishedLsn).copy();
 }
 
 export function encodeDraft(draft: Draft): Buffer {
@@ -40,15 +59,24 @@ export function encodeDraft(draft: Draft): Buffer {
     const holes = content.holes();
     out.bytes(content.bytes()).varint(holes.length);
     for (const bound of holes) out.varint(bound);
-  } else out.bytes(content.state());
-  return out.copy();
+  } else out.bytes(content.state()).varint(0);
+  return out
+    .varint(draft.publishedLsn)
+    .u8(draft.synced ? 1 : 0)
+    .copy();
 }
 
 /** @throws CorruptionError */
-export function decodeDraft(state: Uint8Array): DraftState {
+export function decodeDraft(state: Uint8Array): DraftState | NotedDraft {
   const input = new ByteReader(state);
-  const isSmall = input.u8('draft form') === FORM_SMALL;
+  const form = input.u8('draft form');
   const key = input.varint('draft key');
+  if (form === FORM_NOTED) {
+    const publishedLsn = input.varint('position of the version');
+    input.finish('noted draft');
+    return { isNoted: true, key, publishedLsn };
+  }
+  const isSmall = form === FORM_SMALL;
   const file = input.latin1('local file', 255);
   const isShared = input.u8('shared') === 1;
   const mtime = { s: input.signed('seconds'), ns: input.varint('nanoseconds') };
@@ -56,8 +84,22 @@ export function decodeDraft(state: Uint8Array): DraftState {
   for (let n = input.varint('bases'); n > 0; n--) bases.push({ counter: input.varint(), actor: input.varint() });
   const body = input.bytes('draft body');
   const holes: number[] = [];
-  // What was written before holes were kept ends here.
+  // What was written before holes were kept ends here, of a working copy what was before its syncs were.
   for (let n = input.remaining > 0 ? input.varint('holes') : 0; n > 0; n--) holes.push(input.varint('hole bound'));
+  const publishedLsn = input.remaining > 0 ? input.varint('position of the version') : 0;
+  const synced = input.remaining > 0 && input.u8('synced') === 1;
   input.finish('draft state');
-  return { isSmall, key, file, isShared, mtime, bases, body: Buffer.from(body), holes };
+  return {
+    isNoted: false,
+    publishedLsn,
+    synced,
+    isSmall,
+    key,
+    file,
+    isShared,
+    mtime,
+    bases,
+    body: Buffer.from(body),
+    holes,
+  };
 }

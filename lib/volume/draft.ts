@@ -24,8 +24,19 @@ export class Draft {
   published = 1;
   /** The generation that is being ingested; 0: none. */
   ingesting = 0;
-  /** fsync(2) covered bytes of it since it was last published: their pack must be on disk before the log lets go of them. */
+  /**
+   * fsync(2) covered it since it was last published: its pack must be on disk before the log lets go of its bytes, and after power loss
+   * its local file can be relied on.
+   */
   synced = false;
+  /** … since the version that is being made was asked for. */
+  syncedSinceAsked = false;
+  /** The log position at which the last of its versions became part of the state; 0: none. */
+  publishedLsn = 0;
+  /** What the database says of {@link publishedLsn}; -1: it does not know of the draft. */
+  rowPublishedLsn = -1;
+  /** Whether the database holds all of it, as of some log position. */
+  hasWholeRow = false;
   /** Its local file holds what neither stable storage nor the log does. */
   unsyncedFile = true;
   /** A commit that holds the version it began from; NO_COMMIT: it began from nothing. */

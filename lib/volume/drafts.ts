@@ -1,6 +1,7 @@
 // drafts.ts — all drafts of a volume: how writes reach them and the log. How they come back after a crash is in draft-recovery.ts.
 // Invariant: of a small draft the log holds every byte; of a large one the working copy does, and the log which ranges. A draft
-// whose log records would hold back too much of the log is written to the database with its position instead.
+// whose log records would hold back too much of the log is written to the database with its position instead. Each commit holds which
+// drafts there are, and which versions they gave: power loss may take the end of the log, and what it said of them.
 //
 // Two syncs cost twice as much as one. So once fsync(2) was called on a large draft, its small writes are written to the log with
 // their bytes, as to the working copy, and syncing the log is enough. Before anything else changes such a working copy it is
@@ -26,7 +27,7 @@ import { SMALL_CONTENT_MAX, SmallContent } from '../chunks/small-content.js';
 import { WorkingCopy } from '../chunks/working-copy.js';
 import { FALLOC_COLLAPSE_RANGE, FALLOC_INSERT_RANGE } from '../chunks/writable-content.js';
 import { Draft } from './draft.js';
-import { encodeDraft } from './draft-state.js';
+import { encodeDraft, encodeNotedDraft } from './draft-state.js';
 import { type DraftBegun, encodeDraftBegun, encodeDraftChanged, RECORD } from './intent-records.js';
 import { NO_COMMIT, type StableStorage } from './stable-storage.js';
 
@@ -174,13 +175,32 @@ export class Drafts {
 
   /** fsync(2): data, what it began from, then the log that says which data there are. */
   sync(draft: Draft): void {
+    this.syncContent(draft);
+    this.stable.sync(draft.baseCommit);
+  }
+
+  private syncContent(draft: Draft): void {
     if (draft.content instanceof WorkingCopy) {
       const isShared = draft.seen !== null; // what the kernel writes, only the file holds
       if (isShared || draft.unsyncedFile) this.syncFile(draft);
       draft.logsData = !isShared;
     }
+    if (!draft.synced) this.record(RECORD.synced, draft.ino, draft.mtime, 0, 0, 0, NOTHING);
     draft.synced = true;
-    this.stable.sync(draft.baseCommit);
+    draft.syncedSinceAsked = true;
+  }
+
+  /** Before an orderly end: all that was written to drafts can be relied on afterwards. */
+  syncAll(): void {
+    for (const draft of this.byIno.values()) this.syncContent(draft);
+    if (this.byIno.size > 0) this.stable.sync();
+  }
+
+  /** The open commit has a version of a draft, which stays. `staysSynced`: as its record says. */
+  published(draft: Draft, staysSynced: boolean): void {
+    draft.publishedLsn = this.log.lastLsn;
+    // What fsync covered beyond the version is found by the record that says so, which the commit must not outlive.
+    if (staysSynced) this.stable.sync();
   }
 
   /** The effect comes before its record: recovery finds either both or, by the file's length, the effect alone. */
@@ -278,16 +298,15 @@ export class Drafts {
 
   /** Forgets a draft: its bytes are a version now, or unreachable. Recovery may need its local file until that is committed. */
   end(draft: Draft): void {
-    this.byIno.delete(draft.ino);
-    draft.content.close();
     if (draft.content instanceof WorkingCopy) this.ended.push(draft.content.path);
-    this.deleteRow.run(draft.ino);
+    draft.content.close();
+    this.release(draft);
   }
 
   /** Forgets a draft whose content goes on as a kept copy. */
   release(draft: Draft): void {
     this.byIno.delete(draft.ino);
-    this.deleteRow.run(draft.ino);
+    if (draft.rowPublishedLsn >= 0) this.deleteRow.run(draft.ino);
   }
 
   /** A local file that nothing reads any more. Recovery may need it until the commits up to now are durable. */
@@ -309,12 +328,30 @@ export class Drafts {
 
   /** Writes every draft to the database, so that the log up to now may go once the next commit is durable. */
   persist(): void {
+    for (const draft of this.byIno.values()) this.persistWhole(draft);
+  }
+
+  private persistWhole(draft: Draft): void {
     const { lastLsn } = this.log;
+    if (draft.logHoldsData) this.syncFile(draft);
+    draft.logStart = lastLsn + 1;
+    draft.hasWholeRow = true;
+    this.writeRow(draft, lastLsn, encodeDraft(draft));
+  }
+
+  /** The commit that is about to be made says which drafts there are. */
+  note(): void {
     for (const draft of this.byIno.values()) {
-      if (draft.logHoldsData) this.syncFile(draft);
-      draft.logStart = lastLsn + 1;
-      this.putRow.run(draft.ino, lastLsn, seal(rowSum(draft.ino, lastLsn), encodeDraft(draft)));
+      if (draft.rowPublishedLsn === draft.publishedLsn) continue;
+      if (draft.hasWholeRow) this.persistWhole(draft);
+      else this.writeRow(draft, 0, encodeNotedDraft(draft));
     }
+  }
+
+  /** `lsn`: the log position that the state includes. */
+  private writeRow(draft: Draft, lsn: number, state: Buffer): void {
+    this.putRow.run(draft.ino, lsn, seal(rowSum(draft.ino, lsn), state));
+    draft.rowPublishedLsn = draft.publishedLsn;
   }
 
   close(): void {

@@ -64,6 +64,7 @@ export class Folding {
       this.drafts.persist();
       this.isWanted = true;
     }
+    this.drafts.note();
     this.objects.flush();
     this.objects.named(this.journal.changeCount + (this.commits.open ? 1 : 0));
     const { holdsRemoteChanges } = this.commits;

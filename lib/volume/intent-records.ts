@@ -30,6 +30,8 @@ export const RECORD = {
   share: 9,
   /** What follows builds on changes of other sites, of which the state had so many when it was written. */
   basis: 10,
+  /** fsync(2) covered what was written to a draft before, of which its local file is a part if it has one. */
+  synced: 11,
 } as const;
 
 /** One operation on the registers. */
@@ -41,6 +43,8 @@ export interface WritesRecord {
   readonly draft: Ino;
   /** Whether that draft ends with it; else it goes on from that version. */
   readonly ends: boolean;
+  /** Whether fsync(2) covered bytes of that draft which the version does not have. */
+  readonly staysSynced: boolean;
   readonly writes: readonly WriteDraft[];
 }
 
@@ -71,14 +75,17 @@ const INT = 0;
 const TEXT = 1;
 const BASED = 2;
 
-/** time, touched (count, inos), draft, whether it ends, then per write: ino, field, flags u8 (1 text, 2 has bases), value, bases. */
+const ENDS = 1;
+const STAYS_SYNCED = 2;
+
+/** time, touched (count, inos), draft, its fate u8 (1 ends, 2 stays synced), then per write: ino, field, flags u8 (1 text, 2 has bases), value, bases. */
 export function encodeWrites(out: ByteWriter, record: WritesRecord): void {
   writeTimestamp(out, record.time);
   out.varint(record.touched.length);
   for (const ino of record.touched) out.varint(ino);
   out
     .varint(record.draft)
-    .u8(record.ends ? 1 : 0)
+    .u8((record.ends ? ENDS : 0) | (record.staysSynced ? STAYS_SYNCED : 0))
     .varint(record.writes.length);
   for (const write of record.writes) {
     const text = typeof write.value === 'string';
@@ -98,7 +105,7 @@ export function decodeWrites(payload: Uint8Array): WritesRecord {
   const touched: Ino[] = [];
   for (let n = input.varint('touched count'); n > 0; n--) touched.push(input.varint('touched'));
   const draft = input.varint('draft');
-  const ends = input.u8('draft ends') === 1;
+  const fate = input.u8('fate of the draft');
   const writes: WriteDraft[] = [];
   for (let n = input.varint('write count'); n > 0; n--) {
     const ino = input.varint('ino');
@@ -108,7 +115,7 @@ export function decodeWrites(payload: Uint8Array): WritesRecord {
     writes.push(flags & BASED ? { ino, field, value, bases: readOps(input) } : { ino, field, value });
   }
   input.finish('writes record');
-  return { time, touched, draft, ends, writes };
+  return { time, touched, draft, ends: (fate & ENDS) !== 0, staysSynced: (fate & STAYS_SYNCED) !== 0, writes };
 }
 
 /** A basis: how many changes the state has, of all sites; u64. */

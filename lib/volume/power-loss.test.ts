@@ -71,6 +71,28 @@ function stateAsItIs({ directory }: VolumeFixture): (copy: string) => void {
   return (copy) => copyFileSync(before, join(copy, 'state.db-wal'));
 }
 
+/** The local files of drafts as they are now, and no more. */
+function workAsItIs({ directory }: VolumeFixture): (copy: string) => void {
+  const before = join(directory, 'work-before');
+  rmSync(before, { recursive: true, force: true });
+  cpSync(join(directory, 'work'), before, { recursive: true });
+  return (copy) => {
+    rmSync(join(copy, 'work'), { recursive: true });
+    cpSync(before, join(copy, 'work'), { recursive: true });
+  };
+}
+
+/** Local files whose bytes never went to the disk, though their names did. */
+function emptyWork(copy: string): void {
+  for (const name of readdirSync(join(copy, 'work'))) truncateSync(join(copy, 'work', name), 0);
+}
+
+function opened(fixture: VolumeFixture, path: string): { handle: number; write: (at: number, bytes: Buffer) => void } {
+  const { files } = fixture.volume;
+  const { handle } = files.open(fixture.resolve(path), O_RDWR, false, USER);
+  return { handle, write: (at, bytes) => void files.write(handle, at, bytes, false) };
+}
+
 const told = ({ notices }: VolumeFixture): string[] => notices.filter((notice) => notice.startsWith('lost '));
 
 test('a version whose bytes power loss took gives way to the one before, and is told', async (t) => {
@@ -244,4 +266,105 @@ test('a file that was synced, published while it was open and closed unchanged h
   oslo.volume.files.release(handle);
   oslo.volume.fold();
   assert.equal(sync.mock.callCount(), 1);
+});
+
+for (const [what, isSynced] of [
+  ['was never synced', false],
+  ['was synced before that', true],
+] as const) {
+  test(`a large file that was published while it was open, and ${what}, does not go back when power fails`, async (t) => {
+    const [oslo, paris] = await twoSites(t);
+    oslo.write('a', 'small');
+    await oslo.sendTo(paris);
+    const { handle, write } = opened(oslo, 'a');
+    write(0, Buffer.alloc(100_000, 1));
+    if (isSynced) oslo.volume.files.fsync(handle);
+    const lose = isSynced ? workAsItIs(oslo) : emptyWork;
+    const published = Buffer.alloc(200_000, 2);
+    write(0, published);
+    await oslo.sendTo(paris);
+    makeDurable(oslo);
+    write(50, Buffer.from('not synced'));
+    oslo.crash(0, lose);
+    await oslo.mergeWith(paris);
+    assert.deepEqual([oslo.read('a'), paris.read('a')], [published, published]);
+    assert.equal(told(oslo).length, 1);
+    assert.match(told(oslo)[0]!, /^lost \/a /);
+    // What is in the log is over and done with: the next crash is none of the power.
+    oslo.crash();
+    assert.deepEqual(oslo.read('a'), published);
+  });
+}
+
+test('a large file that was opened to be written to does not become shorter when power fails', async (t) => {
+  const [oslo, paris] = await twoSites(t);
+  const before = Buffer.alloc(200_000, 1);
+  oslo.write('a', before);
+  await oslo.sendTo(paris);
+  makeDurable(oslo);
+  opened(oslo, 'a').write(50, Buffer.from('not synced'));
+  oslo.crash(0, emptyWork);
+  await oslo.mergeWith(paris);
+  assert.deepEqual([oslo.read('a'), paris.read('a')], [before, before]);
+});
+
+test('what fsync covered while a version was being made is in the file after power loss', async (t) => {
+  const oslo = site(t);
+  oslo.write('a', 'small');
+  makeDurable(oslo);
+  const { handle, write } = opened(oslo, 'a');
+  const expected = Buffer.alloc(200_000, 2);
+  write(0, expected);
+  oslo.volume.publishAll();
+  const packed = await oslo.pack();
+  write(50, Buffer.alloc(100_000, 3));
+  expected.fill(3, 50, 100_050);
+  oslo.volume.files.fsync(handle);
+  const lose = workAsItIs(oslo);
+  for (const result of packed) oslo.volume.arrivals.ingested(result);
+  makeDurable(oslo);
+  write(60, Buffer.alloc(100_000, 4));
+  oslo.crash(0, lose);
+  assert.deepEqual(oslo.read('a'), expected);
+  assert.deepEqual(told(oslo), []);
+});
+
+for (const isOpen of [true, false]) {
+  test(`a file published ${isOpen ? 'while it was open' : 'when it was closed'} does not go back when power takes what the log said last`, (t) => {
+    const oslo = site(t);
+    oslo.write('a', 'first');
+    makeDurable(oslo);
+    const { handle, write } = opened(oslo, 'a');
+    write(0, Buffer.from('secon'));
+    oslo.volume.fold();
+    const lose = logAsItIs(oslo);
+    write(5, Buffer.from('d'));
+    if (!isOpen) oslo.volume.files.release(handle);
+    oslo.volume.publishAll();
+    oslo.volume.objects.sync();
+    oslo.volume.journal.sync();
+    oslo.crash(0, lose);
+    oslo.volume.fold();
+    assert.deepEqual([oslo.text('a'), oslo.list('')], ['second', ['a']]);
+    oslo.crash();
+    assert.equal(oslo.text('a'), 'second');
+  });
+}
+
+test('what fsync covered of an open file is there when power takes what the log said last', (t) => {
+  const oslo = site(t);
+  oslo.write('a', 'first');
+  makeDurable(oslo);
+  const { handle, write } = opened(oslo, 'a');
+  write(0, Buffer.from('secon'));
+  oslo.volume.files.fsync(handle);
+  const lose = logAsItIs(oslo);
+  write(5, Buffer.from('d'));
+  oslo.write('b', 'other');
+  oslo.volume.fold();
+  oslo.volume.objects.sync();
+  oslo.volume.journal.sync();
+  oslo.crash(0, lose);
+  oslo.volume.fold();
+  assert.deepEqual([oslo.text('a'), oslo.text('b')], ['secon', 'other']);
 });

@@ -102,7 +102,7 @@ export class Publishing {
   private abandon(draft: Draft): void {
     // fsync(2) may have covered a version that it had already.
     if (draft.synced) this.core.objects.sync();
-    const fate = { ino: draft.ino, ends: true };
+    const fate = { ino: draft.ino, ends: true, staysSynced: false };
     this.core.perform([], this.core.clock.now(), [], [], { entries: [], inodes: [] }, fate);
     const { content } = draft;
     const unchanged = !draft.dirty && content instanceof WorkingCopy && this.isReachable(draft.ino);
@@ -144,10 +144,12 @@ export class Publishing {
       const id = this.core.objects.put(ObjectKind.manifest, encodeManifest(manifest));
       // The log may let go of these bytes once the fold is durable, and a fold may become durable before the pack is.
       if (draft.synced) this.core.objects.sync();
+      draft.syncedSinceAsked = false;
       this.commitVersion(draft, draft.generation, id, manifest);
       return;
     }
     draft.ingesting = draft.generation;
+    draft.syncedSinceAsked = false;
     this.jobs.ask(content, {
       ingested: (result) => this.ingested(draft, content, result),
       failed: () => this.ingestFailed(draft, content),
@@ -191,7 +193,7 @@ export class Publishing {
       // Nothing new after all: saved unchanged, or a recovered draft whose version was committed before the crash.
       this.commitTime(draft);
       draft.published = generation;
-      draft.synced = false;
+      draft.synced = draft.syncedSinceAsked;
       if (ends) this.abandon(draft);
       return;
     }
@@ -200,11 +202,13 @@ export class Publishing {
     const value = formatHead({ manifest: manifestId, size, mtime: draft.mtime, copyIno, blocks });
     const steps = [() => settleBeforeWrite(this.core.tree, ino), [{ ino, field: 'head', value, bases: draft.bases }]];
     const now = this.core.clock.now();
-    this.core.perform(steps, now, [], [], { entries: [], inodes: [ino] }, { ino, ends });
+    const staysSynced = !ends && draft.syncedSinceAsked;
+    this.core.perform(steps, now, [], [], { entries: [], inodes: [ino] }, { ino, ends, staysSynced });
+    this.core.drafts.published(draft, staysSynced);
     this.noteUntoldWrite(draft, now);
     const bases = this.ownHead(ino, value);
     draft.published = generation;
-    draft.synced = false;
+    draft.synced = staysSynced;
     draft.bases = bases;
     this.core.openFiles.adopt(ino, { manifestId, size, bases });
     if (ends) this.finish(draft, manifestId);

@@ -1,7 +1,8 @@
 // recovery.ts — brings a volume back to what its callers were told, from the last fold and the intent log behind it.
 // Invariant: the records are replayed in order on exactly the state that they were written on; the log gives a prefix, so the
 // result is the state after that prefix. Replaying twice gives the same. Where power loss took the bytes of a version that is in the
-// state, they are packed again from the records that the log still has of them.
+// state, they are packed again from the records that the log still has of them. It may have taken what the log said last of a draft, and
+// what was not synced of a local file: neither comes to stand above a version that other sites may have.
 
 import { AbsentObjects } from '../chunks/absent-objects.js';
 import { ByteReader, CorruptionError } from '../codec/bytes.js';
@@ -13,6 +14,7 @@ import { encodeManifest, inlineManifest } from '../chunks/manifest.js';
 import { ObjectKind } from '../chunks/object-kind.js';
 import type { ObjectStore } from '../chunks/object-store.js';
 import { SmallContent } from '../chunks/small-content.js';
+import { WorkingCopy } from '../chunks/working-copy.js';
 import type { Commits } from './commits.js';
 import type { Draft } from './draft.js';
 import type { DraftRecovery } from './draft-recovery.js';
@@ -35,6 +37,12 @@ const UNLOGGED_KINDS: ReadonlySet<number> = new Set([
   RECORD.share,
 ]);
 
+/** What power loss means for a recovery. */
+export interface PowerLoss {
+  /** Told of a file that shows the version before what was last written to it, which fsync(2) did not cover. */
+  readonly gaveUp: (ino: Ino) => void;
+}
+
 export class Recovery {
   /** Operations and draft changes that were replayed. */
   replayed = 0;
@@ -49,6 +57,10 @@ export class Recovery {
   private readonly unlogged = new Map<Ino, number>();
   /** Inodes whose last draft began from a version that power loss undid: what follows of it in the log cannot be placed. */
   private readonly baseless = new Set<Ino>();
+  /** By inode: where the draft began that is there at the end of the log. */
+  private readonly openAtEnd = new Map<Ino, number>();
+  /** Drafts that power loss ended. */
+  private readonly gone = new Set<Ino>();
 
   constructor(
     private readonly commits: Commits,
@@ -59,34 +71,77 @@ export class Recovery {
     /** Objects that power loss took, though the state names them. */
     private readonly lostObjects: ReadonlySet<ObjectId>,
     private readonly lost: (ino: Ino, error: CorruptionError) => void,
+    /** Undefined where all that was written is there, synced or not: only the process ended. */
+    private readonly powerLoss: PowerLoss | undefined,
   ) {
     this.draftsFrom = draftRecovery.restore(lost);
   }
 
   run(log: IntentLog): void {
-    for (const record of log.recover(0)) this.lookAhead(record);
+    let lastLsn = 0;
+    for (const record of log.recover(0)) {
+      this.lookAhead(record);
+      lastLsn = record.lsn;
+    }
+    if (this.powerLoss) this.endUnnoted(lastLsn);
     if (this.lastUs > 0) this.commits.recoverAs(this.lastUs);
     for (const record of log.recover(0)) this.replay(record);
+    if (this.powerLoss) this.giveUpUnsynced(this.powerLoss);
     // What was still open becomes a version now; its last write may be older than the last fold.
     for (const [ino, writtenUs] of this.draftsWrittenUs)
       if (this.drafts.get(ino)) this.lastUs = Math.max(this.lastUs, writtenUs);
     if (this.lastUs > 0) this.commits.recoverAs(this.lastUs);
     this.draftRecovery.removeStrays();
+    // Their records are still in the log, and the next start may have no reason to pass over them.
+    const time = { s: Math.floor(this.lastUs / 1e6), ns: (this.lastUs % 1e6) * 1000 };
+    for (const ino of this.gone) this.commits.logEnd(ino, time);
   }
 
   private lookAhead({ lsn, kind, payload }: IntentRecord): void {
     if (kind === RECORD.writes) {
       const record = decodeWrites(payload);
+      if (record.ends) this.openAtEnd.delete(record.draft);
       if (lsn > this.foldedLsn) this.noteTime(record.time);
       else if (record.ends && !this.isLost(record)) this.draftsEnded.set(record.draft, lsn);
       return;
     }
     if (kind === RECORD.basis) return;
-    if (kind === RECORD.draftBegun || kind === RECORD.touch) return; // their times are the file's, which callers choose
+    if (kind === RECORD.draftBegun) this.openAtEnd.set(decodeDraftBegun(new ByteReader(payload)).ino, lsn);
+    // Their times are the file's, which callers choose.
+    if (kind === RECORD.draftBegun || kind === RECORD.touch || kind === RECORD.synced) return;
     const { ino, time } = decodeDraftChanged(kind, payload);
     if (lsn > this.foldedLsn) this.noteTime(time);
     this.draftsWrittenUs.set(ino, microseconds(time));
     if (UNLOGGED_KINDS.has(kind)) this.unlogged.set(ino, lsn);
+  }
+
+  /**
+   * Where the state outlived the end of the log: of a draft that gave a version beyond the log, or is not there any more in the state, the
+   * log's records make an older version than that.
+   */
+  private endUnnoted(lastLsn: number): void {
+    if (lastLsn >= this.foldedLsn) return;
+    for (const [ino, key] of this.openAtEnd) {
+      const noted = this.draftRecovery.noted.get(ino);
+      const reached = Math.max(lastLsn, this.draftsFrom.get(ino) ?? 0);
+      if (noted?.key === key && noted.publishedLsn <= reached) continue;
+      this.draftsEnded.set(ino, this.foldedLsn);
+      this.gone.add(ino);
+      const draft = this.drafts.get(ino);
+      if (draft) this.drafts.end(draft);
+    }
+  }
+
+  /** A local file that was never synced since the last version holds some of that version's bytes, and some of those written since. */
+  private giveUpUnsynced({ gaveUp }: PowerLoss): void {
+    for (const draft of this.drafts.all()) {
+      // What began from nothing in place of a version cites it.
+      const hasVersion = draft.bases.length > 0 || draft.publishedLsn > 0;
+      if (!(draft.content instanceof WorkingCopy) || draft.synced || !hasVersion) continue;
+      this.drafts.end(draft);
+      this.gone.add(draft.ino);
+      if (draft.dirty) gaveUp(draft.ino);
+    }
   }
 
   private noteTime(time: Timestamp): void {
@@ -124,7 +179,11 @@ export class Recovery {
     if (folded && this.isLost(record)) this.packAgain(draft);
     if (record.ends) this.drafts.end(draft);
     // It went on from the version that this operation made: the next one is based on that.
-    else draft.bases = this.commits.headOf(record.draft, record.writes);
+    else {
+      draft.bases = this.commits.headOf(record.draft, record.writes);
+      draft.publishedLsn = lsn;
+      draft.synced = record.staysSynced;
+    }
   }
 
   /** Whether what the record says of an inode's draft is in the draft that was restored, or in a version. */

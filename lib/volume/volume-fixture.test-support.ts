@@ -94,7 +94,7 @@ export class VolumeFixture {
     return (this.slot = this.volume.registers.claimSlot(pick));
   }
 
-  private open(): Volume {
+  private open(afterPowerLoss = false): Volume {
     const clock = steppingClock(this.startMs);
     return Volume.open({
       stateDirectory: this.directory,
@@ -116,6 +116,7 @@ export class VolumeFixture {
       onCommit: () => clock.pass(this.commitMs),
       onCorrupt: (what) => this.notices.push(`corrupt ${what}`),
       onLost: (what) => this.notices.push(`lost ${what}`),
+      afterPowerLoss,
     });
   }
 
@@ -130,17 +131,17 @@ export class VolumeFixture {
     this.volume = this.open();
   }
 
-  /** Goes on from a copy of the state as it stands, as after SIGKILL; the old volume is left alone. `lose` changes the copy. */
-  crash(downMs = 0, lose: (copy: string) => void = () => {}): void {
+  /** Goes on from a copy of the state as it stands, as after SIGKILL; the old volume is left alone. `lose`: what power loss takes of the copy. */
+  crash(downMs = 0, lose?: (copy: string) => void): void {
     this.startMs += downMs;
     const copy = temporaryDirectory();
     execFileSync('cp', ['-a', `${this.directory}/.`, copy]); // unlike Node's, with the holes
     rmSync(`${statePath(copy)}-shm`);
-    lose(copy);
+    lose?.(copy);
     this.abandoned.push([this.volume, this.directory]);
     this.directory = copy;
     this.jobs.length = 0; // the workers died with it
-    this.volume = this.open();
+    this.volume = this.open(lose !== undefined);
     this.volume.allowPassthrough();
   }
 

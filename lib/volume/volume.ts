@@ -68,6 +68,8 @@ export interface VolumeOptions {
   readonly onCorrupt: (what: string) => void;
   /** Told, in words, of what power loss took of a file that this site wrote. */
   readonly onLost?: (what: string) => void;
+  /** What was written and not synced before the last end may be gone: the machine was started since, or this is a copy. */
+  readonly afterPowerLoss?: boolean;
   /** 0 … n − 1, at random. */
   readonly pick: (n: number) => number;
   /** Told of a further share of the inode numbers that this site claimed by itself, and why. */
@@ -276,6 +278,7 @@ export class Volume {
       journal.foldedLsn,
       new Set(lost),
       (ino, error) => onCorrupt(`what was last written to inode ${ino} and not synced: ${error.message}`),
+      options.afterPowerLoss ? { gaveUp: (ino) => this.gaveUp(ino, options) } : undefined,
     );
     recovery.run(this.log);
     this.replayedRecords = recovery.replayed;
@@ -303,6 +306,13 @@ export class Volume {
     return this.folding.fold();
   }
 
+  private gaveUp(ino: Ino, { onLost, onCorrupt }: VolumeOptions): void {
+    const path = this.pathOf(ino) ?? `inode ${ino}`;
+    (onLost ?? onCorrupt)(
+      `${path} shows its last version: power failed before what was written to it since was synced`,
+    );
+  }
+
   /** Where an inode is shown, for messages to people; undefined for what has no name, or is of the past. */
   pathOf(ino: Ino): string | undefined {
     return shownPath(ino, this.journal.store, this.journal.actors);
@@ -322,6 +332,7 @@ export class Volume {
     this.contents.close();
     this.changes.writeAccessTimes();
     this.folding.fold();
+    this.drafts.syncAll();
     this.drafts.persist();
     this.drafts.close();
     this.objects.settle();

@@ -142,7 +142,7 @@ for (const [part, position] of RECORD_PARTS) {
       );
       assert.deepEqual(reported, [id]);
       assert.equal(store.has(id), false);
-      assert.deepEqual(store.missing(10), [{ id, kind: chunk }]);
+      assert.deepEqual(store.missing(10), [{ id, kind: chunk, bytes: bytes.length }]);
       assert.equal(store.bytes(), total - stored);
       assert.throws(() => store.get(id), AbsentObjects);
       assert.ok(store.verify(kept));
@@ -194,7 +194,7 @@ test('a lost pack makes its objects missing ones', (t) => {
   const id = store.put(chunk, randomBytes(5000, 1));
   rmSync(join(objectsDirectory, store.locate(id)!.pack));
   assert.throws(() => store.get(id), CorruptionError);
-  assert.deepEqual(store.missing(1), [{ id, kind: chunk }]);
+  assert.deepEqual(store.missing(1), [{ id, kind: chunk, bytes: 5000 }]);
 });
 
 test('the index is found again in the packs', (t) => {
@@ -261,7 +261,7 @@ test('another thread reads what is committed', (t) => {
   store.want('ef'.repeat(32), manifest);
   commit({ store, db });
   assert.deepEqual(reader.missing(10), store.missing(10));
-  assert.deepEqual(reader.missing(1), [{ id: 'ef'.repeat(32), kind: manifest }]);
+  assert.deepEqual(reader.missing(1), [{ id: 'ef'.repeat(32), kind: manifest, bytes: 0 }]);
   reader.close();
 });
 

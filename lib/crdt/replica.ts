@@ -57,7 +57,7 @@ export class Replica {
    * Applies a batch of writes, then brings the tree up to date once for all of them. Total: conflicts are data, and a batch whose
    * parents came before it never throws. A write whose op is already in the register is a no-op (duplicate delivery).
    */
-  apply(writes: readonly RegisterWrite[]): ViewChange[] {
+  apply(writes: Iterable<RegisterWrite>): ViewChange[] {
     for (const write of writes) this.#write(write);
     this.#projector.project(this.#sitesChanged);
     this.#sitesChanged = false;

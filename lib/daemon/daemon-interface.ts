@@ -242,6 +242,8 @@ export interface SiteConfig {
   wantsDue?: true;
   /** How long versions are kept here after something took their place, milliseconds; absent: as the volume says. */
   keepHistoryMs?: number;
+  /** How long a site that is away is waited for with what the journal drops, milliseconds; absent: 30 days. */
+  awayMs?: number;
 }
 
 export interface Progress {

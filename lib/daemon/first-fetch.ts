@@ -24,8 +24,9 @@ export async function fetchAll(
     const have = [...vector().values()].reduce((sum, seq) => sum + seq, 0);
     if (connected.length > 0) progress({ what: 'changes', done: have, total: have + behind });
     if (connected.length > 0 && behind === 0 && have > 0) return;
-    if (have !== held) stalledSince = performance.now();
-    held = have;
+    const came = have + syncer.baseParts;
+    if (came !== held) stalledSince = performance.now();
+    held = came;
     if (performance.now() - stalledSince > STALL_MS) {
       const reason = peers.find((peer) => peer.lastError)?.lastError ?? 'the inviting site sends nothing';
       throw new Error(

@@ -231,7 +231,7 @@ function answer(message: ToHistory): unknown {
 port.on('message', (message: ToHistory) => {
   let reply: FromHistory;
   try {
-    reply = { id: message.id, value: answer(message) };
+    reply = { id: message.id, value: index.reading(() => answer(message)) };
   } catch (error) {
     reply = { id: message.id, error: (error as Error).message };
   }

@@ -47,6 +47,7 @@ import { DurableCommits } from './durable-commits.js';
 import { fetchAll } from './first-fetch.js';
 import { HoldingsFile } from './holdings-file.js';
 import { InviteFile } from './invite-file.js';
+import { DEFAULT_AWAY_MS, JournalKeeper } from './journal-keeper.js';
 import { KeptPeers } from './kept-peers.js';
 import { KnownPeersFile } from './known-peers-file.js';
 import { Past } from './past.js';
@@ -67,6 +68,8 @@ import type { FromSite } from './thread-protocol.js';
 import { TreeSurvey } from './tree-survey.js';
 import { VolumeMembers } from './volume-members.js';
 
+/** How often it is looked what of the journal may go. */
+const JOURNAL_CHECK_MS = 2_000;
 /** A claim of inode numbers waits so long for the site that it joined at. */
 const CLAIM_WAIT_MS = 60_000;
 /** Who uses a mount that is detached has so long to finish. */
@@ -84,6 +87,8 @@ export class RunningSite implements Daemon {
   private peers!: KeptPeers;
   private received!: ReceivedObjects;
   private collector: Collector | null = null;
+  private keeper: JournalKeeper | null = null;
+  private keeping: NodeJS.Timeout | null = null;
   private checkpoints: CheckpointThread | null = null;
   private readonly durable: DurableCommits;
   private readonly pacing = new SyncPacing();
@@ -228,6 +233,8 @@ export class RunningSite implements Daemon {
       // A site that has inode numbers is one of the volume: what it says of itself comes after what made it one.
       if (config.slot !== null) await this.announce();
       this.collector = this.makeCollector();
+      this.keeper = this.makeKeeper();
+      this.keeping = setInterval(() => void this.checkJournal(), JOURNAL_CHECK_MS).unref();
       this.content.start().catch((error: Error) => this.log.warn({ err: error }, 'not all content is asked for yet'));
     } catch (error) {
       await this.abandon(mount);
@@ -261,6 +268,28 @@ export class RunningSite implements Daemon {
       keepsAll: () => this.content.policy === 'everything',
       log: this.log,
     });
+  }
+
+  private makeKeeper(): JournalKeeper {
+    return new JournalKeeper({
+      siteId: this.config().siteId,
+      site: this.site,
+      vector: () => this.durable.vector,
+      members: () => this.members.all(),
+      holdings: () => this.syncer.holdings(),
+      keepHistoryMs: () => this.config().keepHistoryMs ?? null,
+      awayMs: () => this.config().awayMs ?? DEFAULT_AWAY_MS,
+      nowMs: () => systemClock.wallMs(),
+      isServing: () => this.store.takeServedBase(),
+    });
+  }
+
+  private async checkJournal(): Promise<void> {
+    try {
+      await this.keeper!.check();
+    } catch (error) {
+      this.log.debug({ err: error }, 'the journal stays as it is');
+    }
   }
 
   private async abandon(mounted: boolean): Promise<void> {
@@ -485,6 +514,7 @@ export class RunningSite implements Daemon {
   }
 
   private async closeAll(): Promise<void> {
+    if (this.keeping) clearInterval(this.keeping);
     await this.content.close();
     await this.collector?.close();
     this.peers?.keep();

@@ -35,6 +35,11 @@ function isLimits(value: unknown): boolean {
 
 const BYTES: Rule = { holds: (value) => Number.isSafeInteger(value) && (value as number) >= 0, be: 'bytes, 0 or more' };
 
+const MILLISECONDS: Rule = {
+  holds: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
+  be: 'milliseconds, 0 or more',
+};
+
 const RULES: Record<keyof SiteConfig, Rule> = {
   volumeId: ID,
   volume: TEXT,
@@ -61,10 +66,8 @@ const RULES: Record<keyof SiteConfig, Rule> = {
     be: 'a list of inode numbers',
   },
   wantsDue: { holds: (value) => value === true, be: 'true' },
-  keepHistoryMs: {
-    holds: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
-    be: 'milliseconds, 0 or more',
-  },
+  keepHistoryMs: MILLISECONDS,
+  awayMs: MILLISECONDS,
 };
 
 /** Fields that need not be there. */
@@ -76,6 +79,7 @@ const OPTIONAL: ReadonlySet<string> = new Set<keyof SiteConfig>([
   'pins',
   'wantsDue',
   'keepHistoryMs',
+  'awayMs',
 ]);
 
 /** The value as a config, its fields in the order of {@link SiteConfig}. Throws an Error that lists what is wrong with it. */

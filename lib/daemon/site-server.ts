@@ -268,6 +268,12 @@ export class SiteServer {
           message.args.deps,
         );
         break;
+      case 'baseOffered':
+        this.reply(id, name, { after: volume.base.offered(message.args.offer) });
+        break;
+      case 'basePart':
+        this.reply(id, name, { after: volume.base.take(message.args.part, message.args.from) });
+        break;
       case 'objects':
         volume.arrivals.adopt(message.args.packed, message.args.areShared);
         this.reply(id, name, null);
@@ -348,6 +354,12 @@ export class SiteServer {
         volume.collection.correctWants(message.args.needed, message.args.unneeded);
         this.reply(id, name, null);
         break;
+      case 'truncate': {
+        const { args } = message;
+        volume.truncating.ask(args && { ...args, frontier: new Map(args.frontier) });
+        this.reply(id, name, null);
+        break;
+      }
       case 'endCollection':
         volume.collection.end(message.args.removed);
         this.reply(id, name, null);
@@ -428,6 +440,7 @@ export class SiteServer {
     const { journal, objects } = this.volume;
     return {
       journalBytes: journal.journalBytes,
+      journalHeldBy: this.volume.truncating.heldBy,
       chunkBytes: objects.bytes(),
       missing: objects.missingCount(),
       missingBytes: objects.missingBytes(),

@@ -9,7 +9,8 @@ import type { PackedObject } from '../chunks/pack.js';
 import type { ReceivedObject } from '../chunks/received-objects.js';
 import { CorruptionError } from '../codec/bytes.js';
 import type { VersionVector } from '../crdt/change.js';
-import type { ObjectId, SiteId } from '../crdt/ids.js';
+import type { Ino, ObjectId, SiteId } from '../crdt/ids.js';
+import type { BaseOffer, BasePart } from '../journal/base-part.js';
 import { type JournaledChange, JournalReader } from '../journal/journal-reader.js';
 import { DamagedChange } from '../journal/lost-changes.js';
 import { statePath } from '../journal/schema.js';
@@ -60,6 +61,7 @@ export class SiteSyncStore implements SyncStore {
   readonly siteId: SiteId;
   private readonly journal: JournalReader;
   private readonly objects: ObjectReader;
+  private servedBase = false;
 
   constructor(
     private readonly site: SiteRequests,
@@ -116,6 +118,37 @@ export class SiteSyncStore implements SyncStore {
   private covers(seen: VersionVector): boolean {
     for (const [actor, seq] of this.durable.vector) if ((seen.get(actor) ?? 0) < seq) return false;
     return true;
+  }
+
+  floor(): VersionVector {
+    return this.journal.floor();
+  }
+
+  baseOffer(): BaseOffer | null {
+    return this.journal.baseOffer();
+  }
+
+  readBase(id: string, after: Ino, maxBytes: number): BasePart | null {
+    this.servedBase = true;
+    return this.journal.readBase(id, after, maxBytes);
+  }
+
+  /** Whether a peer was sent some of the base since this was asked last: it is better not to change meanwhile. */
+  takeServedBase(): boolean {
+    const { servedBase } = this;
+    this.servedBase = false;
+    return servedBase;
+  }
+
+  async takeOffer(offer: BaseOffer): Promise<Ino | null> {
+    return (await this.site.request('baseOffered', { offer })).after;
+  }
+
+  async storeBase(part: BasePart, from: SiteId): Promise<Ino | null> {
+    const bytes = Uint8Array.from(part.bytes);
+    const { after } = await this.site.request('basePart', { part: { ...part, bytes }, from });
+    await this.durable.reached(this.durable.lastReported);
+    return after;
   }
 
   bytesAfter(known: VersionVector): number {

@@ -8,9 +8,11 @@ import type { Member } from '../crdt/members.js';
 import type { Retention, RoleKind } from '../crdt/volume-fields.js';
 import type { PastAnswer } from '../volume/past-files.js';
 import type { Quarantined } from '../volume/quarantine.js';
+import type { JournalHold } from '../volume/truncating.js';
 import type { LostPlace, OldVersion } from '../volume/restoring.js';
 import type { MissingObject } from '../chunks/object-kind.js';
 import type { MovedObject, UnusedObject } from '../chunks/object-store.js';
+import type { BaseOffer, BasePart } from '../journal/base-part.js';
 import type { PackedObject } from '../chunks/pack.js';
 import type { IngestJob, IngestResult } from '../chunks/ingest.js';
 import type { UndoStep } from '../volume/reversible-changes.js';
@@ -33,6 +35,10 @@ export interface SiteThreadData {
 export interface Requests {
   /** Store and apply another site's changes; answered when they are committed. */
   changes: { args: { changes: Uint8Array[]; deps: readonly (readonly Dot[])[]; from: SiteId }; reply: null };
+  /** Another site offers its base; the reply says behind which inode it is to send, null: it is not needed. */
+  baseOffered: { args: { offer: BaseOffer }; reply: { after: Ino | null } };
+  /** The next part of it; the reply is that of the one to come, null: all is here. */
+  basePart: { args: { part: BasePart; from: SiteId }; reply: { after: Ino | null } };
   /** Take objects that the main thread packed. */
   objects: { args: { packed: PackedObject[]; areShared: boolean }; reply: null };
   /** Another site keeps all that the first so many changes name. */
@@ -77,11 +83,19 @@ export interface Requests {
   retirePacks: { args: { packs: string[] }; reply: { retired: string[]; commit: number } };
   /** What is to be fetched, and what not. */
   correctWants: { args: { needed: MissingObject[]; unneeded: ObjectId[] }; reply: null };
+  /**
+   * The journal may drop what is below this frontier and not needed here; null: nothing for now. See lib/volume/truncating.ts.
+   */
+  truncate: {
+    args: { frontier: [ActorId, number][]; keepHistoryMs: number | null; nowUs: number } | null;
+    reply: null;
+  };
   endCollection: { args: { removed: string[] }; reply: null };
   status: {
     args: null;
     reply: {
       journalBytes: number;
+      journalHeldBy: JournalHold | null;
       chunkBytes: number;
       requests: Record<string, number>;
       missing: number;

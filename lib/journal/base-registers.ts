@@ -48,6 +48,12 @@ export class BaseRegisters {
     this.put = db.prepare('replace into base(ino, state) values (?, ?)');
   }
 
+  /** Undefined when nothing below the floor is of it. */
+  read(ino: Ino): Inode | undefined {
+    const state = this.select.get(ino) as Buffer | undefined;
+    return this.changed.get(ino) ?? (state && decodeBase(ino, state));
+  }
+
   /** Takes in the operations of a change, the next one to be below the floor. {@link flush} follows. */
   fold({ ops, startOp, stamp, actor: author }: Change): void {
     const actor = this.actors.intern(author);
@@ -65,6 +71,23 @@ export class BaseRegisters {
     }
   }
 
+  /**
+   * Takes in the base of another site, which stands in `incoming`.
+   * @param merge what both together say of an inode
+   */
+  join(db: Connection, merge: (own: Inode, other: Inode) => Inode): void {
+    const both = db.prepare(
+      'select ino from incoming join base using (ino) where incoming.state <> base.state and ino > ? order by ino limit 1',
+    );
+    const selectOther = db.prepare('select state from incoming where ino = ?').pluck();
+    const putOther = db.prepare('update incoming set state = ? where ino = ?');
+    for (let ino = both.pluck().get(-1) as Ino | undefined; ino !== undefined; ino = both.get(ino) as Ino | undefined) {
+      const merged = merge(this.read(ino)!, decodeBase(ino, selectOther.get(ino) as Buffer));
+      putOther.run(encodeBase(this.writer, merged), ino);
+    }
+    db.exec('insert or replace into base(ino, state) select ino, state from incoming');
+  }
+
   /** Writes what changed. */
   flush(): void {
     for (const inode of this.changed.values()) this.put.run(inode.ino, encodeBase(this.writer, inode));
@@ -72,12 +95,8 @@ export class BaseRegisters {
   }
 
   private inode(ino: Ino): Inode {
-    let inode = this.changed.get(ino);
-    if (!inode) {
-      const state = this.select.get(ino) as Buffer | undefined;
-      inode = state ? decodeBase(ino, state) : bareInode(ino);
-      this.changed.set(ino, inode);
-    }
+    const inode = this.read(ino) ?? bareInode(ino);
+    this.changed.set(ino, inode);
     return inode;
   }
 }

@@ -34,6 +34,30 @@ export interface FloorMark {
 export const FLOOR_KEY = 'floor';
 export const NO_FLOOR: FloorMark = { lsn: 0, stamp: 0, heads: [], generation: 0 };
 
+/** A set of changes that is closed under what they build on. */
+export interface HeadsSide {
+  /** Hashes of those that no other of them builds on. */
+  readonly heads: ReadonlySet<string>;
+  readonly covers: (dot: LocalDot) => boolean;
+}
+
+/** The heads of two such sets together. `dotOf`: where a head of either stands. */
+export function joinHeads(a: HeadsSide, b: HeadsSide, dotOf: (hash: string) => LocalDot | undefined): Set<string> {
+  const joined = new Set<string>();
+  for (const [side, other] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    for (const hash of side.heads) {
+      const dot = dotOf(hash);
+      // Another one of the other set builds on it.
+      if (dot && other.covers(dot) && !other.heads.has(hash)) continue;
+      joined.add(hash);
+    }
+  }
+  return joined;
+}
+
 type FloorRow = [actor: number, seq: number, op: number, hash: Buffer, sum: number];
 
 export function parseFloorMark(text: string | undefined): FloorMark {
@@ -73,6 +97,10 @@ export class Floor {
     return this.mark.lsn;
   }
 
+  get generation(): number {
+    return this.mark.generation;
+  }
+
   get stamp(): number {
     return this.mark.stamp;
   }
@@ -103,14 +131,26 @@ export class Floor {
     this.mark = { ...this.mark, lsn, stamp: Math.max(this.mark.stamp, stamp) };
   }
 
-  /** The floor of another site, in place of this one. {@link save} follows. */
-  replace(changes: ReadonlyMap<number, FloorChange>, heads: readonly string[], stamp: number, lsn: number): void {
+  /**
+   * From now on what is below the floor of another site is below this one too. {@link save} follows.
+   * @param lsn behind which the changes are that are left
+   */
+  join(changes: ReadonlyMap<number, FloorChange>, heads: readonly string[], stamp: number, lsn: number): void {
+    const other: HeadsSide = {
+      heads: new Set(heads),
+      covers: ({ actor, seq }) => seq <= (changes.get(actor)?.seq ?? 0),
+    };
+    const dots = new Map<string, LocalDot>();
+    for (const floor of [this.last, changes])
+      for (const [actor, { seq, hash }] of floor) dots.set(hash, { actor, seq });
+    this.heads = joinHeads({ heads: this.heads, covers: (dot) => this.covers(dot) }, other, (hash) => dots.get(hash));
     for (const [actor, change] of changes) {
+      if (change.seq <= (this.last.get(actor)?.seq ?? 0)) continue;
       this.last.set(actor, change);
       this.changed.add(actor);
     }
-    this.heads = new Set(heads);
-    this.mark = { lsn, stamp, heads: [], generation: this.mark.generation + 1 };
+    const { generation } = this.mark;
+    this.mark = { lsn, stamp: Math.max(this.mark.stamp, stamp), heads: [], generation: generation + 1 };
   }
 
   save(): void {

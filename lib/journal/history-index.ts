@@ -96,6 +96,16 @@ export class HistoryIndex {
     }
   }
 
+  /** What `use` reads of the journal belongs to one commit, which is none before the first read: changes may be dropped meanwhile. */
+  reading<T>(use: () => T): T {
+    this.prepare(this.state, 'begin').run();
+    try {
+      return use();
+    } finally {
+      this.prepare(this.state, 'commit').run();
+    }
+  }
+
   close(): void {
     this.db.close();
     this.state.close();

@@ -4,9 +4,12 @@
 // reader that stays keeps the WAL from being started over.
 
 import type { Dot, VersionVector } from '../crdt/change.js';
-import type { ActorId } from '../crdt/ids.js';
+import type { ActorId, Ino } from '../crdt/ids.js';
+import type { Inode } from '../crdt/inode.js';
+import { baseId, type BaseOffer, type BasePart, encodeBasePart } from './base-part.js';
+import { decodeBase } from './base-registers.js';
 import { decodeDots } from './dots.js';
-import { type FloorMark, FLOOR_KEY, parseFloorMark, readFloor } from './floor.js';
+import { FLOOR_KEY, parseFloorMark, readFloor } from './floor.js';
 import { DamagedChange, isIntactChange } from './lost-changes.js';
 import { checkRow } from './row-sum.js';
 import type { Connection, Statement } from './schema.js';
@@ -52,6 +55,7 @@ export class JournalReader {
   private readonly selectBytes: Statement;
   private readonly selectBytesAfter: Statement;
   private readonly selectMeta: Statement;
+  private readonly selectBase: Statement;
   private readonly selectLast: Statement;
   private readonly selectFirstAfter: Statement;
   private actors: readonly HeldActor[] = [];
@@ -59,6 +63,8 @@ export class JournalReader {
   private actorsVersion = -1;
   private floorVector: VersionVector = new Map();
   private floorVersion = -1;
+  private floorText: string | undefined;
+  private offer: BaseOffer | null = null;
 
   private constructor(db: Connection) {
     this.db = db;
@@ -75,6 +81,7 @@ export class JournalReader {
     this.selectFirstAfter = db
       .prepare('select lsn from change where actor = ? and seq > ? order by seq limit 1')
       .pluck();
+    this.selectBase = db.prepare('select ino, state from base where ino > ? order by ino').raw();
     this.selectMeta = db.prepare('select value from meta where key = ?').pluck();
   }
 
@@ -93,20 +100,77 @@ export class JournalReader {
     return this.selectBytes.get() as number;
   }
 
-  /** The changes that are not in the journal any more: highest seq of each actor. Read again only after a commit. */
+  /** The changes that are not in the journal any more: highest seq of each actor. */
   floor(): VersionVector {
-    const version = this.dataVersion.get() as number;
-    if (version !== this.floorVersion) {
-      this.held();
-      this.floorVector = new Map([...readFloor(this.db)].map(([actor, { seq }]) => [this.names.get(actor)!, seq]));
-      this.floorVersion = version;
-    }
+    this.readFloor();
     return this.floorVector;
   }
 
-  /** Where it begins. */
-  floorMark(): FloorMark {
-    return parseFloorMark(this.meta(FLOOR_KEY));
+  /** What those add up to; null: there are none. */
+  baseOffer(): BaseOffer | null {
+    this.readFloor();
+    return this.offer;
+  }
+
+  /** Part of the base with this id, behind an inode; null: the base is another one by now. At least one inode, if there is any. */
+  readBase(id: string, after: Ino, maxBytes: number): BasePart | null {
+    return this.atOnce(() => {
+      this.readFloor();
+      if (this.offer?.id !== id) return null;
+      const inodes: Inode[] = [];
+      let bytes = 0;
+      let last = after;
+      let done = true;
+      for (const [ino, state] of this.selectBase.iterate(after) as Iterable<[Ino, Buffer]>) {
+        if (inodes.length > 0 && bytes + state.length > maxBytes) {
+          done = false;
+          break;
+        }
+        bytes += state.length;
+        inodes.push(decodeBase(ino, state));
+        last = ino;
+      }
+      return { id, after, last, done, bytes: encodeBasePart(inodes, (index) => this.nameOf(index)) };
+    });
+  }
+
+  private readFloor(): void {
+    const version = this.dataVersion.get() as number;
+    if (version === this.floorVersion) return;
+    this.atOnce(() => {
+      const text = this.meta(FLOOR_KEY);
+      if (text !== undefined && text !== this.floorText) {
+        const actors = [...readFloor(this.db)]
+          .map(([actor, change]) => ({ actor: this.nameOf(actor), ...change }))
+          .toSorted((a, b) => (a.actor < b.actor ? -1 : 1));
+        const { heads, stamp } = parseFloorMark(text);
+        const inodes = this.db.prepare('select count(*) from base').pluck().get() as number;
+        this.floorVector = new Map(actors.map(({ actor, seq }) => [actor, seq]));
+        this.offer = { id: baseId(actors), actors, heads, stamp, inodes };
+        this.floorText = text;
+      }
+      this.floorVersion = version;
+    });
+  }
+
+  private nameOf(actor: number): ActorId {
+    let name = this.names.get(actor);
+    if (name === undefined) {
+      this.names = new Map(this.db.prepare('select id, name from actor').raw().all() as [number, ActorId][]);
+      name = this.names.get(actor)!;
+    }
+    return name;
+  }
+
+  /** What is read in it belongs to one commit. */
+  private atOnce<T>(read: () => T): T {
+    if (this.db.inTransaction) return read();
+    this.db.exec('begin');
+    try {
+      return read();
+    } finally {
+      this.db.exec('commit');
+    }
   }
 
   meta(key: string): string | undefined {
@@ -130,7 +194,10 @@ export class JournalReader {
     const feeds: Feed[] = [];
     for (const actor of this.held()) {
       const after = vector.get(actor.name) ?? 0;
-      if (actor.lastSeq > after) feeds.push({ actor, placed: this.placesAfter(actor, after), at: 0 });
+      if (actor.lastSeq <= after) continue;
+      const placed = this.placesAfter(actor, after);
+      // The next one is lost, or was dropped: what is behind it is not for who lacks it.
+      if (placed[0]?.[1] === after + 1) feeds.push({ actor, placed, at: 0 });
     }
     const changes: JournaledChange[] = [];
     let totalBytes = 0;
@@ -183,7 +250,7 @@ export class JournalReader {
 
   private toChange(actor: ActorId, seq: number, [stamp, hash, bytes, deps]: ChangeRow): JournaledChange {
     if (!isIntactChange(hash, bytes)) throw new DamagedChange(actor, seq);
-    const dots = decodeDots(deps).map((dot) => ({ actor: this.names.get(dot.actor)!, seq: dot.seq }));
+    const dots = decodeDots(deps).map((dot) => ({ actor: this.nameOf(dot.actor), seq: dot.seq }));
     return { actor, seq, stamp, hash: hash.toString('hex'), bytes, deps: dots };
   }
 
@@ -201,7 +268,6 @@ export class JournalReader {
         checkRow(() => `actor ${id}`, sum, id, name, lastSeq, lastHash);
         if (lastSeq > 0) held.push({ id, name, lastSeq });
       }
-      this.names = new Map(held.map(({ id, name }) => [id, name]));
       this.actors = held;
       this.actorsVersion = version;
     }

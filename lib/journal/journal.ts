@@ -13,11 +13,12 @@ import type { Change, ChangeOp, VersionVector } from '../crdt/change.js';
 import type { ActorId } from '../crdt/ids.js';
 import { ActorTable } from '../crdt/ids.js';
 import { syncPath } from '../file-sync.js';
+import type { BaseOffer } from './base-part.js';
 import { BaseRegisters } from './base-registers.js';
-import { decodeChange, encodeChange } from './change-codec.js';
+import { decodeChange, encodeChange, lastOpOf } from './change-codec.js';
 import type { EncodedChange, PlacedChange } from './change-codec.js';
 import { encodeDots, type LocalDot } from './dots.js';
-import { Floor, type FloorChange, FLOOR_KEY } from './floor.js';
+import { Floor, type FloorChange, FLOOR_KEY, joinHeads } from './floor.js';
 import type { Lsn } from './intent-log.js';
 import { NAME_HASH_KEY, NAME_HASH_KEY_BYTES, nameHash } from './name-hash.js';
 import { ParkedChanges } from './parked-changes.js';
@@ -83,6 +84,8 @@ export class Journal {
   private readonly lost: LostChanges;
   /** Where the journal begins. */
   readonly floor: Floor;
+  /** What the changes make that were dropped. */
+  readonly base: BaseRegisters;
   private readonly truncation: Truncation;
   private commitCount: number;
 
@@ -153,7 +156,8 @@ export class Journal {
     this.nextSequence = progress.sequence;
     this.sequenceLimit = progress.sequence;
     this.floor = new Floor(db, this.meta(FLOOR_KEY), (text) => this.setMeta(FLOOR_KEY, text));
-    this.truncation = new Truncation(db, this.floor, new BaseRegisters(db, this.actors));
+    this.base = new BaseRegisters(db, this.actors);
+    this.truncation = new Truncation(db, this.floor, this.base);
     const lastLsn = db.prepare('select max(lsn) from change').pluck().get() as number | null;
     this.nextLsn = Math.max(lastLsn ?? 0, this.floor.lsn) + 1;
     type ActorRow = [id: number, name: ActorId, lastSeq: number, lastHash: Buffer | null, sum: number];
@@ -409,6 +413,63 @@ export class Journal {
     const { bytes, more } = this.truncation.drop(mayGo, isOver);
     this.bytesOfChanges -= bytes;
     return more || this.truncation.giveBack(isOver);
+  }
+
+  /** Highest operation of an actor that this site has seen, as far as its changes are here intact. */
+  lastOpBy(actor: number): number {
+    const seq = this.lastSeqs.get(this.actors.id(actor)) ?? 0;
+    const select = this.db.prepare('select bytes from change where actor = ? and seq <= ? order by seq desc limit 1');
+    const bytes = select.pluck().get(actor, seq) as Buffer | undefined;
+    return Math.max(bytes ? lastOpOf(bytes) : 0, this.floor.changes.get(actor)?.op ?? 0);
+  }
+
+  /**
+   * Takes over where the base of another site ends, which was merged into this one's base and registers: its changes count as held
+   * and dropped. Part of the open transaction.
+   */
+  join({ actors, heads, stamp }: BaseOffer): void {
+    const floor = new Map<number, FloorChange>();
+    for (const { actor, seq, op, hash } of actors) floor.set(this.actors.intern(actor), { seq, op, hash });
+    const offered = new Map([...floor].map(([actor, { seq, hash }]) => [hash, { actor, seq }]));
+    const own = {
+      heads: this.headHashes,
+      covers: ({ actor, seq }: LocalDot) => seq <= (this.lastSeqs.get(this.actors.id(actor)) ?? 0),
+    };
+    const other = {
+      heads: new Set(heads),
+      covers: ({ actor, seq }: LocalDot) => seq <= (floor.get(actor)?.seq ?? 0),
+    };
+    this.headHashes = joinHeads(own, other, (hash) => this.lastDots.get(hash) ?? offered.get(hash));
+    for (const [actor, { seq, op, hash }] of floor) {
+      const id = this.actors.id(actor);
+      this.highestOp = Math.max(this.highestOp, op);
+      if (seq <= (this.lastSeqs.get(id) ?? 0)) continue;
+      this.lastSeqs.set(id, seq);
+      this.noteLast(id, { actor, seq }, hash);
+      this.changedActors.add(actor);
+    }
+    // The log of operations tells by the number of changes whether what they build on is there: this counts as one.
+    this.floor.join(floor, heads, stamp, this.nextLsn++);
+    this.dropBelow();
+    this.floor.save();
+    this.parkedChanges.reconsider((change) => this.holds(change));
+  }
+
+  /** Drops the changes below the floor; the others stand behind its place, in their order. */
+  private dropBelow(): void {
+    const remove = this.db.prepare('delete from change where actor = ? and seq <= ?');
+    for (const [actor, { seq }] of this.floor.changes) remove.run(actor, seq);
+    const places = this.db.prepare('select lsn from change').pluck().all() as number[];
+    for (const lost of this.lost.places()) if (!this.floor.covers(lost)) places.push(lost.lsn);
+    const moved = new Map<number, number>();
+    for (const lsn of places.toSorted((a, b) => a - b)) moved.set(lsn, this.nextLsn++);
+    const move = this.db.prepare('update change set lsn = ? where lsn = ?');
+    for (const [from, to] of moved) move.run(to, from);
+    this.lost.move(
+      (dot) => this.floor.covers(dot),
+      (lsn) => moved.get(lsn)!,
+    );
+    this.bytesOfChanges = this.db.prepare('select total(length(bytes)) from change').pluck().get() as number;
   }
 
   /** The changes that no other builds on, but for those that were dropped or whose bytes are damaged here. */

@@ -74,6 +74,23 @@ export class LostChanges {
     return lowered;
   }
 
+  /** Gives up those that `isGone`: others have dropped them too. The rest stand at other places. */
+  move(isGone: (dot: LocalDot) => boolean, placeOf: (lsn: number) => number): void {
+    for (const [hash, lost] of [...this.byHash]) {
+      this.removeLost.run(lost.lsn);
+      this.byHash.delete(hash);
+      if (isGone(lost)) continue;
+      const lsn = placeOf(lost.lsn);
+      this.insertLost.run(lsn, lost.actor, lost.seq, Buffer.from(hash, 'hex'));
+      this.byHash.set(hash, { ...lost, lsn });
+    }
+  }
+
+  /** The places of all, ascending. */
+  places(): { readonly lsn: number; readonly actor: number; readonly seq: number }[] {
+    return [...this.byHash.values()].toSorted((a, b) => a.lsn - b.lsn);
+  }
+
   /** Whether the bytes of a change are there and intact; damaged ones are lost from now on. */
   verify(actor: number, seq: number): boolean {
     const row = this.selectChange.get(actor, seq) as [lsn: number, hash: Buffer, bytes: Buffer] | undefined;

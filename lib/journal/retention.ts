@@ -19,7 +19,7 @@ export const UNLIMITED: Required<Retention> = {
 const DEFAULT: Required<Retention> = { ...UNLIMITED, age: 30 * 86_400 };
 
 /** What was said for this site alone, but for the age. */
-export function siteRetention(present: StateSnapshot): Retention {
+export function siteRetention(present: Pick<StateSnapshot, 'meta'>): Retention {
   const text = present.meta(SITE_RETENTION_KEY);
   return text === undefined ? {} : parseRetention(text);
 }

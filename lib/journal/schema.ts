@@ -93,6 +93,7 @@ const MIGRATIONS: readonly (string | ((db: Connection) => void))[] = [
      primary key(ino, link)) without rowid;`,
   `create table base(ino integer primary key, state blob not null);
    create table incoming(ino integer primary key, state blob not null);
+   create table incoming_due(ino integer primary key);
    create table floor(actor integer primary key, seq integer not null, op integer not null, hash blob not null, sum integer not null);
    alter table change add column deps blob not null default x'';
    alter table parked add column deps blob not null default x'';`,

@@ -4,7 +4,7 @@
 // transaction: a crash leaves a floor before the change or behind it.
 
 import type { BaseRegisters } from './base-registers.js';
-import { decodeChange } from './change-codec.js';
+import { decodeChange, lastOpOf } from './change-codec.js';
 import type { Floor } from './floor.js';
 import { isIntactChange } from './lost-changes.js';
 import type { Connection, Statement } from './schema.js';
@@ -16,6 +16,8 @@ export interface OldestChange {
   readonly seq: number;
   /** Microseconds since 1970. */
   readonly stamp: number;
+  /** The counter of its last operation; at the cost of decoding it. */
+  readonly lastOp: () => number;
 }
 
 /** Pages given back to the filesystem at a time: some 10 µs each. */
@@ -52,16 +54,16 @@ export class Truncation {
     let more = true;
     while (!isOver()) {
       const next = this.oldest();
-      if (!next || !mayGo({ actor: next[1], seq: next[2], stamp: next[3] })) {
-        more = false;
-        break;
-      }
-      const [lsn, actor, , , hash, bytes] = next;
       // One whose bytes are damaged is first had again from a site that has it.
-      if (!isIntactChange(hash, bytes)) {
+      if (
+        !next ||
+        !isIntactChange(next[4], next[5]) ||
+        !mayGo({ actor: next[1], seq: next[2], stamp: next[3], lastOp: () => lastOpOf(next[5]) })
+      ) {
         more = false;
         break;
       }
+      const [lsn, actor, , , , bytes] = next;
       const change = decodeChange(bytes, Infinity);
       this.base.fold(change);
       this.floor.pass(lsn, actor, change);

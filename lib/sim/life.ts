@@ -12,6 +12,7 @@ import { PackWriter } from '../chunks/pack.js';
 import type { ActorId, ObjectId } from '../crdt/ids.js';
 import { DurableCommits } from '../daemon/durable-commits.js';
 import { SiteServer } from '../daemon/site-server.js';
+import { JournalKeeper } from '../daemon/journal-keeper.js';
 import { type ObjectIntake, SiteSyncStore } from '../daemon/site-sync-store.js';
 import { statePath, walPath } from '../journal/schema.js';
 import type { SyncLog } from '../sync/ports.js';
@@ -26,6 +27,10 @@ import type { Site } from './site.js';
 
 /** Links tick once a second. */
 const TICK_MS = 1_000;
+/** The journal is cut off as soon as it may be: rare otherwise. */
+const KEEP_HISTORY_MS = 0;
+/** Most sites wait for one that is away; some have little patience, and it is sent the state when it is back. */
+const AWAY_MS = [Infinity, Infinity, 10_000, 2_000];
 /** What is reported absent comes in batches. */
 const ABSENT_DELAY_MS = 500;
 
@@ -37,6 +42,7 @@ export class Life implements Node {
   readonly exchange: SiteExchange;
   readonly cache: KernelCacheModel;
   store: SiteSyncStore | null = null;
+  private readonly keeper: JournalKeeper;
   dead = false;
   private readonly thread: SimulatedThread;
   private readonly packs: PackWriter;
@@ -44,6 +50,9 @@ export class Life implements Node {
   private ingestReads: ObjectReader | undefined;
   private cancelWake: () => void = () => {};
   private wakeAtMs = Infinity;
+  /** Where its journal begins. */
+  private dropped: number;
+  private generation: number;
 
   constructor(
     readonly site: Site,
@@ -75,6 +84,8 @@ export class Life implements Node {
     const { directory, config } = site;
     const data = { stateDirectory: directory, config, mount: true, actorId: this.actorId, afterPowerLoss };
     this.server = new SiteServer(data, this.thread, { clock: site.clock, pick: (n) => random.below(n) });
+    this.dropped = this.server.volume.journal.floor.lsn;
+    this.generation = this.server.volume.journal.floor.generation;
     this.cache = new KernelCacheModel(this.server.volume, () => site.crashPoint());
     this.server.attach(this.cache, {
       drain: () => {},
@@ -95,6 +106,23 @@ export class Life implements Node {
         site.around.network.closed(connection, ending);
       },
       changed: () => {},
+    });
+    const awayMs = random.fork('away').pick(AWAY_MS)!;
+    this.keeper = new JournalKeeper({
+      siteId: site.siteId,
+      site: {
+        request: (name, args) => {
+          site.around.archive.take(site);
+          return this.thread.request(name, args);
+        },
+      },
+      vector: () => this.durable.vector,
+      members: () => this.server.volume.membership.all(),
+      holdings: () => this.exchange.members.all(),
+      keepHistoryMs: () => KEEP_HISTORY_MS,
+      awayMs: () => awayMs,
+      nowMs: () => Math.floor(site.clock.nowUs() / 1000),
+      isServing: () => this.store!.takeServedBase(),
     });
     this.wake(0);
     this.started().catch((error: Error) => failed(error));
@@ -194,6 +222,7 @@ export class Life implements Node {
 
   private tick(): void {
     if (this.dead) return;
+    void this.keeper.check();
     this.exchange.tick(Math.floor(this.site.clock.nowUs() / 1000));
     this.site.around.timeline.after(TICK_MS, () => this.tick());
   }
@@ -216,6 +245,12 @@ export class Life implements Node {
     const sliceMs = this.random.chance(0.5) ? 1 : 0.001 * this.random.logUniform(1, 100);
     const more = this.guarded(() => this.server.background(this.site.clock.monotonicMs() + sliceMs));
     if (this.dead) return;
+    const { lsn } = this.server.volume.journal.floor;
+    if (lsn > this.dropped) this.site.around.totals.add('changes dropped from journals', lsn - this.dropped);
+    this.dropped = lsn;
+    const { generation } = this.server.volume.journal.floor;
+    if (generation > this.generation) this.site.around.totals.add('states taken over');
+    this.generation = generation;
     if (more) this.wake(this.random.next() * 0.2);
     else if (this.server.nextTimeoutMs >= 0) this.wake(this.server.nextTimeoutMs);
     this.site.afterWork();

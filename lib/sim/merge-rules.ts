@@ -3,7 +3,6 @@
 // shares no code with them, is as plain as can be, and knows nothing of how views are kept.
 
 import { decodeChange } from '../journal/change-codec.js';
-import { JournalReader } from '../journal/journal-reader.js';
 import type { Entry, Inode } from '../crdt/inode.js';
 import { type Ino, ROOT_INO, VOLUME_INO } from '../crdt/ids.js';
 import type { Site } from './site.js';
@@ -83,12 +82,11 @@ class Rules {
 
   /** Who saw a change stamps above it: "latest" never contradicts what people saw. What changes nothing is not written. */
   private checkChanges(): void {
-    const reader = JournalReader.open(this.site.directory);
     const stamps = new Map<string, number>();
     const values = new Map<string, unknown>();
     /** Owner and group that an inode was made with. */
     const births = new Map<string, readonly number[]>();
-    for (const { hash, stamp, bytes } of reader.changesAfter(new Map(), Infinity)) {
+    for (const { hash, stamp, bytes } of this.site.around.archive.of(this.site)) {
       stamps.set(hash, stamp);
       const { actor, startOp, deps, ops } = decodeChange(bytes, Infinity);
       for (const dep of deps)
@@ -102,7 +100,6 @@ class Rules {
         if (before === value) this.wrong.push(`an owner that stays: ${key} is written to be ${value}, which it was`);
       }
     }
-    reader.close();
   }
 
   // ── attributes ──────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { AbsentObjects } from '../chunks/absent-objects.js';
 import { PosixError } from '../errno.js';
 import { AcknowledgedBytes } from './acknowledged-bytes.js';
+import { Archive } from './archive.js';
 import { CorruptionError } from '../codec/bytes.js';
 import { drawClocks, drawLinks, drawSiteCount } from './circumstances.js';
 import { checkAcknowledged, checkConverged, checkOracle, checkSite } from './checks.js';
@@ -75,6 +76,7 @@ class Simulation {
   private readonly timeline = new Timeline();
   private readonly random: Random;
   private readonly network: Network;
+  private readonly archive = new Archive();
   private readonly sites: Site[];
   private readonly processes: Process[];
   private readonly bytes = new AcknowledgedBytes();
@@ -114,6 +116,7 @@ class Simulation {
       const around = {
         timeline: this.timeline,
         network: this.network,
+        archive: this.archive,
         totals: this.totals,
         remembersSyncs: this.plan.history ? this.plan.history.some(({ verb }) => verb === 'power') : this.hasFaults,
         newDirectory: () => this.newDirectory(),

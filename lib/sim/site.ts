@@ -10,6 +10,7 @@ import { digestOf } from '../crdt/digest.js';
 import { type ActorId, type ObjectId, VOLUME_INO } from '../crdt/ids.js';
 import type { SiteConfig } from '../daemon/daemon-interface.js';
 import type { Volume } from '../volume/volume.js';
+import type { Archive } from './archive.js';
 import type { DiskImage } from './disk-image.js';
 import { Life } from './life.js';
 import type { Network } from './network.js';
@@ -39,6 +40,7 @@ export interface Image {
 export interface Surroundings {
   readonly timeline: Timeline;
   readonly network: Network;
+  readonly archive: Archive;
   readonly totals: Totals;
   /** Whether power may fail. */
   readonly remembersSyncs: boolean;

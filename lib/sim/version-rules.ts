@@ -3,7 +3,6 @@
 // product must have come to the same; where it is not, nothing is asked. It shares no code with the product's merges.
 
 import { decodeChange } from '../journal/change-codec.js';
-import { JournalReader } from '../journal/journal-reader.js';
 import type { Ino } from '../crdt/ids.js';
 import type { Site } from './site.js';
 import { marksIn } from './contents.js';
@@ -41,8 +40,7 @@ class VersionRules {
   private readonly contents = new Map<string, Buffer | undefined>();
 
   constructor(private readonly sites: readonly Site[]) {
-    const reader = JournalReader.open(sites[0]!.directory);
-    for (const { bytes } of reader.changesAfter(new Map(), Infinity)) {
+    for (const { bytes } of sites[0]!.around.archive.of(sites[0]!)) {
       const { actor, startOp, stamp, ops } = decodeChange(bytes, Infinity);
       for (const [i, { key, value, pred }] of ops.entries()) {
         const point = key.indexOf('.');
@@ -58,7 +56,6 @@ class VersionRules {
         } else if (field.startsWith('link:') && text.startsWith('-')) this.checkRemoval(ino, text);
       }
     }
-    reader.close();
   }
 
   check(): void {

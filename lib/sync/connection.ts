@@ -7,6 +7,7 @@ import type { Holding } from './member-vectors.js';
 import type { GoodbyeCode, Hello, Message } from './message.js';
 import type { ShippedObject, SyncLog, SyncStore } from './ports.js';
 import type { ObjectId } from '../crdt/ids.js';
+import type { BaseOffer, BasePart } from '../journal/base-part.js';
 
 /** Carries messages in order, or breaks. */
 export interface Transport {
@@ -47,6 +48,9 @@ export interface ConnectionOwner {
   noteAnnounced(connection: Connection, ids: readonly ObjectId[]): void;
   /** The peer holds the objects of all that it said it has. */
   noteComplete(connection: Connection): void;
+  /** The peer offers its base; sent the part that was asked for. */
+  takeOffer(connection: Connection, offer: BaseOffer): void;
+  storeBase(connection: Connection, part: BasePart): void;
   /** The peer told what other sites hold. */
   noteHoldings(holdings: readonly Holding[]): void;
   /** The peer keeps these of what it was asked about. */
@@ -147,6 +151,16 @@ export class Connection {
         return owner.noteAnnounced(this, effect.ids);
       case 'noteComplete':
         return owner.noteComplete(this);
+      case 'offerBase':
+        this.inputs.push({ on: 'baseRead', offer: owner.store.baseOffer() });
+        return;
+      case 'readBase':
+        this.inputs.push({ on: 'partRead', part: owner.store.readBase(effect.id, effect.after, effect.maxBytes) });
+        return;
+      case 'takeOffer':
+        return owner.takeOffer(this, effect.offer);
+      case 'storeBase':
+        return owner.storeBase(this, effect.part);
       case 'noteHoldings':
         return owner.noteHoldings(effect.holdings);
       case 'checkKept':
@@ -176,7 +190,8 @@ export class Connection {
     );
   }
 
-  private reject(error: unknown): void {
+  /** What the peer sent could not be taken. */
+  reject(error: unknown): void {
     if (this.over) return;
     const { siteName } = this.owner.store;
     const reason = `site ${JSON.stringify(siteName)} could not take what site ${JSON.stringify(this.peer.site)} sent: ${textOf(error)}`;

@@ -17,6 +17,7 @@ interface ChangeBody {
   filler: string;
 }
 
+const NOTHING: VersionVector = new Map();
 const MANIFEST = 1;
 const CHUNK = 2;
 
@@ -88,6 +89,26 @@ export class MemorySyncStore implements SyncStore {
     this.absent.delete(id);
     if (kind === MANIFEST) this.needAll(JSON.parse(bytes.toString()) as ObjectId[]);
     return id;
+  }
+
+  floor(): VersionVector {
+    return NOTHING;
+  }
+
+  baseOffer(): null {
+    return null;
+  }
+
+  readBase(): null {
+    return null;
+  }
+
+  takeOffer(): Promise<never> {
+    return Promise.reject(new Error('a store of changes alone'));
+  }
+
+  storeBase(): Promise<never> {
+    return Promise.reject(new Error('a store of changes alone'));
   }
 
   changesAfter(known: VersionVector, maxBytes: number): { changes: ShippedChange[]; done: boolean } {

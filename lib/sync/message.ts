@@ -6,8 +6,9 @@
 import { isUtf8 } from 'node:buffer';
 import { isDialable } from './address.js';
 import { ByteReader, ByteWriter, CorruptionError } from '../codec/bytes.js';
-import type { ActorId, ObjectId, SiteId } from '../crdt/ids.js';
+import type { ActorId, Ino, ObjectId, SiteId } from '../crdt/ids.js';
 import type { Dot, VersionVector } from '../crdt/change.js';
+import type { BaseActor, BaseOffer, BasePart } from '../journal/base-part.js';
 import type { Holding } from './member-vectors.js';
 import type { ShippedChange, ShippedObject } from './ports.js';
 
@@ -101,6 +102,11 @@ export type Message =
   | { readonly type: 'want'; readonly ids: readonly ObjectId[] }
   | { readonly type: 'objects'; readonly objects: readonly ShippedObject[] }
   | { readonly type: 'absent'; readonly ids: readonly ObjectId[] }
+  /** The receiver lacks changes that are in no journal any more: the sender has what they add up to. */
+  | { readonly type: 'base-offer'; readonly offer: BaseOffer }
+  /** Of the base with this id, the next part behind an inode; -1: the first. One is answered before the next is asked for. */
+  | { readonly type: 'base-want'; readonly id: string; readonly after: Ino }
+  | { readonly type: 'base-part'; readonly part: BasePart }
   /** What other sites hold durably, as far as the sender heard: what is new to the receiver. By site id. */
   | { readonly type: 'holdings'; readonly holdings: readonly Holding[] }
   /** The sender is about to give these up: which of them does the receiver keep? One is answered before the next is sent. */
@@ -147,6 +153,9 @@ const TYPE = {
   'ask-kept': 13,
   kept: 14,
   holdings: 15,
+  'base-offer': 16,
+  'base-want': 17,
+  'base-part': 18,
 } as const;
 
 /** Appends the message's bytes. Throws RangeError on a field that no receiver would accept: our own bug. */
@@ -193,6 +202,23 @@ export function encodeMessage(out: ByteWriter, message: Message): void {
         out.u8(object.kind).bytes(object.bytes);
       }
       return;
+    case 'base-offer':
+      putOffer(out, message.offer);
+      return;
+    case 'base-want':
+      putHex(out, message.id, 32);
+      out.varint(message.after + 1);
+      return;
+    case 'base-part': {
+      const { id, after, last, done, bytes } = message.part;
+      putHex(out, id, 32);
+      out
+        .varint(after + 1)
+        .varint(last + 1)
+        .u8(done ? 1 : 0)
+        .bytes(bytes);
+      return;
+    }
     case 'holdings':
       putHoldings(out, message.holdings);
       return;
@@ -255,6 +281,21 @@ function readMessage(reader: ByteReader): Message {
       return { type: 'ask-kept', ids: readIds(reader) };
     case TYPE.kept:
       return { type: 'kept', ids: readIds(reader) };
+    case TYPE['base-offer']:
+      return { type: 'base-offer', offer: readOffer(reader) };
+    case TYPE['base-want']:
+      return { type: 'base-want', id: readHex(reader, 'base id', 32), after: reader.varint('inode') - 1 };
+    case TYPE['base-part']:
+      return {
+        type: 'base-part',
+        part: {
+          id: readHex(reader, 'base id', 32),
+          after: reader.varint('inode') - 1,
+          last: reader.varint('last inode') - 1,
+          done: readFlag(reader, 'last part'),
+          bytes: reader.bytes('part of a base'),
+        },
+      };
     case TYPE.holdings:
       return { type: 'holdings', holdings: readHoldings(reader) };
     case TYPE.credit:
@@ -354,6 +395,40 @@ function readDot(reader: ByteReader, actors: readonly ActorId[]): Dot {
   const seq = reader.varint('seq of change');
   if (seq === 0) throw new CorruptionError(`change 0 of actor ${actor}`);
   return { actor, seq };
+}
+
+function putOffer(out: ByteWriter, { id, actors, heads, stamp, inodes }: BaseOffer): void {
+  putHex(out, id, 32);
+  out.varint(actors.length);
+  for (const { actor, seq, op, hash } of actors) {
+    putHex(out, actor, 16);
+    out.varint(seq).varint(op);
+    putHex(out, hash, 32);
+  }
+  out.varint(heads.length);
+  for (const head of heads) putHex(out, head, 32);
+  out.varint(stamp).varint(inodes);
+}
+
+function readOffer(reader: ByteReader): BaseOffer {
+  const id = readHex(reader, 'base id', 32);
+  const actors: BaseActor[] = [];
+  let last = '';
+  for (let left = readCount(reader, 'actors of base', 50, MAX_ACTORS); left > 0; left--) {
+    const actor = readHex(reader, 'actor', 16);
+    if (actor <= last) throw new CorruptionError(`base: actor ${actor} after ${last}`);
+    last = actor;
+    const seq = reader.varint('seq');
+    if (seq === 0) throw new CorruptionError(`base: seq 0 of actor ${actor}`);
+    actors.push({ actor, seq, op: reader.varint('operation'), hash: readHex(reader, 'hash', 32) });
+  }
+  const heads: string[] = [];
+  for (let left = readCount(reader, 'heads of base', 32, MAX_ACTORS); left > 0; left--) {
+    const head = readHex(reader, 'head', 32);
+    if (head <= (heads.at(-1) ?? '')) throw new CorruptionError('base: heads out of order');
+    heads.push(head);
+  }
+  return { id, actors, heads, stamp: reader.varint('stamp'), inodes: reader.varint('inodes') };
 }
 
 function putHoldings(out: ByteWriter, holdings: readonly Holding[]): void {

@@ -11,14 +11,17 @@ import type { GoodbyeCode, Hello, Message } from './message.js';
 import { ObjectServer } from './object-server.js';
 import type { ShippedChange, ShippedObject } from './ports.js';
 import { ProtocolError } from './protocol-error.js';
+import type { BaseOffer, BasePart } from '../journal/base-part.js';
 import { covers, raise } from './version-vector.js';
-import type { ActorId, ObjectId, SiteId } from '../crdt/ids.js';
+import type { ActorId, Ino, ObjectId, SiteId } from '../crdt/ids.js';
 import type { VersionVector } from '../crdt/change.js';
 
 /** This site's side of things at the time of an input. */
 export interface Here {
   /** Durable. Read at once, not kept. */
   readonly vector: VersionVector;
+  /** What of that is not in the journal any more. */
+  readonly floor: VersionVector;
   readonly missingCount: number;
   /** Whether objects may be sent now: the site's own limit (transfer-limits.ts). */
   readonly maySend: boolean;
@@ -49,6 +52,12 @@ export type SessionInput =
   | { readonly on: 'want'; readonly ids: readonly ObjectId[] }
   /** Ask the peer which of these it keeps; `noteKept` follows. Not before the last one was answered. */
   | { readonly on: 'askKept'; readonly ids: readonly ObjectId[] }
+  /** Answer to `offerBase`: null when there is none. */
+  | { readonly on: 'baseRead'; readonly offer: BaseOffer | null }
+  /** Answer to `readBase`: null when the base is another one by now. */
+  | { readonly on: 'partRead'; readonly part: BasePart | null }
+  /** Ask the peer for the next part of its base. */
+  | { readonly on: 'wantBase'; readonly id: string; readonly after: Ino }
   /** Tell the peer what other sites hold. */
   | { readonly on: 'tellHoldings'; readonly holdings: readonly Holding[] }
   /** Answer to `checkKept`. */
@@ -78,6 +87,14 @@ export type SessionEffect =
   | { readonly do: 'noteAnnounced'; readonly ids: readonly ObjectId[] }
   /** It holds the objects of all that it said it has: {@link PeerSession.said}. */
   | { readonly do: 'noteComplete' }
+  /** The peer lacks what is in no journal here: answer at once with `baseRead`. */
+  | { readonly do: 'offerBase' }
+  /** Answer at once with `partRead`. */
+  | { readonly do: 'readBase'; readonly id: string; readonly after: Ino; readonly maxBytes: number }
+  /** What the peer offers; `wantBase` follows if it is wanted. */
+  | { readonly do: 'takeOffer'; readonly offer: BaseOffer }
+  /** The part that was asked for. */
+  | { readonly do: 'storeBase'; readonly part: BasePart }
   /** What other sites hold, as the peer heard. */
   | { readonly do: 'noteHoldings'; readonly holdings: readonly Holding[] }
   /** The peer asks which of these are kept here; what it answered. */
@@ -92,6 +109,8 @@ export type SessionEffect =
 
 /** Changes per message: small enough that acknowledgements flow, large enough that frames do not matter. */
 const CHANGE_BATCH_BYTES = 256 * 1024;
+/** Of a base, one part at a time. */
+const BASE_PART_BYTES = 256 * 1024;
 
 /**
  * Bytes asked of one peer at a time, by the size that its objects have had so far: what it sends in a second, so that what is needed more,
@@ -135,6 +154,11 @@ export class PeerSession {
   private objectBytes = FIRST_OBJECT_BYTES;
   private aheadBytes = FETCH_AHEAD_BYTES;
   private receivedAtTick = 0;
+
+  /** The peer was offered the base, because it lacks what is below the floor. */
+  private isOffered = false;
+  /** A part of the peer's base was asked for. */
+  private awaitsPart = false;
 
   /** An answer of the peer to `ask-kept`, and one that it is owed. */
   private awaitsKept = false;
@@ -251,6 +275,16 @@ export class PeerSession {
       case 'askKept':
         this.awaitsKept = true;
         return this.send({ type: 'ask-kept', ids: input.ids });
+      case 'baseRead':
+        if (input.offer) this.send({ type: 'base-offer', offer: input.offer });
+        return;
+      case 'partRead':
+        if (input.part) return this.send({ type: 'base-part', part: input.part });
+        this.isOffered = false;
+        return;
+      case 'wantBase':
+        this.awaitsPart = true;
+        return this.send({ type: 'base-want', id: input.id, after: input.after });
       case 'tellHoldings':
         if (this.phase === 'ready') this.send({ type: 'holdings', holdings: input.holdings });
         return;
@@ -300,6 +334,15 @@ export class PeerSession {
       case 'absent':
         for (const id of message.ids) this.answered(id);
         return this.emit({ do: 'noteAbsent', ids: message.ids });
+      case 'base-offer':
+        this.awaitsPart = false; // what was asked for is there no more
+        return this.emit({ do: 'takeOffer', offer: message.offer });
+      case 'base-want':
+        return this.emit({ do: 'readBase', id: message.id, after: message.after, maxBytes: BASE_PART_BYTES });
+      case 'base-part':
+        if (!this.awaitsPart) throw new ProtocolError('sent a part of a base that was not asked for');
+        this.awaitsPart = false;
+        return this.emit({ do: 'storeBase', part: message.part });
       case 'holdings':
         return this.emit({ do: 'noteHoldings', holdings: message.holdings });
       case 'ask-kept':
@@ -383,7 +426,13 @@ export class PeerSession {
   /** Whatever can be sent now. Acknowledgements first, then changes, then objects. */
   private pump(here: Here): void {
     this.grantCredit();
-    const more = !this.drained && this.stream!.hasMore(here.vector);
+    const lacksBase = !covers(this.stream!.inFlight, here.floor);
+    if (!lacksBase) this.isOffered = false;
+    else if (!this.isOffered) {
+      this.isOffered = true;
+      this.emit({ do: 'offerBase' });
+    }
+    const more = !lacksBase && !this.drained && this.stream!.hasMore(here.vector);
     if (more && !this.readingChanges && this.writable && this.changeCredit.open) {
       this.readingChanges = true;
       this.emit({ do: 'readChanges', known: this.stream!.inFlight, maxBytes: CHANGE_BATCH_BYTES });

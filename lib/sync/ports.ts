@@ -2,7 +2,8 @@
 // Links never touch files, SQLite or the clock themselves. "Durable" means: survives power loss. Nothing leaves this site, and
 // nothing is acknowledged to a peer, before it is durable here.
 
-import type { ObjectId, SiteId } from '../crdt/ids.js';
+import type { Ino, ObjectId, SiteId } from '../crdt/ids.js';
+import type { BaseOffer, BasePart } from '../journal/base-part.js';
 import type { Dot, VersionVector } from '../crdt/change.js';
 
 /** One change as it travels: its identity and its bytes. */
@@ -35,6 +36,22 @@ export interface SyncStore {
    * least one if there is any). `done` when these are the last ones.
    */
   changesAfter(known: VersionVector, maxBytes: number): { changes: ShippedChange[]; done: boolean };
+  /** The changes that are not in the journal here any more: whoever lacks one of them is sent the base. As vector(). */
+  floor(): VersionVector;
+  /** What those add up to; null: there are none. */
+  baseOffer(): BaseOffer | null;
+  /** A part of the base with this id, behind an inode; null: the base here is another one by now. */
+  readBase(id: string, after: Ino, maxBytes: number): BasePart | null;
+  /**
+   * A peer offers its base. Resolves to the inode behind which it is to send; to null when nothing of it is lacking here. Rejects with
+   * what is wrong with it.
+   */
+  takeOffer(offer: BaseOffer): Promise<Ino | null>;
+  /**
+   * Takes the next part. Resolves to the inode behind which the next one begins, when the part is durable; to null after the last
+   * one, when vector() covers the base.
+   */
+  storeBase(part: BasePart, from: SiteId): Promise<Ino | null>;
   /** Bytes of the changes that `known` lacks, for the status display; need not be exact. */
   bytesAfter(known: VersionVector): number;
   /**

@@ -6,12 +6,14 @@ import { Connection, textOf } from './connection.js';
 import type { ConnectionOwner, Ending, Refusal, Transport } from './connection.js';
 import type { Here } from './peer-session.js';
 import { type Holding, MemberVectors } from './member-vectors.js';
+import { BaseTransfers } from './base-transfers.js';
 import { ObjectFetch } from './object-fetch.js';
 import { PROTOCOL_VERSION } from './message.js';
 import type { Hello, Introduction } from './message.js';
 import type { ShippedObject, SyncLog, SyncStore } from './ports.js';
 import { type Pace, UNPACED } from './transfer-limits.js';
 import type { ObjectId, SiteId } from '../crdt/ids.js';
+import type { BaseOffer, BasePart } from '../journal/base-part.js';
 
 /** Told to whoever opens the connections. */
 export interface ExchangeListener {
@@ -48,6 +50,7 @@ export class SiteExchange implements ConnectionOwner {
   /** What the sites of the volume hold, and what of that each connection was told. */
   readonly members = new MemberVectors();
   private readonly told = new Map<number, MemberVectors>();
+  private readonly bases: BaseTransfers;
   private lastKey = 0;
   /** The connection that objects were sent on last. */
   private lastSender = 0;
@@ -58,7 +61,9 @@ export class SiteExchange implements ConnectionOwner {
     readonly log: SyncLog,
     private readonly listener: ExchangeListener,
     private readonly pace: Pace = UNPACED,
-  ) {}
+  ) {
+    this.bases = new BaseTransfers(store);
+  }
 
   /**
    * Takes over a transport that stands and says hello on it. `provedSiteId`: the site whose key the peer has; null when nobody looked. Whatever
@@ -103,7 +108,21 @@ export class SiteExchange implements ConnectionOwner {
     for (const [key, asked] of this.keptAsked) {
       if (++asked.waitedTicks > KEPT_WITHIN_TICKS) this.open.get(key)?.leave('protocol', KEPT_UNANSWERED);
     }
+    this.bases.tick();
     this.tellHoldings(wallMs);
+  }
+
+  takeOffer(connection: Connection, offer: BaseOffer): void {
+    this.bases.offered(connection, offer);
+  }
+
+  storeBase(connection: Connection, part: BasePart): void {
+    this.bases.took(connection, part);
+  }
+
+  /** Parts of other sites' bases that came so far. */
+  get baseParts(): number {
+    return this.bases.parts;
   }
 
   private tellHoldings(wallMs: number): void {
@@ -129,7 +148,13 @@ export class SiteExchange implements ConnectionOwner {
   }
 
   here(): Here {
-    return { vector: this.store.vector(), missingCount: this.store.missingCount(), maySend: this.pace.maySend };
+    const { store } = this;
+    return {
+      vector: store.vector(),
+      floor: store.floor(),
+      missingCount: store.missingCount(),
+      maySend: this.pace.maySend,
+    };
   }
 
   admit(connection: Connection, hello: Hello): Refusal | null {
@@ -149,6 +174,7 @@ export class SiteExchange implements ConnectionOwner {
     this.open.delete(connection.key);
     this.deliveries.delete(connection.key);
     this.told.delete(connection.key);
+    this.bases.ended(connection);
     this.noteKept(connection, []);
     this.fetch.linkGone(connection.key);
     this.fetchSoon();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { READ_WRITE, type Member } from '../crdt/members.js';
 import { MemberVectors } from './member-vectors.js';
-import { stableFrontier } from './stable-frontier.js';
+import { SettledFrontier, stableFrontier } from './stable-frontier.js';
 
 const [OSLO, ROME, LIMA, CAIRO] = ['0a', '0b', '0c', '0d'].map((byte) => byte.repeat(16)) as [
   string,
@@ -77,4 +77,16 @@ test('what was told once is not told again', () => {
   assert.deepEqual(known.untold(told, but), [{ siteId: ROME, vector: new Map([[B, 1]]), seenMs: 5 }]);
   known.note({ siteId: ROME, vector: new Map(), seenMs: 70_000 });
   assert.deepEqual(known.untold(told, but), [{ siteId: ROME, vector: new Map(), seenMs: 70_000 }]);
+});
+
+test('a frontier is acted on when all is here that was at the sites that have it', () => {
+  const members = [member(OSLO), member(ROME)];
+  const rome = { siteId: ROME, vector: new Map(own).set(B, 6), seenMs: 5 };
+  const settled = new SettledFrontier();
+  const seen = (vector: typeof own) => stableFrontier(OSLO, vector, members, [rome], 0);
+  assert.equal(settled.next(own, seen(own)), null);
+  assert.equal(settled.next(own, seen(own)), null, 'what Rome wrote before it had all of this may be news');
+  const later = new Map(own).set(B, 6);
+  assert.deepEqual(settled.next(later, seen(later)), own);
+  assert.deepEqual(settled.next(later, seen(later)), later);
 });

@@ -3,7 +3,7 @@
 // holds nothing back. Whoever lacks what is dropped below the frontier is sent the state, so no site need agree with another on it.
 
 import type { Holding } from './member-vectors.js';
-import { lackingCount } from './version-vector.js';
+import { covers, lackingCount, raise } from './version-vector.js';
 import type { Member } from '../crdt/members.js';
 import type { ActorId, SiteId } from '../crdt/ids.js';
 import type { VersionVector } from '../crdt/change.js';
@@ -23,8 +23,27 @@ export interface MemberStanding {
 export interface Frontier {
   /** What all of them have. */
   readonly vector: VersionVector;
+  /** What any of those that are waited for has. */
+  readonly joined: VersionVector;
   /** The others, by site id, but for those that were retired. */
   readonly standings: readonly MemberStanding[];
+}
+
+/**
+ * The frontier that may be acted on. What sites hold that have all of a frontier may be news here: a snapshot, say, that needs what is below
+ * it. They made it before they had all of the frontier, and so had it when they said that: once this site has all that was said, too,
+ * nothing is to come that does not build on the frontier.
+ */
+export class SettledFrontier {
+  private pending: Frontier | null = null;
+
+  /** @returns the last frontier that was seen, once `own` has what was said then; null until then */
+  next(own: VersionVector, seen: Frontier): VersionVector | null {
+    const { pending } = this;
+    if (pending && !covers(own, pending.joined)) return null;
+    this.pending = seen;
+    return pending?.vector ?? null;
+  }
 }
 
 /**
@@ -40,6 +59,7 @@ export function stableFrontier(
 ): Frontier {
   const bySite = new Map(holdings.map((holding) => [holding.siteId, holding]));
   const vector = new Map(own);
+  const joined = new Map(own);
   const standings: MemberStanding[] = [];
   for (const member of members) {
     if (member.siteId === siteId || member.role.kind === 'retired') continue;
@@ -48,9 +68,10 @@ export function stableFrontier(
     // Of one that was never heard of it is not known for how long it is away.
     const isFenced = seenMs > 0 && seenMs < awaySinceMs;
     const lacks = isFenced ? lackingCount(held!.vector, own) : lower(vector, held?.vector ?? new Map(), own);
+    if (held && !isFenced) raise(joined, held.vector);
     standings.push({ siteId: member.siteId, site: member.name, lacks, seenMs, isFenced });
   }
-  return { vector, standings };
+  return { vector, joined, standings };
 }
 
 /** Lowers `vector` to what `held` has too. @returns how many changes of `own` that lacks */

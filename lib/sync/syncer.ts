@@ -270,6 +270,11 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
     return this.exchange.members.all();
   }
 
+  /** Parts of other sites' bases that came so far: see lib/volume/base-transfer.ts. */
+  get baseParts(): number {
+    return this.exchange.baseParts;
+  }
+
   /** Every site that was met, linked or not, with what it acknowledged as durable and how many objects it waits for. */
   peersMet(): Pick<Peer, 'siteId' | 'site' | 'vector' | 'missingCount'>[] {
     return [...this.roster.peers.values()];

@@ -1,5 +1,5 @@
 // background-work.ts — what a volume does between calls: takes in what other sites wrote, gives files that nobody writes to any more
-// their version, merges concurrent versions, and folds what is due.
+// their version, merges concurrent versions, folds what is due, and drops what the journal needs no more.
 // Invariant: work comes in slices that end when the caller says so. Nothing of other sites comes into an open commit, whose op ids
 // were given out already.
 
@@ -7,6 +7,7 @@ import type { ContentMerges } from './content-merges.js';
 import type { Drafts } from './drafts.js';
 import type { Folding } from './folding.js';
 import type { Membership } from './membership.js';
+import type { Truncating } from './truncating.js';
 import type { VolumeClock } from './ports.js';
 import type { Publishing } from './publishing.js';
 import type { RemoteChanges } from './remote-changes.js';
@@ -26,6 +27,7 @@ export class BackgroundWork {
     private readonly remote: RemoteChanges,
     private readonly registers: VolumeRegisters,
     private readonly membership: Membership,
+    private readonly truncating: Truncating,
   ) {}
 
   /**
@@ -52,7 +54,8 @@ export class BackgroundWork {
       this.mergeVersions(isOver);
       this.folding.foldOpen();
     }
-    return this.remote.waiting || this.mergesDue;
+    if (!this.remote.waiting) this.truncating.work(isOver);
+    return this.remote.waiting || this.mergesDue || this.truncating.due;
   }
 
   /** A slice of merging; what it gives is part of the open commit. */
@@ -69,7 +72,7 @@ export class BackgroundWork {
 
   /** How long the thread may sleep when nothing happens, in milliseconds; -1: for ever. */
   get nextTimeoutMs(): number {
-    if (this.mergesDue) return 1;
+    if (this.mergesDue || this.truncating.due) return 1;
     const foldInMs = this.folding.dueInMs();
     const dueInMs = this.drafts.count > 0 ? Math.min(foldInMs, IDLE_CHECK_MS) : foldInMs;
     return dueInMs === Infinity ? -1 : Math.max(1, Math.ceil(dueInMs));

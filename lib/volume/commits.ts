@@ -248,6 +248,17 @@ export class Commits {
     return changed;
   }
 
+  /**
+   * Applies what the base of another site brings. No local commit may be open.
+   * @param stamp the latest of its changes
+   */
+  applyBase(writes: Iterable<RegisterWrite>, stamp: number): ViewChange[] {
+    this.remote = true;
+    this.log.precede(RECORD.basis, encodeBasis(this.journal.changeCount));
+    this.hybridClock.observe(stamp, this.clock.nowUs());
+    return this.replica.apply(writes);
+  }
+
   /** Applies a change of another site, or one of an earlier actor of this one. No local commit may be open. */
   applyRemote(change: Change): ViewChange[] {
     const { actors } = this.journal;

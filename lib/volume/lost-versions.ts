@@ -69,7 +69,7 @@ export class LostVersions {
     const heads = headsOf(inode);
     const lost = heads.filter((head) => gone.has(manifestOf(head.value)) && !isRewritten(head));
     if (lost.length === 0) return;
-    const values = this.valuesBefore(lost, gone);
+    const values = this.valuesBefore(ino, lost, gone);
     const writes = values.map((value): WriteDraft => {
       const bases = [...lost, ...heads.filter((head) => head.value === value)];
       return { ino, field: 'head', value, bases: bases.map(({ counter, actor }) => ({ counter, actor })) };
@@ -82,14 +82,14 @@ export class LostVersions {
   }
 
   /** What the lost versions of a file overwrote, as values of its register: the earlier first. */
-  private valuesBefore(lost: readonly Entry[], gone: ReadonlySet<ObjectId>): string[] {
+  private valuesBefore(ino: Ino, lost: readonly Entry[], gone: ReadonlySet<ObjectId>): string[] {
     const before = new Map<string, Version>();
     const seen = new Set<string>();
     const collect = (op: OpId): void => {
       const key = `${op.counter}@${op.actor}`;
       if (seen.has(key)) return;
       seen.add(key);
-      const version = this.history.version(op);
+      const version = this.history.version(op) ?? this.oldVersion(ino, op);
       if (!version) return;
       if (gone.has(version.head.manifest)) version.preds.forEach(collect);
       else before.set(formatHead(version.head), version);
@@ -102,6 +102,13 @@ export class LostVersions {
     }
     const inOrder = [...before].toSorted(([, a], [, b]) => a.stamp - b.stamp || a.counter - b.counter);
     return inOrder.map(([value]) => value);
+  }
+
+  /** One whose change was dropped from the journal; what it overwrote nobody needs to know, for its bytes are at other sites too. */
+  private oldVersion(ino: Ino, op: OpId): Version | undefined {
+    const heads = this.core.journal.base.read(ino)?.registers.get('head') ?? [];
+    const entry = heads.find((head) => sameOp(head, op));
+    return entry && { ...entry, head: parseHead(entry.value), preds: [] };
   }
 
   /** A removed file stays so: its removals have seen this, too. */

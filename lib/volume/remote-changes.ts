@@ -127,6 +127,11 @@ export class RemoteChanges {
       // It may be what makes one count that waits.
       if (!isReady && acceptance.takesAll) return;
     }
+    this.retry(from);
+  }
+
+  /** Takes what waited and can go in now. */
+  retry(from: SiteId): void {
     for (let ready = this.unpark(); ready.length > 0; ready = this.unpark()) {
       for (const parked of ready) this.append(parked, from);
     }

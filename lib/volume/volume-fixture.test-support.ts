@@ -215,10 +215,15 @@ export class VolumeFixture {
   async sendTo(other: VolumeFixture): Promise<void> {
     await this.publish();
     const reader = JournalReader.open(this.directory);
-    const changes = reader.changesAfter(other.volume.journal.heldVector(), 2 ** 30).map(({ bytes }) => bytes);
+    const changes = reader.changesAfter(other.volume.journal.heldVector(), 2 ** 30);
     reader.close();
     let refused: Error | null = null;
-    other.volume.remote.deliver(changes, this.siteId, (error) => (refused = error));
+    other.volume.remote.deliver(
+      changes.map(({ bytes }) => bytes),
+      this.siteId,
+      (error) => (refused = error),
+      changes.map(({ deps }) => deps),
+    );
     while (other.volume.background.run(() => false));
     if (refused) throw refused;
     const received = new ReceivedObjects(join(other.directory, 'packs'));

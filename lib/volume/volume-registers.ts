@@ -84,7 +84,7 @@ export class VolumeRegisters {
   }
 
   /** Another site's change is about to be applied, or one of another run of this site. */
-  watch({ actor, ops }: Change): void {
+  watch({ actor, ops }: Pick<Change, 'actor' | 'ops'>): void {
     if (this.slot === null || this.usedElsewhere) return;
     for (const { key } of ops) {
       if (!key.endsWith(BORN_END)) continue;

@@ -4,6 +4,7 @@
 // folding and merging happen between calls, in slices. It knows neither FUSE nor the network: ports.ts says what it asks of them.
 
 import { join } from 'node:path';
+import type { Value } from '../crdt/change.js';
 import { type Ino, type ObjectId, type SiteId, VOLUME_INO } from '../crdt/ids.js';
 import { Replica } from '../crdt/replica.js';
 import { HybridClock } from '../crdt/stamp.js';
@@ -13,6 +14,7 @@ import { VersionHistory } from '../journal/version-history.js';
 import { ObjectStore } from '../chunks/object-store.js';
 import { Arrivals } from './arrivals.js';
 import { BackgroundWork } from './background-work.js';
+import { BaseTransfer } from './base-transfer.js';
 import { CollectionSteps } from './collection-steps.js';
 import { Commits } from './commits.js';
 import { ContentMerges } from './content-merges.js';
@@ -45,6 +47,7 @@ import { Settlement } from './settlement.js';
 import { shownPath } from './shown-path.js';
 import { SpaceGuard } from './space-guard.js';
 import { StableStorage } from './stable-storage.js';
+import { Truncating } from './truncating.js';
 import { VolumeFiles } from './volume-files.js';
 import { VolumePast } from './volume-past.js';
 import { VolumeRegisters } from './volume-registers.js';
@@ -101,6 +104,10 @@ export class Volume {
   readonly registers: VolumeRegisters;
   /** The sites that belong to the volume. */
   readonly membership: Membership;
+  /** The state of another site, where this one lacks what nobody's journal has any more. */
+  readonly base: BaseTransfer;
+  /** What of the journal may go. */
+  readonly truncating: Truncating;
   /** The tree as it was. */
   readonly past: PastFiles;
   /** Snapshots, and how much of the past is kept. */
@@ -140,6 +147,10 @@ export class Volume {
 
     // What all parts share.
     const named = new NamedVersions(store, this.objects);
+    const note = (ino: Ino, field: string, value: Value): void => {
+      if (ino === VOLUME_INO) this.membership.version++;
+      else named.note(ino, field, value);
+    };
     const commits = new Commits(
       this.journal,
       this.log,
@@ -148,10 +159,7 @@ export class Volume {
       clock,
       siteId,
       options.actorId,
-      (ino, field, value) => {
-        if (ino === VOLUME_INO) this.membership.version++;
-        else named.note(ino, field, value);
-      },
+      note,
     );
     this.drafts = new Drafts(this.journal, this.log, this.objects, stateDirectory, monotonicMs, stable);
     const core = new Core(
@@ -249,6 +257,15 @@ export class Volume {
       options.onSlot,
     );
     this.membership = new Membership(core, this.folding, siteId, options.siteName);
+    this.base = new BaseTransfer(core, this.folding, this.remote, options.actorId, note, {
+      coming: (write) => this.registers.watch(write),
+      applied: () => this.registers.settleSlot(),
+      named: wants,
+      changed,
+      policyChanged,
+      snapshotChanged: (name) => this.past.snapshotsChanged(name),
+    });
+    this.truncating = new Truncating(this.journal, history, this.folding, this.base);
     this.background = new BackgroundWork(
       clock,
       this.folding,
@@ -258,6 +275,7 @@ export class Volume {
       this.remote,
       this.registers,
       this.membership,
+      this.truncating,
     );
     const { journal, objects, folding, background } = this;
     this.arrivals = new Arrivals(clock, journal, objects, folding, jobs, merges, background, onCorrupt);

@@ -475,4 +475,34 @@ export const MUTANTS: readonly Mutant[] = [
     from: 'verifyObject(',
     to: '((..._) => {})(',
   },
+  {
+    rule: 'what some site is not known to have is not dropped from the journal',
+    file: 'sync/stable-frontier.js',
+    from: 'vector.set(actor, other);',
+    to: ';',
+  },
+  {
+    rule: 'who lacks what was dropped is offered the base',
+    file: 'sync/peer-session.js',
+    from: 'const lacksBase = !covers(this.stream.inFlight, here.floor);',
+    to: 'const lacksBase = false;',
+  },
+  {
+    rule: 'an entry that the other side overwrote does not come back with its base',
+    file: 'crdt/state-merge.js',
+    from: '!own.hasSeen(entry)',
+    to: 'true',
+  },
+  {
+    rule: 'what was written while away outlives the base of another site',
+    file: 'crdt/state-merge.js',
+    from: '|| !other.hasSeen(entry)',
+    to: '',
+  },
+  {
+    rule: 'a change says where those stand that it builds on',
+    file: 'journal/journal.js',
+    from: 'if (said && this.floor.covers(said))',
+    to: 'if (false)',
+  },
 ];

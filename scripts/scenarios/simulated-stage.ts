@@ -5,6 +5,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { listConflicts } from '../../lib/crdt/conflicts.js';
 import { AcknowledgedBytes } from '../../lib/sim/acknowledged-bytes.js';
+import { Archive } from '../../lib/sim/archive.js';
 import { checkOracle, checkSite } from '../../lib/sim/checks.js';
 import { founded } from '../../lib/sim/founding.js';
 import { Network } from '../../lib/sim/network.js';
@@ -29,6 +30,7 @@ const SYNC_WITHIN_MS = 180_000;
 export class SimulatedStage implements Stage {
   private readonly timeline = new Timeline();
   private readonly network: Network;
+  private readonly archive = new Archive();
   private readonly sites: readonly Site[];
   private readonly trees = new Map<string, SimulatedTree>();
   private readonly errors: string[] = [];
@@ -55,6 +57,7 @@ export class SimulatedStage implements Stage {
       const around = {
         timeline: this.timeline,
         network: this.network,
+        archive: this.archive,
         totals: new Totals(),
         remembersSyncs: false,
         newDirectory: () => this.newDirectory(),

@@ -12,6 +12,7 @@
 #   make sim          one simulated schedule: sites, crashes, partitions   (SEED=7 SITES=3 STEPS=100, or HISTORY=FILE)
 #   make programs    git, tar, rsync, PostgreSQL, npm … each with its own self-check  (PROGRAMS='--only git')
 #   make flips        one bit of what is stored is flipped: TRIALS=1000, from SEED=1 on
+#   make fuzz         bytes from outside that are almost right, to every decoder, for MINUTES=10   (FUZZ='--only change --seed 7')
 #   make soak         simulated schedules for MINUTES=30, or SCHEDULES=100000, from SEED=1 on
 #   make mutants      does the simulator notice that a merge rule or a durability step is missing?  (MUTANTS='--only TEXT')
 #   make build tidy lint format clean
@@ -36,13 +37,14 @@ CONFORMANCE ?=
 PROGRAMS   ?=
 POSIX      ?=
 MUTANTS    ?=
+FUZZ       ?=
 
 WEFT    := $(NODE) dist/lib/cli/main.js
 # Directories too: their times tell of removed files. Absolute: conformance is a target as well.
 SOURCES := $(shell find $(CURDIR)/lib $(CURDIR)/scripts $(CURDIR)/conformance -type d -o -name '*.ts')
 
 .DEFAULT_GOAL := build
-.PHONY: build mount umount test tidy lint format bench bench-merge scenarios play sim soak mutants posix conformance programs clean flips
+.PHONY: build mount umount test tidy lint format bench bench-merge scenarios play sim soak mutants posix conformance programs clean flips fuzz
 
 build: dist/.built
 
@@ -96,6 +98,9 @@ sim: build
 
 flips: build
 	@SEED='$(SEED)' TRIALS='$(or $(TRIALS),1000)' $(NODE) --test dist/lib/sim/bit-flips.test.js
+
+fuzz: build
+	@$(NODE) dist/scripts/fuzz.js --minutes $(or $(MINUTES),10) $(FUZZ)
 
 soak: build
 	@$(NODE) dist/scripts/simulate.js $(SIMULATION) --seed $(or $(SEED),1) \

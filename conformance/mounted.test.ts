@@ -1,22 +1,35 @@
-// mounted.test.ts — what concerns a mount as a whole: remounting it, handles that outlive it (NFS), and what inotify(7) tells of other sites.
+// mounted.test.ts — what concerns a mount as a whole: remounting it, its atime options, handles that outlive it (NFS), and what inotify(7)
+// tells of other sites.
 // Needs root and /dev/fuse.
 
 import assert from 'node:assert/strict';
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster } from '../scripts/sites/cluster.js';
 import { runChecked } from '../scripts/sites/command.js';
 import type { Site } from '../scripts/sites/site.js';
-import { close } from './posix/file-calls.js';
+import { close, dropCache, pread } from './posix/file-calls.js';
 import { Watch } from './posix/inotify.js';
 import { must } from './posix/libc.js';
 import { nameToHandle, newHandle, O_DIRECTORY, O_PATH, O_RDONLY, open, openByHandle } from './posix/path-calls.js';
-import { fstat } from './posix/stat.js';
+import { fstat, lstat } from './posix/stat.js';
 
 const PATIENCE_MS = 20_000;
+/** Longer than a tick of the slowest kernel clock (HZ=100). */
+const TICK_MS = 15;
+
+/** Reads a file that is in no cache; returns its atime before and after. */
+function atimesOfReading(path: string): [before: bigint, after: bigint] {
+  const fd = must('open', open(path, O_RDONLY));
+  dropCache(fd);
+  const before = fstat(fd).atime;
+  must('pread', pread(fd, Buffer.alloc(10), 0));
+  must('close', close(fd));
+  return [before, lstat(path).atime];
+}
 
 describe('a mount', () => {
   const cluster = new Cluster('weft-mounted');
@@ -50,6 +63,27 @@ describe('a mount', () => {
     await writeFile(path, 'third');
     assert.equal(await readFile(path, 'utf8'), 'third');
   });
+
+  for (const [option, first, second] of [
+    ['relatime', true, false],
+    ['strictatime', true, true],
+    ['noatime', false, false],
+  ] as const) {
+    test(`mounted with ${option}, reading ${first ? 'moves' : 'does not move'} an atime that is older than mtime, and ${second ? 'moves' : 'does not move'} a later one`, async () => {
+      const site = cluster.addSite(option, [option]);
+      await site.create(option);
+      const path = join(site.mountpoint, 'read');
+      await writeFile(path, 'content');
+      await utimes(path, 1000, 2000);
+      await sleep(TICK_MS);
+      const old = atimesOfReading(path);
+      assert.equal(old[1] > old[0], first);
+      if (!first) await utimes(path, 3000, 2000);
+      await sleep(TICK_MS);
+      const late = atimesOfReading(path);
+      assert.equal(late[1] > late[0], second);
+    });
+  }
 
   test('a handle is good for the same file after the daemon was started again, and stale once that is gone', async () => {
     const path = join(here.mountpoint, 'handled');

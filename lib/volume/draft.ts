@@ -55,6 +55,8 @@ export class Draft {
   seen: FileStamp | null = null;
   /** Wall clock when that began, nanoseconds since 1970. */
   sharedAtNs = 0n;
+  /** The latest change is only suspected: the kernel may have written at this time, which becomes the mtime if some byte differs. */
+  suspected: Timestamp | null = null;
 
   constructor(
     ino: Ino,
@@ -83,5 +85,12 @@ export class Draft {
     this.lastChangeMs = nowMs;
     this.generation++;
     this.mtime = mtime;
+    this.suspected = null;
+  }
+
+  /** Like {@link changed}, where only the bytes can tell whether it was. */
+  perhapsChanged(mtime: Timestamp, nowMs: number): void {
+    this.changed(this.mtime, nowMs);
+    this.suspected = mtime;
   }
 }

@@ -266,14 +266,15 @@ export class Drafts {
 
   /**
    * Like {@link refresh}, when nobody can write any more. Where file times are coarse, a write soon after a look leaves no trace:
-   * what was written to since it was shared counts as changed once more, and its chunks tell whether it was.
+   * what was written to since it was shared counts as changed once more, and its chunks tell whether it was. Until then it shows the mtime
+   * that it has: utimensat(2) may have set that.
    */
   refreshAtClose(draft: Draft): void {
     this.refresh(draft);
     const { seen } = draft;
     if (!seen || draft.dirty || seen.mtimeNs < draft.sharedAtNs - COARSE_TIME_NS) return;
     (draft.content as WorkingCopy).noteForeignWrites();
-    draft.changed(timeOf(seen), this.monotonicMs());
+    draft.perhapsChanged(timeOf(seen), this.monotonicMs());
   }
 
   private spill(draft: Draft, time: Timestamp): void {

@@ -52,6 +52,25 @@ test('opening for writing without writing makes no version', async (t) => {
   assert.equal(a.digest, before);
 });
 
+test('a file that is written through its local file keeps the mtime that utimes gave it afterwards, when it is closed too', async (t) => {
+  const a = site(t);
+  const bytes = randomBytes(SIZE);
+  const ino = a.write('file', bytes);
+  await a.publish();
+  const { handle, fd } = backingOf(a, ino, O_RDWR);
+  writeSync(fd, 'patched', 1_000_000);
+  const set = { s: 619_869_727, ns: 5 };
+  a.volume.files.setattr(ino, { mtime: set }, USER, undefined);
+  await a.publish();
+  assert.deepEqual(a.volume.files.getattr(ino).mtime, set);
+  a.volume.files.release(handle);
+  assert.deepEqual(a.volume.files.getattr(ino).mtime, set, 'after it was closed');
+  await a.publish();
+  assert.deepEqual(a.volume.files.getattr(ino).mtime, set, 'after its bytes were looked at');
+  bytes.write('patched', 1_000_000);
+  assert.deepEqual(a.read('file'), bytes);
+});
+
 test('all opens of a file go the same way: to its local file, or through the daemon', async (t) => {
   const a = site(t);
   const ino = a.write('file', randomBytes(SIZE));

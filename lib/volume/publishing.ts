@@ -191,12 +191,13 @@ export class Publishing {
     const ends = !this.core.openFiles.isOpen(ino);
     if (this.isOwnHead(draft, manifestId)) {
       // Nothing new after all: saved unchanged, or a recovered draft whose version was committed before the crash.
-      this.commitTime(draft);
+      if (!draft.suspected) this.commitTime(draft);
       draft.published = generation;
       draft.synced = draft.syncedSinceAsked;
       if (ends) this.abandon(draft);
       return;
     }
+    draft.mtime = draft.suspected ?? draft.mtime;
     const copyIno = this.core.allocate();
     const blocks = sparseBlocksOf(manifest);
     const value = formatHead({ manifest: manifestId, size, mtime: draft.mtime, copyIno, blocks });

@@ -10,7 +10,7 @@ const IN_A_ROW = 1_000;
 /**
  * Of a volume that was just opened.
  * @param actorId its actor, which so far has only brought back what its predecessor did
- * @param endedUs when that ended, by the site's clock
+ * @param endedUs the latest that the site's clock had told when that ended: what was done before the clock was set back is as of then
  * @returns the stamp that is too late, if one is
  */
 export function lateStamp({ journal }: Volume, actorId: ActorId, endedUs: number): number | undefined {

@@ -11,6 +11,8 @@ const LOOK_MS = 0.001;
 
 export class SiteClock implements VolumeClock {
   private looks = 0;
+  /** The latest time that the wall clock ever told, microseconds since 1970: later than now when it was set back. */
+  latestUs = -Infinity;
 
   constructor(
     private readonly timeline: Timeline,
@@ -31,7 +33,9 @@ export class SiteClock implements VolumeClock {
 
   nowUs(): number {
     const us = Math.floor(EPOCH_US + (this.monotonicMs() + this.skewMs) * 1000);
-    return us - (us % this.tickUs);
+    const toldUs = us - (us % this.tickUs);
+    this.latestUs = Math.max(this.latestUs, toldUs);
+    return toldUs;
   }
 
   now(): Timestamp {

@@ -66,7 +66,7 @@ export class Site {
   crash: Crash = 'killed';
   readonly disk: SiteDisk;
   private untilImage = 0;
-  /** When its last process ended, by its clock. */
+  /** The latest that its clock told any process of it before the one that runs. */
   private endedUs = Infinity;
   private losses = 0;
   /** Since a process of it came to be ready last. */
@@ -179,7 +179,8 @@ export class Site {
     this.image = null;
     this.untilImage = 0;
     this.life = null;
-    this.endedUs = this.clock.nowUs();
+    this.clock.nowUs();
+    this.endedUs = this.clock.latestUs;
     this.kills++;
     for (const [actor, seq] of life.durable.vector) this.announced = new Map(this.announced).set(actor, seq);
     life.kill();

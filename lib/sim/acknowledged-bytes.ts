@@ -17,8 +17,6 @@ export class AcknowledgedBytes {
   /** Files that were large at some time, and the marks in them. */
   private readonly large = new Set<Ino>();
   private readonly marksOfLarge = new Set<string>();
-  /** Somebody asked for merges of content: then there are versions that nobody wrote. */
-  mayMerge = false;
   /** Versions that somebody did away with whose bytes no running site held at the time. */
   readonly discardedVersions = new Set<string>();
 
@@ -77,7 +75,7 @@ export class AcknowledgedBytes {
       const marks = marksIn(content);
       for (const mark of marks) held.add(mark);
       const mayBeMixed = content.length > LARGE_BYTES || [...marks].some((mark) => this.marksOfLarge.has(mark));
-      if (!this.mayMerge && !mayBeMixed && !this.seen.has(fingerprint(content))) {
+      if (!mayBeMixed && !this.seen.has(fingerprint(content))) {
         wrong.push(`mixed bytes: ${path} holds ${describe(content)}, which nobody ever wrote`);
       }
     }

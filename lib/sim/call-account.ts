@@ -70,11 +70,6 @@ export class CallAccount {
     if (inode && inode.nlink === 0) this.removedHere.add(ino);
   }
 
-  /** Somebody asked for merges of content. */
-  mayMerge(): void {
-    this.bytes.mayMerge = true;
-  }
-
   /** The manifest of the version that an inode shows. */
   versionShown(ino: Ino): string | undefined {
     const { store } = this.site.volume.journal;

@@ -48,7 +48,7 @@ export class CallEffects {
 
 /**
  * Makes a call and looks at the directories that it is about, before and after.
- * @param isLoose whether other names may change: the suffixes of conflicts are given out anew when one of them is settled
+ * @param isLoose whether other suffixes may change: they are given out anew when one of them is settled
  * @param moving files whose conflict copies go where they go
  * @throws Error when a name leads elsewhere than it should
  */
@@ -61,8 +61,7 @@ function withEffects<T>(
   act: () => T,
   due: (result: T) => readonly Due[],
 ): T {
-  // A move that is deferred may take effect now, and bring something in or out.
-  const mayMove = isLoose || volume.journal.store.deferred().size > 0;
+  const deferred = new Set(volume.journal.store.deferred().keys());
   const copies = new Set(moving.flatMap((ino) => volume.journal.store.copiesOf(ino)));
   const before = new Map(places.map(([directory]) => [directory, namesIn(volume, directory)]));
   const changeTimes = changeTimesOf(volume, before);
@@ -80,17 +79,33 @@ function withEffects<T>(
     if (ino === undefined) before.get(parent)?.delete(name);
     else before.get(parent)?.set(name, ino);
   }
-  if (mayMove) return result;
   for (const [directory, expected] of before) {
     const now = namesIn(volume, directory);
-    for (const name of new Set([...expected.keys(), ...now.keys()])) {
+    const changed = [...new Set([...expected.keys(), ...now.keys()])].filter(
+      (name) => expected.get(name) !== now.get(name),
+    );
+    // A move that was deferred may take effect now: then something comes or goes, and who has its name is decided anew.
+    const moved = changed
+      .filter((name) => deferred.has(expected.get(name)!) || deferred.has(now.get(name)!))
+      .map(baseOf);
+    const shown = new Set([...now].map(([name, ino]) => `${ino} as ${baseOf(name)}`));
+    for (const name of changed) {
       const [was, is] = [expected.get(name), now.get(name)];
-      if (was === is || copies.has(was ?? is!) || (is === undefined && isHidden(volume, directory, name, was!)))
-        continue;
+      if (copies.has(was ?? is!) || (is === undefined && isHidden(volume, directory, name, was!))) continue;
+      if (moved.includes(baseOf(name))) continue;
+      // Suffixes are given out anew; but nothing comes or goes by that.
+      const isSuffix =
+        isLoose && name !== baseOf(name) && (was === undefined || shown.has(`${was} as ${baseOf(name)}`));
+      if (isSuffix) continue;
       throw new Error(`${what}: ${directory}/${name} led to ${was} and leads to ${is}, which was not asked for`);
     }
   }
   return result;
+}
+
+/** A name without the suffix of a conflict. */
+function baseOf(name: Name): Name {
+  return name.split('.~')[0]!;
 }
 
 /** Of directories and what is in them, but for conflict copies, which have that of the file. */
@@ -107,7 +122,7 @@ function changeTimesOf(volume: Volume, directories: ReadonlyMap<Ino, ReadonlyMap
 
 /** By the call two files may have become equal, and are shown as one. */
 function isHidden(volume: Volume, directory: Ino, suffixed: Name, ino: Ino): boolean {
-  const claims = volume.journal.store.claims(directory, suffixed.split('.~')[0]!);
+  const claims = volume.journal.store.claims(directory, baseOf(suffixed));
   return claims.some((claim) => claim.ino === ino && claim.shown === null);
 }
 

@@ -12,7 +12,7 @@ import { fingerprint } from './contents.js';
 import { brokenRules } from './merge-rules.js';
 import type { Process } from './process.js';
 import type { Site } from './site.js';
-import { brokenVersionRules } from './version-rules.js';
+import { checkVersions } from './version-rules.js';
 import { versionHeldBy } from './versions-held.js';
 
 /** What is wrong at a site that runs, whatever it has received so far. */
@@ -130,7 +130,10 @@ export function checkConverged(
     for (const line of first)
       if (!shown.includes(line)) wrong.push(withSite(`divergence: not shown here is ${line}`, site));
     if (i > 0) continue;
-    wrong.push(...brokenRules(site), ...brokenVersionRules(sites));
+    const versions = checkVersions(sites);
+    wrong.push(...brokenRules(site), ...versions.wrong);
+    // Nobody wrote these, and they are whole.
+    for (const content of versions.merged) bytes.saw(content);
     for (const id of bytes.discardedVersions) {
       const content = versionHeldBy(sites, id);
       if (content) bytes.discarded(content);

@@ -5,7 +5,6 @@
 import { posixError } from '../errno.js';
 import type { Ino } from '../crdt/ids.js';
 import { ROOT_INO } from '../crdt/ids.js';
-import { MERGE_POLICY_XATTR } from '../crdt/merge-policy.js';
 import type { Attributes } from '../volume/file-system.js';
 import { RENAME_EXCHANGE } from '../volume/file-system.js';
 import { CallEffects, type Due, namesIn, type Place } from './call-effects.js';
@@ -325,10 +324,7 @@ export class Process extends Observer {
   setxattr(path: string, name: string, value: string): void {
     const act = (): void =>
       this.volume.files.setxattr(this.resolve(path), name, Buffer.from(value, 'latin1'), 0, false);
-    if (name !== MERGE_POLICY_XATTR) return this.keepingNames(path, act);
-    // Copies may be merged for it.
-    act();
-    this.account.mayMerge();
+    this.keepingNames(path, act);
   }
 
   removexattr(path: string, name: string): void {

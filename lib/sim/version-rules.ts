@@ -25,11 +25,12 @@ const DISK_TROUBLE = ['full disks', 'disk faults: EIO', 'disk faults: bit rot'];
 /** Changes nearer to each other than that are nothing obvious, in bytes. */
 const FAR_BYTES = 64;
 
-/** What is wrong with the versions that the first site shows; all have the same changes. */
-export function brokenVersionRules(sites: readonly Site[]): string[] {
+/** What is wrong with the versions that the first site shows, and the contents of all merges that were ever made; all have the same changes. */
+export function checkVersions(sites: readonly Site[]): { wrong: string[]; merged: Buffer[] } {
   const rules = new VersionRules(sites);
   rules.check();
-  return rules.wrong.map((what) => `merge rule: at ${sites[0]!.name}: ${what}`);
+  const wrong = rules.wrong.map((what) => `merge rule: at ${sites[0]!.name}: ${what}`);
+  return { wrong, merged: rules.mergedContents() };
 }
 
 class VersionRules {
@@ -68,6 +69,11 @@ class VersionRules {
     // A merge that failed for its disk, or for damaged bytes, is tried again when the file changes or the site starts.
     const { totals } = this.sites[0]!.around;
     if (DISK_TROUBLE.every((what) => totals.of(what) === 0)) this.checkAllMerged();
+  }
+
+  mergedContents(): Buffer[] {
+    const merges = [...this.writes.values()].filter(({ merged }) => merged.length > 0);
+    return merges.flatMap(({ manifest }) => this.content(manifest) ?? []);
   }
 
   /** Who removes a merge removes what it is made of: another merge of the same does not bring the file back. */

@@ -65,6 +65,7 @@ function withEffects<T>(
   const copies = new Set(moving.flatMap((ino) => volume.journal.store.copiesOf(ino)));
   const before = new Map(places.map(([directory]) => [directory, namesIn(volume, directory)]));
   const changeTimes = changeTimesOf(volume, before);
+  const written = new Set(places.flatMap((place) => hiddenAndWritten(volume, place)));
   const result = act();
   for (const [ino, ctime] of changeTimes) {
     const now = volume.journal.store.inode(ino)!.ctime;
@@ -75,9 +76,13 @@ function withEffects<T>(
     const found = volume.files.lookup(parent, name)?.ino;
     // A suffixed name that is free again may be the first choice of another loser.
     const isGone = isLoose && ino === undefined && found !== before.get(parent)?.get(name);
-    if (found !== ino && !isGone) throw new Error(`${what}: ${parent}/${name} leads to ${found}, not to ${ino}`);
-    if (ino === undefined) before.get(parent)?.delete(name);
-    else before.get(parent)?.set(name, ino);
+    // What was hidden is no equal any more, once what is being written to it is its version.
+    const isOther = ino === undefined && found !== undefined && written.has(found);
+    if (found !== ino && !isGone && !isOther)
+      throw new Error(`${what}: ${parent}/${name} leads to ${found}, not to ${ino}`);
+    const leadsTo = isOther ? found : ino;
+    if (leadsTo === undefined) before.get(parent)?.delete(name);
+    else before.get(parent)?.set(name, leadsTo);
   }
   for (const [directory, expected] of before) {
     const now = namesIn(volume, directory);
@@ -118,6 +123,12 @@ function changeTimesOf(volume: Volume, directories: ReadonlyMap<Ino, ReadonlyMap
       if (inode) times.set(ino, inode.ctime);
     }
   return times;
+}
+
+/** Files that are hidden behind the one at a place, and whose programs have written what is no version yet. */
+function hiddenAndWritten(volume: Volume, [directory, name]: Place): Ino[] {
+  const claims = volume.journal.store.claims(directory, baseOf(name));
+  return claims.flatMap(({ ino, shown }) => (shown === null && volume['drafts'].get(ino)?.dirty ? [ino] : []));
 }
 
 /** By the call two files may have become equal, and are shown as one. */

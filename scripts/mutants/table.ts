@@ -383,8 +383,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'fsync: the log is synced',
     file: 'volume/drafts.js',
-    from: 'draft.synced = true;\n        this.stable.sync(draft.baseCommit);',
-    to: 'draft.synced = true;',
+    from: 'this.syncContent(draft);\n        this.stable.sync(draft.baseCommit);',
+    to: 'this.syncContent(draft);',
   },
   {
     rule: 'fsync: the working copy is synced',

@@ -16,6 +16,7 @@ const VERBS = [
   'status',
   'sync',
   'link',
+  'journal',
   'limit',
   'content',
   'pin',

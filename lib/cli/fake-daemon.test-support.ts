@@ -2,6 +2,7 @@
 // It mounts nothing. What it does is decided by the volume's name, which travels the same way as in the real thing.
 
 import { setTimeout as delay } from 'node:timers/promises';
+import type { JournalReport } from '../daemon/journal-report.js';
 import type { BackupReport } from '../daemon/site-backup.js';
 import type { BandwidthControl } from '../daemon/bandwidth.js';
 import type { ContentControl, ContentSettings, Evicted, PinnedPath } from '../daemon/content-interface.js';
@@ -134,6 +135,7 @@ export class FakeDaemon implements Daemon {
       conflicts: 1,
       inodes: 1204,
       journalBytes: 0,
+      journalHeldBy: null,
       chunkBytes: 0,
       missingObjects: 0,
       missingBytes: 0,
@@ -185,6 +187,10 @@ export class FakeDaemon implements Daemon {
 
   async keepHistory(durationMs: number): Promise<void> {
     this.calls.push(`keepHistory ${durationMs}`);
+  }
+
+  async journal(awayMs: number | null): Promise<JournalReport> {
+    return { bytes: 0, since: null, heldBy: null, awayMs: awayMs ?? 1, sites: [] };
   }
 
   async pause(peer: string | null): Promise<void> {

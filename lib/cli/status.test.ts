@@ -32,6 +32,7 @@ const mounted: Extract<SiteReport, { mounted: true }> = {
   conflicts: 2,
   inodes: 1204,
   journalBytes: 0,
+  journalHeldBy: null,
   chunkBytes: 0,
   missingObjects: 3,
   missingBytes: 5 << 20,

@@ -141,12 +141,16 @@ function summary(report: SiteReport): string {
   return [
     '',
     `listening on ${report.listen} · process ${report.pid} · ${report.driver} driver · memory ${sizeText(report.rssBytes)}`,
-    `${countText(report.inodes, 'inode')} · journal ${sizeText(report.journalBytes)} · chunks ${sizeText(report.chunkBytes)}`,
+    `${countText(report.inodes, 'inode')} · ${journalText(report)} · chunks ${sizeText(report.chunkBytes)}`,
     ...contentLines(report),
     `state ${report.stateDirectory} · digest ${report.digest}`,
     ...errors.map((peer) => `${peer.site}: ${peer.lastError}`),
     '',
   ].join('\n');
+}
+
+function journalText({ journalBytes, journalHeldBy }: SiteStatus): string {
+  return `journal ${sizeText(journalBytes)}${journalHeldBy === null ? '' : ` for ${journalHeldBy}`}`;
 }
 
 /** Whatever is under way, or should be. */

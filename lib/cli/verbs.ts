@@ -16,6 +16,7 @@ export const VERBS: ReadonlyMap<string, () => Promise<Verb>> = new Map([
   ['status', async () => as((await import('./status.js')).statusCommand)],
   ['sync', async () => as((await import('./sync.js')).syncCommand)],
   ['link', async () => as((await import('./link.js')).linkCommand)],
+  ['journal', async () => as((await import('./journal.js')).journalCommand)],
   ['limit', async () => as((await import('./limit.js')).limitCommand)],
   ['content', async () => as((await import('./content.js')).contentCommand)],
   ['pin', async () => as((await import('./pin.js')).pinCommand)],

@@ -3,6 +3,7 @@
 // `progress` lines and then exactly one `result` or `error` line of the same id. Lines are bounded on both sides.
 // Only same-version programs talk here: it is no public interface, and has no version of its own.
 
+import type { JournalReport } from './journal-report.js';
 import type { LimitReport } from './bandwidth.js';
 import type { BackupReport } from './site-backup.js';
 import type { ContentSettings, Evicted, PinnedPath } from './content-interface.js';
@@ -45,6 +46,7 @@ export interface ControlResults {
   keep: null;
   collect: CollectionReport;
   keepHistory: null;
+  journal: JournalReport;
   limit: LimitReport;
   content: ContentSettings;
   pin: null;

@@ -52,6 +52,8 @@ export const controlRequest = z.discriminatedUnion('verb', [
   /** `carriesOut` false: only look. */
   z.strictObject({ id, verb: z.literal('collect'), carriesOut: z.boolean() }),
   z.strictObject({ id, verb: z.literal('keepHistory'), durationMs: z.int().nonnegative().max(MAX_DURATION_MS) }),
+  /** Sets how long a site that is away is waited for, if it is told to, and answers how it stands with the journal. */
+  z.strictObject({ id, verb: z.literal('journal'), awayMs: z.int().positive().max(MAX_DURATION_MS).nullable() }),
   /** Changes the limits if it is told to, and answers with what is set then. */
   z.strictObject({
     id,

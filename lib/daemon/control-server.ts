@@ -175,6 +175,8 @@ export class ControlServer {
       case 'keepHistory':
         await this.daemon.keepHistory(request.durationMs);
         return null;
+      case 'journal':
+        return this.daemon.journal(request.awayMs);
       case 'limit':
         if (request.change !== null) this.daemon.bandwidth.change(request.change);
         return this.daemon.bandwidth.report();

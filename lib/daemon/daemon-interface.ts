@@ -5,6 +5,7 @@ import type { SiteId } from '../crdt/ids.js';
 import type { BandwidthControl } from './bandwidth.js';
 import type { LimitRule } from '../sync/transfer-limits.js';
 import type { ContentControl, ContentPolicy } from './content-interface.js';
+import type { JournalReport } from './journal-report.js';
 import type { BackupReport } from './site-backup.js';
 import type { RoleKind } from '../crdt/volume-fields.js';
 import type { SiteHistory } from './history-interface.js';
@@ -26,6 +27,8 @@ export interface SiteStatus {
   conflicts: number;
   inodes: number;
   journalBytes: number;
+  /** Why its oldest change is still there; null: nothing keeps it. */
+  journalHeldBy: string | null;
   chunkBytes: number;
   /** Objects (chunks, manifests) known of and not held here yet. */
   missingObjects: number;
@@ -198,6 +201,8 @@ export interface Daemon {
   collect(carriesOut: boolean): Promise<CollectionReport>;
   /** From now on, how long versions are kept after something took their place. */
   keepHistory(durationMs: number): Promise<void>;
+  /** How it stands with the journal. `awayMs`: how long a site that is away is waited for from now on; null: as before. */
+  journal(awayMs: number | null): Promise<JournalReport>;
   /** Settles a conflict. Rejects when there is none of that id, or `keep` is none of its choices. Says what it did. */
   resolveConflict(id: string, keep: string, merged: MergedFile | null): Promise<SettledRow>;
   /** What was settled here, the latest first. */

@@ -47,6 +47,7 @@ import { DurableCommits } from './durable-commits.js';
 import { fetchAll } from './first-fetch.js';
 import { HoldingsFile } from './holdings-file.js';
 import { InviteFile } from './invite-file.js';
+import { heldBy, type JournalReport, journalReport } from './journal-report.js';
 import { DEFAULT_AWAY_MS, JournalKeeper } from './journal-keeper.js';
 import { KeptPeers } from './kept-peers.js';
 import { KnownPeersFile } from './known-peers-file.js';
@@ -380,7 +381,8 @@ export class RunningSite implements Daemon {
     const { commit } = await this.site.request('fold', null);
     const survey = await this.survey.at(commit);
     const stored = await this.site.request('status', null);
-    return siteStatus(this.config(), this.listen, survey, stored, this.syncer.peers());
+    const held = heldBy(stored, this.keeper!.frontier().standings);
+    return siteStatus(this.config(), this.listen, survey, stored, this.syncer.peers(), held);
   }
 
   async transfer(): Promise<Transfer> {
@@ -474,6 +476,12 @@ export class RunningSite implements Daemon {
 
   collect(carriesOut: boolean): Promise<CollectionReport> {
     return carriesOut ? this.collector!.collect() : this.collector!.survey();
+  }
+
+  async journal(awayMs: number | null): Promise<JournalReport> {
+    if (awayMs !== null) this.state.saveConfig({ ...this.config(), awayMs });
+    const stored = await this.site.request('status', null);
+    return journalReport(stored, this.keeper!.frontier().standings, this.config().awayMs ?? DEFAULT_AWAY_MS);
   }
 
   async keepHistory(durationMs: number): Promise<void> {

@@ -10,7 +10,7 @@ import { Volume } from '../volume/volume.js';
 import type { KernelCache, VolumeClock } from '../volume/ports.js';
 import type { Log } from './daemon-interface.js';
 import { SystemClock } from './system-clock.js';
-import type { FromSite, RequestName, Requests, SiteThreadData, ToSite } from './thread-protocol.js';
+import type { FromSite, RequestName, Requests, ShownHold, SiteThreadData, ToSite } from './thread-protocol.js';
 
 /** What serves the mount, as far as messages concern it. */
 export interface Server {
@@ -436,11 +436,17 @@ export class SiteServer {
     for (const { id } of this.flushes.splice(0)) this.reply(id, 'flush', { commit });
   }
 
+  private journalHold(): ShownHold | null {
+    const hold = this.volume.truncating.heldBy;
+    return hold?.by === 'conflict' ? { by: 'conflict', path: this.volume.pathOf(hold.ino) ?? '?' } : hold;
+  }
+
   private status(): Requests['status']['reply'] {
     const { journal, objects } = this.volume;
     return {
       journalBytes: journal.journalBytes,
-      journalHeldBy: this.volume.truncating.heldBy,
+      journalSinceUs: journal.floor.stamp,
+      journalHeldBy: this.journalHold(),
       chunkBytes: objects.bytes(),
       missing: objects.missingCount(),
       missingBytes: objects.missingBytes(),

@@ -10,6 +10,8 @@ export function siteStatus(
   { digest, inodes, conflicts, absentBytes }: Survey,
   { journalBytes, chunkBytes, missing, missingBytes, unsharedBytes }: Requests['status']['reply'],
   peers: readonly PeerStatus[],
+  /** Why the oldest change of the journal is still there, in words. */
+  journalHeldBy: string | null,
 ): SiteStatus {
   return {
     volume: config.volume,
@@ -36,6 +38,7 @@ export function siteStatus(
     conflicts,
     inodes,
     journalBytes,
+    journalHeldBy,
     chunkBytes,
     missingObjects: missing,
     missingBytes,

@@ -19,6 +19,9 @@ import type { UndoStep } from '../volume/reversible-changes.js';
 import type { Decision, Settled } from '../volume/settlement.js';
 import type { SiteConfig } from './daemon-interface.js';
 
+/** Why the oldest change of the journal is still there, for people. */
+export type ShownHold = Exclude<JournalHold, { by: 'conflict' }> | { readonly by: 'conflict'; readonly path: string };
+
 /** What the site thread is started with. */
 export interface SiteThreadData {
   readonly stateDirectory: string;
@@ -95,7 +98,9 @@ export interface Requests {
     args: null;
     reply: {
       journalBytes: number;
-      journalHeldBy: JournalHold | null;
+      /** The latest change that was dropped from it, microseconds since 1970; 0: none was. */
+      journalSinceUs: number;
+      journalHeldBy: ShownHold | null;
       chunkBytes: number;
       requests: Record<string, number>;
       missing: number;

@@ -76,8 +76,9 @@ export class LostChanges {
 
   /** Gives up those that `isGone`: others have dropped them too. The rest stand at other places. */
   move(isGone: (dot: LocalDot) => boolean, placeOf: (lsn: number) => number): void {
-    for (const [hash, lost] of [...this.byHash]) {
-      this.removeLost.run(lost.lsn);
+    const all = [...this.byHash];
+    for (const [, { lsn }] of all) this.removeLost.run(lsn);
+    for (const [hash, lost] of all) {
       this.byHash.delete(hash);
       if (isGone(lost)) continue;
       const lsn = placeOf(lost.lsn);

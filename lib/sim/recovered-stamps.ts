@@ -18,7 +18,7 @@ export function lateStamp({ journal }: Volume, actorId: ActorId, endedUs: number
   const own = actors.indexOf(actorId);
   const lastOfOthers = journal.db.prepare('select max(stamp) from change where actor <> ?').pluck();
   // What it saw last may have been overwritten by what was recovered.
-  let before = Math.max(endedUs, (lastOfOthers.get(own ?? -1) as number | null) ?? 0);
+  let before = Math.max(endedUs, (lastOfOthers.get(own ?? -1) as number | null) ?? 0, journal.floor.stamp);
   let recovered = 0;
   for (const ino of store.inodes())
     for (const { actor, stamp } of [...store.inode(ino)!.registers.values()].flat()) {

@@ -160,7 +160,6 @@ export class BaseTransfer {
       const before = own?.get(field) ?? NO_ENTRIES;
       const after = mergeEntries({ entries: before, hasSeen }, { entries, hasSeen: isCovered }, this.core.actors);
       if (after === before) continue;
-      const has = (some: readonly Entry[], op: OpId): boolean => some.some((entry) => sameOp(entry, op));
       let pred: readonly OpId[] = before.filter((entry) => !has(after, entry));
       const added = after.filter((entry) => !has(before, entry));
       // One that is there already is written again to take away what it overwrote.
@@ -193,6 +192,10 @@ export class BaseTransfer {
       listener.changed(ino);
     } else listener.policyChanged(ino);
   }
+}
+
+function has(entries: readonly Entry[], op: OpId): boolean {
+  return entries.some((entry) => sameOp(entry, op));
 }
 
 function isToldOf({ ino, field }: RegisterWrite): boolean {

@@ -84,14 +84,13 @@ export function parseDayPart(text: string): DayPart {
   return { from, to };
 }
 
+function row(when: string, { upBytesPerS, downBytesPerS }: TransferLimits): string[] {
+  return [when, rateText(upBytesPerS), rateText(downBytesPerS)];
+}
+
 /** The limits as people read them. */
 export function describeLimits({ rules, now }: LimitReport): string {
   if (rules.length === 0) return 'no limits';
-  const row = (when: string, { upBytesPerS, downBytesPerS }: TransferLimits): string[] => [
-    when,
-    rateText(upBytesPerS),
-    rateText(downBytesPerS),
-  ];
   return renderTable([
     ['WHEN', 'UP', 'DOWN'],
     ...rules.map((rule) =>

@@ -45,14 +45,14 @@ export class Bandwidth implements BandwidthControl {
   }
 
   change(change: LimitChange | 'none'): void {
-    this.rules = change === 'none' ? [] : changed(this.rules, change);
+    this.rules = change === 'none' ? [] : afterChange(this.rules, change);
     const { limits: _, ...config } = this.state.config();
     this.state.saveConfig(this.rules.length === 0 ? config : { ...config, limits: [...this.rules] });
     this.changed();
   }
 }
 
-function changed(rules: readonly LimitRule[], { between, ...limits }: LimitChange): LimitRule[] {
+function afterChange(rules: readonly LimitRule[], { between, ...limits }: LimitChange): LimitRule[] {
   const isSame = (rule: LimitRule): boolean => rule.between?.from === between?.from && rule.between?.to === between?.to;
   const before = rules.find(isSame) ?? { upBytesPerS: null, downBytesPerS: null };
   const rule: LimitRule = { between, upBytesPerS: before.upBytesPerS, downBytesPerS: before.downBytesPerS, ...limits };

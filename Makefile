@@ -6,6 +6,7 @@
 #   make scenarios    partitions between real sites, one readable story per file   (SCENARIOS='--only NAME')
 #   make play         a story of your own on simulated sites, in milliseconds       (SCENARIO=FILE, or all)
 #   make bench        this filesystem beside the local one and bindfs               (BENCH='--quick')
+#   make bench-journal  many operations on few files: what stays on disk  (BENCH_JOURNAL='--operations 100000 --check')
 #   make bench-merge  two sites merge what they did apart, at work      (BENCH_MERGE='--operations 10000 --check')
 #   make posix        our own POSIX suite, on a fresh volume or in POSIX='DIR DIR'   (POSIX='--as-user --only rename')
 #   make conformance  pjdfstest, built in PJDFSTEST=DIR                             (CONFORMANCE='--only rename')
@@ -44,7 +45,7 @@ WEFT    := $(NODE) dist/lib/cli/main.js
 SOURCES := $(shell find $(CURDIR)/lib $(CURDIR)/scripts $(CURDIR)/conformance -type d -o -name '*.ts')
 
 .DEFAULT_GOAL := build
-.PHONY: build mount umount test tidy lint format bench bench-merge scenarios play sim soak mutants posix conformance programs clean flips fuzz
+.PHONY: build mount umount test tidy lint format bench bench-journal bench-merge scenarios play sim soak mutants posix conformance programs clean flips fuzz
 
 build: dist/.built
 
@@ -108,6 +109,9 @@ soak: build
 
 bench-merge: build
 	@$(NODE) dist/scripts/bench-merge.js $(BENCH_MERGE)
+
+bench-journal: build
+	@$(NODE) dist/scripts/bench-journal.js $(BENCH_JOURNAL)
 
 mutants: build
 	@$(NODE) dist/scripts/mutants.js $(MUTANTS)

@@ -221,7 +221,3 @@ function mergeInodes(own: Inode, ownSeen: HasSeen, other: Inode, otherSeen: HasS
   }
   return bareInode(own.ino, registers);
 }
-
-function has(entries: readonly Entry[], op: OpId): boolean {
-  return entries.some((entry) => sameOp(entry, op));
-}

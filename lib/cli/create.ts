@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import type { CommandModule } from 'yargs';
 import { newSite, type NewSiteOptions } from './new-site.js';
-import { checkedVolume, OF_NEW_SITES, withSite, withStartOptions } from './site-options.js';
+import { checkedVolume, OF_NEW_SITES, withSite, withStartOptions, logLevelOf } from './site-options.js';
 
 interface Options extends NewSiteOptions {
   volume: string;
@@ -22,6 +22,10 @@ export const createCommand: CommandModule<object, Options> = {
     const config = { ...draft, volumeId: randomBytes(16).toString('hex'), volume, peers: [], slot: null };
     // Loaded on demand: the other verbs must start fast.
     const { startSite } = await import('./start-site.js');
-    await startSite({ kind: 'create', directory, debug: options.debug, config }, options, 'created and mounted');
+    await startSite(
+      { kind: 'create', directory, logLevel: logLevelOf(options), config },
+      options,
+      'created and mounted',
+    );
   },
 };

@@ -7,6 +7,10 @@ import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import type { Log } from '../daemon/daemon-interface.js';
 
+/** From the most to the least that is written. */
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
 const ROTATE_BYTES = 16 * 1024 * 1024;
 const TAIL_BYTES = 16 * 1024;
 
@@ -17,8 +21,8 @@ export function rotateLog(path: string): void {
 }
 
 /** A logger to `path`; in the foreground to stderr as text too. */
-export function openLog(path: string, options: { debug: boolean; foreground: boolean }): Log {
-  const level = options.debug ? 'debug' : 'info';
+export function openLog(path: string, options: { level: LogLevel; foreground: boolean }): Log {
+  const { level } = options;
   const streams: pino.StreamEntry[] = [{ level, stream: pino.destination({ dest: path, sync: true, mode: 0o600 }) }];
   if (options.foreground) streams.push({ level, stream: textStream(process.stderr) });
   return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.multistream(streams));

@@ -24,7 +24,7 @@ export async function serveJob(load: () => Promise<DaemonModule>): Promise<never
   const job = await new Promise<SiteJob>((resolve) =>
     process.once('message', (message) => resolve(message as SiteJob)),
   );
-  const log = openLog(logPathOf(job.directory), { debug: job.debug, foreground: false });
+  const log = openLog(logPathOf(job.directory), { level: job.logLevel, foreground: false });
   const die = (error: unknown): never => {
     log.error({ stack: error instanceof Error ? error.stack : undefined }, messageOf(error));
     process.exit(1);

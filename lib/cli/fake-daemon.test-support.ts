@@ -256,11 +256,12 @@ export class FakeDaemon implements Daemon {
     return damaged;
   }
 
-  async stop(force: boolean): Promise<void> {
+  async stop(force: boolean): Promise<null> {
     if (this.state.config().volume === 'busy' && !force)
       throw new Error('the mount is busy: fuser -m names who uses it');
     this.record('stop', String(force));
     this.end();
+    return null;
   }
 
   private record(verb: string, argument: string | null): void {

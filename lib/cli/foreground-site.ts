@@ -16,7 +16,7 @@ export async function runInForeground(
   process.umask(0o077);
   const logPath = logPathOf(job.directory);
   rotateLog(logPath);
-  const log = openLog(logPath, { debug: job.debug, foreground: true });
+  const log = openLog(logPath, { level: job.logLevel, foreground: true });
   await runSite(job, await loadDaemon(), log, (report) => {
     if (report.kind === 'progress') onProgress(report.progress);
     else if (report.kind === 'ready') onReady(report.site);

@@ -3,8 +3,9 @@
 import type { CommandModule } from 'yargs';
 import { parseInvite } from '../sync/invite.js';
 import { messageOf, UsageError } from './failure.js';
+import { inviteGiven } from './invite-given.js';
 import { newSite, type NewSiteOptions } from './new-site.js';
-import { checkedVolume, OF_NEW_SITES, withSite, withStartOptions } from './site-options.js';
+import { checkedVolume, OF_NEW_SITES, withSite, withStartOptions, logLevelOf } from './site-options.js';
 
 interface Options extends NewSiteOptions {
   invite: string;
@@ -15,11 +16,16 @@ export const joinCommand: CommandModule<object, Options> = {
   describe: 'join a volume by its invite, and mount it',
   builder: (parser) =>
     withSite(withStartOptions(parser, OF_NEW_SITES))
-      .positional('invite', { type: 'string', demandOption: true, describe: 'as weft invite prints it' })
+      .positional('invite', {
+        type: 'string',
+        demandOption: true,
+        describe: 'as weft invite prints it; -: it is read from stdin',
+      })
       .positional('mountpoint', { type: 'string', demandOption: true, describe: 'an empty directory' }),
   handler: async (options) => {
-    const { directory, draft } = newSite(options, volumeOfInvite(options.invite));
-    const job = { kind: 'join' as const, directory, debug: options.debug, invite: options.invite, draft };
+    const invite = inviteGiven(options.invite);
+    const { directory, draft } = newSite(options, volumeOfInvite(invite));
+    const job = { kind: 'join' as const, directory, logLevel: logLevelOf(options), invite, draft };
     // Loaded on demand: the other verbs must start fast.
     const { startSite } = await import('./start-site.js');
     await startSite(job, options, 'joined and mounted');

@@ -2,6 +2,7 @@
 
 import type { CommandModule } from 'yargs';
 import { UsageError } from './failure.js';
+import { inviteGiven } from './invite-given.js';
 import { findSite, withDaemon } from './known-site.js';
 import { withState } from './site-options.js';
 
@@ -41,7 +42,7 @@ export const linkCommand: CommandModule<object, Options> = {
         case 'resume':
           return daemon.request(action, { peer: peer ?? null });
         case 'add':
-          return daemon.request('addPeer', { peer: peer! });
+          return daemon.request('addPeer', { peer: inviteGiven(peer!) });
         case 'remove':
           return daemon.request('removePeer', { peer: peer! });
       }

@@ -10,7 +10,15 @@ import { realPath, StateRegistry } from '../daemon/state-registry.js';
 import { releaseDeadHolder } from './dead-mount.js';
 import { Failure, shellWord } from './failure.js';
 import { usableMountpoint } from './mountpoint.js';
-import { AS_BEFORE, contentChange, readMountOptions, withStartOptions, type StartOptions } from './site-options.js';
+import {
+  AS_BEFORE,
+  contentChange,
+  readMountOptions,
+  withStartOptions,
+  type StartOptions,
+  logLevelOf,
+  metricsOf,
+} from './site-options.js';
 
 interface Options extends StartOptions {
   mountpoint: string;
@@ -44,9 +52,14 @@ export const mountCommand: CommandModule<object, Options> = {
     if (options.driver !== undefined) changes.driver = options.driver;
     if (options.content !== undefined) Object.assign(changes, contentChange(config, options.content));
     if (given.options.length > 0) changes.mountOptions = given.options;
+    Object.assign(changes, metricsOf(options));
     // Loaded on demand: the other verbs must start fast.
     const { startSite } = await import('./start-site.js');
-    await startSite({ kind: 'mount', directory: state.directory, debug: options.debug, changes }, options, 'mounted');
+    await startSite(
+      { kind: 'mount', directory: state.directory, logLevel: logLevelOf(options), changes },
+      options,
+      'mounted',
+    );
   },
 };
 

@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 import type { SiteConfig } from '../daemon/daemon-interface.js';
 import { dataHome, StateDirectory } from '../daemon/state-directory.js';
 import { usableMountpoint } from './mountpoint.js';
-import { contentOf, readMountOptions, type StartOptions } from './site-options.js';
+import { contentOf, metricsOf, readMountOptions, type StartOptions } from './site-options.js';
 
 export interface NewSiteOptions extends StartOptions {
   mountpoint: string;
@@ -16,7 +16,7 @@ export interface NewSiteOptions extends StartOptions {
 
 export type NewSite = Pick<
   SiteConfig,
-  'siteId' | 'site' | 'mountpoint' | 'listen' | 'driver' | 'mountOptions' | 'content'
+  'siteId' | 'site' | 'mountpoint' | 'listen' | 'driver' | 'mountOptions' | 'content' | 'metrics'
 >;
 
 /** Reserves the state directory of a new site of `volume`. Throws what says why it cannot be made, and what to do. */
@@ -33,6 +33,7 @@ export function newSite(options: NewSiteOptions, volume: string): { directory: s
     driver: options.driver ?? 'kernel',
     mountOptions,
     ...contentOf(options),
+    ...metricsOf(options),
   };
   return { directory, draft };
 }

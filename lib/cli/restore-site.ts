@@ -6,7 +6,15 @@ import type { CommandModule } from 'yargs';
 import type { SiteConfig } from '../daemon/daemon-interface.js';
 import { dataHome } from '../daemon/state-directory.js';
 import { usableMountpoint } from './mountpoint.js';
-import { AS_BEFORE, contentOf, readMountOptions, withStartOptions, type StartOptions } from './site-options.js';
+import {
+  AS_BEFORE,
+  contentOf,
+  metricsOf,
+  readMountOptions,
+  withStartOptions,
+  type StartOptions,
+  logLevelOf,
+} from './site-options.js';
 
 interface Options extends StartOptions {
   backup: string;
@@ -29,11 +37,15 @@ export const restoreSiteCommand: CommandModule<object, Options> = {
     const given = readMountOptions(options.o ?? []);
     const mountpoint = usableMountpoint(options.mountpoint, directory, given.allowNonEmpty);
     restoreBackup(backup, directory);
-    const changes: Partial<SiteConfig> = { mountpoint, ...contentOf(options) };
+    const changes: Partial<SiteConfig> = { mountpoint, ...contentOf(options), ...metricsOf(options) };
     if (options.listen !== undefined) changes.listen = options.listen;
     if (options.driver !== undefined) changes.driver = options.driver;
     if (given.options.length > 0) changes.mountOptions = given.options;
     const { startSite } = await import('./start-site.js');
-    await startSite({ kind: 'mount', directory, debug: options.debug, changes }, options, 'restored and mounted');
+    await startSite(
+      { kind: 'mount', directory, logLevel: logLevelOf(options), changes },
+      options,
+      'restored and mounted',
+    );
   },
 };

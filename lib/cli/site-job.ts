@@ -1,24 +1,27 @@
 // site-job.ts — what the command line asks a daemon process to become, and what that reports back.
 // Sent over the IPC channel between the two and not as arguments: an invite is a secret, and arguments are public (ps(1)).
 
+import type { LogLevel } from './daemon-log.js';
 import type { Progress, SiteConfig } from '../daemon/daemon-interface.js';
 
 export type SiteJob = {
   /** Absolute path of the state directory. */
   directory: string;
-  debug: boolean;
+  logLevel: LogLevel;
 } & (
   | { kind: 'create'; config: SiteConfig }
   | { kind: 'join'; invite: string; draft: SiteDraft }
   | {
       kind: 'mount';
-      changes: Partial<Pick<SiteConfig, 'mountpoint' | 'listen' | 'driver' | 'mountOptions' | 'content' | 'wantsDue'>>;
+      changes: Partial<
+        Pick<SiteConfig, 'mountpoint' | 'listen' | 'driver' | 'mountOptions' | 'content' | 'wantsDue' | 'metrics'>
+      >;
     }
 );
 
 export type SiteDraft = Pick<
   SiteConfig,
-  'site' | 'siteId' | 'mountpoint' | 'listen' | 'driver' | 'mountOptions' | 'content'
+  'site' | 'siteId' | 'mountpoint' | 'listen' | 'driver' | 'mountOptions' | 'content' | 'metrics'
 >;
 
 /** A site that is mounted and listens. */

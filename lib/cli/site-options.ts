@@ -6,7 +6,8 @@ import type { Argv } from 'yargs';
 import type { ContentPolicy } from '../daemon/content-interface.js';
 import type { SiteConfig } from '../daemon/daemon-interface.js';
 import { parseMountOptions } from '../fuse/mount-options.js';
-import { formatAddress, parseAddress } from '../sync/address.js';
+import { formatAddress, isLoopback, parseAddress } from '../sync/address.js';
+import type { LogLevel } from './daemon-log.js';
 import { messageOf, UsageError } from './failure.js';
 
 export type Driver = 'kernel' | 'fuse-native';
@@ -19,6 +20,8 @@ export interface StartOptions {
   content: ContentPolicy | undefined;
   foreground: boolean;
   debug: boolean;
+  'log-level': LogLevel | undefined;
+  metrics: string | undefined;
   progress: boolean;
 }
 
@@ -58,12 +61,43 @@ export function withStartOptions<T>(parser: Argv<T>, defaults: StartDefaults): A
       describe: `files to fetch: everything, or what is read here [default: ${defaults.content}]`,
     })
     .option('foreground', { alias: 'f', type: 'boolean', default: false, describe: 'stay in the foreground' })
-    .option('debug', { alias: 'd', type: 'boolean', default: false, describe: 'log more' })
+    .option('debug', { alias: 'd', type: 'boolean', default: false, describe: 'log more: --log-level debug' })
+    .option('metrics', {
+      type: 'string',
+      requiresArg: true,
+      coerce: (value: string | string[] | undefined) => checkedMetrics(once(value, '--metrics')),
+      describe: 'HOST:PORT on this machine where Prometheus may ask, or off [default: off]',
+    })
+    .option('log-level', {
+      choices: ['debug', 'info', 'warn', 'error'] as const,
+      requiresArg: true,
+      describe: 'what daemon.log gets, until the next start [default: info]',
+    })
     .option('progress', {
       type: 'boolean',
       default: false,
       describe: 'progress on stderr, even when that is no terminal',
     });
+}
+
+export function logLevelOf(options: Pick<StartOptions, 'debug' | 'log-level'>): LogLevel {
+  return options['log-level'] ?? (options.debug ? 'debug' : 'info');
+}
+
+function checkedMetrics(text: string | undefined): string | undefined {
+  if (text === undefined || text === 'off') return text;
+  const address = parsedAddress(text, '--metrics')!;
+  if (!isLoopback(address)) {
+    throw new UsageError(
+      `--metrics ${text}: metrics are served on this machine alone; choose 127.0.0.1:PORT or [::1]:PORT`,
+    );
+  }
+  return address;
+}
+
+/** The field of a site's config that --metrics sets. */
+export function metricsOf({ metrics }: Pick<StartOptions, 'metrics'>): Pick<SiteConfig, 'metrics'> {
+  return metrics === undefined ? {} : { metrics };
 }
 
 /** The field of a new site's config that --content sets. */

@@ -37,7 +37,7 @@ function createJob(volume: string): SiteJob & { config: SiteConfig } {
   const directory = join(scratch.home, volume);
   const config = { ...someSiteConfig(scratch.folder(`${volume}-mount`)), volume };
   StateDirectory.reserve(directory);
-  return { kind: 'create', directory, debug: false, config };
+  return { kind: 'create', directory, logLevel: 'info', config };
 }
 
 async function start(job: SiteJob, onProgress: (progress: Progress) => void = () => {}): Promise<ReadySite> {
@@ -214,7 +214,7 @@ test('joining reports progress, and keeps what the inviter told', async () => {
   };
   const progress: Progress[] = [];
   const invite = 'weft://127.0.0.1:7420/joined#a.b';
-  await start({ kind: 'join', directory, debug: true, invite, draft }, (step) => progress.push(step));
+  await start({ kind: 'join', directory, logLevel: 'debug', invite, draft }, (step) => progress.push(step));
   assert.equal(progress.length, 5);
   assert.deepEqual(progress[1], { what: 'changes', done: 1204, total: 5000 });
   const config = StateDirectory.open(directory).config();
@@ -229,7 +229,7 @@ test('a site mounts again elsewhere with new options, which it keeps', async () 
   assert.equal((await scratch.weft(['umount', job.config.mountpoint])).code, 0);
   const mountpoint = scratch.folder('elsewhere');
   const changes = { mountpoint, mountOptions: ['ro'] };
-  const ready = await start({ kind: 'mount', directory: job.directory, debug: false, changes });
+  const ready = await start({ kind: 'mount', directory: job.directory, logLevel: 'info', changes });
   assert.equal(ready.mountpoint, mountpoint);
   assert.deepEqual(StateDirectory.open(job.directory).config().mountOptions, ['ro']);
   assert.equal((await scratch.weft(['umount', mountpoint])).code, 0);

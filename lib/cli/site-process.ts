@@ -134,12 +134,12 @@ async function stopOnSignals(daemon: Daemon, signals: StopSignals, log: Log): Pr
   for (;;) {
     const signal = await signals.next();
     log.info({ signal }, 'unmounting');
-    if (asked) return daemon.stop(true);
+    if (asked) return void (await daemon.stop(true));
     try {
-      return await daemon.stop(false);
+      return void (await daemon.stop(false));
     } catch (error) {
       log.warn({ error: messageOf(error) }, 'could not unmount');
-      if (signal !== 'SIGINT') return daemon.stop(true);
+      if (signal !== 'SIGINT') return void (await daemon.stop(true));
       log.warn({}, 'Ctrl-C again unmounts all the same');
       asked = true;
     }

@@ -9,7 +9,9 @@ import { ControlClient } from './control-client.js';
 import { Failure, shellWord } from './failure.js';
 import { findSite } from './known-site.js';
 import { detachMount, isDeadMount, releaseDeadHolder } from './dead-mount.js';
+import type { Unshared } from '../daemon/daemon-interface.js';
 import { withState } from './site-options.js';
+import { groupDigits, sizeText } from './text-table.js';
 
 const END_TIMEOUT_MS = 60_000;
 const POLL_MS = 10;
@@ -37,7 +39,8 @@ export const umountCommand: CommandModule<object, Options> = {
     const daemon = await ControlClient.connect(state.directory);
     if (daemon) {
       try {
-        await daemon.request('stop', { force });
+        const unshared = await daemon.request('stop', { force });
+        if (unshared) process.stdout.write(notShared(unshared));
       } finally {
         daemon.close();
       }
@@ -56,6 +59,12 @@ export const umountCommand: CommandModule<object, Options> = {
     }
   },
 };
+
+/** Said of an end that went well: who takes the machine away should know. */
+function notShared({ changes, bytes }: Unshared): string {
+  const what = `${groupDigits(changes)} change${changes === 1 ? '' : 's'}, ${sizeText(bytes)}`;
+  return `${what}: at no other site yet; weft sync --wait before weft umount says when they are\n`;
+}
 
 function removed(mountpoint: string): string {
   return `the mount that a dead daemon left at ${mountpoint} was removed\n`;

@@ -15,6 +15,7 @@ import type {
   PeerRow,
   SettledRow,
   SiteStatus,
+  Unshared,
 } from './daemon-interface.js';
 
 export const MAX_REQUEST_BYTES = 64 * 1024;
@@ -58,7 +59,7 @@ export interface ControlResults {
   undoResolve: SettledRow;
   /** What is still not there. */
   repair: DamagedData;
-  stop: null;
+  stop: Unshared | null;
 }
 
 /** `id` is null when the request was so bad that it had none. */

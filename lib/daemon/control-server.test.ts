@@ -101,6 +101,7 @@ function recordingDaemon(): Daemon {
     stop: async (force) => {
       if (stopError && !force) throw stopError;
       stopped();
+      return { changes: 2, bytes: 99 };
     },
     ended: new Promise<void>((resolve) => (stopped = resolve)),
   };

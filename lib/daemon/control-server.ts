@@ -100,8 +100,8 @@ export class ControlServer {
 
   private async stop(socket: Socket, { id, force }: Extract<ControlRequest, { verb: 'stop' }>): Promise<void> {
     const answered = this.daemon.stop(force).then(
-      async () => {
-        await send(socket, { id, result: null });
+      async (unshared) => {
+        await send(socket, { id, result: unshared });
         this.reportStopped();
       },
       (error: Error) => {

@@ -169,6 +169,12 @@ export interface DamagedData {
   changes: { actor: string; seq: number }[];
 }
 
+/** What was made here, or came here, and no other site is known to have. */
+export interface Unshared {
+  changes: number;
+  bytes: number;
+}
+
 /** A site that runs. Methods reject with an Error whose message names what is wrong and the remedy. */
 export interface Daemon {
   status(): Promise<SiteStatus>;
@@ -211,8 +217,8 @@ export interface Daemon {
   undoResolve(id: string): Promise<SettledRow>;
   /** Has what a check found damaged given up, and had again from other sites; waits for that while it can come. */
   repair(damaged: DamagedData): Promise<DamagedData>;
-  /** Flushes, unmounts and ends. Rejects with a message naming the remedy when the mount is busy and not `force`. */
-  stop(force: boolean): Promise<void>;
+  /** Flushes, unmounts and ends; says what of it no other site has. Null: all of it is at one, or there is no other. Rejects with a message naming the remedy when the mount is busy and not `force`. */
+  stop(force: boolean): Promise<Unshared | null>;
   /** Settles when the daemon ended by itself (unmounted from outside, fatal error). */
   readonly ended: Promise<void>;
 }
@@ -247,6 +253,8 @@ export interface SiteConfig {
   wantsDue?: true;
   /** How long versions are kept here after something took their place, milliseconds; absent: as the volume says. */
   keepHistoryMs?: number;
+  /** HOST:PORT on the loopback interface where metrics are served; absent or 'off': nowhere. */
+  metrics?: string;
   /** How long a site that is away is waited for with what the journal drops, milliseconds; absent: 30 days. */
   awayMs?: number;
 }
@@ -286,7 +294,10 @@ export interface DaemonModule {
   createVolume(state: SiteState, log: Log): Promise<void>;
   joinVolume(
     invite: string,
-    draft: Pick<SiteConfig, 'site' | 'siteId' | 'mountpoint' | 'listen' | 'driver' | 'mountOptions' | 'content'>,
+    draft: Pick<
+      SiteConfig,
+      'site' | 'siteId' | 'mountpoint' | 'listen' | 'driver' | 'mountOptions' | 'content' | 'metrics'
+    >,
     makeState: (config: SiteConfig) => SiteState,
     progress: (progress: Progress) => void,
     log: Log,

@@ -20,7 +20,10 @@ export async function createVolume(state: SiteState, log: Log): Promise<void> {
 /** See DaemonModule. */
 export async function joinVolume(
   invite: string,
-  draft: Pick<SiteConfig, 'site' | 'siteId' | 'mountpoint' | 'listen' | 'driver' | 'mountOptions' | 'content'>,
+  draft: Pick<
+    SiteConfig,
+    'site' | 'siteId' | 'mountpoint' | 'listen' | 'driver' | 'mountOptions' | 'content' | 'metrics'
+  >,
   makeState: (config: SiteConfig) => SiteState,
   progress: (progress: Progress) => void,
   log: Log,

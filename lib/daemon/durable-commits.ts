@@ -40,6 +40,11 @@ export class DurableCommits {
     return this.waiting.at(-1)?.commit ?? this.beingSynced;
   }
 
+  /** The last commit that is durable. */
+  get lastDurable(): number {
+    return this.durableCommit;
+  }
+
   committed(message: Committed): void {
     this.waiting.push(message);
     if (!this.running) void this.run();

@@ -20,11 +20,12 @@ import { makeCommitsDurable } from '../journal/checkpointer.js';
 import { intentPath, SEGMENT_BYTES } from '../journal/intent-log.js';
 import { supplySegment } from '../journal/segment-supply.js';
 import { statePath } from '../journal/schema.js';
-import type { SiteId } from '../crdt/ids.js';
+import type { ActorId, SiteId } from '../crdt/ids.js';
 import type { Member } from '../crdt/members.js';
 import type { RoleKind } from '../crdt/volume-fields.js';
 import { makeNextKey } from '../sync/site-key.js';
 import { Syncer } from '../sync/syncer.js';
+import { lackingCount, raise } from '../sync/version-vector.js';
 import { systemClock, systemRandom } from '../sync/system-clock.js';
 import type {
   CollectionReport,
@@ -39,6 +40,7 @@ import type {
   SiteConfig,
   SiteState,
   SiteStatus,
+  Unshared,
   Transfer,
 } from './daemon-interface.js';
 import { Bandwidth } from './bandwidth.js';
@@ -51,6 +53,7 @@ import { heldBy, type JournalReport, journalReport } from './journal-report.js';
 import { DEFAULT_AWAY_MS, JournalKeeper } from './journal-keeper.js';
 import { KeptPeers } from './kept-peers.js';
 import { KnownPeersFile } from './known-peers-file.js';
+import { type Measured, MetricsServer } from './metrics.js';
 import { Past } from './past.js';
 import { memberNamed, peerRows } from './peer-rows.js';
 import { repair } from './repair.js';
@@ -72,6 +75,8 @@ import { VolumeMembers } from './volume-members.js';
 /** How often it is looked what of the journal may go. */
 const JOURNAL_CHECK_MS = 2_000;
 /** A claim of inode numbers waits so long for the site that it joined at. */
+/** An orderly end waits so long for linked sites to have everything. */
+const SHARE_WITHIN_MS = 1000;
 const CLAIM_WAIT_MS = 60_000;
 /** Who uses a mount that is detached has so long to finish. */
 const USERS_GRACE_MS = 5_000;
@@ -88,6 +93,7 @@ export class RunningSite implements Daemon {
   private peers!: KeptPeers;
   private received!: ReceivedObjects;
   private collector: Collector | null = null;
+  private metrics: MetricsServer | null = null;
   private keeper: JournalKeeper | null = null;
   private keeping: NodeJS.Timeout | null = null;
   private checkpoints: CheckpointThread | null = null;
@@ -234,6 +240,11 @@ export class RunningSite implements Daemon {
       // A site that has inode numbers is one of the volume: what it says of itself comes after what made it one.
       if (config.slot !== null) await this.announce();
       this.collector = this.makeCollector();
+      const { metrics = 'off' } = this.config();
+      if (metrics !== 'off') {
+        this.metrics = await MetricsServer.listen(metrics, () => this.measure());
+        this.log.info({ address: this.metrics.address }, 'metrics are served');
+      }
       this.keeper = this.makeKeeper();
       this.keeping = setInterval(() => void this.checkJournal(), JOURNAL_CHECK_MS).unref();
       this.content.start().catch((error: Error) => this.log.warn({ err: error }, 'not all content is asked for yet'));
@@ -312,6 +323,25 @@ export class RunningSite implements Daemon {
     this.durable.committed(message);
     this.content.committed();
     if (message.pressing) this.durable.reconsider();
+  }
+
+  /** For one scrape. */
+  private async measure(): Promise<Measured> {
+    const { volume, site, siteId } = this.config();
+    const { journalBytes, chunkBytes, missing, requests } = await this.site.request('status', null);
+    return {
+      volume,
+      site,
+      siteId,
+      peers: this.syncer.peers(),
+      journalBytes,
+      contentBytes: chunkBytes,
+      missingObjects: missing,
+      commits: this.durable.lastReported,
+      durableCommits: this.durable.lastDurable,
+      requests,
+      quarantined: this.quarantinedFrom,
+    };
   }
 
   /** Whether a peer is connected. */
@@ -492,14 +522,29 @@ export class RunningSite implements Daemon {
     return repair(damaged, this.site, this.syncer, this.store, () => this.durable.vector);
   }
 
-  async stop(force: boolean): Promise<void> {
+  async stop(force: boolean): Promise<Unshared | null> {
     await this.store.flush();
+    if (this.linked) await this.syncer.waitSettled(SHARE_WITHIN_MS);
     // Refused while somebody uses the mount: everything goes on then.
     await unmountKernel(this.config().mountpoint, force);
     const grace = setTimeout(() => void this.endSession(), USERS_GRACE_MS);
     await this.site.ended;
     clearTimeout(grace);
+    const unshared = this.unshared();
+    if (unshared)
+      this.log.warn(unshared, 'what is here and at no other site yet: it goes there from the next start on');
     await this.closeLinks();
+    return unshared;
+  }
+
+  /** What is durable here, and no other site acknowledged. */
+  private unshared(): Unshared | null {
+    const others = this.syncer.peersMet();
+    if (others.length === 0) return null;
+    const known = new Map<ActorId, number>();
+    for (const { vector } of others) raise(known, vector);
+    const changes = lackingCount(known, this.durable.vector);
+    return changes === 0 ? null : { changes, bytes: this.store.bytesAfter(known) };
   }
 
   /** The fuse-native driver serves no mount that is not in the tree: there it has ended by itself. */
@@ -523,6 +568,7 @@ export class RunningSite implements Daemon {
 
   private async closeAll(): Promise<void> {
     if (this.keeping) clearInterval(this.keeping);
+    await this.metrics?.close();
     await this.content.close();
     await this.collector?.close();
     this.peers?.keep();

@@ -67,6 +67,7 @@ const RULES: Record<keyof SiteConfig, Rule> = {
   },
   wantsDue: { holds: (value) => value === true, be: 'true' },
   keepHistoryMs: MILLISECONDS,
+  metrics: TEXT,
   awayMs: MILLISECONDS,
 };
 
@@ -79,6 +80,7 @@ const OPTIONAL: ReadonlySet<string> = new Set<keyof SiteConfig>([
   'pins',
   'wantsDue',
   'keepHistoryMs',
+  'metrics',
   'awayMs',
 ]);
 

@@ -31,6 +31,11 @@ export function isDialable(text: string): boolean {
   }
 }
 
+/** Whether only this machine reaches it. */
+export function isLoopback(text: string): boolean {
+  return /^(127(\.\d{1,3}){3}|::1|localhost)$/.test(parseAddress(text).host);
+}
+
 export function formatAddress({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

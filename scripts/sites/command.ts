@@ -20,6 +20,8 @@ export interface CommandOptions {
   readonly gid?: number;
   /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** What it reads from stdin; default nothing. */
+  readonly input?: string;
   /** Default 60 s; then the program is killed and the call rejects. */
   readonly timeoutMs?: number;
   /** Called with the process id as soon as the program runs. */
@@ -35,8 +37,10 @@ export function run(program: string, args: readonly string[], options: CommandOp
       uid: options.uid,
       gid: options.gid,
       env: { ...process.env, ...options.env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     });
+    child.stdin.on('error', () => {}); // it need not read
+    child.stdin.end(options.input ?? '');
     const output = { stdout: '', stderr: '' };
     for (const stream of ['stdout', 'stderr'] as const) {
       const decoder = new StringDecoder('utf8');

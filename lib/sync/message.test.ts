@@ -69,6 +69,32 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     }),
   }),
   fc.record({
+    type: fc.constant('base-offer' as const),
+    offer: fc.record({
+      id: hex(32),
+      actors: fc
+        .uniqueArray(fc.record({ actor: hex(16), seq, op: count, hash: hex(32) }), {
+          maxLength: 4,
+          selector: ({ actor }) => actor,
+        })
+        .map((actors) => actors.toSorted((a, b) => (a.actor < b.actor ? -1 : 1))),
+      heads: fc.uniqueArray(hex(32), { maxLength: 3 }).map((heads) => heads.toSorted()),
+      stamp: count,
+      inodes: count,
+    }),
+  }),
+  fc.record({ type: fc.constant('base-want' as const), id: hex(32), after: fc.integer({ min: -1, max: 2 ** 50 }) }),
+  fc.record({
+    type: fc.constant('base-part' as const),
+    part: fc.record({
+      id: hex(32),
+      after: fc.integer({ min: -1, max: 2 ** 50 }),
+      last: fc.integer({ min: -1, max: 2 ** 50 }),
+      done: fc.boolean(),
+      bytes: payload,
+    }),
+  }),
+  fc.record({
     type: fc.constant('holdings' as const),
     holdings: fc
       .uniqueArray(fc.record({ siteId: hex(16), vector, seenMs: count }), { maxLength: 4, selector: (h) => h.siteId })

@@ -15,6 +15,7 @@
 #   make flips        one bit of what is stored is flipped: TRIALS=1000, from SEED=1 on
 #   make fuzz         bytes from outside that are almost right, to every decoder, for MINUTES=10   (FUZZ='--only change --seed 7')
 #   make soak         simulated schedules for MINUTES=30, or SCHEDULES=100000, from SEED=1 on
+#   make crashes      states that power loss could leave, of SCHEDULES=50 histories, STATES=5 after each step
 #   make mutants      does the simulator notice that a merge rule or a durability step is missing?  (MUTANTS='--only TEXT')
 #   make build tidy lint format clean
 
@@ -39,13 +40,14 @@ PROGRAMS   ?=
 POSIX      ?=
 MUTANTS    ?=
 FUZZ       ?=
+STATES     ?=
 
 WEFT    := $(NODE) dist/lib/cli/main.js
 # Directories too: their times tell of removed files. Absolute: conformance is a target as well.
 SOURCES := $(shell find $(CURDIR)/lib $(CURDIR)/scripts $(CURDIR)/conformance -type d -o -name '*.ts')
 
 .DEFAULT_GOAL := build
-.PHONY: build mount umount test tidy lint format bench bench-journal bench-merge scenarios play sim soak mutants posix conformance programs clean flips fuzz
+.PHONY: build mount umount test tidy lint format bench bench-journal bench-merge scenarios play sim soak mutants posix conformance programs clean flips fuzz crashes
 
 build: dist/.built
 
@@ -99,6 +101,9 @@ sim: build
 
 flips: build
 	@SEED='$(SEED)' TRIALS='$(or $(TRIALS),1000)' $(NODE) --test dist/lib/sim/bit-flips.test.js
+
+crashes: build
+	@$(NODE) dist/scripts/simulate.js --seed $(or $(SEED),1) --schedules $(or $(SCHEDULES),50) $(SIMULATION) --crash-states $(or $(STATES),5)
 
 fuzz: build
 	@$(NODE) dist/scripts/fuzz.js --minutes $(or $(MINUTES),10) $(FUZZ)

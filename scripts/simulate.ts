@@ -23,6 +23,7 @@ const USAGE = `usage: simulate [--seed N] [--sites N] [--steps N] [--history FIL
   --history FILE  play the steps of a kept history again
   --schedules N   that many seeds from --seed on
   --minutes N     seeds from --seed on for so long
+  --crash-states N  with --schedules: after each step try N states that power loss could leave of the site that it was at
   --fail-fast     stop at the first that fails, as it is`;
 
 const PROGRESS_EVERY_MS = 5_000;
@@ -40,9 +41,12 @@ async function main(): Promise<number> {
         minutes: { type: 'string' },
         threads: { type: 'string' },
         'fail-fast': { type: 'boolean' },
+        'crash-states': { type: 'string' },
       },
     }));
-    const number = (name: 'seed' | 'sites' | 'steps' | 'schedules' | 'minutes' | 'threads'): number | undefined => {
+    const number = (
+      name: 'seed' | 'sites' | 'steps' | 'schedules' | 'minutes' | 'threads' | 'crash-states',
+    ): number | undefined => {
       const text = values![name];
       if (text === undefined || text === '') return undefined;
       if (!(Number(text) >= 0)) throw new Error(`--${name} ${text} is no number`);
@@ -56,6 +60,8 @@ async function main(): Promise<number> {
       const plan = values.history ? parseHistory(readFileSync(values.history, 'utf8')) : { seed, sites, steps };
       return await playOne(plan);
     }
+    const crashStates = number('crash-states');
+    if (crashStates !== undefined) return await replayCrashes(seed, schedules ?? 50, { sites, steps, crashStates });
     return await playMany({
       firstSeed: seed,
       schedules: schedules ?? Infinity,
@@ -92,6 +98,25 @@ async function playOne(plan: Plan): Promise<number> {
     history: formatHistory(shrunk),
   });
   return 1;
+}
+
+/** Schedule after schedule, each with many states that a crash could leave. */
+async function replayCrashes(firstSeed: number, schedules: number, plan: Omit<Plan, 'seed'>): Promise<number> {
+  const { path } = scratchDirectory();
+  onSignal((exitCode) => process.exit(exitCode));
+  let states = 0;
+  const wrong: string[] = [];
+  for (let seed = firstSeed; seed < firstSeed + schedules && wrong.length === 0; seed++) {
+    const outcome = await simulate({ ...plan, seed }, path);
+    states += outcome.totals.of('crash states');
+    wrong.push(...outcome.wrong.map((what) => `seed ${seed}: ${what}`));
+    process.stderr.write(`seed ${seed}: ${states} crash states so far\n`);
+  }
+  process.stdout.write(
+    `${states} crash states of ${schedules} schedules from seed ${firstSeed} on, ${wrong.length} violations\n`,
+  );
+  for (const what of wrong.slice(0, 20)) process.stdout.write(`  ${what}\n`);
+  return wrong.length === 0 ? 0 : 1;
 }
 
 async function playMany(options: Parameters<typeof soak>[0]): Promise<number> {

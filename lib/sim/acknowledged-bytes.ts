@@ -59,6 +59,12 @@ export class AcknowledgedBytes {
       if (required.site === site && !required.isSynced && !shownElsewhere.has(mark)) this.required.delete(mark);
   }
 
+  /** Marks that fsync(2) covered at a site, and that are asked for. */
+  syncedAt(site: string): Set<string> {
+    const marks = [...this.required].filter(([, required]) => required.site === site && required.isSynced);
+    return new Set(marks.map(([mark]) => mark));
+  }
+
   /** Somebody did away with what they saw. */
   discarded(content: Buffer): void {
     for (const mark of marksIn(content)) {

@@ -27,6 +27,7 @@ import './small-log-segments.js';
 import type { DiskCall } from './disk-faults.js';
 import { copyState } from './state-copy.js';
 import { formatStep, type Step } from './step.js';
+import { tryCrashState } from './crash-states.js';
 import { Timeline } from './timeline.js';
 import { Totals } from './totals.js';
 import { Workload } from './workload.js';
@@ -37,6 +38,8 @@ export interface Plan {
   readonly sites?: number | undefined;
   /** How many steps the workload takes; as the seed says without it. */
   readonly steps?: number | undefined;
+  /** After each step, so many states that power loss could leave of the site that it was at are tried (crash-states.ts). */
+  readonly crashStates?: number | undefined;
   /** Take these steps instead of the workload's. */
   readonly history?: readonly Step[] | undefined;
 }
@@ -118,7 +121,9 @@ class Simulation {
         network: this.network,
         archive: this.archive,
         totals: this.totals,
-        remembersSyncs: this.plan.history ? this.plan.history.some(({ verb }) => verb === 'power') : this.hasFaults,
+        remembersSyncs:
+          this.plan.crashStates !== undefined ||
+          (this.plan.history ? this.plan.history.some(({ verb }) => verb === 'power') : this.hasFaults),
         newDirectory: () => this.newDirectory(),
         setIdDrops: this.setIdDrops,
         failed: (error: Error) => void this.wrong.push(`error: at ${identity.name}: ${error.stack ?? error.message}`),
@@ -202,8 +207,28 @@ class Simulation {
     this.lines.push(result === '' ? text : `${text}   # ${result}`);
     this.trace.update(`${text} ${result}\n`);
     await this.timeline.run(STEP_MS);
+    if (this.plan.crashStates !== undefined && step.site !== '') this.tryCrashStates(this.site(step.site));
     const isDue = this.plan.history !== undefined || this.steps.length % CHECK_EVERY_STEPS === 0;
     if (isDue) for (const site of this.sites) this.check(site, site.name === step.site);
+  }
+
+  private tryCrashStates(site: Site): void {
+    if (this.isRotten || !site.life || site.disk.refusals > 0) return;
+    const { name, siteId, config, life } = site;
+    const crashSite = {
+      name,
+      siteId,
+      slot: config.slot,
+      loseTo: (random: Random, directory: string) => void site.disk.loseTo(random, directory),
+      durable: life.durable.vector,
+      nowUs: site.clock.latestUs,
+    };
+    for (let i = 0; i < this.plan.crashStates!; i++) {
+      this.totals.add('crash states');
+      const random = this.random.fork(`crash state ${this.steps.length} ${i}`);
+      const wrong = tryCrashState(crashSite, this.newDirectory(), random, this.bytes.syncedAt(name));
+      this.wrong.push(...wrong.map((what) => `crash state ${i} of ${name} after step ${this.steps.length}: ${what}`));
+    }
   }
 
   private check(site: Site, touched: boolean): void {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { listConflicts } from '../crdt/conflicts.js';
 import { fsck } from '../daemon/fsck.js';
@@ -225,4 +227,23 @@ test('versions in conflict stay, and what they have in common', async (t) => {
   await paris.publish();
   while (paris.volume.background.run(() => false));
   assert.equal(paris.text('/shared'), 'rome\nfirst\nparis\n');
+});
+
+test('power loss that takes the state that was taken over takes what builds on it, too', async (t) => {
+  const [paris, rome] = await twoSites(t);
+  paris.mkdir('/from paris');
+  await paris.publish();
+  dropAll(paris);
+  rome.volume.fold();
+  const kept = ['state.db', 'state.db-wal'].map((name) => [name, readFileSync(join(rome.directory, name))] as const);
+  assert.ok(sendBase(paris, rome));
+  rome.mkdir('/from paris/made in rome');
+  rome.crash(0, (copy) => {
+    for (const [name, bytes] of kept) writeFileSync(join(copy, name), bytes);
+  });
+  assert.ok(!rome.list('/').includes('from paris'));
+  assert.ok(sendBase(paris, rome));
+  await paris.mergeWith(rome);
+  assert.equal(rome.digest, paris.digest);
+  assert.deepEqual(rome.list('/from paris'), []);
 });

@@ -124,8 +124,8 @@ export class BaseTransfer {
     const below: HasSeen = ({ actor, counter }) => counter <= (floor.get(actor)?.op ?? 0);
     journal.base.join(journal.db, (own, other) => mergeInodes(own, below, other, isCovered, this.core));
     const written: RegisterWrite[] = [];
-    const changes = commits.applyBase(this.writes(hasSeen, isCovered, written), offer.stamp);
-    journal.join(offer);
+    const writes = this.writes(hasSeen, isCovered, written);
+    const changes = commits.applyBase(writes, offer.stamp, () => journal.join(offer));
     this.incoming.forget();
     for (const write of written) this.tell(write);
     for (const change of changes) this.core.tell(change);

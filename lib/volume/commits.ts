@@ -251,12 +251,15 @@ export class Commits {
   /**
    * Applies what the base of another site brings. No local commit may be open.
    * @param stamp the latest of its changes
+   * @param counted has the journal count them
    */
-  applyBase(writes: Iterable<RegisterWrite>, stamp: number): ViewChange[] {
+  applyBase(writes: Iterable<RegisterWrite>, stamp: number, counted: () => void): ViewChange[] {
     this.remote = true;
-    this.log.precede(RECORD.basis, encodeBasis(this.journal.changeCount));
     this.hybridClock.observe(stamp, this.clock.nowUs());
-    return this.replica.apply(writes);
+    const changes = this.replica.apply(writes);
+    counted();
+    this.log.precede(RECORD.basis, encodeBasis(this.journal.changeCount));
+    return changes;
   }
 
   /** Applies a change of another site, or one of an earlier actor of this one. No local commit may be open. */

@@ -472,12 +472,6 @@ export const MUTANTS: readonly Mutant[] = [
     to: '((..._) => {})(',
   },
   {
-    rule: 'what some site is not known to have is not dropped from the journal',
-    file: 'sync/stable-frontier.js',
-    from: 'vector.set(actor, other);',
-    to: ';',
-  },
-  {
     rule: 'who lacks what was dropped is offered the base',
     file: 'sync/peer-session.js',
     from: 'const lacksBase = !covers(this.stream.inFlight, here.floor);',

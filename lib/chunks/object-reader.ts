@@ -6,15 +6,18 @@ import Database from 'better-sqlite3';
 import type { Statement } from 'better-sqlite3';
 import { LRUCache } from 'lru-cache';
 import type { ObjectId } from '../crdt/ids.js';
+import { BufferPool } from '../codec/buffer-pool.js';
 import { AbsentObjects } from './absent-objects.js';
 import type { MissingObject, ObjectKind } from './object-kind.js';
 import { LOCATE } from './object-store.js';
 import type { ObjectSource } from './object-store.js';
-import { PackReader } from './pack-reader.js';
+import { PackReader, recordBytes } from './pack-reader.js';
 import type { PackedObject } from './pack.js';
 
 const CACHE_BYTES = 8 << 20;
 const ENTRY_BYTES = 256;
+/** As much as waits to be sent to a peer or two. */
+const SPARE_BYTES = 12 << 20;
 
 export class ObjectReader implements ObjectSource {
   private readonly db: Database.Database;
@@ -23,6 +26,7 @@ export class ObjectReader implements ObjectSource {
   private readonly selectPlace: Statement<[Buffer]>;
   private readonly selectMissing: Statement<[number]>;
   private readonly cache: LRUCache<ObjectId, Buffer>;
+  private readonly buffers = new BufferPool(SPARE_BYTES);
 
   /** `databasePath`: the database in which an ObjectStore has its tables, committed at least once; `directory`: its packs. */
   constructor(databasePath: string, directory: string, cacheBytes = CACHE_BYTES) {
@@ -54,17 +58,33 @@ export class ObjectReader implements ObjectSource {
     return bytes;
   }
 
+  /**
+   * The object's bytes for one who needs them once, in a buffer that is used again after `release`, if that is called. Throws as
+   * {@link get}.
+   */
+  lend(id: ObjectId): { kind: ObjectKind; bytes: Buffer; release: () => void } {
+    return this.readWhereItLies(id, (object) => {
+      const lent = this.buffers.take(recordBytes(object));
+      const bytes = this.packs.read(object, lent);
+      return { kind: object.kind, bytes, release: () => this.buffers.give(lent) };
+    });
+  }
+
   private read(id: ObjectId): Buffer {
+    return this.readWhereItLies(id, (object) => this.packs.read(object));
+  }
+
+  private readWhereItLies<T>(id: ObjectId, read: (object: PackedObject) => T): T {
     let object = this.locate(id);
     for (;;) {
       if (!object) throw new AbsentObjects([id]);
+      const tried: PackedObject = object;
       try {
-        return this.packs.read(object);
+        return read(tried);
       } catch (error) {
-        const read: PackedObject = object;
         object = this.locate(id);
         // A collection may have moved it between the two looks.
-        if (object && object.pack === read.pack && object.offset === read.offset) throw error;
+        if (object && object.pack === tried.pack && object.offset === tried.offset) throw error;
       }
     }
   }

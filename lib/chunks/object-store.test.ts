@@ -166,6 +166,24 @@ test('an object in memory is verified against the disk when asked to', (t) => {
   assert.equal(store.missingCount(), 1);
 });
 
+test('bytes missing are those of what is wanted and not held, exactly, through damage and a reopening', (t) => {
+  const fixture = temporaryStore(t);
+  const { store } = fixture;
+  const bytes = randomBytes(5000, 1);
+  const id = store.put(chunk, bytes);
+  store.want(id, chunk, bytes.length);
+  assert.equal(store.missingBytes(), 0);
+  store.want('ef'.repeat(32), manifest, 70_000);
+  store.want('ef'.repeat(32), manifest, 70_000);
+  damage(fixture, id, RECORD_HEADER_BYTES);
+  assert.equal(store.verify(id), false);
+  assert.equal(store.missingBytes(), 75_000);
+  store.put(chunk, bytes);
+  assert.equal(store.missingBytes(), 70_000);
+  store.unwantAll();
+  assert.equal(store.missingBytes(), 0);
+});
+
 test('an object that came as another kind than it was wanted as is not missing any more', (t) => {
   const { store } = temporaryStore(t);
   const bytes = randomBytes(100, 1);
@@ -258,10 +276,10 @@ test('another thread reads what is committed', (t) => {
   commit({ store, db });
   assert.deepEqual(reader.get(later), randomBytes(10, 1));
   store.want('cd'.repeat(32), chunk);
-  store.want('ef'.repeat(32), manifest);
+  store.want('ef'.repeat(32), manifest, 70_000);
   commit({ store, db });
   assert.deepEqual(reader.missing(10), store.missing(10));
-  assert.deepEqual(reader.missing(1), [{ id: 'ef'.repeat(32), kind: manifest, bytes: 0 }]);
+  assert.deepEqual(reader.missing(1), [{ id: 'ef'.repeat(32), kind: manifest, bytes: 70_000 }]);
   reader.close();
 });
 

@@ -13,6 +13,11 @@ const OPEN_PACKS = 64;
 /** What the disk answers when it has lost the bytes, as against a limit of this process. */
 const LOST_CODES = new Set(['ENOENT', 'EIO', 'EUCLEAN', 'EBADMSG', 'ENODATA']);
 
+/** What the object takes in its pack. */
+export function recordBytes({ stored }: PackedObject): number {
+  return RECORD_HEADER_BYTES + stored;
+}
+
 export class PackReader {
   private readonly directory: string;
   private readonly open = new LRUCache<string, number>({ max: OPEN_PACKS, dispose: (fd) => closeSync(fd) });
@@ -21,9 +26,12 @@ export class PackReader {
     this.directory = directory;
   }
 
-  /** The object's bytes, in a buffer of their own. CorruptionError when the pack does not hold them (any more). */
-  read(object: PackedObject): Buffer {
-    const { header, data } = this.checkedRecord(object);
+  /**
+   * The object's bytes, in a buffer of their own, or in `into`, which has room for {@link recordBytes}. CorruptionError when the pack does not
+   * hold them (any more).
+   */
+  read(object: PackedObject, into?: Buffer): Buffer {
+    const { header, data } = this.checkedRecord(object, into);
     return decodeRecordData(header, data, object.pack);
   }
 
@@ -34,8 +42,8 @@ export class PackReader {
     return { header, data };
   }
 
-  private checkedRecord(object: PackedObject): { header: RecordHeader; data: Buffer } {
-    const record = this.record(object);
+  private checkedRecord(object: PackedObject, into?: Buffer): { header: RecordHeader; data: Buffer } {
+    const record = this.record(object, into);
     const header = decodeRecordHeader(record, 0);
     if (!header || header.id !== object.id || header.stored !== object.stored || header.kind !== object.kind) {
       throw new CorruptionError(`object ${object.id}: no such record in ${object.pack} at ${object.offset}`);
@@ -43,8 +51,9 @@ export class PackReader {
     return { header, data: record.subarray(RECORD_HEADER_BYTES) };
   }
 
-  private record(object: PackedObject): Buffer {
-    const record = Buffer.allocUnsafeSlow(RECORD_HEADER_BYTES + object.stored);
+  private record(object: PackedObject, into?: Buffer): Buffer {
+    const length = recordBytes(object);
+    const record = into ? into.subarray(0, length) : Buffer.allocUnsafeSlow(length);
     let done = 0;
     try {
       const fd = this.descriptor(object.pack);

@@ -24,8 +24,9 @@ import {
   RECORD_MAGIC,
 } from './pack-record.js';
 import type { RecordHeader } from './pack-record.js';
+import { RecordBatch } from './record-batch.js';
 import { fallocate, startWriteback } from './sparse-file.js';
-import { withErrno } from './system-error.js';
+import { asErrno, withErrno } from './system-error.js';
 
 /** An object in a pack: what an index needs to find and check it. */
 export interface PackedObject {
@@ -107,6 +108,46 @@ export class PackWriter {
       this.advance(placed);
       return placed;
     });
+  }
+
+  /**
+   * Appends several objects as {@link append} does, without blocking this thread while they are written: until it is done, only
+   * {@link takeUnsynced} may be called. ENOSPC, EIO: none of them must be used.
+   */
+  async appendAll(objects: readonly { kind: ObjectKind; id: ObjectId; bytes: Uint8Array }[]): Promise<PackedObject[]> {
+    try {
+      this.writeStaged();
+      const batch = new RecordBatch();
+      const packed: PackedObject[] = [];
+      for (const { kind, id, bytes } of objects) {
+        const { object, data } = this.prepare(kind, id, bytes);
+        const end = this.end + batch.bytes + RECORD_HEADER_BYTES + data.length;
+        if (batch.isFull || end > this.limitBytes) await this.writeBatch(batch);
+        const placed = { ...this.place(object), offset: this.end + batch.bytes };
+        batch.add(placed, data);
+        packed.push(placed);
+      }
+      await this.writeBatch(batch);
+      return packed;
+    } catch (error) {
+      throw asErrno(error);
+    }
+  }
+
+  private async writeBatch(batch: RecordBatch): Promise<void> {
+    if (batch.bytes === 0) return;
+    const start = this.end;
+    try {
+      this.grow(start + batch.bytes);
+      await batch.write(this.fd, start);
+    } catch (error) {
+      this.abandonTail(start);
+      throw error;
+    }
+    this.end = start + batch.bytes;
+    this.unsynced.set(this.name, { fd: this.fd, endBytes: this.end });
+    if (this.end - this.flushing >= WRITEBACK_BYTES) this.startWriteback();
+    batch.clear();
   }
 
   /** Appends a record's data as another pack holds them, verified by the caller. ENOSPC, EIO: nothing was appended. */

@@ -54,3 +54,29 @@ test('a disk that others fill keeps its last 64 MiB: objects that would need the
   );
   assert.equal((await received.store([named(chunk, randomBytes(30_000, 1))])).length, 1);
 });
+
+test('batches that come while others are written get their own objects back, across packs, and a seal in between', async (t) => {
+  const { store, objectsDirectory } = temporaryStore(t);
+  const received = new ReceivedObjects(objectsDirectory);
+  t.after(() => received.close());
+  const batches = Array.from({ length: 40 }, (_, i) => [
+    named(chunk, randomBytes(200_000 + i, i)),
+    named(chunk, wordyBytes(50_000 + i, i)),
+    named(manifest, randomBytes(30, 1000 + i)),
+  ]);
+  const stored = batches.map((batch) => received.store(batch));
+  const sealed = received.seal();
+  const later = received.store([named(chunk, randomBytes(100, 7))]);
+  for (const [i, packed] of (await Promise.all(stored)).entries()) {
+    assert.deepEqual(
+      packed.map(({ id }) => id),
+      batches[i]!.map(({ id }) => id),
+    );
+    store.adopt(packed);
+  }
+  await sealed;
+  const [last] = await later;
+  store.adopt([last!]);
+  assert.notEqual(last!.pack, (await stored[0]!)[0]!.pack);
+  for (const { id, bytes } of batches.flat()) assert.deepEqual(store.get(id), bytes);
+});

@@ -18,8 +18,20 @@ export interface ReceivedObject {
   readonly bytes: Uint8Array;
 }
 
+/** What is written together. */
+interface Group {
+  readonly objects: ReceivedObject[];
+  readonly packed: Promise<PackedObject[]>;
+}
+
 export class ReceivedObjects {
   private readonly writer: PackWriter;
+  /** Comes to be written when what is being written is done; until then others join it. */
+  private nextGroup: Group | null = null;
+  /** Whatever is done with the writer is done in turn. */
+  private lastUse: Promise<unknown> = Promise.resolve();
+  private nextSync: Promise<void> | null = null;
+  private lastSync: Promise<void> = Promise.resolve();
 
   /** `directory`: the packs of the site's ObjectStore. */
   constructor(private readonly directory: string) {
@@ -39,17 +51,50 @@ export class ReceivedObjects {
     }
     const sizeBytes = objects.reduce((sum, { bytes }) => sum + bytes.length, 0);
     if (isReserveNeeded(this.directory, sizeBytes)) throw posixError('ENOSPC');
-    const packed = objects.map(({ id, kind, bytes }) => this.writer.append(kind, id, bytes));
-    await fsyncPaths(this.writer.takeUnsynced());
-    return packed;
+    const group = (this.nextGroup ??= this.begin());
+    const first = group.objects.length;
+    group.objects.push(...objects);
+    const packed = await group.packed;
+    await this.synced();
+    return packed.slice(first, first + objects.length);
   }
 
-  /** What comes from now on goes to a new pack. EIO. */
-  seal(): void {
-    this.writer.seal();
+  private begin(): Group {
+    const objects: ReceivedObject[] = [];
+    const packed = this.inTurn(() => {
+      if (this.nextGroup?.objects === objects) this.nextGroup = null;
+      return this.writer.appendAll(objects);
+    });
+    return { objects, packed };
   }
 
-  close(): void {
+  /** Resolves when all that was written is on stable storage. While one sync runs, all that comes waits for the next. */
+  private synced(): Promise<void> {
+    this.nextSync ??= this.lastSync.then(() => {
+      this.nextSync = null;
+      const sync = fsyncPaths(this.writer.takeUnsynced());
+      this.lastSync = sync.catch(() => {}); // whoever waits for it hears of it
+      return sync;
+    });
+    return this.nextSync;
+  }
+
+  private inTurn<T>(use: () => T | Promise<T>): Promise<T> {
+    const done = this.lastUse.then(use);
+    this.lastUse = done.catch(() => {}); // likewise
+    return done;
+  }
+
+  /** What comes from now on goes to a new pack. Rejects with EIO. */
+  seal(): Promise<void> {
+    this.nextGroup = null;
+    return this.inTurn(() => this.writer.seal());
+  }
+
+  /** Nothing is written any more when it resolves. */
+  async close(): Promise<void> {
+    await this.inTurn(() => {});
+    await this.lastSync;
     this.writer.close();
   }
 }

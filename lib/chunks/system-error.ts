@@ -7,7 +7,11 @@ export function withErrno<T>(operation: () => T): T {
   try {
     return operation();
   } catch (error) {
-    if (error instanceof Error && 'syscall' in error) throw posixError(errnoOf(error));
-    throw error;
+    throw asErrno(error);
   }
+}
+
+/** A system error as the PosixError of its code, anything else as it is. */
+export function asErrno(error: unknown): unknown {
+  return error instanceof Error && 'syscall' in error ? posixError(errnoOf(error)) : error;
 }

@@ -168,8 +168,9 @@ export class ByteWriter {
   buffer: Buffer;
   length = 0;
 
-  constructor(capacity = 256) {
-    this.buffer = Buffer.allocUnsafeSlow(capacity);
+  /** `room`: how much to begin with, or a buffer to write to as far as it goes. */
+  constructor(room: number | Buffer = 256) {
+    this.buffer = typeof room === 'number' ? Buffer.allocUnsafeSlow(room) : room;
   }
 
   reset(): this {

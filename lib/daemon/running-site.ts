@@ -262,7 +262,7 @@ export class RunningSite implements Daemon {
       durable: (commit) => this.durable.reached(commit),
       packUsers: {
         seal: async () => {
-          this.received.seal();
+          await this.received.seal();
           await this.ingest.seal();
         },
         forget: (packs) => {
@@ -575,7 +575,7 @@ export class RunningSite implements Daemon {
     await this.syncer?.stop();
     await this.ingest.close();
     await this.past.close();
-    this.store?.close();
+    await this.store?.close();
     // The last to close the database, and one that may write: SQLite then copies its log into it, and removes the log.
     await this.checkpoints?.stop();
     this.mark.close();

@@ -28,7 +28,7 @@ export interface SiteRequests {
 /** Verifies objects of peers, packs them and makes them durable: lib/chunks/received-objects.ts. */
 export interface ObjectIntake {
   store(objects: readonly ReceivedObject[]): Promise<PackedObject[]>;
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** Who waits for objects here. */
@@ -62,6 +62,8 @@ export class SiteSyncStore implements SyncStore {
   private readonly journal: JournalReader;
   private readonly objects: ObjectReader;
   private servedBase = false;
+  /** About to be adopted, by whether another site keeps them. */
+  private readonly adopting = new Map<boolean, { packed: PackedObject[]; adopted: Promise<void> }>();
 
   constructor(
     private readonly site: SiteRequests,
@@ -207,16 +209,14 @@ export class SiteSyncStore implements SyncStore {
     this.objects.forgetPacks(packs);
   }
 
-  async readObject(id: ObjectId): Promise<{ kind: number; bytes: Uint8Array } | undefined> {
-    const place = this.objects.locate(id);
-    if (!place) {
-      this.needs.askedByPeer(id);
-      return undefined;
-    }
+  async readObject(id: ObjectId): Promise<Omit<ShippedObject, 'id'> | undefined> {
     try {
-      return { kind: place.kind, bytes: this.objects.get(id) };
+      return this.objects.lend(id);
     } catch (error) {
-      if (error instanceof AbsentObjects) return undefined;
+      if (error instanceof AbsentObjects) {
+        this.needs.askedByPeer(id);
+        return undefined;
+      }
       if (!(error instanceof CorruptionError)) throw error;
       await this.site.request('verify', { ids: [id] });
       return undefined;
@@ -238,8 +238,25 @@ export class SiteSyncStore implements SyncStore {
     await this.adopt(await this.received.store(checked), areShared);
   }
 
-  /** Takes objects that are in packs into the index, durably. `areShared`: another site keeps them. */
-  async adopt(packed: readonly PackedObject[], areShared: boolean): Promise<void> {
+  /**
+   * Takes objects that are in packs into the index, durably. `areShared`: another site keeps them. What comes in one turn, as all that one
+   * sync covered does, is taken with one commit.
+   */
+  adopt(packed: readonly PackedObject[], areShared: boolean): Promise<void> {
+    let group = this.adopting.get(areShared);
+    if (group === undefined) {
+      const fresh: PackedObject[] = [];
+      const adopted = Promise.resolve().then(() => {
+        this.adopting.delete(areShared);
+        return this.adoptAll(fresh, areShared);
+      });
+      this.adopting.set(areShared, (group = { packed: fresh, adopted }));
+    }
+    group.packed.push(...packed);
+    return group.adopted;
+  }
+
+  private async adoptAll(packed: readonly PackedObject[], areShared: boolean): Promise<void> {
     await this.site.request('objects', { packed: [...packed], areShared });
     this.needs.arrived(
       packed.map(({ id }) => id),
@@ -253,9 +270,9 @@ export class SiteSyncStore implements SyncStore {
     await this.durable.reached(commit);
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.journal.close();
     this.objects.close();
-    this.received.close();
+    await this.received.close();
   }
 }

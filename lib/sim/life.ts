@@ -177,7 +177,7 @@ export class Life implements Node {
         await this.diskSync(this.packs.takeUnsynced());
         return packed;
       },
-      close: () => this.packs.close(),
+      close: async () => this.packs.close(),
     };
   }
 
@@ -308,7 +308,7 @@ export class Life implements Node {
     const { volume } = this.server;
     // The writer first: the last connection to be closed copies SQLite's log to the database, unless it may only read.
     volume.journal.db.close();
-    this.store?.close();
+    void this.store?.close();
     this.ingestReads?.close();
     volume.objects.close();
     volume['contents'].close();

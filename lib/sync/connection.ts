@@ -11,7 +11,7 @@ import type { BaseOffer, BasePart } from '../journal/base-part.js';
 
 /** Carries messages in order, or breaks. */
 export interface Transport {
-  /** Whether it takes more; after a false, {@link Connection.drained} is called once it does. */
+  /** What the message holds is not looked at afterwards. Whether it takes more; after a false, {@link Connection.drained} is called once it does. */
   send(message: Message): boolean;
   /** Closes after what was sent is through. */
   close(): void;
@@ -199,7 +199,7 @@ export class Connection {
   }
 
   private async readObject(id: ObjectId): Promise<void> {
-    let object: { kind: number; bytes: Uint8Array } | undefined;
+    let object: Omit<ShippedObject, 'id'> | undefined;
     try {
       object = await this.owner.store.readObject(id);
     } catch (error) {

@@ -12,9 +12,9 @@ const WHOLE = 0;
 const PART = 1;
 const LAST_PART = 2;
 
-/** The frames of one message, to be sent in this order. */
-export function encodeFrames(message: Message): Buffer[] {
-  const out = new ByteWriter(1024 + payloadBytes(message));
+/** The frames of one message, to be sent in this order. `into`: where there is room in it for a whole message, that is written there. */
+export function encodeFrames(message: Message, into?: Buffer): Buffer[] {
+  const out = new ByteWriter(into ?? frameBytes(message));
   out.u8(WHOLE);
   encodeMessage(out, message);
   const whole = out.view();
@@ -28,9 +28,9 @@ export function encodeFrames(message: Message): Buffer[] {
   return frames;
 }
 
-/** Size of the writer to begin with, so that bulk is copied once. */
-function payloadBytes(message: Message): number {
-  let total = 0;
+/** Enough for a message as one frame, so that bulk is copied once. */
+export function frameBytes(message: Message): number {
+  let total = 1024;
   if (message.type === 'objects') for (const { bytes } of message.objects) total += bytes.length + 48;
   if (message.type === 'changes') for (const { bytes } of message.changes) total += bytes.length + 16;
   return total;

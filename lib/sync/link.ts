@@ -4,8 +4,9 @@
 
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
+import { BufferPool } from '../codec/buffer-pool.js';
 import { CorruptionError } from '../codec/bytes.js';
-import { encodeFrames, FrameAssembler } from './frame.js';
+import { encodeFrames, FrameAssembler, frameBytes } from './frame.js';
 import type { Message } from './message.js';
 import type { SyncClock } from './ports.js';
 
@@ -16,6 +17,8 @@ const HIGH_WATER_BYTES = 1024 * 1024;
  * and a message), and answers to what it asks. One who asks on and on without reading is cut off.
  */
 const MAX_UNREAD_BYTES = 96 * 1024 * 1024;
+/** Of buffers for objects: as much as waits in a full link, with the message that filled it. */
+const SPARE_BYTES = 4 * HIGH_WATER_BYTES;
 const PING_EVERY_MS = 2500;
 /** Silence is counted in whole ping intervals, so that a pause of this process is not held against the peer. */
 const SILENT_PINGS = 3;
@@ -37,6 +40,7 @@ export class Link {
   readonly gone: Promise<void>;
   private events: LinkEvents | undefined;
   private readonly assembler = new FrameAssembler();
+  private readonly buffers = new BufferPool(SPARE_BYTES);
   private full = false;
   private deaf = false;
   private reason = 'the connection broke off without a goodbye';
@@ -73,7 +77,14 @@ export class Link {
 
   /** Whether the link has room for more. */
   send(message: Message): boolean {
-    for (const frame of encodeFrames(message)) this.webSocket.send(frame, { binary: true }, () => this.sent());
+    const lent = message.type === 'objects' ? this.buffers.take(frameBytes(message)) : undefined;
+    const frames = encodeFrames(message, lent);
+    for (const frame of frames) {
+      this.webSocket.send(frame, { binary: true }, () => {
+        if (lent && frame === frames.at(-1)) this.buffers.give(lent);
+        this.sent();
+      });
+    }
     // Once full it stays so until sent() says that it drained: whoever was told the one waits for the other.
     if (this.webSocket.bufferedAmount > HIGH_WATER_BYTES) this.full = true;
     this.checkUnread();

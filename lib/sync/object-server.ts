@@ -11,7 +11,7 @@ import type { ShippedObject } from './ports.js';
 export const MAX_QUEUED = 4 * MAX_IDS;
 const READ_AHEAD = 16;
 const READ_AHEAD_BYTES = 2 * 1024 * 1024;
-const BATCH_BYTES = 64 * 1024;
+const BATCH_BYTES = 256 * 1024;
 const BATCH_COUNT = 64;
 /** Absences remembered; of those beyond, the peer learns by asking again. */
 const MAX_REMEMBERED_ABSENT = 16_384;
@@ -48,14 +48,14 @@ export class ObjectServer {
     return ids;
   }
 
-  read(id: ObjectId, object: { kind: number; bytes: Uint8Array } | undefined): void {
+  read(id: ObjectId, object: Omit<ShippedObject, 'id'> | undefined): void {
     this.reading.delete(id);
     const arrived = this.arrivedWhileRead.delete(id);
     if (object === undefined || object.bytes.length > MAX_PAYLOAD_BYTES) {
       (arrived ? this.queued : this.absentBox).add(id);
       return;
     }
-    this.outbox.push({ id, kind: object.kind, bytes: object.bytes });
+    this.outbox.push({ ...object, id });
     this.outboxBytes += object.bytes.length;
   }
 

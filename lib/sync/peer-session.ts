@@ -44,7 +44,7 @@ export type SessionInput =
   | {
       readonly on: 'objectRead';
       readonly id: ObjectId;
-      readonly object: { kind: number; bytes: Uint8Array } | undefined;
+      readonly object: Omit<ShippedObject, 'id'> | undefined;
     }
   /** Objects came to be held here, from wherever. */
   | { readonly on: 'objectsHeld'; readonly ids: readonly ObjectId[] }
@@ -218,8 +218,9 @@ export class PeerSession {
   tick(): void {
     const cameBytes = this.receivedBytes - this.receivedAtTick;
     this.receivedAtTick = this.receivedBytes;
-    if (cameBytes === 0 && this.asked.size === 0) return;
-    this.aheadBytes = Math.min(FETCH_AHEAD_BYTES, Math.max(MIN_AHEAD_BYTES, cameBytes));
+    // It may have been asked for little, or not for all of the second.
+    const aheadBytes = this.asked.size > 0 ? Math.max(cameBytes, this.aheadBytes / 2) : this.aheadBytes;
+    this.aheadBytes = Math.min(FETCH_AHEAD_BYTES, Math.max(MIN_AHEAD_BYTES, aheadBytes));
   }
 
   /** Takes one input. The effects are to be carried out in order. */

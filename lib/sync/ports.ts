@@ -19,6 +19,8 @@ export interface ShippedObject {
   /** One byte, opaque here: chunk or manifest. */
   readonly kind: number;
   readonly bytes: Uint8Array;
+  /** To be called once nobody looks at the bytes any more, if they are in a buffer that is used again. */
+  readonly release?: () => void;
 }
 
 /** This site's changes and objects. Whoever implements it calls `Syncer.advanced()` after vector() or missing() changed. */
@@ -73,7 +75,7 @@ export interface SyncStore {
    */
   kept(ids: readonly ObjectId[]): Promise<readonly ObjectId[]>;
   /** undefined: not held here. Rejects when it cannot be read. */
-  readObject(id: ObjectId): Promise<{ kind: number; bytes: Uint8Array } | undefined>;
+  readObject(id: ObjectId): Promise<Omit<ShippedObject, 'id'> | undefined>;
   /**
    * Verifies them against their ids and makes them durable; then missing() counts the objects that they name (a manifest's chunks).
    * Objects already held are no error. Views, as in ingest. `areShared`: they come from a site that keeps everything. Rejects with the reason: code ENOSPC or EDQUOT when there is no room

@@ -207,6 +207,7 @@ export class SiteExchange implements ConnectionOwner {
   noteSent(connection: Connection, objects: readonly ShippedObject[]): void {
     this.lastSender = connection.key;
     this.pace.sent(bytesOf(objects));
+    for (const { release } of objects) release?.();
   }
 
   /** The pace lets more through. The links take turns. */

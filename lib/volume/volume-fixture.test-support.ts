@@ -237,7 +237,7 @@ export class VolumeFixture {
       const objects = held.map(({ id, kind }) => ({ id, kind, bytes: this.volume.objects.get(id) }));
       other.volume.arrivals.adopt(await received.store(objects));
     }
-    received.close();
+    await received.close();
   }
 
   /** Both know everything of each other afterwards. */

@@ -14,6 +14,7 @@
 #   make programs    git, tar, rsync, PostgreSQL, npm … each with its own self-check  (PROGRAMS='--only git')
 #   make flips        one bit of what is stored is flipped: TRIALS=1000, from SEED=1 on
 #   make fuzz         bytes from outside that are almost right, to every decoder, for MINUTES=10   (FUZZ='--only change --seed 7')
+#   make kills        real daemons get SIGKILL while they work: ROUNDS=500, from SEED=1 on
 #   make soak         simulated schedules for MINUTES=30, or SCHEDULES=100000, from SEED=1 on
 #   make crashes      states that power loss could leave, of SCHEDULES=50 histories, STATES=5 after each step
 #   make mutants      does the simulator notice that a merge rule or a durability step is missing?  (MUTANTS='--only TEXT')
@@ -30,6 +31,7 @@ SITES      ?=
 STEPS      ?=
 HISTORY    ?=
 TRIALS     ?=
+ROUNDS     ?=
 TESTS      ?=
 SCENARIOS  ?=
 SCENARIO   ?=
@@ -47,7 +49,7 @@ WEFT    := $(NODE) dist/lib/cli/main.js
 SOURCES := $(shell find $(CURDIR)/lib $(CURDIR)/scripts $(CURDIR)/conformance -type d -o -name '*.ts')
 
 .DEFAULT_GOAL := build
-.PHONY: build mount umount test tidy lint format bench bench-journal bench-merge scenarios play sim soak mutants posix conformance programs clean flips fuzz crashes
+.PHONY: build mount umount test tidy lint format bench bench-journal bench-merge scenarios play sim soak mutants posix conformance programs clean flips fuzz crashes kills
 
 build: dist/.built
 
@@ -107,6 +109,9 @@ crashes: build
 
 fuzz: build
 	@$(NODE) dist/scripts/fuzz.js --minutes $(or $(MINUTES),10) $(FUZZ)
+
+kills: build
+	@SEED='$(SEED)' ROUNDS='$(or $(ROUNDS),500)' $(NODE) --test dist/conformance/killed-at-work.test.js
 
 soak: build
 	@$(NODE) dist/scripts/simulate.js $(SIMULATION) --seed $(or $(SEED),1) \

@@ -44,8 +44,16 @@ export class TappedWire {
     return Buffer.concat(this.recordings.flatMap(({ fromDialler, fromListener }) => [...fromDialler, ...fromListener]));
   }
 
-  async close(): Promise<void> {
+  /** How much was said, in both directions. */
+  passedBytes = 0;
+
+  /** Ends all connections at once, without a word. */
+  cut(): void {
     for (const socket of this.sockets) socket.destroy();
+  }
+
+  async close(): Promise<void> {
+    this.cut();
     this.server.close();
     await once(this.server, 'close');
   }
@@ -66,6 +74,7 @@ export class TappedWire {
       this.sockets.add(from);
       from.on('data', (bytes: Buffer) => {
         kept.push(bytes);
+        this.passedBytes += bytes.length;
         to.write(bytes);
       });
       from.on('error', () => to.destroy());

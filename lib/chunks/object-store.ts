@@ -320,6 +320,11 @@ export class ObjectStore implements ObjectSource {
     this.unshared.note(position);
   }
 
+  /** The changes were counted anew, up to this many. */
+  countedAnew(position: number): void {
+    this.unshared.moved(position);
+  }
+
   /** Another site keeps all that the changes up to this one name. Whether that is news. */
   shared(position: number): boolean {
     return this.unshared.shared(position);

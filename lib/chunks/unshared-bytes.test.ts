@@ -22,6 +22,11 @@ test('what changes name is unshared until a site has everything up to there, acr
   assert.equal(new UnsharedBytes(db).bytes, 23);
   assert.equal(second.shared(9), true);
   assert.deepEqual([second.bytes, new UnsharedBytes(db).bytes], [0, 0]);
+  second.add(5);
+  second.note(10);
+  second.moved(20);
+  assert.equal(second.shared(10), false);
+  assert.deepEqual([second.bytes, new UnsharedBytes(db).bytes], [5, 5]);
 });
 
 test('however many commits there are, few rows are kept, and the sum is never too small', () => {

@@ -55,6 +55,14 @@ export class UnsharedBytes {
     if (this.places.length > MAX_PLACES) this.bringTogether();
   }
 
+  /** The changes got other places, up to this one. */
+  moved(position: number): void {
+    const { total } = this;
+    this.shared(Number.MAX_SAFE_INTEGER);
+    this.add(total);
+    this.note(position);
+  }
+
   /** A site keeps all that the changes up to this one name. Whether that is news. */
   shared(position: number): boolean {
     if (this.places.length === 0 || this.places[0]!.position > position) return false;

@@ -63,6 +63,7 @@ export class JournalReader {
   private actorsVersion = -1;
   private floorVector: VersionVector = new Map();
   private floorVersion = -1;
+  private floorLsn = 0;
   private floorText: string | undefined;
   private offer: BaseOffer | null = null;
 
@@ -143,7 +144,8 @@ export class JournalReader {
         const actors = [...readFloor(this.db)]
           .map(([actor, change]) => ({ actor: this.nameOf(actor), ...change }))
           .toSorted((a, b) => (a.actor < b.actor ? -1 : 1));
-        const { heads, stamp } = parseFloorMark(text);
+        const { heads, stamp, lsn } = parseFloorMark(text);
+        this.floorLsn = lsn;
         const inodes = this.db.prepare('select count(*) from base').pluck().get() as number;
         this.floorVector = new Map(actors.map(({ actor, seq }) => [actor, seq]));
         this.offer = { id: baseId(actors), actors, heads, stamp, inodes };
@@ -232,9 +234,10 @@ export class JournalReader {
     return bytes;
   }
 
-  /** How many of the changes, in the order in which they arrived here, this vector has without a gap. */
+  /** How many of the changes, in the order in which they arrived here, this vector has without a gap. Who lacks one that was dropped: none. */
   coveredCount(vector: VersionVector): number {
-    let covered = this.selectLast.get() as number;
+    for (const [actor, seq] of this.floor()) if ((vector.get(actor) ?? 0) < seq) return 0;
+    let covered = Math.max(this.selectLast.get() as number, this.floorLsn);
     for (const { id, name, lastSeq } of this.held()) {
       const after = vector.get(name) ?? 0;
       if (lastSeq <= after) continue;

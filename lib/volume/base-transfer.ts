@@ -125,7 +125,10 @@ export class BaseTransfer {
     journal.base.join(journal.db, (own, other) => mergeInodes(own, below, other, isCovered, this.core));
     const written: RegisterWrite[] = [];
     const writes = this.writes(hasSeen, isCovered, written);
-    const changes = commits.applyBase(writes, offer.stamp, () => journal.join(offer));
+    const changes = commits.applyBase(writes, offer.stamp, () => {
+      journal.join(offer);
+      this.core.objects.countedAnew(journal.changeCount);
+    });
     this.incoming.forget();
     for (const write of written) this.tell(write);
     for (const change of changes) this.core.tell(change);

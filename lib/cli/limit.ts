@@ -100,10 +100,6 @@ export function describeLimits({ rules, now }: LimitReport): string {
   ]);
 }
 
-function row(when: string, { upBytesPerS, downBytesPerS }: TransferLimits): string[] {
-  return [when, rateText(upBytesPerS), rateText(downBytesPerS)];
-}
-
 function rateText(bytesPerS: number | null): string {
   return bytesPerS === null ? 'no limit' : `${sizeText(bytesPerS)}/s`;
 }

@@ -215,6 +215,12 @@ class Simulation {
   private tryCrashStates(site: Site): void {
     if (this.isRotten || !site.life || site.disk.refusals > 0) return;
     const { name, siteId, config, life } = site;
+    // What is shown now and was synced: the rest may have been done away with by what other sites did.
+    const process = this.processes[site.index]!;
+    process.begin('');
+    const shown = new Set<string>();
+    for (const content of process.contents()) for (const mark of marksIn(content)) shown.add(mark);
+    const synced = new Set([...this.bytes.syncedAt(name)].filter((mark) => shown.has(mark)));
     const crashSite = {
       name,
       siteId,
@@ -226,7 +232,7 @@ class Simulation {
     for (let i = 0; i < this.plan.crashStates!; i++) {
       this.totals.add('crash states');
       const random = this.random.fork(`crash state ${this.steps.length} ${i}`);
-      const wrong = tryCrashState(crashSite, this.newDirectory(), random, this.bytes.syncedAt(name));
+      const wrong = tryCrashState(crashSite, this.newDirectory(), random, synced);
       this.wrong.push(...wrong.map((what) => `crash state ${i} of ${name} after step ${this.steps.length}: ${what}`));
     }
   }

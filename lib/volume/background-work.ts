@@ -80,6 +80,7 @@ export class BackgroundWork {
 
   /** A site without a slot of inode numbers, or one that may not write, writes nothing. */
   private get mergesDue(): boolean {
-    return this.merges.busy && this.registers.mayWrite && this.membership.mayWrite;
+    const { mayWrite, hasNumbers } = this.membership;
+    return this.merges.busy && this.registers.mayWrite && mayWrite && hasNumbers;
   }
 }

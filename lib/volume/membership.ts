@@ -19,8 +19,11 @@ import {
   SITE_PREFIX,
 } from '../crdt/volume-fields.js';
 import type { RoleKind } from '../crdt/volume-fields.js';
+import { MAX_OP } from '../journal/change-format.js';
 import type { Core } from './core.js';
 import type { Folding } from './folding.js';
+
+const SPARE_OPS = 2 ** 24;
 
 export class Membership {
   /** Counts the writes to the volume's registers: the members are the same as long as it is. */
@@ -48,8 +51,20 @@ export class Membership {
     return this.writable;
   }
 
-  /** @throws Error with the remedy where {@link mayWrite} is false */
+  /**
+   * Whether the document has numbers left for operations: there are 2^32 for the life of a volume. Some are spared, for what sites say of
+   * themselves when they start.
+   */
+  get hasNumbers(): boolean {
+    return this.core.journal.maxOp < MAX_OP - SPARE_OPS;
+  }
+
+  /** @throws Error with the remedy where {@link mayWrite} or {@link hasNumbers} is false */
   checkWritable(): void {
+    if (!this.hasNumbers)
+      throw new Error(
+        'the volume has no numbers for operations left, and can only be read: copy it into a new one (weft create)',
+      );
     if (this.mayWrite) return;
     const { kind } = this.all().find(({ siteId }) => siteId === this.siteId)!.role;
     throw new Error(

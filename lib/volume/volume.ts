@@ -212,7 +212,7 @@ export class Volume {
       xattrs,
       this.past,
       stateDirectory,
-      () => this.membership.mayWrite,
+      () => this.membership.mayWrite && this.membership.hasNumbers,
     );
 
     // What comes from elsewhere, or is asked for at the command line.

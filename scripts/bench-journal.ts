@@ -36,9 +36,12 @@ function options(): { operations: number; files: number; check: boolean } {
   }
 }
 
+function nameAt(n: number): string {
+  return `f${(n * 7919) % files}`;
+}
+
 /** The n-th operation: of each ten four modes, two times, one attribute, one name there and back, and one content. */
 function operate(site: JournalSite, n: number): void {
-  const nameAt = (at: number): string => `f${(at * 7919) % files}`;
   const name = nameAt(n);
   const { volume } = site;
   const kind = n % 10;

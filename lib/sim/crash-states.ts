@@ -44,6 +44,7 @@ export function tryCrashState(
     siteName: site.name,
     slot: site.slot,
     actorId: random.hex(16),
+    afterPowerLoss: true,
     clock: {
       nowUs: () => (us += 1000),
       now: () => ({ s: Math.floor((us += 1000) / 1e6), ns: (us % 1e6) * 1000 }),

@@ -60,6 +60,8 @@ export function nearestCommonVersions(
     }
     for (const pred of version.preds) {
       const known = lookup(pred);
+      // What is below a common version is not asked for, unless it is another one that is known.
+      if (!known && colour & STALE) continue;
       if (!known) return undefined;
       push(known, colour);
     }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatHead } from '../crdt/fields.js';
+import { nearestCommonVersions } from '../crdt/version-graph.js';
 import { Journal } from './journal.js';
 import { temporaryDirectory } from './temporary-directory.js';
 import { VersionHistory } from './version-history.js';
@@ -34,4 +35,35 @@ test('each version that was overwritten is found by its operation, with what it 
   }
   assert.equal(history.version({ counter: journal.maxOp + 1, actor: 0 }), undefined, 'not written yet');
   assert.equal(history.version(history.parseOp(`1@${'c'.repeat(32)}`)), undefined, 'of an actor without changes');
+});
+
+test('files were no longer merged once history was dropped: what they go on from is still known', (t) => {
+  const journal = Journal.open(temporaryDirectory(t));
+  t.after(() => journal.close());
+  const history = new VersionHistory(journal);
+  const write = (actor: string, size: number, pred: string[]): string => {
+    const op = `${journal.maxOp + 1}@${actor}`;
+    const value = formatHead({ manifest: '0'.repeat(64), size, mtime: { s: 1, ns: 0 }, copyIno: 2 });
+    const { bytes, change } = journal.author(actor, [{ key: '7.head', value, pred }], 1_000 + size);
+    journal.appendChange(bytes, change);
+    return op;
+  };
+  const first = write(ACTORS[0]!, 1, []);
+  const base = write(ACTORS[0]!, 2, [first]);
+  journal.truncate(
+    () => true,
+    () => false,
+  );
+  const ops = [write(ACTORS[0]!, 3, [base]), write(ACTORS[1]!, 4, [base])].map(history.parseOp);
+  const lookup = history.versionsOf(7);
+  const [left, right] = ops.map((op) => lookup(op)!);
+  const common = nearestCommonVersions([left!], [right!], lookup, journal.actors);
+  assert.deepEqual(
+    common?.map(({ head }) => head.size),
+    [2],
+  );
+  assert.equal(lookup(history.parseOp(first)), undefined);
+  // Whether two that are in the base have something in common is not known.
+  const alone = history.versionsOf(8);
+  assert.equal(nearestCommonVersions([left!], [right!], alone, journal.actors), undefined);
 });

@@ -1,17 +1,21 @@
 // version-history.ts — the versions of files that were overwritten: from the journal, for registers keep only what is current.
-// Invariant: what the journal holds of an operation, and nothing else: neither what was dropped nor the open commit. Found by binary search: the
-// changes of an actor are numbered without gaps, and so are their operations in that order.
+// Invariant: what the journal holds of an operation, not the open commit; of what was dropped, those versions of a file that were its
+// current ones there. Found by binary search: the changes of an actor are numbered without gaps, and so are their operations in that order.
 
 import { LRUCache } from 'lru-cache';
 import type { Change, VersionVector } from '../crdt/change.js';
 import { parseHead, parseOp } from '../crdt/fields.js';
-import type { ActorTable, OpId } from '../crdt/ids.js';
-import type { Version } from '../crdt/version-graph.js';
+import type { ActorTable, Ino, OpId } from '../crdt/ids.js';
+import { sameOp } from '../crdt/register.js';
+import type { Version, VersionLookup } from '../crdt/version-graph.js';
+import { decodeBase } from './base-registers.js';
 import { decodeChange, startOpOf } from './change-codec.js';
 import type { FloorChange } from './floor.js';
 import { GenerationCache } from './generation-cache.js';
 import type { Connection, Statement } from './schema.js';
 
+/** No operation has this number. */
+const UNKNOWN: OpId = { counter: 0, actor: 0 };
 const VERSIONS_REMEMBERED = 10_000;
 /** Operations of decoded changes that are remembered: files that were written together are asked for together. */
 const OPS_REMEMBERED = 100_000;
@@ -28,6 +32,7 @@ export interface HistorySource {
 
 export class VersionHistory {
   private readonly selectBytes: Statement;
+  private readonly selectBase: Statement;
   private readonly known = new GenerationCache<string, Version>(VERSIONS_REMEMBERED);
   /** First operations of changes. */
   private readonly starts = new GenerationCache<string, number>(VERSIONS_REMEMBERED);
@@ -38,6 +43,7 @@ export class VersionHistory {
 
   constructor(private readonly journal: HistorySource) {
     this.selectBytes = journal.db.prepare('select bytes from change where actor = ? and seq = ?').pluck();
+    this.selectBase = journal.db.prepare('select state from base where ino = ?').pluck();
   }
 
   /** The version that an operation wrote; undefined when it is not in the journal, or wrote no version. */
@@ -50,6 +56,32 @@ export class VersionHistory {
     }
     return version;
   };
+
+  /**
+   * As {@link version}, for the versions of one file. Of one in the base it is not known what it overwrote: what everybody holds and goes
+   * on from is there.
+   */
+  versionsOf(ino: Ino): VersionLookup {
+    /** A version is one object, for who compares. */
+    const old = new Map<string, Version | undefined>();
+    return (op) => {
+      const version = this.version(op);
+      if (version) return version;
+      const key = `${op.counter}@${op.actor}`;
+      if (!old.has(key)) old.set(key, this.inBase(ino, op));
+      return old.get(key);
+    };
+  }
+
+  private inBase(ino: Ino, op: OpId): Version | undefined {
+    const floor = this.journal.floorChanges().get(op.actor);
+    if (!floor || op.counter > floor.op) return undefined;
+    const state = this.selectBase.get(ino) as Buffer | undefined;
+    const heads = state && decodeBase(ino, state).registers.get('head');
+    const entry = heads?.find((head) => sameOp(head, op));
+    if (!entry) return undefined;
+    return { counter: op.counter, actor: op.actor, stamp: entry.stamp, head: parseHead(entry.value), preds: [UNKNOWN] };
+  }
 
   /** `counter@actor` */
   readonly parseOp = (text: string): OpId => parseOp(text, this.journal.actors);

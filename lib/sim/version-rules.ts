@@ -4,6 +4,10 @@
 
 import { decodeChange } from '../journal/change-codec.js';
 import type { Ino } from '../crdt/ids.js';
+import type { Inode } from '../crdt/inode.js';
+import { nearestCommonVersions } from '../crdt/version-graph.js';
+import { VersionHistory } from '../journal/version-history.js';
+import type { Volume } from '../volume/volume.js';
 import type { Site } from './site.js';
 import { marksIn } from './contents.js';
 import { versionHeldBy } from './versions-held.js';
@@ -133,7 +137,10 @@ class VersionRules {
       const policy = this.policyOf(ino);
       if (policy === undefined) continue;
       const [a, b] = heads.map(({ counter, actor }) => this.writes.get(`${counter}@${actors.id(actor)}`)!);
-      if (this.mergeOf(policy, a!, b!)) this.wrong.push(`versions of ${ino} lie side by side, its policy is ${policy}`);
+      // Where what they go back to was dropped before it was overwritten everywhere, nobody can merge them any more.
+      const isKnown = this.sites.some(({ volume }) => knowsCommon(volume, volume.journal.store.inode(ino)!));
+      if (isKnown && this.mergeOf(policy, a!, b!))
+        this.wrong.push(`versions of ${ino} lie side by side, its policy is ${policy}`);
     }
   }
 
@@ -204,6 +211,14 @@ class VersionRules {
     const common = [...this.ancestors(a)].filter((write) => ofB.has(write));
     return common.filter((write) => !common.some((other) => other !== write && this.ancestors(other).has(write)));
   }
+}
+
+/** Whether a site's journal tells what the two versions of a file have in common. */
+function knowsCommon({ journal }: Volume, { ino, registers }: Inode): boolean {
+  const lookup = new VersionHistory(journal).versionsOf(ino);
+  const actors = journal.actors;
+  const [a, b] = registers.get('head')!.map(lookup);
+  return a !== undefined && b !== undefined && nearestCommonVersions([a], [b], lookup, actors) !== undefined;
 }
 
 function isEarlier(a: Write, b: Write): boolean {

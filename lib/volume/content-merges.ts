@@ -131,9 +131,10 @@ export class ContentMerges {
     const policy = heads.length < 2 ? 'copy' : mergePolicyOf(inode, store, actors);
     if (policy === 'copy') return;
     this.core.space.check();
-    const versions = heads.map((head) => this.history.version(head));
-    if (!versions.every((version) => version !== undefined)) return;
-    const { version, parseOp } = this.history;
+    const version = this.history.versionsOf(ino);
+    const versions = heads.map(version);
+    if (!versions.every((one) => one !== undefined)) return;
+    const { parseOp } = this.history;
     const content = (one: Version): Content => Content.of(this.source(one.head.manifest));
     const result = yield* mergeVersionContents(policy, versions, { actors, version, parseOp, content });
     if (!result || !this.isCurrent(ino, heads)) return;

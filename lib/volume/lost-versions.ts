@@ -85,11 +85,13 @@ export class LostVersions {
   private valuesBefore(ino: Ino, lost: readonly Entry[], gone: ReadonlySet<ObjectId>): string[] {
     const before = new Map<string, Version>();
     const seen = new Set<string>();
+    // Of one whose change was dropped nobody needs to know what it overwrote: its bytes are at other sites too.
+    const versionOf = this.history.versionsOf(ino);
     const collect = (op: OpId): void => {
       const key = `${op.counter}@${op.actor}`;
       if (seen.has(key)) return;
       seen.add(key);
-      const version = this.history.version(op) ?? this.oldVersion(ino, op);
+      const version = versionOf(op);
       if (!version) return;
       if (gone.has(version.head.manifest)) version.preds.forEach(collect);
       else before.set(formatHead(version.head), version);
@@ -102,13 +104,6 @@ export class LostVersions {
     }
     const inOrder = [...before].toSorted(([, a], [, b]) => a.stamp - b.stamp || a.counter - b.counter);
     return inOrder.map(([value]) => value);
-  }
-
-  /** One whose change was dropped from the journal; what it overwrote nobody needs to know, for its bytes are at other sites too. */
-  private oldVersion(ino: Ino, op: OpId): Version | undefined {
-    const heads = this.core.journal.base.read(ino)?.registers.get('head') ?? [];
-    const entry = heads.find((head) => sameOp(head, op));
-    return entry && { ...entry, head: parseHead(entry.value), preds: [] };
   }
 
   /** A removed file stays so: its removals have seen this, too. */

@@ -132,13 +132,14 @@ export class Truncating {
     if (heads.length < 2) return;
     const kept: OpId[] = [...heads];
     const versions: Version[] = [];
+    const versionOf = this.history.versionsOf(ino);
     for (const head of heads) {
-      const version = this.history.version(head);
+      const version = versionOf(head);
       if (version) versions.push(version);
     }
     for (const [i, version] of versions.entries()) {
       for (const other of versions.slice(0, i)) {
-        const common = nearestCommonVersions([other], [version], this.history.version, this.journal.actors);
+        const common = nearestCommonVersions([other], [version], versionOf, this.journal.actors);
         kept.push(...(common ?? []));
       }
     }

@@ -115,6 +115,16 @@ for (const [what, sql, says] of DAMAGES) {
   });
 }
 
+test('a pack whose writer was killed before it wrote anything is no fault', async (t) => {
+  const site = await siteWithFiles(t);
+  site.volume.close();
+  writeFileSync(join(site.directory, 'packs', 'ingest-000000000000-0.pack'), '');
+  assert.deepEqual((await check(site, { data: true })).faults, []);
+  writeFileSync(join(site.directory, 'packs', 'ingest-000000000000-1.pack'), 'no pack');
+  assert.equal((await check(site)).faults.length, 1);
+  site.reopenClosed();
+});
+
 test('a damaged object is named by the paths that it shows in, and taken from another site', async (t) => {
   const site = await siteWithFiles(t);
   const other = await site.join();

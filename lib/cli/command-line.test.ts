@@ -25,6 +25,8 @@ const VERBS = [
   'peers',
   'role',
   'retire',
+  'rename-site',
+  'key',
   'conflicts',
   'resolve',
   'history',
@@ -32,6 +34,8 @@ const VERBS = [
   'undelete',
   'snapshot',
   'gc',
+  'backup',
+  'restore-site',
   'fsck',
   'doctor',
   'bench',
@@ -69,7 +73,7 @@ async function forEach<T>(cases: readonly T[], check: (one: T) => Promise<void>)
 test('weft --help lists the verbs that work, and no others', async () => {
   const { code, stdout } = await scratch.weft(['--help']);
   assert.equal(code, 0);
-  const listed = [...stdout.matchAll(/^ {2}weft (\w+)/gm)].map((match) => match[1]);
+  const listed = [...stdout.matchAll(/^ {2}weft ([\w-]+)/gm)].map((match) => match[1]);
   assert.deepEqual(listed, VERBS);
 });
 

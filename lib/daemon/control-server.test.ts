@@ -227,7 +227,7 @@ test('a stop is answered before the server closes; a refused one changes nothing
   const answer = exchange('{"id":2,"verb":"stop","force":true}\n');
   await server.stopped;
   await server.close();
-  assert.deepEqual(await answer, [{ id: 2, result: null }]);
+  assert.deepEqual(await answer, [{ id: 2, result: { changes: 2, bytes: 99 } }]);
   server = await ControlServer.listen(recordingDaemon(), path, silent);
 });
 

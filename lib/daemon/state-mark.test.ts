@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { CorruptionError } from '../codec/bytes.js';
 import { Journal } from '../journal/journal.js';
+import { statePath } from '../journal/schema.js';
 import { lostCommits, StateMark } from './state-mark.js';
 
 /** A state of this version that no commit was made in, and a mark of so many. */
@@ -39,4 +41,18 @@ test('a state of a later version is refused with what to do', (t) => {
   const directory = stateMarked(t, 1);
   setVersion(directory, 99);
   assert.throws(() => lostCommits(directory), /version 99 .*update weft/);
+});
+
+test('a state whose tables have no names that SQL can read is damaged, which can be repaired', (t) => {
+  const directory = stateMarked(t, 1);
+  const path = statePath(directory);
+  const bytes = readFileSync(path);
+  const at = bytes.indexOf('CREATE TABLE inode');
+  assert.ok(at > 0);
+  bytes[at + 'CREATE T'.length] = 0;
+  writeFileSync(path, bytes);
+  assert.throws(
+    () => lostCommits(directory),
+    (error) => error instanceof CorruptionError && error.message.includes('fsck --repair'),
+  );
 });

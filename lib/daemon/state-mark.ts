@@ -9,7 +9,7 @@ import { closeSync, existsSync, openSync, readFileSync, writeSync } from 'node:f
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { commitsOf } from '../journal/log-fit.js';
-import { openEarlierState, statePath } from '../journal/schema.js';
+import { explain, openEarlierState, statePath } from '../journal/schema.js';
 
 const MAGIC = Buffer.from('WEFTMARK', 'latin1');
 const MARK_BYTES = 20;
@@ -55,12 +55,15 @@ export function readMark(directory: string): number | null {
 export function lostCommits(directory: string): number {
   const marked = readMark(directory);
   if (!marked || !existsSync(statePath(directory))) return 0;
-  const db = openEarlierState(statePath(directory));
+  const path = statePath(directory);
+  const db = openEarlierState(path);
   try {
     const hasMark = db.prepare("select 1 from pragma_table_info('progress') where name = 'mark'").get();
     if (!hasMark) return marked; // a state from before there were marks, in the place of a later one
     const mark = db.prepare('select mark from progress').pluck().get() as Buffer | undefined;
     return mark ? Math.max(0, marked - commitsOf(mark)) : 0;
+  } catch (error) {
+    throw explain(path, error);
   } finally {
     db.close();
   }

@@ -120,9 +120,11 @@ export function walPath(path: string): string {
 
 /** Turns SQLite's report of a damaged file into a CorruptionError with the remedy; returns any other error as it is. */
 export function explain(path: string, error: unknown): unknown {
-  const code = (error as { code?: unknown } | null)?.code;
-  if (typeof code !== 'string' || !/^SQLITE_(CORRUPT|NOTADB)/.test(code)) return error;
-  return damaged(path, (error as Error).message);
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: string };
+  if (typeof code !== 'string') return error;
+  // Of a table's text that is no SQL any more SQLite says no more than that it is an error.
+  const isDamage = /^SQLITE_(CORRUPT|NOTADB)/.test(code) || /^malformed database schema/.test(message ?? '');
+  return isDamage ? damaged(path, message ?? '') : error;
 }
 
 function damaged(path: string, what: string): CorruptionError {

@@ -123,7 +123,7 @@ export function explain(path: string, error: unknown): unknown {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: string };
   if (typeof code !== 'string') return error;
   // Of a table's text that is no SQL any more SQLite says no more than that it is an error.
-  const isDamage = /^SQLITE_(CORRUPT|NOTADB)/.test(code) || /^malformed database schema/.test(message ?? '');
+  const isDamage = /^SQLITE_(CORRUPT|NOTADB)/.test(code) || message?.startsWith('malformed database schema');
   return isDamage ? damaged(path, message ?? '') : error;
 }
 

@@ -298,6 +298,22 @@ test('a state older than the log is reported instead of leaving a hole', (t) => 
   assert.equal(segmentsIn(directory).length, 1);
 });
 
+test('a site did not start: power loss took the name of the first segment, and left the second', (t) => {
+  const directory = temporaryDirectory(t);
+  const log = IntentLog.open(directory, 4, SMALL);
+  for (let i = 0; i < 6; i++) append(log, 1, `${i} ${'x'.repeat(1_200)}`);
+  log.close();
+  const [first, second] = segmentsIn(directory);
+  rmSync(join(directory, first!));
+  const told: string[] = [];
+  const options = { ...SMALL, afterPowerLoss: true, damaged: (what: string) => void told.push(what) };
+  const reopened = IntentLog.open(directory, 4, options);
+  assert.deepEqual(contents(reopened), []);
+  assert.equal(append(reopened, 1, 'next').lsn, 5);
+  reopened.close();
+  assert.deepEqual([told.length, readdirSync(directory).includes(`damaged-${second}`)], [1, true]);
+});
+
 test('files that are no segments, or not the one they are named for, are no part of the log', (t) => {
   const directory = temporaryDirectory(t);
   const log = IntentLog.open(directory, 0, SMALL);

@@ -43,6 +43,8 @@ export interface IntentLogOptions {
    * Whether the state lacks what follows this record, which it does not hold: the log ends before it then. See {@link IntentLog.precede}.
    */
   readonly isBaseless?: (record: IntentRecord) => boolean;
+  /** What was not synced may be gone, the names of files too: a log whose first segments are missing was never made durable. */
+  readonly afterPowerLoss?: boolean;
   /** Told, in words, of damage that open() found: what was put right, and what was acknowledged and cannot be brought back. */
   readonly damaged?: (what: string) => void;
 }
@@ -96,7 +98,7 @@ export class IntentLog {
    * @param foldedLsn what the state holds already: records up to it may be missing, and no later one gets a number up to it
    */
   static open(directory: string, foldedLsn: Lsn, options: IntentLogOptions = {}): IntentLog {
-    const { segmentBytes = SEGMENT_BYTES, damaged = () => {}, isBaseless = () => false } = options;
+    const { segmentBytes = SEGMENT_BYTES, damaged = () => {}, isBaseless = () => false, afterPowerLoss } = options;
     if (!(segmentBytes >= PAGE_BYTES && segmentBytes % PAGE_BYTES === 0 && segmentBytes < 2 ** 31)) {
       throw new RangeError(`segmentBytes ${segmentBytes}: must be a multiple of ${PAGE_BYTES} below 2 GiB`);
     }
@@ -112,10 +114,15 @@ export class IntentLog {
       const path = join(directory, name);
       const content = ended ? undefined : readSegment(path);
       if (content && nextLsn === 0 && content.firstLsn > foldedLsn + 1) {
-        throw new CorruptionError(
-          `${directory}: begins at operation ${content.firstLsn}, but the state ends at ${foldedLsn}: it was replaced by an older ` +
-            'one. Put the newer state back, or move this directory aside to go on without the operations in it',
-        );
+        const where = `${directory}: begins at operation ${content.firstLsn}, but the state ends at ${foldedLsn}`;
+        if (!afterPowerLoss) {
+          throw new CorruptionError(
+            `${where}: it was replaced by an older one. Put the newer state back, or move this directory aside to go on without ` +
+              'the operations in it',
+          );
+        }
+        isDamaged = true;
+        damaged(`${where}: power failed before what lies between was synced; what follows is kept aside`);
       }
       for (const what of content?.healed ?? []) damaged(`${path}: ${what}`);
       const follows = content !== undefined && follow(content.firstLsn, nextLsn, foldedLsn);

@@ -134,6 +134,7 @@ export class Volume {
     const { changeCount } = this.journal;
     this.log = IntentLog.open(intentPath(stateDirectory), this.journal.foldedLsn, {
       isBaseless: (record) => isBaseless(record, changeCount),
+      afterPowerLoss: options.afterPowerLoss ?? false,
       damaged: onCorrupt,
     });
     this.objects = new ObjectStore(this.journal.db, join(stateDirectory, 'packs'), {

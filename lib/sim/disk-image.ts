@@ -31,8 +31,14 @@ interface SyncedPart {
   readonly lastPage: Buffer;
 }
 
-/** What a file was when it was last synced: its bytes in blocks, which it shares with what it was before; or a part of it. */
-type Synced = readonly Buffer[] | SyncedPart;
+/** All bytes of a file, in blocks that it shares with what it was before; behind them there are zeros up to its length. */
+interface SyncedBlocks {
+  readonly lengthBytes: number;
+  readonly blocks: readonly Buffer[];
+}
+
+/** What a file was when it was last synced. */
+type Synced = SyncedBlocks | SyncedPart;
 
 /** What a sync that began now would make durable. */
 export interface Capture {
@@ -109,7 +115,7 @@ export class DiskImage {
 
   private stateOf(path: string, before: Synced | undefined): Synced {
     const isAppended = path.endsWith('.pack') || (path.endsWith(WAL) && !this.walStartsOver);
-    if (!isAppended) return readBlocks(path, before && isBlocks(before) ? before : []);
+    if (!isAppended) return readBlocks(path, before && isBlocks(before) ? before.blocks : []);
     const fd = openSync(path, 'r');
     try {
       const lengthBytes = fstatSync(fd).size;
@@ -167,8 +173,7 @@ export class DiskImage {
     const state = this.files.get(inode)?.state;
     if (!state) return { content: Buffer.alloc(0), lengthBytes: 0 };
     if (isBlocks(state)) {
-      const content = Buffer.concat(state);
-      return { content, lengthBytes: content.length };
+      return { content: Buffer.concat(state.blocks), lengthBytes: state.lengthBytes };
     }
     const kept = state.bytes - state.lastPage.length;
     const content = Buffer.concat([(now ?? Buffer.alloc(kept)).subarray(0, kept), state.lastPage]);
@@ -236,17 +241,18 @@ function dataEnd(fd: number, lengthBytes: number): number {
   return Math.min(end, lengthBytes);
 }
 
-function isBlocks(state: Synced): state is readonly Buffer[] {
-  return Array.isArray(state);
+function isBlocks(state: Synced): state is SyncedBlocks {
+  return 'blocks' in state;
 }
 
 let scratch = Buffer.allocUnsafeSlow(64 << 10);
 
 /** A file's bytes. Most of a file is what it was: a sync then costs no memory. */
-function readBlocks(path: string, before: readonly Buffer[]): Buffer[] {
+function readBlocks(path: string, before: readonly Buffer[]): SyncedBlocks {
   const fd = openSync(path, 'r');
   try {
-    const length = dataEnd(fd, fstatSync(fd).size);
+    const lengthBytes = fstatSync(fd).size;
+    const length = dataEnd(fd, lengthBytes);
     if (scratch.length < length) scratch = Buffer.allocUnsafeSlow(2 * length);
     for (let at = 0; at < length;) at += readSync(fd, scratch, at, length - at, at);
     const blocks: Buffer[] = [];
@@ -255,7 +261,7 @@ function readBlocks(path: string, before: readonly Buffer[]): Buffer[] {
       const known = before[blocks.length];
       blocks.push(known?.equals(bytes) ? known : Buffer.from(bytes));
     }
-    return blocks;
+    return { lengthBytes, blocks };
   } finally {
     closeSync(fd);
   }

@@ -194,7 +194,8 @@ export class Life implements Node {
     const captured = disk.image?.capture(paths);
     return new Promise((resolve, reject) =>
       timeline.after(delayMs, () => {
-        if (this.dead) return;
+        // After the moment that the crash goes back to nothing becomes durable, or is told to others.
+        if (this.dead || this.site.image !== null) return;
         const code = disk.refuse('sync');
         if (code) return reject(new Error(`fsync: ${code}`));
         if (captured) disk.image!.completed(captured);

@@ -359,6 +359,7 @@ class Simulation {
   private call(step: Step, text: string): string {
     const site = this.site(step.site);
     const process = this.processes[site.index]!;
+    site.afterWork(); // a crash whose moment was in the background comes before this call
     if (!site.life) return 'is down';
     process.begin(text);
     this.totals.add('operations');
@@ -383,6 +384,7 @@ class Simulation {
   private async converge(): Promise<string> {
     this.network.heal();
     for (const site of this.sites) {
+      site.afterWork();
       site.killLater(0);
       site.disk.repair();
       if (!site.life) this.start(site);

@@ -20,6 +20,18 @@ function testFile(name: string, body: string): string {
   return path;
 }
 
+/** Is aborted as soon as there is something in the file. */
+function whenWritten(path: string): AbortSignal {
+  const abort = new AbortController();
+  const timer = setInterval(() => {
+    if (!existsSync(path) || readFileSync(path).length === 0) return;
+    clearInterval(timer);
+    abort.abort();
+  }, 20);
+  timer.unref();
+  return abort.signal;
+}
+
 test('tests are counted, suites and failures through subtests are not', async () => {
   const path = testFile(
     'counts',
@@ -43,20 +55,27 @@ test('a file that crashes, or holds no test, has failed', async () => {
   assert.deepEqual(empty.troubles, ['no test ran']);
 });
 
-test('a file that hangs is killed with what it started', async () => {
+test('a file that hangs is killed when its time is up', async () => {
+  const path = testFile('hang', `test('never', () => new Promise(() => setInterval(() => {}, 1000)));`);
+  const { troubles } = await runTestFile(path, 1000);
+  assert.deepEqual(troubles, ['not done after 1 s, killed']);
+});
+
+test('a file that is killed takes with it what it started', async () => {
   const pidPath = join(scratch, 'pid');
   const path = testFile(
-    'hang',
+    'starts',
     `import { spawn } from 'node:child_process';
      fs.writeFileSync(${JSON.stringify(pidPath)}, String(spawn('sleep', ['1000']).pid));
      test('never', () => new Promise(() => setInterval(() => {}, 1000)));`,
   );
-  const result = await runTestFile(path, 1000);
-  assert.deepEqual(result.troubles, ['not done after 1 s, killed']);
+  const { troubles } = await runTestFile(path, 20_000, whenWritten(pidPath));
+  assert.deepEqual(troubles, ['died by SIGKILL']);
   assert.equal(isRunning(Number(readFileSync(pidPath, 'utf8'))), false);
 });
 
 test('a file that waits for a mount which it serves itself is ended all the same', { skip: notRoot }, async () => {
+  const mountedPath = join(scratch, 'mounted');
   const path = testFile(
     'deadlock',
     `import { spawnSync } from 'node:child_process';
@@ -66,12 +85,13 @@ test('a file that waits for a mount which it serves itself is ended all the same
        const options = 'fd=3,rootmode=40000,user_id=0,group_id=0';
        const args = ['-i', '-t', 'fuse', '-o', options, 'deadlock', tmpdir()];
        spawnSync('mount', args, { stdio: ['ignore', 'inherit', 'inherit', fd] });
+       fs.writeFileSync(${JSON.stringify(mountedPath)}, '1');
        await fs.promises.readdir(tmpdir());
      });`,
   );
-  const { troubles, seconds } = await runTestFile(path, 1000);
-  assert.deepEqual(troubles, ['not done after 1 s, killed']);
-  assert.ok(seconds < 10, `${seconds} s`);
+  const { troubles, seconds } = await runTestFile(path, 20_000, whenWritten(mountedPath));
+  assert.deepEqual(troubles, ['died by SIGKILL']);
+  assert.ok(seconds < 20, `${seconds} s`);
 });
 
 test('a daemon left behind is a failure, and is ended', async () => {

@@ -92,9 +92,10 @@ async function runProcess(path: string, options: ProcessOptions): Promise<{ outp
     stream.setEncoding('utf8').on('data', (text: string) => (output += text));
   }
   let timedOut = false;
+  let aborted: Promise<void> | null = null;
   const killGroup = (): void => {
     signalProcess(-child.pid!, 'SIGKILL');
-    void abortMounts(directory);
+    aborted = abortMounts(directory);
   };
   const timer = setTimeout(() => {
     timedOut = true;
@@ -110,6 +111,11 @@ async function runProcess(path: string, options: ProcessOptions): Promise<{ outp
   await Promise.race([new Promise((resolve) => child.on('close', resolve)), delay(500)]);
   child.stdout.destroy();
   child.stderr.destroy();
+  if (aborted !== null) {
+    await aborted;
+    // A mount(8) that was under way when the group was killed may have come to its end after that.
+    await abortMounts(directory);
+  }
   if (timedOut) return { output, ended: `not done after ${timeoutMs / 1000} s, killed` };
   if (code === 0) return { output, ended: null };
   return { output, ended: deathSignal === null ? `exit code ${code}` : `died by ${deathSignal}` };

@@ -4,10 +4,11 @@
 // because they say something with every commit.
 
 import { isInvite } from '../sync/invite.js';
+import type { Holding } from '../sync/member-vectors.js';
+import type { KnownPeer } from '../sync/peer.js';
 import type { Syncer } from '../sync/syncer.js';
 import type { SiteState } from './daemon-interface.js';
-import type { HoldingsFile } from './holdings-file.js';
-import type { KnownPeersFile } from './known-peers-file.js';
+import type { SiteVectorsFile } from './site-vectors-file.js';
 
 const KEEP_DELAY_MS = 500;
 
@@ -16,8 +17,8 @@ export class KeptPeers {
 
   constructor(
     private readonly syncer: Syncer,
-    private readonly file: KnownPeersFile,
-    private readonly holdings: HoldingsFile,
+    private readonly file: SiteVectorsFile<KnownPeer>,
+    private readonly holdings: SiteVectorsFile<Holding>,
     private readonly state: SiteState,
   ) {}
 

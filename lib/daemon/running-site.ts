@@ -23,6 +23,8 @@ import { statePath } from '../journal/schema.js';
 import type { ActorId, SiteId } from '../crdt/ids.js';
 import type { Member } from '../crdt/members.js';
 import type { RoleKind } from '../crdt/volume-fields.js';
+import type { Holding } from '../sync/member-vectors.js';
+import type { KnownPeer } from '../sync/peer.js';
 import { makeNextKey } from '../sync/site-key.js';
 import { Syncer } from '../sync/syncer.js';
 import { lackingCount, raise } from '../sync/version-vector.js';
@@ -47,12 +49,12 @@ import { Bandwidth } from './bandwidth.js';
 import { Collector } from './collector.js';
 import { DurableCommits } from './durable-commits.js';
 import { fetchAll } from './first-fetch.js';
-import { HoldingsFile } from './holdings-file.js';
+import { HOLDINGS_FILE } from './holdings-file.js';
 import { InviteFile } from './invite-file.js';
 import { heldBy, type JournalReport, journalReport } from './journal-report.js';
 import { DEFAULT_AWAY_MS, JournalKeeper } from './journal-keeper.js';
 import { KeptPeers } from './kept-peers.js';
-import { KnownPeersFile } from './known-peers-file.js';
+import { KNOWN_PEERS_FILE } from './known-peers-file.js';
 import { type Measured, MetricsServer } from './metrics.js';
 import { Past } from './past.js';
 import { memberNamed, peerRows } from './peer-rows.js';
@@ -64,6 +66,7 @@ import { SiteClient } from './site-client.js';
 import { SiteContent } from './site-content.js';
 import { keepSiteKey, siteKey } from './site-key-file.js';
 import { SiteSyncStore } from './site-sync-store.js';
+import { SiteVectorsFile } from './site-vectors-file.js';
 import { SyncPacing } from './sync-pacing.js';
 import { siteStatus, transferOf } from './site-status.js';
 import { StateMark } from './state-mark.js';
@@ -74,9 +77,9 @@ import { VolumeMembers } from './volume-members.js';
 
 /** How often it is looked what of the journal may go. */
 const JOURNAL_CHECK_MS = 2_000;
-/** A claim of inode numbers waits so long for the site that it joined at. */
 /** An orderly end waits so long for linked sites to have everything. */
 const SHARE_WITHIN_MS = 1000;
+/** A claim of inode numbers waits so long for the site that it joined at. */
 const CLAIM_WAIT_MS = 60_000;
 /** Who uses a mount that is detached has so long to finish. */
 const USERS_GRACE_MS = 5_000;
@@ -100,8 +103,8 @@ export class RunningSite implements Daemon {
   private readonly durable: DurableCommits;
   private readonly pacing = new SyncPacing();
   private readonly ingest: IngestPool;
-  private readonly knownPeers: KnownPeersFile;
-  private readonly holdings: HoldingsFile;
+  private readonly knownPeers: SiteVectorsFile<KnownPeer>;
+  private readonly holdings: SiteVectorsFile<Holding>;
   private readonly survey: TreeSurvey;
   private readonly settlements: Settlements;
   private readonly mark: StateMark;
@@ -134,9 +137,9 @@ export class RunningSite implements Daemon {
       () => this.pacing.mayWaitMs(performance.now(), this.linked),
     );
     this.ingest = new IngestPool(statePath(directory), join(directory, 'packs'));
-    this.knownPeers = new KnownPeersFile(directory, log);
+    this.knownPeers = new SiteVectorsFile(directory, KNOWN_PEERS_FILE, log);
     this.survey = new TreeSurvey(directory, () => this.content.policy === 'on-demand');
-    this.holdings = new HoldingsFile(directory, log);
+    this.holdings = new SiteVectorsFile(directory, HOLDINGS_FILE, log);
     this.past = new Past(directory, () => this.site, {
       get: () => this.config().keepHistoryMs,
       set: (ageMs) => {

@@ -31,7 +31,7 @@ export interface BackupReport {
 const BACKUP_FILE = 'backup.json';
 const PACKS = 'packs';
 /** What is small and may be lacking. The key and the invites are secrets: the backup is readable by its owner alone, as they are. */
-const SMALL_FILES = [SITE_KEY_FILE, INVITE_FILE, KNOWN_PEERS_FILE, SETTLED_FILE];
+const SMALL_FILES = [SITE_KEY_FILE, INVITE_FILE, KNOWN_PEERS_FILE.name, SETTLED_FILE];
 
 const stored = z.strictObject({
   format: z.literal(1),

@@ -249,6 +249,8 @@ export class SiteServer {
       this.carryOut(message);
     } catch (error) {
       this.post({ type: 'refused', id, error: (error as Error).message });
+      // The site cannot go on without its journal: it ends for what went wrong, and not later for what comes of it.
+      if (!this.volume.journal.isUsable) throw error;
     }
   }
 

@@ -197,6 +197,7 @@ test('a failed commit closes the journal, and leaves the state of the commit bef
     for (let i = 0; i < 100; i++) author(journal, ALICE, op(`${i}.a`, 'x'.repeat(10_000)));
     journal.commit(2);
   }, /full/);
+  assert.equal(journal.isUsable, false);
   journal.db.close();
   const reopened = openJournal(t, directory);
   assert.equal(reopened.foldedLsn, 1);

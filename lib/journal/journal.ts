@@ -566,6 +566,11 @@ export class Journal {
     this.begin();
   }
 
+  /** False when a commit failed, or SQLite gave up the transaction for want of room: what the caches hold is not what the state holds. */
+  get isUsable(): boolean {
+    return this.db.open && this.db.inTransaction;
+  }
+
   /** Commits and closes. */
   close(foldedLsn: Lsn = this.folded): void {
     if (!this.db.open) return;

@@ -65,7 +65,9 @@ function withEffects<T>(
   const copies = new Set(moving.flatMap((ino) => volume.journal.store.copiesOf(ino)));
   const before = new Map(places.map(([directory]) => [directory, namesIn(volume, directory)]));
   const changeTimes = changeTimesOf(volume, before);
-  const written = new Set(places.flatMap((place) => hiddenAndWritten(volume, place)));
+  const heirs = new Map(
+    places.map(([parent, name]) => [`${parent}/${name}`, hiddenAndWritten(volume, [parent, name])]),
+  );
   const result = act();
   for (const [ino, ctime] of changeTimes) {
     const now = volume.journal.store.inode(ino)!.ctime;
@@ -76,11 +78,13 @@ function withEffects<T>(
     const found = volume.files.lookup(parent, name)?.ino;
     // A suffixed name that is free again may be the first choice of another loser.
     const isGone = isLoose && ino === undefined && found !== before.get(parent)?.get(name);
-    // What was hidden is no equal any more, once what is being written to it is its version.
-    const isOther = ino === undefined && found !== undefined && written.has(found);
-    if (found !== ino && !isGone && !isOther)
-      throw new Error(`${what}: ${parent}/${name} leads to ${found}, not to ${ino}`);
-    const leadsTo = isOther ? found : ino;
+    // What was hidden is no equal any more, with what is being written to it: it does not go with the other, and so has the name.
+    const stays = (ino === undefined ? heirs.get(`${parent}/${name}`) : undefined) ?? [];
+    const leadsTo = stays.length > 0 ? stays.find((hidden) => hidden === found) : ino;
+    if (found !== leadsTo ? !isGone : stays.length > 0 && found === undefined)
+      throw new Error(
+        `${what}: ${parent}/${name} leads to ${found}, not to ${stays.length > 0 ? stays.join(' or ') : ino}`,
+      );
     if (leadsTo === undefined) before.get(parent)?.delete(name);
     else before.get(parent)?.set(name, leadsTo);
   }
@@ -125,9 +129,10 @@ function changeTimesOf(volume: Volume, directories: ReadonlyMap<Ino, ReadonlyMap
   return times;
 }
 
-/** Files that are hidden behind the one at a place, and whose programs have written what is no version yet. */
+/** Other files that are hidden behind the one at a place, and whose programs have written what is no version yet. */
 function hiddenAndWritten(volume: Volume, [directory, name]: Place): Ino[] {
-  const claims = volume.journal.store.claims(directory, baseOf(name));
+  const shownIno = volume.files.lookup(directory, name)?.ino;
+  const claims = volume.journal.store.claims(directory, baseOf(name)).filter(({ ino }) => ino !== shownIno);
   return claims.flatMap(({ ino, shown }) => (shown === null && volume['drafts'].get(ino)?.dirty ? [ino] : []));
 }
 

@@ -29,8 +29,8 @@ const WAL_TARGET_BYTES = 384 << 10;
 const STATE_DIRECTORY = '/state-';
 const ERRNO: Readonly<Record<Errno, number>> = { ENOSPC: -28, EIO: -5 };
 
-/** Of the descriptors of files on simulated disks. */
-const opened = new Map<number, DiskBehaviour>();
+/** The state directory of each open file on a simulated disk, by descriptor. */
+const opened = new Map<number, string>();
 const behaviours = new Map<string, DiskBehaviour>();
 
 /** From now on the files of this state directory, `…/state-<number>`, behave so. */
@@ -39,12 +39,20 @@ export function setBehaviour(directory: string, behaviour: DiskBehaviour | undef
   else behaviours.delete(directory);
 }
 
-function behaviourOf(path: string): DiskBehaviour | undefined {
-  if (behaviours.size === 0) return undefined;
+function stateDirectoryOf(path: string): string | undefined {
   const at = path.lastIndexOf(STATE_DIRECTORY);
   if (at < 0) return undefined;
   const end = path.indexOf('/', at + STATE_DIRECTORY.length);
-  return behaviours.get(end < 0 ? path : path.slice(0, end));
+  return end < 0 ? path : path.slice(0, end);
+}
+
+function behaviourOf(path: string): DiskBehaviour | undefined {
+  return behaviours.size === 0 ? undefined : behaviours.get(stateDirectoryOf(path) ?? '');
+}
+
+/** Of the disk that an open file is on; none any more once its directory is forgotten. */
+function behaviourOfOpen(fd: number): DiskBehaviour | undefined {
+  return behaviours.get(opened.get(fd) ?? '');
 }
 
 function systemError(code: Errno, syscall: string): Error {
@@ -60,7 +68,7 @@ const { closeSync, fdatasyncSync, fsyncSync, openSync, statfsSync, writeSync } =
 
 function noting(sync: (fd: number) => void): (fd: number) => void {
   return (fd) => {
-    const behaviour = opened.get(fd);
+    const behaviour = behaviourOfOpen(fd);
     guard(behaviour, 'sync', 'fsync');
     sync(fd);
     // It may have been renamed since it was opened.
@@ -75,11 +83,11 @@ function replace(): void {
     const behaviour = behaviourOf(path);
     if (typeof flags === 'string' && flags.includes('x')) guard(behaviour, 'create', 'open');
     const fd = openSync(path, flags ?? 'r', mode);
-    if (behaviour) opened.set(fd, behaviour);
+    if (behaviour) opened.set(fd, stateDirectoryOf(path)!);
     return fd;
   }) as typeof openSync;
   fs.writeSync = ((fd: number, ...rest: [Buffer]) => {
-    guard(opened.get(fd), 'write', 'write');
+    guard(behaviourOfOpen(fd), 'write', 'write');
     return writeSync(fd, ...rest);
   }) as typeof writeSync;
   fs.statfsSync = ((path: string) => {

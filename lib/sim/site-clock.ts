@@ -11,8 +11,8 @@ const LOOK_MS = 0.001;
 
 export class SiteClock implements VolumeClock {
   private looks = 0;
-  /** The latest time that the wall clock ever told, microseconds since 1970: later than now when it was set back. */
-  latestUs = -Infinity;
+  private latestBeforeUs = -Infinity;
+  private latestNowUs = -Infinity;
 
   constructor(
     private readonly timeline: Timeline,
@@ -34,8 +34,22 @@ export class SiteClock implements VolumeClock {
   nowUs(): number {
     const us = Math.floor(EPOCH_US + (this.monotonicMs() + this.skewMs) * 1000);
     const toldUs = us - (us % this.tickUs);
-    this.latestUs = Math.max(this.latestUs, toldUs);
+    this.latestNowUs = Math.max(this.latestNowUs, toldUs);
     return toldUs;
+  }
+
+  /**
+   * The latest time that the wall clock told a process and the one before it, microseconds since 1970: later than now when it was set
+   * back. What a process did and could not commit, the next one commits.
+   */
+  get latestUs(): number {
+    return Math.max(this.latestBeforeUs, this.latestNowUs);
+  }
+
+  /** Another process is told the time from now on. */
+  beginLife(): void {
+    this.latestBeforeUs = this.latestNowUs;
+    this.latestNowUs = -Infinity;
   }
 
   now(): Timestamp {

@@ -66,7 +66,7 @@ export class Site {
   crash: Crash = 'killed';
   readonly disk: SiteDisk;
   private untilImage = 0;
-  /** The latest that its clock told any process of it before the one that runs. */
+  /** The latest that its clock told the two processes of it before the one that runs. */
   private endedUs = Infinity;
   private losses = 0;
   /** Since a process of it came to be ready last. */
@@ -181,13 +181,15 @@ export class Site {
     this.life = null;
     this.clock.nowUs();
     this.endedUs = this.clock.latestUs;
+    this.clock.beginLife();
     this.kills++;
     for (const [actor, seq] of life.durable.vector) this.announced = new Map(this.announced).set(actor, seq);
     life.kill();
     const { directory } = this;
     setImmediate(() => {
-      life.dispose();
+      // What closing still writes goes to a directory that nobody looks at any more: no fault of its disk says anything.
       SiteDisk.forget(directory);
+      life.dispose();
       rmSync(directory, { recursive: true, force: true });
     });
     this.disk.moveTo(image.directory, image.kept);

@@ -1,5 +1,6 @@
 // soak-thread.ts — plays a share of the schedules of a soak (soak.ts), on a thread of its own, in a directory of its own.
 
+import { writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { formatHistory } from './history.js';
 import { shrink } from './shrink.js';
@@ -12,6 +13,10 @@ const REPORT_EVERY_MS = 500;
 const MOST_FAILURES = 3;
 
 const { options, first, every, directory } = workerData as Share;
+
+let current = first;
+// What is thrown outside of a step ends the thread, and the soak: which seed it was would be known to nobody.
+process.on('uncaughtExceptionMonitor', () => writeSync(2, `soak: seed ${current} threw:\n`));
 
 function post(message: FromShare): void {
   parentPort!.postMessage(message);
@@ -29,6 +34,7 @@ async function play(): Promise<void> {
   };
   for (let seed = first; seed < options.firstSeed + options.schedules; seed += every) {
     if (performance.now() > untilMs || failures === MOST_FAILURES) break;
+    current = seed;
     const outcome = await simulate({ seed, sites: options.sites, steps: options.steps }, directory);
     totals.addAll(outcome.totals.entries());
     if (outcome.wrong.length > 0) {

@@ -137,9 +137,11 @@ class VersionRules {
       const policy = this.policyOf(ino);
       if (policy === undefined) continue;
       const [a, b] = heads.map(({ counter, actor }) => this.writes.get(`${counter}@${actors.id(actor)}`)!);
-      // Where what they go back to was dropped before it was overwritten everywhere, nobody can merge them any more.
+      // Where a site was not waited for, what they go back to may have been dropped before it was overwritten everywhere: then nobody can
+      // merge them any more.
+      const waited = this.sites.every(({ volume }) => volume.journal.floor.generation === 0);
       const isKnown = this.sites.some(({ volume }) => knowsCommon(volume, volume.journal.store.inode(ino)!));
-      if (isKnown && this.mergeOf(policy, a!, b!))
+      if ((waited || isKnown) && this.mergeOf(policy, a!, b!))
         this.wrong.push(`versions of ${ino} lie side by side, its policy is ${policy}`);
     }
   }

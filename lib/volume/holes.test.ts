@@ -8,6 +8,8 @@ const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const PUNCH_HOLE = 3;
 const BLOCK = 4096;
+/** Of a file of ext4. */
+const EXTENTS_IN_INODE = 4;
 
 function site(t: TestContext): VolumeFixture {
   const fixture = VolumeFixture.create();
@@ -109,7 +111,14 @@ test('a sparse file that was being written has its holes after a crash and after
   for (const [name, wanted] of Object.entries(LAYOUTS)) make(a, name, wanted);
   a.volume.fold();
   a.crash();
-  assertLayouts(a, 'after a crash');
+  for (const [name, wanted] of Object.entries(LAYOUTS)) {
+    const { blocks, ...found } = layout(a, name);
+    const { blocks: least, ...holes } = expected(wanted);
+    assert.deepEqual(found, holes, name);
+    // A working copy has the blocks of a local file. Once ext4 has written it back, more than four extents cost it one for their tree.
+    const allowed = wanted.data.length > EXTENTS_IN_INODE ? [least, least + BLOCK / 512] : [least];
+    assert.ok(allowed.includes(blocks), `${name} has ${blocks} blocks of 512 bytes, not ${allowed.join(' or ')}`);
+  }
   for (const name of Object.keys(LAYOUTS)) {
     const { handle } = a.volume.files.open(a.resolve(name), O_RDWR, false, USER);
     a.volume.files.write(handle, 0, Buffer.alloc(BLOCK, 8), false);

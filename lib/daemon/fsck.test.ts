@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import Database from 'better-sqlite3';
+import { sumsPath } from '../journal/page-sums.js';
 import { statePath } from '../journal/schema.js';
 import { VolumeFixture } from '../volume/volume-fixture.test-support.js';
 import { fsck } from './fsck.js';
@@ -176,3 +177,41 @@ test('a change that is gone is not made up: what it did stays, and the exit code
   assert.deepEqual((await check(site)).faults, []);
   site.reopenClosed();
 });
+
+const TABLE_DAMAGES: readonly [what: string, text: string, byte: number, mask: number][] = [
+  ['of a create statement that is no SQL any more', 'CREATE TABLE inode(', 3, 0x20],
+  ['of the name of a table', 'CREATE TABLE dirent(', 14, 0x01],
+  ['of the name of a column', 'CREATE TABLE claim(parent', 20, 0x02],
+  ['of an index', 'CREATE UNIQUE INDEX change_of_actor', 9, 0x11],
+  ['of a table of objects', 'CREATE TABLE missing', 8, 0x04],
+];
+
+for (const [what, text, byte, mask] of TABLE_DAMAGES) {
+  test(`a flipped bit ${what} is found, and put right`, async (t) => {
+    const site = await siteWithFiles(t);
+    site.volume.close();
+    rmSync(sumsPath(statePath(site.directory)));
+    const bytes = readFileSync(statePath(site.directory));
+    const at = bytes.toString('latin1').toLowerCase().lastIndexOf(text.toLowerCase());
+    assert.ok(at > 0);
+    bytes[at + byte]! ^= mask;
+    writeFileSync(statePath(site.directory), bytes);
+
+    const found = await check(site);
+    assert.deepEqual(readFileSync(statePath(site.directory)), bytes, 'a check changes nothing');
+    assert.equal(found.faults.length, 1);
+    assert.match(found.faults[0]!.what, /^state\.db: (table|index) \w+ is damaged$/);
+    assert.equal(found.faults[0]!.remedy, 'weft fsck --repair');
+    assert.equal(found.exitCode, 4);
+
+    const repaired = await check(site, { repair: true });
+    assert.deepEqual(
+      repaired.faults.map((fault) => fault.repaired),
+      [true],
+    );
+    assert.equal(repaired.exitCode, 1);
+    assert.deepEqual((await check(site, { data: true })).faults, []);
+    site.reopenClosed();
+    assert.equal(String(site.read('/dir/file 7')), 'content 7 '.repeat(20));
+  });
+}

@@ -10,7 +10,15 @@ import { CorruptionError } from '../codec/bytes.js';
 import { Journal } from '../journal/journal.js';
 import { misfitOfLog } from '../journal/log-fit.js';
 import { checkPageSums, correctPages, hasLog } from '../journal/page-sums.js';
-import { checkState, type Connection, namePages, openDamagedState, statePath, walPath } from '../journal/schema.js';
+import {
+  checkSchema,
+  checkState,
+  type Connection,
+  namePages,
+  openDamagedState,
+  statePath,
+  walPath,
+} from '../journal/schema.js';
 import type { DamagedData, SiteConfig } from './daemon-interface.js';
 import { JournalCheck } from './fsck-journal.js';
 import { checkLog } from './fsck-log.js';
@@ -72,6 +80,7 @@ class Check {
       this.checkPages();
       checkLog(directory, this.faults, repair);
     }
+    if (!this.checkTables()) return;
     const db = this.openState();
     if (!db) return;
     const scratch = Journal.open(this.scratchDirectory);
@@ -100,6 +109,31 @@ class Check {
     const repaired = this.options.repair && correctPages(path, verdict);
     const what = `${namePages(verdict)} of state.db changed while nobody had it open`;
     this.faults.push({ class: 'state', what, paths: [], repaired, remedy: repaired ? '' : 'weft fsck --repair' });
+  }
+
+  /** False when nothing can be read for what the file says of its tables. */
+  private checkTables(): boolean {
+    const { directory, repair, daemon } = this.options;
+    const repaired = repair && !daemon;
+    const modelDirectory = join(this.scratchDirectory, 'model');
+    const model = Journal.open(modelDirectory);
+    let damaged: string[];
+    try {
+      new ObjectStore(model.db, join(modelDirectory, 'packs')).close(); // its tables
+      damaged = checkSchema(statePath(directory), model.db, repaired);
+    } catch (error) {
+      // Whatever else is wrong is told by what opens the file next.
+      if (error instanceof CorruptionError) return true;
+      throw error;
+    } finally {
+      model.close();
+      rmSync(modelDirectory, { recursive: true });
+    }
+    for (const name of damaged) {
+      const remedy = repaired ? '' : daemon ? 'weft umount, then weft fsck --repair' : 'weft fsck --repair';
+      this.faults.push({ class: 'state', what: `state.db: ${name} is damaged`, paths: [], repaired, remedy });
+    }
+    return repaired || damaged.length === 0;
   }
 
   private openState(): Connection | undefined {

@@ -15,6 +15,7 @@ import { encodeDots, type LocalDot } from './dots.js';
 import { checkPageSums, correctPages, dropPageSums, hasLog, keepPageSums } from './page-sums.js';
 import type { PageVerdict } from './page-sums.js';
 import { type Cell, rowSum, seal } from './row-sum.js';
+import { damagedSchemaRows, restoreSchemaRows } from './schema-rows.js';
 import { misfitOfLog, progressMark } from './log-fit.js';
 
 export type Connection = Database.Database;
@@ -206,6 +207,36 @@ export function openDamagedState(path: string): Connection {
     },
     true,
   );
+}
+
+/**
+ * What the file says that its tables are, where that is damaged: the names, for a person. Nothing else can be read before it is repaired.
+ * @param model a new state with all its tables
+ * @param repair writes it as it was; nobody else may have the file open
+ */
+export function checkSchema(path: string, model: Connection, repair: boolean): string[] {
+  requireFile(path);
+  const db = open(
+    path,
+    (connection) => {
+      connection.unsafeMode(true);
+      connection.pragma('writable_schema = on');
+      if (version(connection) !== SCHEMA_VERSION) throw wrongVersion(path, version(connection));
+    },
+    !repair,
+  );
+  try {
+    const damagedRows = damagedSchemaRows(db, model);
+    if (repair && damagedRows.length > 0) {
+      dropPageSums(path);
+      restoreSchemaRows(db, damagedRows);
+    }
+    return damagedRows.map(({ name }) => name);
+  } catch (error) {
+    throw explain(path, error);
+  } finally {
+    db.close();
+  }
 }
 
 /** Opens the state file, which must exist, for checkpoints from another thread. */

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   openSync,
   readdirSync,
@@ -78,7 +79,15 @@ describe('weft backup', () => {
     for (const name of readdirSync(paris.mountpoint)) readFileSync(join(paris.mountpoint, name));
     const { code: faults, stdout } = await paris.weft(['fsck', paris.mountpoint, '--data']);
     assert.equal(faults, 0, stdout);
-    written.splice(0, written.length, ...readdirSync(paris.mountpoint).filter((name) => /-\d+$/.test(name)));
+    const restored = written.filter((name) => existsSync(join(paris.mountpoint, name)));
+    // The backup is of one moment: the last file may have been created by then, and not written.
+    const last = join(paris.mountpoint, restored.at(-1)!);
+    if (restored.length > certain.length && statSync(last).size === 0) {
+      rmSync(last);
+      restored.pop();
+    }
+    assertHas(paris, restored);
+    written.splice(0, written.length, ...restored);
   });
 
   test('what another site knows since comes back, nothing is reverted there, and no inode number is given out twice', async () => {

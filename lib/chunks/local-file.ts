@@ -1,5 +1,6 @@
 // local-file.ts — a sparse file in the state directory, with the operations that POSIX asks of one, on every local filesystem.
 // Invariant: `length` is the file's length. An operation that fails leaves it as it was. Errors are PosixErrors.
+// How long a file can be is what the local filesystem says (ext4: 16 TiB), up to MAX_FILE_BYTES.
 
 import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -7,6 +8,7 @@ import { CorruptionError } from '../codec/bytes.js';
 import { PosixError, posixError } from '../errno.js';
 import { syncPath } from '../file-sync.js';
 import { sizeAfter } from './fallocate-rules.js';
+import { MAX_FILE_BYTES } from './manifest.js';
 import { fallocate, seekData, seekHole } from './sparse-file.js';
 import { withErrno } from './system-error.js';
 import {
@@ -17,8 +19,8 @@ import {
   FALLOC_ZERO_RANGE,
 } from './writable-content.js';
 
-/** Where ext4 with blocks of 4 KiB ends: a longer file is refused with EFBIG, whatever lies below. Bytes. */
-export const MAX_LOCAL_BYTES = 2 ** 44 - 4096;
+/** Every local filesystem has files as long as this: ext4 with blocks of 4 KiB. Bytes. */
+const SURE_BYTES = 2 ** 44 - 4096;
 
 const PUNCH = FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE;
 const COPY_BYTES = 1 << 20;
@@ -37,17 +39,17 @@ export class LocalFile {
   private bytes: number;
   /** Others write to it too: its length is what the system says. */
   private shared = false;
+  private cut = false;
   private directoryUnsynced = true;
 
   private constructor(path: string, fd: number) {
     this.path = path;
     this.fd = fd;
-    this.bytes = fstatSync(fd).size;
+    this.bytes = this.measure();
   }
 
   /** A new file of `length` bytes of hole, at a path where nothing is. EFBIG, ENOSPC. */
   static create(path: string, length: number): LocalFile {
-    if (length > MAX_LOCAL_BYTES) throw posixError('EFBIG');
     return withErrno(() => {
       const file = new LocalFile(path, openSync(path, 'wx+', 0o600));
       try {
@@ -73,8 +75,27 @@ export class LocalFile {
   }
 
   get length(): number {
-    if (this.shared) this.bytes = fstatSync(this.fd).size;
+    if (this.shared) this.bytes = this.measure();
     return this.bytes;
+  }
+
+  /**
+   * Bytes. The kernel, which writes by itself, can make a file longer than any offset here (XFS, btrfs and tmpfs have files of 8 EiB − 1).
+   * What lies beyond is cut off; {@link takeCut} says so.
+   */
+  private measure(): number {
+    const { size } = fstatSync(this.fd);
+    if (size <= MAX_FILE_BYTES) return size;
+    ftruncateSync(this.fd, MAX_FILE_BYTES);
+    this.cut = true;
+    return MAX_FILE_BYTES;
+  }
+
+  /** Whether bytes of others were cut off, since this was last asked. */
+  takeCut(): boolean {
+    const { cut } = this;
+    this.cut = false;
+    return cut;
   }
 
   /** From now on the kernel, too, writes to it. */
@@ -85,6 +106,7 @@ export class LocalFile {
   /** Size and time of the last change, nanoseconds since 1970. */
   stamp(): FileStamp {
     const { size, mtimeNs } = fstatSync(this.fd, { bigint: true });
+    if (size > MAX_FILE_BYTES) return { size: this.measure(), mtimeNs };
     return { size: Number(size), mtimeNs };
   }
 
@@ -103,15 +125,17 @@ export class LocalFile {
 
   write(offset: number, data: Uint8Array): void {
     const end = offset + data.length;
-    if (end > MAX_LOCAL_BYTES) throw posixError('EFBIG');
+    if (end > MAX_FILE_BYTES) throw posixError('EFBIG');
     this.restoringLength(() => {
+      // Else it would take what fits, and then say EFBIG.
+      if (end > SURE_BYTES && end > this.bytes) ftruncateSync(this.fd, end);
       for (let done = 0; done < data.length;) done += writeSync(this.fd, data, done, data.length - done, offset + done);
     });
     if (end > this.bytes) this.bytes = end;
   }
 
   truncate(length: number): void {
-    if (length > MAX_LOCAL_BYTES) throw posixError('EFBIG');
+    if (length > MAX_FILE_BYTES) throw posixError('EFBIG');
     withErrno(() => ftruncateSync(this.fd, length));
     this.bytes = length;
   }

@@ -61,6 +61,11 @@ function publish(copy: WorkingCopy, store: ObjectStore): Manifest {
 
 let copies = 0;
 
+function bytesOf(copy: WorkingCopy, offset: number, length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  return bytes.subarray(0, copy.read(offset, length, bytes, 0));
+}
+
 function runOps(
   directory: string,
   store: ObjectStore,
@@ -286,23 +291,60 @@ test('a byte written alone into a hole of the version before is found at itself,
   copy.remove();
 });
 
-test('a file larger than local files can be gives EFBIG', (t) => {
+test('a file larger than files can be gives EFBIG, and stays as it was', (t) => {
   const { store } = temporaryStore(t);
-  const path = join(temporaryDirectory(t), 'copy');
-  const copy = WorkingCopy.spill(path, new SmallContent(), store);
-  const tooFar = { code: 'EFBIG' };
-  assert.throws(() => copy.truncate(2 ** 44), tooFar);
-  assert.throws(() => copy.write(2 ** 44, Buffer.of(1)), tooFar);
-  assert.throws(() => copy.fallocate(0, 2 ** 44, 1), tooFar);
-  copy.truncate(2 ** 43);
-  assert.throws(() => copy.fallocate(32, 4096, 2 ** 43), tooFar);
-  assert.equal(copy.size, 2 ** 43);
+  // Of ext4, which ends at 16 TiB, or another; and tmpfs, which ends where offsets do.
+  for (const directory of [temporaryDirectory(t), tinyFilesystem(t, 256 << 10)]) {
+    const copy = WorkingCopy.spill(join(directory, 'copy'), new SmallContent(), store);
+    const tooFar = { code: 'EFBIG' };
+    const size = 2 ** 43;
+    copy.truncate(size);
+    for (const end of [2 ** 53, 2 ** 60, 2 ** 63 - 1024]) {
+      assert.throws(() => copy.truncate(end), tooFar);
+      assert.throws(() => copy.write(end - 1, Buffer.of(1)), tooFar);
+      assert.throws(() => copy.fallocate(0, end - 1024, 1024), tooFar);
+      assert.equal(copy.size, size);
+    }
+    assert.throws(() => copy.fallocate(32, 4096, 2 ** 53 - 4096), tooFar);
+    copy.remove();
+  }
+});
+
+test('a write across the end of the longest file of the local filesystem writes nothing', (t) => {
+  const { store } = temporaryStore(t);
+  const copy = WorkingCopy.spill(join(temporaryDirectory(t), 'copy'), new SmallContent(), store);
+  const end = 2 ** 44 - 4096;
+  copy.truncate(end - 2);
+  try {
+    copy.write(end - 4, Buffer.alloc(8, 1));
+    assert.equal(copy.size, end + 4, 'not ext4');
+  } catch (error) {
+    assert.equal((error as { code: string }).code, 'EFBIG');
+    assert.equal(copy.size, end - 2);
+    assert.deepEqual(bytesOf(copy, end - 4, 2), Buffer.alloc(2));
+  }
   copy.remove();
-  const extents = [{ offset: 0, length: 2 ** 50, chunk: null }];
-  assert.throws(
-    () => WorkingCopy.create(path, 'ab'.repeat(32), { size: 2 ** 50, extents, inline: null, holes: NO_HOLES }, store),
-    tooFar,
-  );
+});
+
+test('where the local filesystem has them, files are up to 8 PiB - 1 byte long', (t) => {
+  const { store } = temporaryStore(t);
+  const path = join(tinyFilesystem(t, 1 << 20), 'copy');
+  const copy = WorkingCopy.spill(path, new SmallContent(), store);
+  const size = Number.MAX_SAFE_INTEGER;
+  copy.write(2 ** 50, Buffer.from('middle'));
+  copy.write(size - 3, Buffer.from('end'));
+  assert.equal(copy.size, size);
+  assert.equal(bytesOf(copy, 2 ** 50, 6).toString(), 'middle');
+  assert.equal(bytesOf(copy, size - 3, 10).toString(), 'end');
+  assert.equal(copy.seekData(0), 2 ** 50);
+  assert.equal(copy.seekHole(2 ** 50), 2 ** 50 + 4096);
+  assert.equal(copy.seekData(2 ** 50 + 4096), 2 ** 53 - 4096);
+  assert.equal(copy.seekHole(2 ** 53 - 4096), size);
+  assert.equal(copy.blocks(), 16);
+  copy.close();
+  const again = WorkingCopy.adoptSpilled(path, store);
+  assert.equal(again.size, size);
+  again.remove();
 });
 
 test('a full disk gives ENOSPC and leaves the content as it was', (t) => {

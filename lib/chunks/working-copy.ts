@@ -13,9 +13,9 @@ import { posixError } from '../errno.js';
 import { AbsentObjects } from './absent-objects.js';
 import { checkFallocate, fallocateVerb } from './fallocate-rules.js';
 import type { IngestJob } from './ingest.js';
-import { type FileStamp, LocalFile, MAX_LOCAL_BYTES } from './local-file.js';
+import { type FileStamp, LocalFile } from './local-file.js';
 import { absentChunks, readManifest } from './manifest-reader.js';
-import { decodeManifest, encodeManifest, nextData, nextHole } from './manifest.js';
+import { decodeManifest, encodeManifest, MAX_FILE_BYTES, nextData, nextHole } from './manifest.js';
 import type { Manifest } from './manifest.js';
 import type { ObjectSource } from './object-store.js';
 import { RangeSet } from './range-set.js';
@@ -176,7 +176,7 @@ export class WorkingCopy implements WritableContent {
   }
 
   fallocate(mode: number, offset: number, length: number): void {
-    const verb = checkFallocate(mode, offset, length, this.size, MAX_LOCAL_BYTES);
+    const verb = checkFallocate(mode, offset, length, this.size, MAX_FILE_BYTES);
     if (verb === 'collapse' || verb === 'insert') this.localise(offset, this.size - offset);
     this.file.fallocate(mode, offset, length);
     this.adoptFallocate(mode, offset, length);
@@ -331,6 +331,11 @@ export class WorkingCopy implements WritableContent {
 
   stamp(): FileStamp {
     return this.file.stamp();
+  }
+
+  /** Whether the kernel made it longer than can be counted, and what lay beyond is gone, since this was last asked. */
+  takeCut(): boolean {
+    return this.file.takeCut();
   }
 
   /** The kernel wrote somewhere. */

@@ -53,6 +53,8 @@ export class Draft {
 
   /** What the local file looked like when it was last seen; set once the kernel may write to it by itself. */
   seen: FileStamp | null = null;
+  /** Bytes that the kernel took for it were cut off, and no fsync(2) has said so yet. */
+  wasCut = false;
   /** Wall clock when that began, nanoseconds since 1970. */
   sharedAtNs = 0n;
   /** The latest change is only suspected: the kernel may have written at this time, which becomes the mtime if some byte differs. */

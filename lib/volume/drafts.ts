@@ -63,6 +63,8 @@ export class Drafts {
     stateDirectory: string,
     private readonly monotonicMs: () => number,
     private readonly stable: StableStorage,
+    /** Told of a file from which was cut what the kernel wrote beyond the longest that a file can be. */
+    private readonly wasCut: (ino: Ino) => void,
   ) {
     this.directory = join(stateDirectory, 'work');
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
@@ -173,10 +175,14 @@ export class Drafts {
     draft.logHoldsData = false;
   }
 
-  /** fsync(2): data, what it began from, then the log that says which data there are. */
+  /** fsync(2): data, what it began from, then the log that says which data there are. EFBIG once when some could not be kept. */
   sync(draft: Draft): void {
+    this.refresh(draft);
     this.syncContent(draft);
     this.stable.sync(draft.baseCommit);
+    if (!draft.wasCut) return;
+    draft.wasCut = false;
+    throw posixError('EFBIG');
   }
 
   private syncContent(draft: Draft): void {
@@ -258,6 +264,10 @@ export class Drafts {
     if (!draft.seen) return;
     const content = draft.content as WorkingCopy;
     const stamp = content.stamp();
+    if (content.takeCut()) {
+      draft.wasCut = true;
+      this.wasCut(draft.ino);
+    }
     if (stamp.size === draft.seen.size && stamp.mtimeNs === draft.seen.mtimeNs) return;
     draft.seen = stamp;
     content.noteForeignWrites();

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { ftruncateSync, writeSync } from 'node:fs';
+import { ftruncateSync, mkdtempSync, writeSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
 import { USER, VolumeFixture } from './volume-fixture.test-support.js';
 
 const O_RDONLY = 0;
 const O_RDWR = 2;
+const SEEK_DATA = 3;
 const SIZE = 1_500_000;
 
 /** A volume whose "kernel" takes local files; the tests write to their descriptors as the kernel would. */
@@ -111,4 +113,44 @@ test('a file published while it stays open does not conflict with itself after a
   const bytes = a.read('file');
   assert.equal(bytes.toString('latin1', 0, 5), 'first');
   assert.equal(bytes.toString('latin1', 700_000, 700_006), 'second');
+});
+
+test('a file that the kernel makes longer than any offset here is cut, fsync(2) says so once, and it goes on as a version', async (t) => {
+  // Of tmpfs: ext4 has no files of that length.
+  const a = new VolumeFixture(mkdtempSync('/dev/shm/weft-volume-'), randomBytes(16).toString('hex'), null);
+  t.after(() => a.remove());
+  a.claimSlot(() => 0);
+  a.volume.registers.createRoot({ uid: 0, gid: 0, pid: 0 });
+  a.volume.allowPassthrough();
+  const bytes = randomBytes(SIZE);
+  const ino = a.write('file', bytes);
+  await a.publish();
+  const { handle, fd } = backingOf(a, ino, O_RDWR);
+  writeSync(fd, 'patched', 1_000_000);
+  writeSync(fd, 'there', 2 ** 52);
+  const beyond = [`of=/proc/${process.pid}/fd/${fd}`, 'oflag=seek_bytes', `seek=${2n ** 62n}`, 'conv=notrunc'];
+  execFileSync('dd', [...beyond, 'status=none'], { input: 'beyond' });
+  assert.equal(a.volume.files.getattr(ino).size, Number.MAX_SAFE_INTEGER);
+  assert.deepEqual(
+    a.notices.filter((notice) => notice.startsWith('lost')),
+    ['lost /file can be no longer than 9007199254740991 bytes: what was written beyond is gone'],
+  );
+  assert.throws(() => a.volume.files.fsync(handle), { code: 'EFBIG' });
+  a.volume.files.fsync(handle);
+  a.volume.files.release(handle);
+  await a.publish();
+  const b = await a.join();
+  t.after(() => b.remove());
+  for (const site of [a, b]) {
+    const opened = site.volume.files.open(site.resolve('file'), O_RDONLY, false, USER).handle;
+    assert.equal(site.volume.files.getattr(ino).size, Number.MAX_SAFE_INTEGER);
+    const block = Buffer.alloc(7);
+    site.volume.files.read(opened, 1_000_000, 7, block, 0);
+    assert.equal(block.toString(), 'patched');
+    assert.equal(site.volume.files.lseek(opened, 2 ** 51, SEEK_DATA), 2 ** 52);
+    site.volume.files.read(opened, 2 ** 52, 5, block, 0);
+    assert.equal(block.toString('latin1', 0, 5), 'there');
+    assert.equal(site.volume.files.read(opened, 2 ** 53 - 2, 7, block, 0), 1);
+    site.volume.files.release(opened);
+  }
 });

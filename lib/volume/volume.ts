@@ -11,6 +11,7 @@ import { HybridClock } from '../crdt/stamp.js';
 import { IntentLog, intentPath } from '../journal/intent-log.js';
 import { Journal } from '../journal/journal.js';
 import { VersionHistory } from '../journal/version-history.js';
+import { MAX_FILE_BYTES } from '../chunks/manifest.js';
 import { ObjectStore } from '../chunks/object-store.js';
 import { Arrivals } from './arrivals.js';
 import { BackgroundWork } from './background-work.js';
@@ -162,7 +163,12 @@ export class Volume {
       options.actorId,
       note,
     );
-    this.drafts = new Drafts(this.journal, this.log, this.objects, stateDirectory, monotonicMs, stable);
+    this.drafts = new Drafts(this.journal, this.log, this.objects, stateDirectory, monotonicMs, stable, (ino) => {
+      const path = this.pathOf(ino) ?? `inode ${ino}`;
+      (options.onLost ?? onCorrupt)(
+        `${path} can be no longer than ${MAX_FILE_BYTES} bytes: what was written beyond is gone`,
+      );
+    });
     const core = new Core(
       this.journal,
       this.objects,

@@ -24,6 +24,8 @@ export class Draft {
   published = 1;
   /** The generation that is being ingested; 0: none. */
   ingesting = 0;
+  /** Monotonic milliseconds when no version could be made of it, and none was since; -Infinity: never. */
+  failedAtMs = -Infinity;
   /**
    * fsync(2) covered it since it was last published: its pack must be on disk before the log lets go of its bytes, and after power loss
    * its local file can be relied on.

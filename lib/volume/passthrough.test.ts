@@ -154,3 +154,19 @@ test('a file that the kernel makes longer than any offset here is cut, fsync(2) 
     site.volume.files.release(opened);
   }
 });
+
+test('a closed file that cannot be packed is tried again after a second, and until then waited for', async (t) => {
+  const a = site(t);
+  const bytes = randomBytes(SIZE);
+  a.write('file', bytes);
+  a.volume.fold();
+  assert.equal((await a.pack()).length, 1);
+  a.volume.arrivals.ingestFailed(1, []);
+  let folds = 0;
+  for (; (await a.pack()).length === 0; folds++) {
+    assert.ok(a.volume.background.isPublishing);
+    a.volume.fold();
+  }
+  assert.ok(folds > 50, `${folds} folds, of some milliseconds each`);
+  assert.ok(folds < 2_000, `${folds} folds`);
+});

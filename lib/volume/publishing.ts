@@ -25,6 +25,8 @@ import type { KeptCopies } from './kept-copies.js';
 const IDLE_PUBLISH_MS = 1_000;
 /** … and at the latest this long after its first unpublished write. */
 const LATEST_PUBLISH_MS = 10_000;
+/** A closed file that could not be packed (the disk fails, bytes of its base are not here) is tried again after this long. */
+const RETRY_MS = 1_000;
 
 export class Publishing {
   /** Drafts that nobody has open any more. */
@@ -78,22 +80,27 @@ export class Publishing {
     }
   }
 
-  /** Whether a version is being made of something that was written. */
+  /** Whether a version is being made of something that was written, or will be once more. */
   get ingesting(): boolean {
     for (const draft of this.core.drafts.all()) if (draft.ingesting !== 0) return true;
+    for (const draft of this.due) if (draft.failedAtMs !== -Infinity) return true;
     return false;
   }
 
   /** Whether a fold would publish or drop something. */
   get hasClosed(): boolean {
-    for (const draft of this.due) if (draft.ingesting === 0) return true;
+    for (const draft of this.due) if (draft.ingesting === 0 && !this.isPutOff(draft)) return true;
     return false;
   }
 
   // ── how ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  private isPutOff({ failedAtMs }: Draft): boolean {
+    return failedAtMs !== -Infinity && this.core.clock.monotonicMs() - failedAtMs < RETRY_MS;
+  }
+
   private publishClosed(draft: Draft): void {
-    if (draft.ingesting !== 0) return;
+    if (draft.ingesting !== 0 || this.isPutOff(draft)) return;
     if (draft.dirty && this.isReachable(draft.ino)) this.publishDraft(draft);
     else this.abandon(draft);
   }
@@ -152,8 +159,11 @@ export class Publishing {
     draft.syncedSinceAsked = false;
     this.jobs.ask(content, {
       ingested: (result) => this.ingested(draft, content, result),
-      failed: () => this.ingestFailed(draft, content),
-      outdated: () => this.ingestFailed(draft, content),
+      failed: () => {
+        this.notIngested(draft, content);
+        draft.failedAtMs = this.core.clock.monotonicMs();
+      },
+      outdated: () => this.notIngested(draft, content),
     });
   }
 
@@ -161,6 +171,7 @@ export class Publishing {
   private ingested(draft: Draft, content: WorkingCopy, result: IngestResult): void {
     const generation = draft.ingesting;
     draft.ingesting = 0;
+    draft.failedAtMs = -Infinity;
     // Written to meanwhile, and closed: what the worker read is not the whole truth, so it reads again. What stays open is
     // published nevertheless, or a log that is never quiet would never reach the peers.
     if (draft.generation !== generation && !this.core.openFiles.isOpen(draft.ino)) {
@@ -178,8 +189,8 @@ export class Publishing {
     this.commitVersion(draft, generation, result.manifestId, manifest);
   }
 
-  /** A worker could not; the draft stays, and is tried again when it is next due. */
-  private ingestFailed(draft: Draft, content: WorkingCopy): void {
+  /** No version came of it; the draft stays, and is tried again when it is next due. */
+  private notIngested(draft: Draft, content: WorkingCopy): void {
     draft.ingesting = 0;
     draft.lastChangeMs = this.core.clock.monotonicMs();
     content.unpublished();

@@ -169,7 +169,7 @@ test('inode sequence numbers are never handed out twice, after a clean end or a 
   for (let life = 0; life < 6; life++) {
     const journal = Journal.open(directory);
     for (let i = 0; i < 10; i++) {
-      const number = journal.nextCounter();
+      const number = journal.sequences.take();
       assert.ok(!used.has(number), `${number} in life ${life}`);
       used.add(number);
       if (i === 5) journal.commit(0);
@@ -178,10 +178,10 @@ test('inode sequence numbers are never handed out twice, after a clean end or a 
     else journal.db.close();
   }
   const journal = openJournal(t, directory);
-  assert.ok(journal.nextCounter() < 4 * 2 ** 18, 'a clean end wastes none');
+  assert.ok(journal.sequences.take() < 4 * 2 ** 18, 'a clean end wastes none');
   // The reservation is renewed by commits before it runs out.
   for (let i = 0; i < 2 ** 19; i++) {
-    journal.nextCounter();
+    journal.sequences.take();
     if (i % 50_000 === 0) journal.commit(0);
   }
 });

@@ -11,8 +11,9 @@ import { dirname } from 'node:path';
 import { CorruptionError } from '../codec/bytes.js';
 import type { Change, ChangeOp, VersionVector } from '../crdt/change.js';
 import type { ActorId } from '../crdt/ids.js';
-import { ActorTable } from '../crdt/ids.js';
+import type { ActorTable } from '../crdt/ids.js';
 import { syncPath } from '../file-sync.js';
+import { ActorEnds } from './actor-ends.js';
 import type { BaseOffer } from './base-part.js';
 import { BaseRegisters } from './base-registers.js';
 import { decodeChange, encodeChange, lastOpOf } from './change-codec.js';
@@ -20,8 +21,10 @@ import type { EncodedChange, PlacedChange } from './change-codec.js';
 import { encodeDots, type LocalDot } from './dots.js';
 import { Floor, type FloorChange, FLOOR_KEY, joinHeads } from './floor.js';
 import type { Lsn } from './intent-log.js';
+import { MetaTable } from './meta-table.js';
 import { NAME_HASH_KEY, NAME_HASH_KEY_BYTES, nameHash } from './name-hash.js';
 import { ParkedChanges } from './parked-changes.js';
+import { ReservedSequences } from './reserved-sequences.js';
 import type { Connection, Statement } from './schema.js';
 import { isIntactChange, LostChanges } from './lost-changes.js';
 import { commitsOf, progressMark } from './log-fit.js';
@@ -39,8 +42,6 @@ export interface JournalOptions extends TreeStoreOptions {
   readonly healed?: (what: string) => void;
 }
 
-/** Inode sequence numbers reserved at a time; the most that a crash can leave unused. 2^39 of them last for two million crashes. */
-const SEQUENCE_SPAN = 2 ** 18;
 /** What {@link Journal.relax} moves itself at most: some milliseconds' worth, two syncs included. */
 const MAX_RELAX_BYTES = 2 * 2 ** 20;
 /** From this many times its target, commit() itself stops the WAL from growing, however long that takes. */
@@ -48,9 +49,9 @@ const WAL_LIMIT_FACTOR = 4;
 const CHECKPOINT_RETRY_MS = 1;
 const CHECKPOINT_WAIT_MS = 2_000;
 const HASH_BYTES = 32;
-/** More than any change expands to that was appended. */
 /** Enough for the heads of all sites that are at work. */
 const MAX_LAST_OPS = 4096;
+/** More than any change expands to that was appended. */
 const MAX_HEAD_BYTES = 64 * 2 ** 20;
 
 interface ProgressRow {
@@ -68,7 +69,7 @@ export class Journal {
   readonly db: Connection;
   readonly store: SqliteTreeStore;
   /** Interned actors. New ones are kept with the next commit. */
-  readonly actors = new ActorTable();
+  readonly actors: ActorTable;
   private readonly path: string;
 
   private folded: Lsn;
@@ -76,10 +77,7 @@ export class Journal {
   private headHashes: Set<string>;
   private bytesOfChanges: number;
   private nextLsn: number;
-  private readonly lastSeqs = new Map<ActorId, number>();
-  private readonly lastHashes = new Map<ActorId, string>();
-  /** By hash: the last change of each actor. */
-  private readonly lastDots = new Map<string, LocalDot>();
+  private readonly ends: ActorEnds;
   private readonly parkedChanges: ParkedChanges;
   private readonly lost: LostChanges;
   /** Where the journal begins. */
@@ -89,13 +87,9 @@ export class Journal {
   private readonly truncation: Truncation;
   private commitCount: number;
 
-  /** Actors whose row is not what it should be; those from keptActors up have none. */
-  private readonly changedActors = new Set<number>();
-  private keptActors: number;
-
-  private nextSequence: number;
-  private sequenceLimit: number;
-
+  /** What inode numbers of this site are made of. */
+  readonly sequences: ReservedSequences;
+  private readonly metas: MetaTable;
   private readonly wal: Wal;
   private readonly walTargetBytes: number;
   private changesAtCommit = 0;
@@ -107,11 +101,7 @@ export class Journal {
   private readonly selectBytes: Statement;
   /** The last operations of the changes that came last: the next ones build on these. */
   private readonly lastOps = new Map<string, number>();
-  private readonly putActor: Statement;
   private readonly putProgress: Statement;
-  private readonly selectMeta: Statement;
-  private readonly putMeta: Statement;
-  private readonly deleteMeta: Statement;
   private readonly totalChanges: Statement;
 
   private constructor(db: Connection, path: string, options: JournalOptions) {
@@ -126,13 +116,10 @@ export class Journal {
     );
     this.selectHash = db.prepare('select actor, seq from change where hash = ?');
     this.selectBytes = db.prepare('select bytes from change where hash = ?').pluck();
-    this.putActor = db.prepare('replace into actor(id, name, last_seq, last_hash, sum) values (?, ?, ?, ?, ?)');
     this.putProgress = db.prepare(
       'update progress set folded_lsn = ?, max_op = ?, heads = ?, journal_bytes = ?, sequence = ?, mark = ?, sum = ? where id = 1',
     );
-    this.selectMeta = db.prepare('select value, sum from meta where key = ?').raw();
-    this.putMeta = db.prepare('replace into meta(key, value, sum) values (?, ?, ?)');
-    this.deleteMeta = db.prepare('delete from meta where key = ?');
+    this.metas = new MetaTable(db, path);
     this.totalChanges = db.prepare('select total_changes()').pluck();
 
     const progress = db.prepare('select * from progress').get() as ProgressRow | undefined;
@@ -153,21 +140,14 @@ export class Journal {
     this.highestOp = progress.max_op;
     this.bytesOfChanges = progress.journal_bytes;
     this.headHashes = new Set(splitHashes(progress.heads));
-    this.nextSequence = progress.sequence;
-    this.sequenceLimit = progress.sequence;
+    this.sequences = new ReservedSequences(progress.sequence);
+    this.ends = new ActorEnds(db, path);
+    this.actors = this.ends.table;
     this.floor = new Floor(db, this.meta(FLOOR_KEY), (text) => this.setMeta(FLOOR_KEY, text));
     this.base = new BaseRegisters(db, this.actors);
     this.truncation = new Truncation(db, this.floor, this.base);
     const lastLsn = db.prepare('select max(lsn) from change').pluck().get() as number | null;
     this.nextLsn = Math.max(lastLsn ?? 0, this.floor.lsn) + 1;
-    type ActorRow = [id: number, name: ActorId, lastSeq: number, lastHash: Buffer | null, sum: number];
-    for (const [id, name, seq, hash, sum] of db.prepare('select * from actor order by id').raw().all() as ActorRow[]) {
-      checkRow(() => `${path}: actor ${id}`, sum, id, name, seq, hash);
-      if (this.actors.intern(name) !== id) throw new CorruptionError(`${path}: actor ${name} is out of its place`);
-      if (seq > 0) this.lastSeqs.set(name, seq);
-      if (hash) this.noteLast(name, { actor: id, seq }, hash.toString('hex'));
-    }
-    this.keptActors = this.actors.size;
     this.beginStatement.run();
     this.store = new SqliteTreeStore(db, nameHash(this.nameHashKey()), options);
     this.lost = new LostChanges(db);
@@ -225,12 +205,12 @@ export class Journal {
 
   /** Highest seq held of each actor. Follows the journal. */
   vector(): VersionVector {
-    return this.lastSeqs;
+    return this.ends.vector;
   }
 
   /** The vector as far as this site can hand changes on: without those whose bytes were damaged here, and what their actors made after. */
   heldVector(): VersionVector {
-    return this.lost.size === 0 ? this.lastSeqs : this.lost.lower(this.lastSeqs, this.actors);
+    return this.lost.size === 0 ? this.vector() : this.lost.lower(this.vector(), this.actors);
   }
 
   /** The changes that were dropped: the last of each actor, by its index. */
@@ -244,11 +224,11 @@ export class Journal {
   }
 
   lastHashOf(actor: ActorId): string | undefined {
-    return this.lastHashes.get(actor);
+    return this.ends.hashOf(actor);
   }
 
   has(actor: ActorId, seq: number): boolean {
-    return seq <= (this.lastSeqs.get(actor) ?? 0);
+    return seq <= this.ends.seqOf(actor);
   }
 
   /** Whether this very change is in the journal, or was dropped from it. */
@@ -266,7 +246,7 @@ export class Journal {
    * @param said where its sender says that it stands: of those that were dropped nothing else tells
    */
   private dotOf(hash: string, said?: LocalDot): LocalDot | undefined {
-    const known = this.lastDots.get(hash) ?? this.lost.find(hash);
+    const known = this.ends.dotOf(hash) ?? this.lost.find(hash);
     if (known) return known;
     if (said && this.floor.covers(said)) return said;
     return this.selectHash.get(Buffer.from(hash, 'hex')) as LocalDot | undefined;
@@ -281,13 +261,6 @@ export class Journal {
       dots.push(dot);
     }
     return dots;
-  }
-
-  private noteLast(actor: ActorId, dot: LocalDot, hash: string): void {
-    const before = this.lastHashes.get(actor);
-    if (before !== undefined) this.lastDots.delete(before);
-    this.lastHashes.set(actor, hash);
-    this.lastDots.set(hash, dot);
   }
 
   /**
@@ -320,11 +293,11 @@ export class Journal {
   /** Makes a change of local operations, the next one of `actor`. It is not appended yet. */
   author(actor: ActorId, ops: readonly ChangeOp[], stamp: number): EncodedChange {
     const deps = new Set(this.headHashes);
-    const last = this.lastHashes.get(actor);
+    const last = this.ends.hashOf(actor);
     if (last !== undefined) deps.add(last);
     return encodeChange({
       actor,
-      seq: (this.lastSeqs.get(actor) ?? 0) + 1,
+      seq: this.ends.seqOf(actor) + 1,
       startOp: this.highestOp + 1,
       stamp,
       deps: [...deps].toSorted(),
@@ -335,7 +308,7 @@ export class Journal {
   /** How a change contradicts what is here of its actor; undefined: it does not, or is here. */
   contradiction(change: Change): string | undefined {
     const { actor, seq } = change;
-    const lastSeq = this.lastSeqs.get(actor) ?? 0;
+    const lastSeq = this.ends.seqOf(actor);
     if (seq <= lastSeq)
       return this.holds(change) ? undefined : 'another one with this number is here; the actor was used twice';
     return seq === lastSeq + 1 ? undefined : `does not build on its change ${lastSeq}`;
@@ -381,9 +354,7 @@ export class Journal {
     this.highestOp = Math.max(this.highestOp, lastOp);
     this.noteLastOp(hash, lastOp);
     this.bytesOfChanges += bytes.length;
-    this.lastSeqs.set(actor, seq);
-    this.noteLast(actor, { actor: index, seq }, hash);
-    this.changedActors.add(index);
+    this.ends.note({ actor: index, seq }, hash);
     this.parkedChanges.arrived(hash);
     return true;
   }
@@ -417,7 +388,7 @@ export class Journal {
 
   /** Highest operation of an actor that this site has seen, as far as its changes are here intact. */
   lastOpBy(actor: number): number {
-    const seq = this.lastSeqs.get(this.actors.id(actor)) ?? 0;
+    const seq = this.ends.seqOf(this.actors.id(actor));
     const select = this.db.prepare('select bytes from change where actor = ? and seq <= ? order by seq desc limit 1');
     const bytes = select.pluck().get(actor, seq) as Buffer | undefined;
     return Math.max(bytes ? lastOpOf(bytes) : 0, this.floor.changes.get(actor)?.op ?? 0);
@@ -433,20 +404,16 @@ export class Journal {
     const offered = new Map([...floor].map(([actor, { seq, hash }]) => [hash, { actor, seq }]));
     const own = {
       heads: this.headHashes,
-      covers: ({ actor, seq }: LocalDot) => seq <= (this.lastSeqs.get(this.actors.id(actor)) ?? 0),
+      covers: ({ actor, seq }: LocalDot) => seq <= this.ends.seqOf(this.actors.id(actor)),
     };
     const other = {
       heads: new Set(heads),
       covers: ({ actor, seq }: LocalDot) => seq <= (floor.get(actor)?.seq ?? 0),
     };
-    this.headHashes = joinHeads(own, other, (hash) => this.lastDots.get(hash) ?? offered.get(hash));
+    this.headHashes = joinHeads(own, other, (hash) => this.ends.dotOf(hash) ?? offered.get(hash));
     for (const [actor, { seq, op, hash }] of floor) {
-      const id = this.actors.id(actor);
       this.highestOp = Math.max(this.highestOp, op);
-      if (seq <= (this.lastSeqs.get(id) ?? 0)) continue;
-      this.lastSeqs.set(id, seq);
-      this.noteLast(id, { actor, seq }, hash);
-      this.changedActors.add(actor);
+      if (seq > this.ends.seqOf(this.actors.id(actor))) this.ends.note({ actor, seq }, hash);
     }
     // The log of operations tells by the number of changes whether what they build on is there: this counts as one.
     this.floor.join(floor, heads, stamp, this.nextLsn++);
@@ -481,43 +448,13 @@ export class Journal {
     });
   }
 
-  /**
-   * Whether this state has not given out a sequence yet.
-   */
-  isFreshCounter(sequence: number): boolean {
-    return sequence >= this.nextSequence;
-  }
-
-  /** Leaves out so many sequences, of a share that comes to its end; to be committed before the next one is asked for. */
-  skipCounters(count: number): void {
-    this.nextSequence += count;
-  }
-
-  /** Sequences go on from here, in a share that none was given out of; to be committed before the next one is asked for. */
-  restartCounters(at: number): void {
-    this.nextSequence = at;
-    this.sequenceLimit = at;
-  }
-
-  /**
-   * The next sequence for an inode number of this site: never the same one twice, whatever crashes.
-   * Numbers are reserved durably in advance, and the reservation is renewed by commit().
-   */
-  nextCounter(): number {
-    if (this.nextSequence >= this.sequenceLimit) throw new Error(`no commit in ${SEQUENCE_SPAN / 2} inode numbers`);
-    return this.nextSequence++;
-  }
-
   meta(key: string): string | undefined {
-    const row = this.selectMeta.get(key) as [value: string, sum: number] | undefined;
-    if (row) checkRow(() => `${this.path}: ${key}`, row[1], key, row[0]);
-    return row?.[0];
+    return this.metas.get(key);
   }
 
   /** Part of the open transaction; undefined forgets the key. */
   setMeta(key: string, value: string | undefined): void {
-    if (value === undefined) this.deleteMeta.run(key);
-    else this.putMeta.run(key, value, rowSum(key, value));
+    this.metas.set(key, value);
   }
 
   /**
@@ -528,13 +465,12 @@ export class Journal {
    *   state, and all that was acknowledged is in the intent log for the next start
    */
   commit(foldedLsn: Lsn): void {
-    const isLow = this.sequenceLimit - this.nextSequence < SEQUENCE_SPAN / 2;
-    const sequenceLimit = isLow ? this.nextSequence + SEQUENCE_SPAN : this.sequenceLimit;
+    const sequenceLimit = this.sequences.nextLimit();
     this.write(foldedLsn, sequenceLimit);
-    if (isLow) {
+    if (this.sequences.exceeds(sequenceLimit)) {
       // Before the first number of it is used: one that was used must not be handed out again after power loss.
       this.sync();
-      this.sequenceLimit = sequenceLimit;
+      this.sequences.reserved(sequenceLimit);
     }
     this.limitWal();
     this.begin();
@@ -574,7 +510,7 @@ export class Journal {
   /** Commits and closes. */
   close(foldedLsn: Lsn = this.folded): void {
     if (!this.db.open) return;
-    this.write(foldedLsn, this.nextSequence);
+    this.write(foldedLsn, this.sequences.unused);
     this.db.close();
     settleState(this.path); // does nothing while somebody else has it open
   }
@@ -587,7 +523,7 @@ export class Journal {
   private write(foldedLsn: Lsn, sequence: number): void {
     try {
       this.store.flush();
-      this.writeActors();
+      this.ends.write();
       const mark = progressMark(this.commitCount + 1);
       const cells = [
         foldedLsn,
@@ -606,22 +542,6 @@ export class Journal {
       this.db.close();
       throw explain(this.path, error);
     }
-  }
-
-  private writeActors(): void {
-    for (; this.keptActors < this.actors.size; this.keptActors++) this.changedActors.add(this.keptActors);
-    for (const index of this.changedActors) {
-      const id = this.actors.id(index);
-      const hash = this.lastHashes.get(id);
-      const cells = [
-        index,
-        id,
-        this.lastSeqs.get(id) ?? 0,
-        hash === undefined ? null : Buffer.from(hash, 'hex'),
-      ] as const;
-      this.putActor.run(...cells, rowSum(...cells));
-    }
-    this.changedActors.clear();
   }
 
   /** The last resort against a WAL that grows faster than another thread can move it: work here, between two transactions. */

@@ -47,7 +47,7 @@ if (open.length > 0) fold();
 
 const payload = Buffer.alloc(16);
 for (;;) {
-  const ino = 1_000 + journal.nextCounter();
+  const ino = 1_000 + journal.sequences.take();
   payload.writeDoubleLE(number + 1, 0);
   payload.writeDoubleLE(ino, 8);
   log.append(1, payload);

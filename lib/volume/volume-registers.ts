@@ -49,7 +49,7 @@ export class VolumeRegisters {
   /** A number that no inode or link of this volume has or had. */
   allocate(): Ino {
     if (this.slot === null) throw posixError('EROFS');
-    return inoOf(this.slot, this.core.journal.nextCounter());
+    return inoOf(this.slot, this.core.journal.sequences.take());
   }
 
   /** First commit of a new volume: its root directory, owned by `owner`. */
@@ -77,9 +77,9 @@ export class VolumeRegisters {
   begin(): void {
     if (this.slot === null) return;
     this.folding.fold(); // publishes, which asks for numbers
-    this.core.journal.skipCounters(this.pick(SKIP_SPAN));
+    this.core.journal.sequences.skip(this.pick(SKIP_SPAN));
     this.folding.fold();
-    if (this.core.journal.isFreshCounter(SLOT_END)) return;
+    if (this.core.journal.sequences.isFresh(SLOT_END)) return;
     this.claimed(this.claimSlot(), 'the numbers of the one before are used up');
   }
 
@@ -89,7 +89,7 @@ export class VolumeRegisters {
     for (const { key } of ops) {
       if (!key.endsWith(BORN_END)) continue;
       const ino = Number(key.slice(0, -BORN_END.length));
-      if (slotOf(ino) !== this.slot || !this.core.journal.isFreshCounter(sequenceOf(ino))) continue;
+      if (slotOf(ino) !== this.slot || !this.core.journal.sequences.isFresh(sequenceOf(ino))) continue;
       // A site that claimed it too may use it, until one of the two goes on in another.
       const site = this.valueOf(ACTOR_PREFIX + actor);
       const isRival = site !== this.siteId && this.claimants(this.slot).includes(site as SiteId);
@@ -133,7 +133,7 @@ export class VolumeRegisters {
     }
     this.core.commits.write([writes], this.core.clock.now(), []);
     this.core.journal.setMeta(SLOT_META, String(slot));
-    this.core.journal.restartCounters(1 + pick(FIRST_SPAN / STEP) * STEP);
+    this.core.journal.sequences.restart(1 + pick(FIRST_SPAN / STEP) * STEP);
     this.slot = slot;
     this.folding.fold();
     return slot;

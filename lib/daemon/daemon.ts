@@ -14,7 +14,7 @@ import { isCopy, mayLackUnsynced } from './state-origin.js';
 
 /** See DaemonModule. */
 export async function createVolume(state: SiteState, log: Log): Promise<void> {
-  await withoutMount(state, log, (site) => site.found());
+  await withoutMount(state, log, ({ membership }) => membership.found());
 }
 
 /** See DaemonModule. */
@@ -42,7 +42,7 @@ export async function joinVolume(
   const state = makeState(config);
   keepSiteKey(state.directory, key);
   const inviter = { siteId: host.siteId, name: host.site, identity: grant.identity, addresses: [], role: READ_WRITE };
-  await withoutMount(state, log, (running) => running.catchUp(progress), inviter);
+  await withoutMount(state, log, ({ membership }) => membership.catchUp(progress), inviter);
   return state;
 }
 
@@ -67,7 +67,7 @@ export async function startDaemon(state: SiteState, log: Log): Promise<Daemon> {
  * meanwhile, and that this one gets back from them.
  */
 async function adoptCopy(state: SiteState, log: Log, afterPowerLoss: boolean): Promise<void> {
-  await withoutMount(state, log, (site) => site.claimFurtherSlot(), null, afterPowerLoss);
+  await withoutMount(state, log, ({ membership }) => membership.claimFurtherSlot(), null, afterPowerLoss);
   log.warn(
     { slot: state.config().slot },
     'this state directory is a copy, or went back: new files get numbers of a new range',

@@ -25,7 +25,6 @@ import type { Member } from '../crdt/members.js';
 import type { RoleKind } from '../crdt/volume-fields.js';
 import type { Holding } from '../sync/member-vectors.js';
 import type { KnownPeer } from '../sync/peer.js';
-import { makeNextKey } from '../sync/site-key.js';
 import { Syncer } from '../sync/syncer.js';
 import { lackingCount, raise } from '../sync/version-vector.js';
 import { systemClock, systemRandom } from '../sync/system-clock.js';
@@ -37,7 +36,6 @@ import type {
   Log,
   MergedFile,
   PeerRow,
-  Progress,
   SettledRow,
   SiteConfig,
   SiteState,
@@ -48,7 +46,6 @@ import type {
 import { Bandwidth } from './bandwidth.js';
 import { Collector } from './collector.js';
 import { DurableCommits } from './durable-commits.js';
-import { fetchAll } from './first-fetch.js';
 import { HOLDINGS_FILE } from './holdings-file.js';
 import { InviteFile } from './invite-file.js';
 import { heldBy, type JournalReport, journalReport } from './journal-report.js';
@@ -57,14 +54,15 @@ import { KeptPeers } from './kept-peers.js';
 import { KNOWN_PEERS_FILE } from './known-peers-file.js';
 import { type Measured, MetricsServer } from './metrics.js';
 import { Past } from './past.js';
-import { memberNamed, peerRows } from './peer-rows.js';
+import { peerRows } from './peer-rows.js';
 import { repair } from './repair.js';
 import { backUp } from './backing-up.js';
 import { type BackupReport, checkTarget } from './site-backup.js';
 import { Settlements } from './settlements.js';
 import { SiteClient } from './site-client.js';
 import { SiteContent } from './site-content.js';
-import { keepSiteKey, siteKey } from './site-key-file.js';
+import { SiteMembership } from './site-membership.js';
+import { siteKey } from './site-key-file.js';
 import { SiteSyncStore } from './site-sync-store.js';
 import { SiteVectorsFile } from './site-vectors-file.js';
 import { SyncPacing } from './sync-pacing.js';
@@ -79,8 +77,6 @@ import { VolumeMembers } from './volume-members.js';
 const JOURNAL_CHECK_MS = 2_000;
 /** An orderly end waits so long for linked sites to have everything. */
 const SHARE_WITHIN_MS = 1000;
-/** A claim of inode numbers waits so long for the site that it joined at. */
-const CLAIM_WAIT_MS = 60_000;
 /** Who uses a mount that is detached has so long to finish. */
 const USERS_GRACE_MS = 5_000;
 
@@ -109,6 +105,7 @@ export class RunningSite implements Daemon {
   private readonly settlements: Settlements;
   private readonly mark: StateMark;
   private readonly members: VolumeMembers;
+  readonly membership: SiteMembership;
   private closing: Promise<void> | null = null;
   private listen = '';
   private seeking = false;
@@ -161,6 +158,11 @@ export class RunningSite implements Daemon {
       giveUp: (ids) => this.site.send({ type: 'unavailable', ids }),
     });
     this.members = new VolumeMembers(() => this.site, this.durable, inviter);
+    this.membership = new SiteMembership(state, this.durable, this.members, () => ({
+      site: this.site,
+      store: this.store,
+      syncer: this.syncer,
+    }));
     this.settlements = new Settlements(directory, this.ingest, this.survey, systemClock.wallMs, () => ({
       site: this.site,
       store: this.store,
@@ -241,7 +243,7 @@ export class RunningSite implements Daemon {
       this.peers = new KeptPeers(this.syncer, this.knownPeers, this.holdings, this.state);
       this.listen = await this.syncer.start();
       // A site that has inode numbers is one of the volume: what it says of itself comes after what made it one.
-      if (config.slot !== null) await this.announce();
+      if (config.slot !== null) await this.membership.announce();
       this.collector = this.makeCollector();
       const { metrics = 'off' } = this.config();
       if (metrics !== 'off') {
@@ -449,22 +451,12 @@ export class RunningSite implements Daemon {
     return this.syncer.invite(ttlMs);
   }
 
-  async renameSite(name: string): Promise<void> {
-    const { commit } = await this.site.request('renameSite', { name });
-    this.state.saveConfig({ ...this.config(), site: name });
-    await this.durable.reached(commit);
-    this.syncer.reconnect();
+  renameSite(name: string): Promise<void> {
+    return this.membership.rename(name);
   }
 
-  async rotateKey(): Promise<string> {
-    const { directory } = this.state;
-    const key = await makeNextKey(await siteKey(directory));
-    // The file first: should all end here, the next start says which key this site has.
-    keepSiteKey(directory, key);
-    await this.announce();
-    await this.store.flush();
-    this.syncer.useKey(key);
-    return key.identity;
+  rotateKey(): Promise<string> {
+    return this.membership.rotateKey();
   }
 
   async backup(target: string): Promise<BackupReport> {
@@ -479,16 +471,8 @@ export class RunningSite implements Daemon {
     return peerRows(this.config().siteId, this.members.all(), this.syncer.peers(), this.quarantinedFrom);
   }
 
-  /** `site`: its name or id. */
-  async setRole(site: string, kind: RoleKind): Promise<void> {
-    const { siteId } = memberNamed(this.members.all(), site);
-    if (siteId === this.config().siteId) {
-      throw new Error(
-        `${site} is this site itself, and what it may do is for another one to say: give the command there`,
-      );
-    }
-    const { commit } = await this.site.request('setRole', { siteId, kind });
-    await this.durable.reached(commit);
+  setRole(site: string, kind: RoleKind): Promise<void> {
+    return this.membership.setRole(site, kind);
   }
 
   conflicts(pathPrefix: string | null): Promise<ConflictRow[]> {
@@ -582,42 +566,5 @@ export class RunningSite implements Daemon {
     // The last to close the database, and one that may write: SQLite then copies its log into it, and removes the log.
     await this.checkpoints?.stop();
     this.mark.close();
-  }
-
-  // ── before it is mounted ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** First commits of a new volume: its root directory and this site. */
-  async found(): Promise<void> {
-    const slot = await this.claimSlot();
-    await this.site.request('createRoot', { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 });
-    this.state.saveConfig({ ...this.config(), slot });
-    await this.announce();
-    await this.store.flush();
-  }
-
-  /** Fetches every change that the inviter has, then claims an inode slot. */
-  async catchUp(progress: (progress: Progress) => void): Promise<void> {
-    await fetchAll(this.syncer, () => this.durable.vector, progress);
-    this.state.saveConfig({ ...this.config(), slot: await this.claimSlot() });
-    await this.announce();
-    // The claim reaches the inviter before anything is made under it.
-    await this.syncer.waitSettled(CLAIM_WAIT_MS);
-  }
-
-  /** Claims a further inode slot for a site that no longer knows which numbers of its old one it gave out. */
-  async claimFurtherSlot(): Promise<void> {
-    this.state.saveConfig({ ...this.config(), slot: await this.claimSlot() });
-    await this.store.flush();
-  }
-
-  /** Tells the volume which key this site has, and where it listens. */
-  private async announce(): Promise<void> {
-    const { identity } = await siteKey(this.state.directory);
-    await this.site.request('announce', { identity, addresses: this.syncer.addresses() });
-  }
-
-  private async claimSlot(): Promise<number> {
-    const { slot } = await this.site.request('claimSlot', null);
-    return slot;
   }
 }

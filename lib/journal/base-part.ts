@@ -87,8 +87,13 @@ export function decodeBasePart(
 ): Inode[] {
   const reader = new ByteReader(bytes);
   const indexes: number[] = [];
-  for (let left = reader.varint('actors'); left > 0; left--)
-    indexes.push(actors.intern(reader.hex(ACTOR_BYTES, 'actor of base')));
+  for (let left = reader.varint('actors'); left > 0; left--) {
+    // Those that the base is made of are known from the offer: others would be noted for good.
+    const actor = reader.hex(ACTOR_BYTES, 'actor of base');
+    const index = actors.indexOf(actor);
+    if (index === undefined) throw new CorruptionError(`base: actor ${actor} is none of those that it is made of`);
+    indexes.push(index);
+  }
   const inodes: Inode[] = [];
   let before = after;
   for (let left = reader.varint('inodes'); left > 0; left--) {

@@ -32,6 +32,7 @@ import { followedBy } from '../../lib/sync/key-succession.js';
 import { decodeMessage, encodeMessage } from '../../lib/sync/message.js';
 import { PeerSession } from '../../lib/sync/peer-session.js';
 import { decodeDraftChanged, decodeWrites, encodeWrites, RECORD } from '../../lib/volume/intent-records.js';
+import { generateBasePart, takeBasePart } from './base-target.js';
 import { randomMessage, selfHello } from './random-message.js';
 import { fuseTarget } from './fuse-target.js';
 
@@ -205,6 +206,13 @@ const register: Target = {
     const number = Number(value);
     return answerOf(() => validateOp(key, Number.isSafeInteger(number) ? number : value).field.slice(0, 6));
   },
+};
+
+const base: Target = {
+  name: 'base',
+  what: 'parts of the base that takes the place of dropped changes',
+  generate: generateBasePart,
+  run: (input) => answerOf(() => takeBasePart(input)),
 };
 
 const manifest: Target = {
@@ -392,6 +400,7 @@ export const TARGETS: readonly Target[] = [
   session,
   change,
   register,
+  base,
   manifest,
   pack,
   intent,

@@ -16,6 +16,16 @@ export function temporaryDirectory(t: TestContext): string {
   return directory;
 }
 
+/** Tests with {@link tinyFilesystem} are for root. */
+export const skipUnlessRoot = process.getuid?.() === 0 ? false : 'needs root, to mount a tmpfs';
+
+/** A directory on tmpfs, which has files of 8 EiB - 1 and of fallocate(2) only two modes. */
+export function tmpfsDirectory(t: TestContext): string {
+  const directory = mkdtempSync('/dev/shm/weft-chunks-');
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
 /** A mounted tmpfs of `bytes`, unmounted after the test. Needs root. */
 export function tinyFilesystem(t: TestContext, bytes: number): string {
   const directory = mkdtempSync(join(tmpdir(), 'weft-chunks-tmpfs-'));

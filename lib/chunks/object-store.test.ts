@@ -12,6 +12,7 @@ import {
   randomBytes,
   temporaryDirectory,
   temporaryStore,
+  skipUnlessRoot,
   tinyFilesystem,
   wordyBytes,
 } from './chunks-fixture.test-support.js';
@@ -242,7 +243,7 @@ test('another thread makes the packs durable', async (t) => {
   assert.deepEqual(store.takeUnsynced(1), paths.slice(0, 1));
 });
 
-test('a full disk gives ENOSPC, and the index does not name what was not stored', (t) => {
+test('a full disk gives ENOSPC, and the index does not name what was not stored', { skip: skipUnlessRoot }, (t) => {
   const db = new Database(':memory:');
   const store = new ObjectStore(db, tinyFilesystem(t, 256 << 10));
   const first = store.put(chunk, randomBytes(100_000, 1));

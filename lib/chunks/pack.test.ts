@@ -5,7 +5,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { CorruptionError } from '../codec/bytes.js';
 import { PosixError } from '../errno.js';
-import { randomBytes, temporaryDirectory, tinyFilesystem, wordyBytes } from './chunks-fixture.test-support.js';
+import {
+  randomBytes,
+  temporaryDirectory,
+  skipUnlessRoot,
+  tinyFilesystem,
+  wordyBytes,
+} from './chunks-fixture.test-support.js';
 import { fsyncPaths } from './fsync-paths.js';
 import { ObjectKind, objectIdOf } from './object-kind.js';
 import { PACK_HEADER_BYTES, RECORD_HEADER_BYTES } from './pack-record.js';
@@ -183,7 +189,7 @@ test('what was staged is not lost when a write fails: the next flush, or sync, h
   for (const [i, object] of objects.entries()) assert.deepEqual(reader.read(object), contents[i]);
 });
 
-test('a full disk gives ENOSPC, and the writer goes on where it was', (t) => {
+test('a full disk gives ENOSPC, and the writer goes on where it was', { skip: skipUnlessRoot }, (t) => {
   const directory = tinyFilesystem(t, 256 << 10);
   const writer = new PackWriter(directory, 'test');
   const first = append(writer, randomBytes(100_000, 1));

@@ -7,7 +7,14 @@ import { CorruptionError } from '../codec/bytes.js';
 import { AbsentObjects } from './absent-objects.js';
 import { anyOps, applyOp, checkContent, ModelContent } from './content-model.test-support.js';
 import type { ContentOp } from './content-model.test-support.js';
-import { randomBytes, temporaryDirectory, temporaryStore, tinyFilesystem } from './chunks-fixture.test-support.js';
+import {
+  randomBytes,
+  skipUnlessRoot,
+  temporaryDirectory,
+  temporaryStore,
+  tinyFilesystem,
+  tmpfsDirectory,
+} from './chunks-fixture.test-support.js';
 import { LocalFile } from './local-file.js';
 import { decodeManifest, encodeManifest, NO_HOLES } from './manifest.js';
 import type { Extent, Manifest } from './manifest.js';
@@ -131,7 +138,7 @@ test('a spilled file does what a plain buffer does', (t) => {
 
 test('a filesystem without all of fallocate (tmpfs) gives the same', (t) => {
   const { store } = temporaryStore(t);
-  const directory = tinyFilesystem(t, 64 << 20);
+  const directory = tmpfsDirectory(t);
   const { id, manifest, bytes } = storeBase(store);
   fc.assert(
     fc.property(anyOps(LIMIT), (ops) => {
@@ -294,7 +301,7 @@ test('a byte written alone into a hole of the version before is found at itself,
 test('a file larger than files can be gives EFBIG, and stays as it was', (t) => {
   const { store } = temporaryStore(t);
   // Of ext4, which ends at 16 TiB, or another; and tmpfs, which ends where offsets do.
-  for (const directory of [temporaryDirectory(t), tinyFilesystem(t, 256 << 10)]) {
+  for (const directory of [temporaryDirectory(t), tmpfsDirectory(t)]) {
     const copy = WorkingCopy.spill(join(directory, 'copy'), new SmallContent(), store);
     const tooFar = { code: 'EFBIG' };
     const size = 2 ** 43;
@@ -328,7 +335,7 @@ test('a write across the end of the longest file of the local filesystem writes 
 
 test('where the local filesystem has them, files are up to 8 PiB - 1 byte long', (t) => {
   const { store } = temporaryStore(t);
-  const path = join(tinyFilesystem(t, 1 << 20), 'copy');
+  const path = join(tmpfsDirectory(t), 'copy');
   const copy = WorkingCopy.spill(path, new SmallContent(), store);
   const size = Number.MAX_SAFE_INTEGER;
   copy.write(2 ** 50, Buffer.from('middle'));
@@ -347,7 +354,7 @@ test('where the local filesystem has them, files are up to 8 PiB - 1 byte long',
   again.remove();
 });
 
-test('a full disk gives ENOSPC and leaves the content as it was', (t) => {
+test('a full disk gives ENOSPC and leaves the content as it was', { skip: skipUnlessRoot }, (t) => {
   const { store } = temporaryStore(t);
   const path = join(tinyFilesystem(t, 256 << 10), 'copy');
   const copy = WorkingCopy.spill(path, new SmallContent(randomBytes(5000, 1)), store);

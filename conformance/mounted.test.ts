@@ -1,10 +1,10 @@
-// mounted.test.ts — what concerns a mount as a whole: remounting it, its atime options, handles that outlive it (NFS), and what inotify(7)
-// tells of other sites.
+// mounted.test.ts — what concerns a mount as a whole: remounting it, its atime options, handles that outlive it (NFS), what inotify(7) tells of
+// other sites, and that the extremes of names, times and attributes are kept.
 // Needs root and /dev/fuse.
 
 import assert from 'node:assert/strict';
-import { closeSync, openSync, writeSync } from 'node:fs';
-import { readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { closeSync, linkSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -29,6 +29,56 @@ function atimesOfReading(path: string): [before: bigint, after: bigint] {
   must('pread', pread(fd, Buffer.alloc(10), 0));
   must('close', close(fd));
   return [before, lstat(path).atime];
+}
+
+/** Times from 1901 to 2446, all that a file can have, and a path as long as one can be. */
+const WRITE_EXTREMES = `
+  set -euo pipefail
+  cd "$1"; mkdir times attributes
+  for time in -2147483648 -2147483647.999999999 -0.000000001 0 2147483647.999999999 2147483648 15032385534.999999999 15032385535; do
+    : > times/$time; mkdir times/d$time; ln -s target times/s$time
+    touch -h -d @$time times/$time times/d$time times/s$time
+  done
+  cd attributes
+  for mode in 0 1777 2755 4711 7777; do : > $mode; chown 4294967294:61001 $mode; chmod $mode $mode; done
+  mkfifo pipe; mknod null c 1 3; mknod loop b 4095 1048575
+  : > attributed
+  setfattr -n user.$(printf 'n%.0s' {1..250}) -v value attributed
+  setfattr -n user.large -v 0x$(printf '00ff%.0s' {1..1500}) attributed
+  setfattr -n trusted.one -v secret attributed
+  setfacl -m u:1234:rw,g:2345:r,m::rw attributed
+  setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 attributed # cap_net_raw+ep
+  mkdir listed; setfacl -d -m u:1234:rwx,o::- listed
+  cd ..
+  name=$(printf 'p%.0s' {1..255})
+  mkdir deep; cd deep
+  for depth in {1..14}; do mkdir $name; cd $name; done
+  : > $name
+`;
+
+/** {@link WRITE_EXTREMES}, a file of 1000 names, and names of 255 bytes of every value. */
+async function writeExtremes(top: string): Promise<void> {
+  mkdirSync(join(top, 'names'), { recursive: true });
+  for (let byte = 1; byte < 256; byte++) {
+    if (byte === 0x2f || byte === 0x2e) continue;
+    writeFileSync(Buffer.concat([Buffer.from(`${top}/names/`), Buffer.alloc(255, byte)]), String(byte));
+  }
+  mkdirSync(join(top, 'links'));
+  writeFileSync(join(top, 'links/0'), 'linked');
+  for (let i = 1; i < 1000; i++) linkSync(join(top, 'links/0'), join(top, `links/${i}`));
+  await runChecked('bash', ['-c', WRITE_EXTREMES, 'bash', top]);
+}
+
+/** All that find(1) and getfattr(1) see of a tree. */
+async function extremes(top: string): Promise<string> {
+  const script = `
+    set -euo pipefail; cd "$1"
+    find . -printf '%P %y %m %U:%G %n %s %T@ %l\\0' | sort -z | base64 -w 0
+    find times links attributes -printf '%P %y %m %U:%G %n %s %T@ %l\\n' | sort
+    stat -c '%n %t %T' attributes/null attributes/loop
+    cd attributes; getfattr -h -d -m - -e hex attributed listed
+  `;
+  return runChecked('bash', ['-c', script, 'bash', top], { env: { LC_ALL: 'C' } });
 }
 
 describe('a mount', () => {
@@ -84,6 +134,37 @@ describe('a mount', () => {
       assert.equal(late[1] > late[0], second);
     });
   }
+
+  test('mounted with nodiratime, reading a directory does not move its atime, reading a file does', async () => {
+    const site = cluster.addSite('nodiratime', ['nodiratime']);
+    await site.create('nodiratime');
+    const directory = join(site.mountpoint, 'listed');
+    await mkdir(directory);
+    const path = join(directory, 'read');
+    await writeFile(path, 'content');
+    for (const one of [path, directory]) await utimes(one, 1000, 2000);
+    await sleep(TICK_MS);
+    assert.deepEqual(await readdir(directory), ['read']);
+    assert.equal(lstat(directory).atime, 1000n * 1_000_000_000n);
+    const [before, after] = atimesOfReading(path);
+    assert.ok(after > before);
+  });
+
+  test('the extremes of names, paths, times, links and attributes are kept by SIGKILL, by unmounting, and at another site', async () => {
+    const top = join(here.mountpoint, 'extremes');
+    await writeExtremes(top);
+    const expected = await extremes(top);
+    assert.match(expected, /-2147483648\.0000000000/);
+    assert.match(expected, /15032385535\.0000000000/);
+    await here.kill();
+    await here.mount();
+    assert.equal(await extremes(top), expected, 'after SIGKILL');
+    await here.umount();
+    await here.mount();
+    assert.equal(await extremes(top), expected, 'after unmounting');
+    await cluster.settle([here, there]);
+    assert.equal(await extremes(join(there.mountpoint, 'extremes')), expected, 'at the other site');
+  });
 
   test('a handle is good for the same file after the daemon was started again, and stale once that is gone', async () => {
     const path = join(here.mountpoint, 'handled');

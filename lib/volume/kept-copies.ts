@@ -5,10 +5,12 @@
 import { statfsSync } from 'node:fs';
 import type { Ino, ObjectId } from '../crdt/ids.js';
 import type { WorkingCopy } from '../chunks/working-copy.js';
+import { SECTOR_BYTES } from '../chunks/writable-content.js';
 
 export interface KeptCopy {
   readonly manifestId: ObjectId;
   readonly content: WorkingCopy;
+  /** On the disk: holes take nothing. */
   readonly bytes: number;
 }
 
@@ -34,8 +36,9 @@ export class KeptCopies {
   /** Keeps the content of a version. The caller gives it up. */
   keep(ino: Ino, manifestId: ObjectId, content: WorkingCopy): void {
     this.drop(ino);
-    this.byIno.set(ino, { manifestId, content, bytes: content.size });
-    this.bytes += content.size;
+    const bytes = content.blocks() * SECTOR_BYTES;
+    this.byIno.set(ino, { manifestId, content, bytes });
+    this.bytes += bytes;
     this.trim();
   }
 

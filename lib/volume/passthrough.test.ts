@@ -86,6 +86,16 @@ test('all opens of a file go the same way: to its local file, or through the dae
   assert.equal(reader.backing, undefined);
 });
 
+test('a file of terabytes of hole leaves the local files of others, and its own, where they are', async (t) => {
+  const a = site(t);
+  const ino = a.write('file', randomBytes(SIZE));
+  await a.publish();
+  const sparse = a.write('sparse', randomBytes(SIZE));
+  a.volume.files.setattr(sparse, { size: 2 ** 43 }, USER, undefined);
+  await a.publish();
+  for (const one of [ino, sparse]) a.volume.files.release(backingOf(a, one, O_RDONLY).handle);
+});
+
 test('after another site wrote the file its local file is not used any more', async (t) => {
   const a = site(t);
   const b = await a.join();

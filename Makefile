@@ -8,12 +8,14 @@
 #   make bench        this filesystem beside the local one and bindfs               (BENCH='--quick')
 #   make bench-journal  many operations on few files: what stays on disk  (BENCH_JOURNAL='--operations 100000 --check')
 #   make bench-merge  two sites merge what they did apart, at work      (BENCH_MERGE='--operations 10000 --check')
+#   make bench-link   two sites with a wire of 200 ms, 1 % loss and 50 Mbit/s between them  (BENCH_LINK='--loss 0 --check')
 #   make posix        our own POSIX suite, on a fresh volume or in POSIX='DIR DIR'   (POSIX='--as-user --only rename')
 #   make conformance  pjdfstest, built in PJDFSTEST=DIR                             (CONFORMANCE='--only rename')
 #   make sim          one simulated schedule: sites, crashes, partitions   (SEED=7 SITES=3 STEPS=100, or HISTORY=FILE)
 #   make programs    git, tar, rsync, PostgreSQL, npm … each with its own self-check  (PROGRAMS='--only git')
 #   make flips        one bit of what is stored is flipped: TRIALS=1000, from SEED=1 on
 #   make fuzz         bytes from outside that are almost right, to every decoder, for MINUTES=10   (FUZZ='--only change --seed 7')
+#   make eight        eight sites, cut networks, kills, joins, retirements, restores, wrong clocks: MINUTES=30, by SEED  (SITES=8)
 #   make kills        real daemons get SIGKILL while they work: ROUNDS=500, from SEED=1 on
 #   make soak         simulated schedules for MINUTES=30, or SCHEDULES=100000, from SEED=1 on
 #   make crashes      states that power loss could leave, of SCHEDULES=50 histories, STATES=5 after each step
@@ -37,6 +39,7 @@ SCENARIOS  ?=
 SCENARIO   ?=
 BENCH      ?=
 BENCH_MERGE ?=
+BENCH_LINK ?=
 CONFORMANCE ?=
 PROGRAMS   ?=
 POSIX      ?=
@@ -49,7 +52,7 @@ WEFT    := $(NODE) dist/lib/cli/main.js
 SOURCES := $(shell find $(CURDIR)/lib $(CURDIR)/scripts $(CURDIR)/conformance -type d -o -name '*.ts')
 
 .DEFAULT_GOAL := build
-.PHONY: build mount umount test tidy lint format bench bench-journal bench-merge scenarios play sim soak mutants posix conformance programs clean flips fuzz crashes kills
+.PHONY: build mount umount test tidy lint format bench bench-journal bench-merge scenarios play sim soak mutants posix conformance programs clean flips fuzz crashes kills eight bench-link
 
 build: dist/.built
 
@@ -110,6 +113,9 @@ crashes: build
 fuzz: build
 	@$(NODE) dist/scripts/fuzz.js --minutes $(or $(MINUTES),10) $(FUZZ)
 
+eight: build
+	@$(NODE) dist/scripts/eight.js --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED)) $(if $(SITES),--sites $(SITES))
+
 kills: build
 	@SEED='$(SEED)' ROUNDS='$(or $(ROUNDS),500)' $(NODE) --test dist/conformance/killed-at-work.test.js
 
@@ -119,6 +125,9 @@ soak: build
 
 bench-merge: build
 	@$(NODE) dist/scripts/bench-merge.js $(BENCH_MERGE)
+
+bench-link: build
+	@$(NODE) dist/scripts/bench-link.js $(BENCH_LINK)
 
 bench-journal: build
 	@$(NODE) dist/scripts/bench-journal.js $(BENCH_JOURNAL)

@@ -3,12 +3,11 @@
 // Prints how long each took until it showed all that the other had done, and how long local operations took meanwhile and in quiet.
 // Exit code 1: the sites differ, or a target is missed (with --check); 2: wrong usage.
 
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { LatencyProbe } from './bench/latencies.js';
 import { percentile } from './bench/measurements.js';
 import { markerOf, start } from './bench/partition-work.js';
 import { Cluster } from './sites/cluster.js';
@@ -26,35 +25,9 @@ const LOCAL_P99_MAX_MS = 5;
 const QUIET_MS = 3000;
 const POLL_MS = 10;
 
-/** A process that measures latencies until it is told to stop. */
-class Probe {
-  private output = '';
-
-  private constructor(private readonly child: ChildProcess) {
-    child.stdout!.setEncoding('utf8').on('data', (text: string) => (this.output += text));
-  }
-
-  static async start(directory: string): Promise<Probe> {
-    const script = new URL('bench/latency-probe.js', import.meta.url).pathname;
-    const child = spawn(process.execPath, [script, directory], { stdio: ['pipe', 'pipe', 'inherit'] });
-    const probe = new Probe(child);
-    while (!probe.output.startsWith('ready\n')) await sleep(POLL_MS);
-    return probe;
-  }
-
-  /** Every latency, in milliseconds. */
-  async stop(): Promise<number[]> {
-    const exit = once(this.child, 'exit');
-    this.child.stdin!.end();
-    const [code] = (await exit) as [number | null];
-    if (code !== 0) throw new Error(`the probe of local latencies ended with code ${code}`);
-    return JSON.parse(this.output.slice(this.output.indexOf('\n'))) as number[];
-  }
-}
-
 /** What local operations took at each site while `act` was under way. */
 async function latenciesDuring(sites: readonly Site[], act: () => Promise<void>): Promise<number[][]> {
-  const probes = await Promise.all(sites.map((site) => Probe.start(site.mountpoint)));
+  const probes = await Promise.all(sites.map((site) => LatencyProbe.start(site.mountpoint)));
   const acted = await Promise.allSettled([act()]);
   const latencies = await Promise.all(probes.map((probe) => probe.stop()));
   if (acted[0].status === 'rejected') throw acted[0].reason;

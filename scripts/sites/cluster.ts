@@ -9,8 +9,9 @@ import { join } from 'node:path';
 import { exitOnSignals } from './exit-on-signals.js';
 import { detachBelow, mountsBelow } from './mounts.js';
 import { processesWithEnvironment, processEnd, signalProcess } from './processes.js';
-import { Site } from './site.js';
+import { type Mounting, Site } from './site.js';
 import { Watchdog } from './watchdog.js';
+import { HERE } from './weft-command.js';
 
 const open = new Set<Cluster>();
 
@@ -28,9 +29,14 @@ export class Cluster {
     open.add(this);
   }
 
-  /** Adds a site; it has no volume yet. `mountOptions` as mount(8) spells them, `driver` as `weft create` does. */
+  /** Adds a site; it has no volume yet. */
   addSite(name: string, mountOptions: readonly string[] = [], driver = 'kernel'): Site {
-    const site = new Site(name, this.directory, this.home, this.watchdog, { mountOptions, driver });
+    return this.addSiteIn(name, { mountOptions, driver, surroundings: HERE });
+  }
+
+  /** {@link addSite}, with a say in where its programs run. */
+  addSiteIn(name: string, mounting: Mounting): Site {
+    const site = new Site(name, this.directory, this.home, this.watchdog, mounting);
     this.sites.set(name, site);
     return site;
   }

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { run, type CommandOptions, type CommandResult } from './command.js';
 import { processEnd, signalProcess } from './processes.js';
 import type { Watchdog } from './watchdog.js';
-import { weft, weftChecked } from './weft-command.js';
+import { type Surroundings, weft, weftChecked } from './weft-command.js';
 
 /** What scripts read of `weft status --json`; the contract is in README.md. */
 export interface StatusReport {
@@ -18,6 +18,9 @@ export interface StatusReport {
   readonly content: 'everything' | 'on-demand';
   readonly chunkBytes: number;
   readonly missingObjects: number;
+  readonly journalBytes: number;
+  readonly journalHeldBy: string | null;
+  readonly unsharedBytes: number;
   readonly rssBytes: number;
   readonly peers: readonly {
     readonly site: string;
@@ -31,9 +34,20 @@ export interface StatusReport {
 
 /** What scripts read of a row of `weft conflicts --json`. */
 export interface ConflictReport {
+  readonly id: string;
   readonly path: string;
   readonly kind: string;
   readonly reason: string;
+}
+
+/** How a site is mounted, and where its programs run. */
+export interface Mounting {
+  /** As mount(8) spells them. */
+  readonly mountOptions: readonly string[];
+  readonly driver: string;
+  readonly surroundings: Surroundings;
+  /** What a command may take; undefined: as usual. */
+  readonly timeoutMs?: number;
 }
 
 export class Site {
@@ -47,7 +61,7 @@ export class Site {
     directory: string,
     private readonly home: string,
     private readonly watchdog: Watchdog,
-    private readonly mounting: { readonly mountOptions: readonly string[]; readonly driver: string },
+    private readonly mounting: Mounting,
   ) {
     this.mountpoint = join(directory, name);
     this.state = join(directory, `${name}.state`);
@@ -58,9 +72,9 @@ export class Site {
     return this.pid;
   }
 
-  /** A new volume, mounted here. */
-  async create(volume: string): Promise<void> {
-    await this.weftChecked(['create', volume, this.mountpoint, ...this.flags()]);
+  /** A new volume, mounted here. `flags`: further ones. */
+  async create(volume: string, flags: readonly string[] = []): Promise<void> {
+    await this.weftChecked(['create', volume, this.mountpoint, ...this.flags(), ...flags]);
     await this.noteDaemon();
   }
 
@@ -113,7 +127,9 @@ export class Site {
   }
 
   /** What scripts read of `weft peers --json`. */
-  peers(): Promise<readonly { readonly site: string; readonly role: string; readonly state: string }[]> {
+  peers(): Promise<
+    readonly { readonly site: string; readonly role: string; readonly state: string; readonly quarantined: number }[]
+  > {
     return this.weftJson(['peers', this.mountpoint]);
   }
 
@@ -123,7 +139,7 @@ export class Site {
   }
 
   /** `weft sync --wait`: returns when all reachable peers and this site have the same. */
-  async sync(timeoutMs = 60_000): Promise<void> {
+  async sync(timeoutMs = this.mounting.timeoutMs ?? 60_000): Promise<void> {
     await this.weftChecked(['sync', '--wait', this.mountpoint], { timeoutMs });
   }
 
@@ -162,7 +178,7 @@ export class Site {
 
   /** Runs `weft ARGS` with a registry of mountpoints that is the cluster's own. */
   weft(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
-    return weft(args, { ...options, env: { ...options.env, ...this.environment } });
+    return weft(args, { ...options, env: { ...options.env, ...this.environment } }, this.mounting.surroundings);
   }
 
   /** Ends the daemon: one that does not end by itself is killed. */
@@ -200,7 +216,9 @@ export class Site {
 
   /** {@link weft} for what has to go well; what it printed. */
   weftChecked(args: readonly string[], options: CommandOptions = {}): Promise<string> {
-    return weftChecked(args, { ...options, env: this.environment });
+    const { surroundings, timeoutMs } = this.mounting;
+    const limits = timeoutMs === undefined ? {} : { timeoutMs };
+    return weftChecked(args, { ...limits, ...options, env: this.environment }, surroundings);
   }
 
   /** Keeps the user's own registry of volumes (see README.md) out of this. */

@@ -12,16 +12,35 @@ export function weftProgram(): string {
   return program;
 }
 
+/** Where programs run: what is written before their own words, e.g. nsenter(1) with its options, and their environment. */
+export interface Surroundings {
+  readonly before: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** As this process runs itself. */
+export const HERE: Surroundings = { before: [], env: {} };
+
 /** Runs `weft ARGS`; resolves whatever the exit code. */
-export function weft(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
-  return run(process.execPath, [weftProgram(), ...args], options);
+export function weft(
+  args: readonly string[],
+  options: CommandOptions = {},
+  { before, env }: Surroundings = HERE,
+): Promise<CommandResult> {
+  const [program, ...words] = [...before, process.execPath, weftProgram(), ...args];
+  return run(program!, words, { ...options, env: { ...options.env, ...env } });
 }
 
 /** Runs `weft ARGS`; resolves to its standard output, rejects with its message unless it exits with 0. */
-export async function weftChecked(args: readonly string[], options: CommandOptions = {}): Promise<string> {
+export async function weftChecked(
+  args: readonly string[],
+  options: CommandOptions = {},
+  { before, env }: Surroundings = HERE,
+): Promise<string> {
+  const [program, ...words] = [...before, process.execPath, weftProgram()];
   try {
-    return await runChecked(process.execPath, [weftProgram(), ...args], options);
+    return await runChecked(program!, [...words, ...args], { ...options, env: { ...options.env, ...env } });
   } catch (error) {
-    throw new Error((error as Error).message.replace(`${process.execPath} ${weftProgram()}`, 'weft'), { cause: error });
+    throw new Error((error as Error).message.replace([program, ...words].join(' '), 'weft'), { cause: error });
   }
 }

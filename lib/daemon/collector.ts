@@ -107,8 +107,10 @@ const LOW_DISK_BYTES = 2 * 2 ** 30;
 const SHORT_INTERVAL_MS = 5 * 60_000;
 /** Nor does looking for what is unused take more than this part of the time. */
 const MAX_SHARE = 0.02;
-/** What is reported absent comes in batches: looked at once for many of them. */
+/** What is reported absent comes in batches, and mostly arrives a moment later, being on its way to who was asked: looked at once for the rest. */
 const ABSENT_DELAY_MS = 500;
+/** Nor does looking at that take more than this part of the time. */
+const MAX_ABSENT_SHARE = 0.1;
 const US_PER_MS = 1_000;
 /** A site that keeps everything is given so long to acknowledge what was written last. */
 const KEEPER_WAIT_MS = 2_000;
@@ -181,10 +183,19 @@ export class Collector {
   /** Every linked peer says that it does not hold these. Whether anything needs them all the same is looked at soon. */
   reportedAbsent(ids: readonly ObjectId[]): void {
     for (const id of ids) this.absent.add(id);
-    this.absentTimer ??= setTimeout(() => {
-      this.absentTimer = null;
-      this.collectQuietly();
-    }, ABSENT_DELAY_MS).unref();
+    const restsMs = this.lastEndMs + this.lastDurationMs / MAX_ABSENT_SHARE - performance.now();
+    this.absentTimer ??= setTimeout(
+      () => {
+        this.absentTimer = null;
+        if (this.absent.size > 0) this.collectQuietly();
+      },
+      Math.max(ABSENT_DELAY_MS, restsMs),
+    ).unref();
+  }
+
+  /** These are here now, whoever reported them absent. */
+  arrived(ids: readonly ObjectId[]): void {
+    for (const id of ids) this.absent.delete(id);
   }
 
   /** Resolves when no collection is under way; none begins any more. */

@@ -241,10 +241,11 @@ export class RunningSite implements Daemon {
         this.peers.keepSoon();
       });
       this.peers = new KeptPeers(this.syncer, this.knownPeers, this.holdings, this.state);
+      // Links tell it what came, and what nobody has.
+      this.collector = this.makeCollector();
       this.listen = await this.syncer.start();
       // A site that has inode numbers is one of the volume: what it says of itself comes after what made it one.
       if (config.slot !== null) await this.membership.announce();
-      this.collector = this.makeCollector();
       const { metrics = 'off' } = this.config();
       if (metrics !== 'off') {
         this.metrics = await MetricsServer.listen(metrics, () => this.measure());

@@ -198,6 +198,7 @@ export class SiteContent implements ObjectNeeds, ContentControl {
   arrived(ids: readonly ObjectId[], bytes: number): void {
     this.reads.arrived(ids);
     this.passing.arrived(ids);
+    this.options.collector().arrived(ids);
     this.cache.stored(bytes);
   }
 

@@ -15,7 +15,7 @@ import { LOADS_MAX } from './load-messages.js';
 import { Member } from './member.js';
 
 const NAMES = ['paris', 'oslo', 'rome', 'bergen', 'lima', 'cairo', 'delhi', 'quito', 'turin', 'york', 'bonn', 'riga'];
-const HAND_OVER_MS = 120_000;
+const HAND_OVER_MS = 300_000;
 /** The machine is busy with all the others. */
 const COMMAND_TIMEOUT_MS = 300_000;
 const DOWN_MAX_MS = 3_000;
@@ -85,7 +85,7 @@ export class Fleet {
     const killed = this.random.shuffled(this.up()).slice(0, this.random.chance(0.2) ? 2 : 1);
     for (const member of killed) await member.kill();
     await sleep(this.random.below(DOWN_MAX_MS));
-    for (const member of killed) await member.mount();
+    await Promise.all(killed.map((member) => member.mount()));
     return `${killed.map(({ name }) => name).join(', ')} got SIGKILL, and came back`;
   }
 

@@ -1,0 +1,42 @@
+// collector.test.ts — when a site collects without being asked.
+
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Collector, type CollectorOptions } from './collector.js';
+import type { SiteRequests } from './site-sync-store.js';
+
+const OBJECT = 'ab'.repeat(32);
+const LONGER_THAN_DELAY_MS = 900;
+
+/** A collector whose collections fail as soon as they begin, and how many did. */
+function collectorWithCount(t: TestContext): { collector: Collector; begun: () => number } {
+  let count = 0;
+  const request = (name: string): Promise<never> => {
+    if (name === 'beginCollection') count++;
+    return Promise.reject(new Error('only counted'));
+  };
+  const options = {
+    site: { request } as unknown as SiteRequests,
+    packUsers: { seal: async () => {}, forget: () => {} },
+    log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
+  };
+  const collector = new Collector(options as unknown as CollectorOptions);
+  t.after(() => collector.close());
+  return { collector, begun: () => count };
+}
+
+test('an object that nobody has is looked at soon', async (t) => {
+  const { collector, begun } = collectorWithCount(t);
+  collector.reportedAbsent([OBJECT]);
+  await sleep(LONGER_THAN_DELAY_MS);
+  assert.equal(begun(), 1);
+});
+
+test('in a chain of sites each collected again and again, for objects that were only on their way', async (t) => {
+  const { collector, begun } = collectorWithCount(t);
+  collector.reportedAbsent([OBJECT]);
+  collector.arrived([OBJECT]);
+  await sleep(LONGER_THAN_DELAY_MS);
+  assert.equal(begun(), 0);
+});

@@ -16,6 +16,8 @@ const privateWork = new PrivateWork(join(mountpoint, HOME, area), source, random
 const sharedWork = new SharedWork(join(mountpoint, SHARED), area, number, random.fork('shared'), report);
 
 let turn = 0;
+/** It was told to pause, and has not said yet that it does. */
+let isToSay = false;
 /** Changes whenever a command comes. */
 let state = 'waits' as 'waits' | 'works' | 'recovers' | 'ends';
 
@@ -24,8 +26,10 @@ process.on('message', (command: LoadCommand) => {
   else if (command.command === 'go') {
     state = command.again ? 'recovers' : 'works';
     ({ turn } = command);
-  } else if (state === 'waits') report({ report: 'paused' });
-  else state = 'waits';
+  } else {
+    state = 'waits';
+    isToSay = true;
+  }
 });
 // Whoever started it is gone.
 process.on('disconnect', () => process.exit(0));
@@ -43,21 +47,18 @@ function work(): void {
   else privateWork.step();
 }
 
-let wasWorking = false;
 for (;;) {
   await sleep(1 + random.below(pauseMaxMs));
   if (state === 'ends') break;
   if (state === 'waits') {
-    if (wasWorking) report({ report: 'paused' });
-    wasWorking = false;
+    if (isToSay) report({ report: 'paused' });
+    isToSay = false;
     continue;
   }
-  wasWorking = true;
   try {
     work();
   } catch (error) {
     state = 'waits';
-    wasWorking = false;
     report({ report: 'failed', what: (error as Error).message, turn });
   }
 }

@@ -109,7 +109,7 @@ export class PrivateWork {
         return this.copying(`copy${this.count++}`);
       case 'move':
         if (copy !== undefined && this.random.chance(0.4)) return this.moving(copy, `copy${this.count++}`);
-        return some === undefined ? this.saving(this.freshPath()) : this.moving(some, this.freshPath());
+        return some === undefined ? this.saving(this.freshPath()) : this.moving(some, this.freshPath(some));
       case 'remove':
         if (copy !== undefined && this.random.chance(0.5)) return this.removal(copy);
         return some === undefined ? this.saving(this.freshPath()) : this.removal(some);
@@ -190,7 +190,6 @@ export class PrivateWork {
       act: () => {
         mkdirSync(dirname(this.at(to)), { recursive: true });
         program('mv', [this.at(from), this.at(to)]);
-        if (from === to) return;
         const moved: [string, string | null][] = [];
         for (const [path, sha256] of this.below(from)) {
           moved.push([path, null], [to + path.slice(from.length), sha256]);
@@ -275,8 +274,10 @@ export class PrivateWork {
     return [...this.files].filter(([file]) => file === path || file.startsWith(`${path}/`));
   }
 
-  private freshPath(): string {
-    return `d${this.random.below(DIRECTORIES)}/file${this.random.below(NAMES)}`;
+  /** Not `other`; it may be that of a file that is there. */
+  private freshPath(other?: string): string {
+    const path = `d${this.random.below(DIRECTORIES)}/file${this.random.below(NAMES)}`;
+    return path === other ? `${path}.moved` : path;
   }
 
   /** No two alike; a few are large. */

@@ -14,6 +14,8 @@ import { readTree } from './tree-thread.js';
 const POLL_MS = 1000;
 const FSCK_TIMEOUT_MS = 900_000;
 const MAX_LINES = 20;
+/** Commands side by side. */
+const AT_ONCE = 4;
 
 /** Waits until all show one digest and lack nothing. */
 export async function quiet(members: readonly Member[], timeoutMs: number): Promise<string[]> {
@@ -100,16 +102,22 @@ export async function keptVersions(ledger: Ledger, tree: TreeSnapshot, member: M
   const paths = [...tree.keys()].filter((path) => path.startsWith(`${SHARED}/`));
   const asked = new Set([...paths, ...[...ledger.seen].map((path) => `${SHARED}/${path}`)]);
   const lengths = new Set<number>();
-  for (const path of asked) {
-    const { code, stdout, stderr } = await member.site.weft(
-      ['history', join(member.site.mountpoint, path), '--json', '--limit', '1000000'],
-      { timeoutMs: FSCK_TIMEOUT_MS },
-    );
-    // The name of a conflict copy is nobody's doing, and forgotten once it is not shown.
-    if (code !== 0 && stderr.includes('nothing ever had this name')) continue;
-    if (code !== 0) return [stderr];
-    for (const { size } of JSON.parse(stdout) as { size: number | null }[]) if (size !== null) lengths.add(size);
-  }
+  const left = [...asked];
+  const wrong: string[] = [];
+  const ask = async (): Promise<void> => {
+    for (let path = left.pop(); path !== undefined; path = left.pop()) {
+      const { code, stdout, stderr } = await member.site.weft(
+        ['history', join(member.site.mountpoint, path), '--json', '--limit', '1000000'],
+        { timeoutMs: FSCK_TIMEOUT_MS },
+      );
+      // The name of a conflict copy is nobody's doing, and forgotten once it is not shown.
+      if (code !== 0 && stderr.includes('nothing ever had this name')) continue;
+      if (code !== 0) wrong.push(stderr.trim());
+      else for (const { size } of JSON.parse(stdout) as { size: number | null }[]) if (size !== null) lengths.add(size);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, ask));
+  if (wrong.length > 0) return wrong.slice(0, MAX_LINES);
   return ledger.shared
     .filter(({ bytes, sha256 }) => !shown.has(sha256) && !lengths.has(bytes))
     .map(

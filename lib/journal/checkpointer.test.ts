@@ -33,7 +33,8 @@ test('the WAL stays bounded while one thread writes without a pause', async (t) 
   let restarts = 0;
   let before = 0;
   const endMs = performance.now() + 3_000;
-  for (let round = 1; performance.now() < endMs; round++) {
+  // On a slow disk longer: less than this says nothing.
+  for (let round = 1; performance.now() < endMs || writtenBytes <= 3 * MAX_WAL_BYTES; round++) {
     writeCommit(journal, round);
     journal.relax();
     const walBytes = journal.walBytes();
@@ -47,7 +48,6 @@ test('the WAL stays bounded while one thread writes without a pause', async (t) 
   t.diagnostic(
     `${(writtenBytes / 2 ** 20) | 0} MiB written, ${restarts} restarts, at most ${(largestBytes / 2 ** 20).toFixed(1)} MiB of WAL`,
   );
-  assert.ok(writtenBytes > 2 * MAX_WAL_BYTES, `${writtenBytes} bytes written`);
   assert.ok(restarts >= 3, `${restarts} restarts`);
   assert.ok(largestBytes <= MAX_WAL_BYTES, `${largestBytes} bytes of WAL`);
   assert.ok(statSync(walPath(statePath(directory))).size <= MAX_WAL_BYTES);

@@ -140,6 +140,15 @@ export class LocalFile {
     this.bytes = length;
   }
 
+  /**
+   * Truncates to nothing, for other content. ext4 takes what is written after that for a file being replaced, and would have it on the
+   * disk at the next close of any descriptor for writing (ext4(5), auto_da_alloc): so there is one at once, while nothing is written yet.
+   */
+  empty(): void {
+    this.truncate(0);
+    withErrno(() => closeSync(openSync(this.path, 'r+')));
+  }
+
   /** fallocate(2), whose arguments were checked. Modes that the local filesystem lacks (tmpfs knows two) are put together from others. */
   fallocate(mode: number, offset: number, length: number): void {
     this.restoringLength(() => {

@@ -58,6 +58,11 @@ export class WorkingCopy implements WritableContent {
     return new WorkingCopy(LocalFile.create(path, base.size), objects, origin, new RangeSet(), new RangeSet());
   }
 
+  /** A new working copy of nothing, at a path where nothing is. ENOSPC. */
+  static ofNothing(path: string, objects: ObjectSource): WorkingCopy {
+    return new WorkingCopy(LocalFile.create(path, 0), objects, null, new RangeSet(), new RangeSet());
+  }
+
   /** A new working copy with the bytes of a SmallContent, which is left as it is, at a path where nothing is. ENOSPC. */
   static spill(path: string, small: SmallContent, objects: ObjectSource): WorkingCopy {
     const file = LocalFile.create(path, small.size);
@@ -70,7 +75,7 @@ export class WorkingCopy implements WritableContent {
     return new WorkingCopy(file, objects, null, new RangeSet(), new RangeSet());
   }
 
-  /** Recovery of one that {@link spill} made: all its bytes are in its file. CorruptionError when the file is gone. */
+  /** Recovery of one that {@link ofNothing} or {@link spill} made: all its bytes are in its file. CorruptionError when the file is gone. */
   static adoptSpilled(path: string, objects: ObjectSource): WorkingCopy {
     return new WorkingCopy(LocalFile.open(path), objects, null, new RangeSet(), new RangeSet());
   }
@@ -340,6 +345,23 @@ export class WorkingCopy implements WritableContent {
 
   /** The kernel wrote somewhere. */
   noteForeignWrites(): void {
+    this.adopt(0, Infinity);
+  }
+
+  /** All bytes of a complete one that is `size` long; undefined when some of them are a hole. */
+  denseBytes(size: number): Buffer | undefined {
+    if (size > 0 && this.file.nextHole(0) < size) return undefined;
+    const bytes = Buffer.allocUnsafe(size);
+    this.file.read(0, size, bytes, 0);
+    return bytes;
+  }
+
+  /** Gives up all content, of a version or not: it is as {@link WorkingCopy.ofNothing} makes one. */
+  empty(): void {
+    this.file.empty();
+    this.base = null;
+    this.local.clear();
+    this.changed.clear();
     this.adopt(0, Infinity);
   }
 

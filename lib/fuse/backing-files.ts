@@ -14,6 +14,9 @@ import { ioctl, isOnlyOpener, SystemCallError } from './system-calls.js';
 const BACKING_OPEN = 0x4010_e501;
 const BACKING_CLOSE = 0x4004_e502;
 
+const O_WRONLY = 1;
+const O_RDWR = 2;
+
 /** When to look again whether a file is still mapped, ms: soon, because a closing file lingers for a moment, then ever later. */
 const FIRST_CHECK_MS = 1;
 const LONGEST_CHECK_MS = 1_000;
@@ -23,8 +26,10 @@ interface BackingFile {
   readonly fd: number;
   /** Not released yet; one of them may be kept for the sake of a mapping. */
   readonly handles: Set<number>;
-  /** Some handle was opened for writing. */
-  writable: boolean;
+  /** Some handle was opened for reading, without which nothing can be mapped. */
+  mappable: boolean;
+  /** … and for writing as well. */
+  mappableForWriting: boolean;
 }
 
 export class BackingFiles {
@@ -55,16 +60,17 @@ export class BackingFiles {
     }
   }
 
-  /** Notes an open; returns the backing id for its reply. Throws a SystemCallError when the kernel does not take the file. */
-  add(ino: Ino, handle: number, fd: number, writable: boolean): number {
+  /** Notes an open with an access mode of O_ACCMODE; returns the backing id for its reply. Throws a SystemCallError when the kernel does not take the file. */
+  add(ino: Ino, handle: number, fd: number, access: number): number {
     let file = this.files.get(ino);
     if (file === undefined) {
-      file = { id: this.register(fd), fd, handles: new Set(), writable: false };
+      file = { id: this.register(fd), fd, handles: new Set(), mappable: false, mappableForWriting: false };
       this.files.set(ino, file);
     }
     if (file.fd !== fd) throw new Error(`inode ${ino} is open with backing ${file.fd}, and opened again with ${fd}`);
     file.handles.add(handle);
-    file.writable ||= writable;
+    file.mappable ||= access !== O_WRONLY;
+    file.mappableForWriting ||= access === O_RDWR;
     return file.id;
   }
 
@@ -72,7 +78,7 @@ export class BackingFiles {
   release(ino: Ino, handle: number): boolean {
     const file = this.files.get(ino);
     if (file === undefined || !file.handles.has(handle)) return true;
-    if (file.handles.size === 1 && !isOnlyOpener(file.fd)) {
+    if (file.handles.size === 1 && file.mappable && !isOnlyOpener(file.fd)) {
       this.kept.set(ino, handle);
       this.checkIntervalMs = FIRST_CHECK_MS;
       this.checkDueMs = performance.now() + FIRST_CHECK_MS;
@@ -82,9 +88,9 @@ export class BackingFiles {
     return true;
   }
 
-  /** Whether the inode's size and times may change without the kernel's attribute cache noticing: a write to mapped memory is not seen. */
+  /** Whether the inode's times may change without the kernel's attribute cache noticing: it sees write(2), but no write to mapped memory. */
   changesUnseen(ino: Ino): boolean {
-    return this.files.get(ino)?.writable === true;
+    return this.files.get(ino)?.mappableForWriting === true;
   }
 
   /** When to call {@link takeUnmapped}, on the clock of performance.now(); Infinity: there is no need. */

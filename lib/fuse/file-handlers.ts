@@ -30,7 +30,6 @@ import {
 
 const SUID_SGID = 0o6000;
 const O_ACCMODE = 3;
-const O_RDONLY = 0;
 const O_EXCL = 0o200;
 
 /**
@@ -60,7 +59,7 @@ function openedReply(
   if (backing === undefined) return putOpened(reply, opened, at);
   let id: number;
   try {
-    id = backings.add(ino, handle, backing, (flags & O_ACCMODE) !== O_RDONLY);
+    id = backings.add(ino, handle, backing, flags & O_ACCMODE);
   } catch (error) {
     fileSystem.release(handle);
     throw error;

@@ -2,7 +2,7 @@
 // Invariant: the bytes of a working copy are in its file already, and are only taken note of again; those of a small draft, and those that
 // fsync(2) put into the log, are written again. Replaying twice gives the same. Which records count is for recovery.ts to say.
 
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { AbsentObjects } from '../chunks/absent-objects.js';
 import { CorruptionError } from '../codec/bytes.js';
@@ -16,7 +16,7 @@ import { WorkingCopy } from '../chunks/working-copy.js';
 import type { Draft } from './draft.js';
 import { decodeDraft, type DraftState, type NotedDraft } from './draft-state.js';
 import type { Drafts } from './drafts.js';
-import { type DraftBegun, type DraftChanged, RECORD } from './intent-records.js';
+import { type DraftBegun, type DraftChanged, RECORD, UNTOUCHED } from './intent-records.js';
 
 const NS_PER_S = 1_000_000_000n;
 
@@ -29,12 +29,16 @@ interface DraftRow {
 export class DraftRecovery {
   /** By inode: what the last commit says of its draft. */
   readonly noted = new Map<Ino, Pick<NotedDraft, 'key' | 'publishedLsn'>>();
+  /** Drafts whose bytes a later record has: nothing before it can be looked at any more. */
+  private readonly awaitBytes = new Set<Draft>();
 
   constructor(
     private readonly db: Connection,
     private readonly drafts: Drafts,
     private readonly objects: ObjectStore,
     private readonly monotonicMs: () => number,
+    /** Local files may lack what was not synced, and their names. */
+    private readonly afterPowerLoss: boolean,
   ) {}
 
   /**
@@ -81,6 +85,12 @@ export class DraftRecovery {
 
   /** A draft began with the record `lsn`. */
   begun({ ino, base, bases, mtime, file }: DraftBegun, lsn: number): void {
+    if (file !== '' && base === '') {
+      const draft = this.drafts.addShared(ino, lsn, this.openSpare(file), bases, mtime);
+      draft.isUnproven = true;
+      this.drafts.refresh(draft);
+      return;
+    }
     const path = file === '' ? this.drafts.path(ino, lsn) : join(this.drafts.directory, basename(file));
     const reopen = (manifest: Manifest): WorkingCopy => WorkingCopy.reopen(path, base, manifest, this.objects);
     // A kept file goes on as one, also of a version that has become small.
@@ -89,13 +99,29 @@ export class DraftRecovery {
     this.drafts.add(ino, lsn, content, bases, mtime);
   }
 
+  /** fsync(2) of what is in the log makes not even the name of the local file durable. */
+  private openSpare(file: string): WorkingCopy {
+    const path = join(this.drafts.directory, basename(file));
+    const isGone = this.afterPowerLoss && !existsSync(path);
+    return isGone ? WorkingCopy.ofNothing(path, this.objects) : WorkingCopy.adoptSpilled(path, this.objects);
+  }
+
+  /** A draft began with the record `lsn`, in a local file that it gave back: that record, which is to come, has its bytes. */
+  begunElsewhere({ ino, bases, mtime }: DraftBegun, lsn: number): void {
+    this.awaitBytes.add(this.drafts.add(ino, lsn, new SmallContent(), bases, mtime));
+  }
+
   /**
    * A draft that is there changed. The bytes of a working copy are in its file already.
-   * @param isInFile so are those of a `data` record, and newer ones may have followed
+   * @param isInFile so are those of a `data` or `whole` record, and newer ones may have followed
    */
   changed(change: DraftChanged, isInFile: boolean): void {
     const draft = this.drafts.get(change.ino)!;
     const { content } = draft;
+    if (this.awaitBytes.has(draft) && change.kind !== RECORD.givenBack) {
+      if (change.kind === RECORD.synced) draft.synced = true;
+      return;
+    }
     switch (change.kind) {
       case RECORD.data:
         if (content instanceof WorkingCopy && isInFile) content.adopt(change.offset, change.length);
@@ -103,6 +129,21 @@ export class DraftRecovery {
           content.write(change.offset, change.data!);
           draft.logHoldsData = content instanceof WorkingCopy;
         }
+        break;
+      case RECORD.whole:
+        if (!isInFile) {
+          content.truncate(0);
+          content.write(0, change.data!);
+        }
+        draft.logHoldsData = true;
+        break;
+      case RECORD.givenBack:
+        this.awaitBytes.delete(draft);
+        if (change.mode === UNTOUCHED) {
+          this.drafts.end(draft);
+          return;
+        }
+        draft.content = new SmallContent(Buffer.from(change.data!));
         break;
       case RECORD.extent:
         (content as WorkingCopy).adopt(change.offset, change.length);

@@ -47,6 +47,10 @@ export class Draft {
   logHoldsData = false;
   /** fsync(2) is called on it: small writes to its local file go to the log too, so that syncing the log is enough. */
   logsData = false;
+  /** Its local file may be given back (spare-files.ts): neither the state nor stable storage says that this inode's bytes are in it. */
+  isSpare = false;
+  /** Recovery: its local file held other inodes' bytes before, so that after power loss only a sync says whose it holds. */
+  isUnproven = false;
   /** Monotonic milliseconds of the first change since it was last published. */
   dirtySinceMs: number;
   lastChangeMs: number;
@@ -90,6 +94,14 @@ export class Draft {
     this.generation++;
     this.mtime = mtime;
     this.suspected = null;
+  }
+
+  /** Its bytes are in the log now, and its local file is none of its own any more. */
+  detach(content: SmallContent): void {
+    this.content = content;
+    this.isSpare = false;
+    this.seen = null;
+    this.logHoldsData = false;
   }
 
   /** Like {@link changed}, where only the bytes can tell whether it was. */

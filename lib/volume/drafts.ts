@@ -10,7 +10,7 @@
 import { mkdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Statement } from 'better-sqlite3';
-import { posixError } from '../errno.js';
+import { PosixError, posixError } from '../errno.js';
 import { ByteWriter, CorruptionError } from '../codec/bytes.js';
 import type { Ino, OpId } from '../crdt/ids.js';
 import type { Timestamp } from '../crdt/inode.js';
@@ -28,10 +28,12 @@ import { WorkingCopy } from '../chunks/working-copy.js';
 import { FALLOC_COLLAPSE_RANGE, FALLOC_INSERT_RANGE } from '../chunks/writable-content.js';
 import { Draft } from './draft.js';
 import { encodeDraft, encodeNotedDraft } from './draft-state.js';
-import { type DraftBegun, encodeDraftBegun, encodeDraftChanged, RECORD } from './intent-records.js';
+import { type DraftBegun, encodeDraftBegun, encodeDraftChanged, RECORD, UNTOUCHED } from './intent-records.js';
+import { SpareFiles } from './spare-files.js';
 import { NO_COMMIT, type StableStorage } from './stable-storage.js';
 
 const NOTHING = Buffer.alloc(0);
+const NEVER_WRITTEN: FileStamp = { size: 0, mtimeNs: 0n };
 const NS_PER_S = 1_000_000_000n;
 const NS_PER_MS = 1_000_000n;
 /** Longest tick of file times. */
@@ -53,6 +55,7 @@ export class Drafts {
   /** Of the local files. */
   readonly directory: string;
   private readonly ended: string[] = [];
+  private readonly spares: SpareFiles;
   private readonly putRow: Statement;
   private readonly deleteRow: Statement;
 
@@ -68,6 +71,7 @@ export class Drafts {
   ) {
     this.directory = join(stateDirectory, 'work');
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    this.spares = new SpareFiles(this.directory, objects, () => log.upcomingLsn);
     this.putRow = journal.db.prepare('replace into draft(ino, lsn, state) values (?, ?, ?)');
     this.deleteRow = journal.db.prepare('delete from draft where ino = ?');
   }
@@ -104,6 +108,58 @@ export class Drafts {
   /** Like {@link begin}, from a local file that holds all of the base's bytes. */
   beginFrom(ino: Ino, content: WorkingCopy, base: string, bases: readonly OpId[], mtime: Timestamp): Draft {
     return this.logBegun(ino, this.log.upcomingLsn, content, { ino, base, bases, mtime, file: basename(content.path) });
+  }
+
+  /** Begins the content of a file that is new, in a local file that the kernel writes to. ENOSPC, EMFILE: nothing was begun. */
+  beginShared(ino: Ino, mtime: Timestamp): Draft {
+    const content = this.spares.take();
+    const key = this.log.upcomingLsn;
+    encodeDraftBegun(this.scratch.reset(), { ino, base: '', bases: [], mtime, file: basename(content.path) });
+    try {
+      this.log.append(RECORD.draftBegun, this.scratch.view());
+    } catch (error) {
+      this.spares.giveBack(content, false);
+      throw error;
+    }
+    const draft = this.addShared(ino, key, content, [], mtime);
+    draft.baseCommit = NO_COMMIT;
+    draft.isSpare = true;
+    return draft;
+  }
+
+  /** A draft is there from now on that the kernel wrote to, if anybody did. */
+  addShared(ino: Ino, key: number, content: WorkingCopy, bases: readonly OpId[], mtime: Timestamp): Draft {
+    content.share();
+    const draft = this.add(ino, key, content, bases, mtime);
+    draft.seen = NEVER_WRITTEN;
+    draft.sharedAtNs = BigInt(Date.now()) * NS_PER_MS;
+    return draft;
+  }
+
+  /**
+   * After the last release, and {@link refresh}: what stayed small goes to the log, and its local file serves others.
+   * @returns false when nothing was ever written: the draft is gone
+   */
+  giveBack(draft: Draft): boolean {
+    const { content, seen } = draft;
+    if (!draft.isSpare || !seen || !(content instanceof WorkingCopy) || seen.size > SMALL_CONTENT_MAX) return true;
+    const bytes = content.denseBytes(seen.size);
+    if (!bytes) return true;
+    try {
+      this.record(RECORD.givenBack, draft.ino, draft.mtime, draft.dirty ? 0 : UNTOUCHED, 0, bytes.length, bytes);
+    } catch (error) {
+      if (!(error instanceof PosixError)) throw error;
+      return true; // no room in the log: the local file keeps the bytes
+    }
+    if (draft.dirty) draft.detach(new SmallContent(bytes));
+    else this.release(draft);
+    this.spares.giveBack(content, draft.dirty);
+    return draft.dirty;
+  }
+
+  /** Some microseconds of work that begins of files will need; false when there is none. */
+  prepareSome(): boolean {
+    return this.spares.emptyOne();
   }
 
   private logBegun(ino: Ino, key: number, content: Draft['content'], begun: DraftBegun): Draft {
@@ -170,6 +226,7 @@ export class Drafts {
   }
 
   private syncFile(draft: Draft): void {
+    draft.isSpare = false;
     (draft.content as WorkingCopy).sync();
     draft.unsyncedFile = false;
     draft.logHoldsData = false;
@@ -188,12 +245,28 @@ export class Drafts {
   private syncContent(draft: Draft): void {
     if (draft.content instanceof WorkingCopy) {
       const isShared = draft.seen !== null; // what the kernel writes, only the file holds
-      if (isShared || draft.unsyncedFile) this.syncFile(draft);
-      draft.logsData = !isShared;
+      if (!this.logWhole(draft, draft.content)) {
+        const isInLog = draft.logHoldsData;
+        if (isShared || draft.unsyncedFile) this.syncFile(draft);
+        if (isShared && isInLog) this.recordShare(draft); // those bytes are older than the file's
+        draft.logsData = !isShared;
+      }
     }
     if (!draft.synced) this.record(RECORD.synced, draft.ino, draft.mtime, 0, 0, 0, NOTHING);
     draft.synced = true;
     draft.syncedSinceAsked = true;
+  }
+
+  /** Instead of syncing the local file of a small draft; false where that has to be done. */
+  private logWhole(draft: Draft, content: WorkingCopy): boolean {
+    if (!draft.isSpare) return false;
+    this.refresh(draft);
+    const { size } = content;
+    const bytes = size > LOGGED_DATA_MAX ? undefined : content.denseBytes(size);
+    if (!bytes) return false;
+    this.record(RECORD.whole, draft.ino, draft.mtime, 0, 0, size, bytes);
+    draft.logHoldsData = true;
+    return true;
   }
 
   /** Before an orderly end: all that was written to drafts can be relied on afterwards. */
@@ -204,6 +277,7 @@ export class Drafts {
 
   /** The open commit has a version of a draft, which stays. `staysSynced`: as its record says. */
   published(draft: Draft, staysSynced: boolean): void {
+    draft.isSpare = false;
     draft.publishedLsn = this.log.lastLsn;
     // What fsync covered beyond the version is found by the record that says so, which the commit must not outlive.
     if (staysSynced) this.stable.sync();
@@ -242,10 +316,16 @@ export class Drafts {
     this.record(RECORD.extent, draft.ino, time, 0, offset, tail, NOTHING);
   }
 
-  touch(draft: Draft, mtime: Timestamp): void {
+  /** False when there is nothing that the time could travel with: nothing was written so far. */
+  touch(draft: Draft, mtime: Timestamp): boolean {
     this.refresh(draft); // what was written before has had its time
+    if (draft.isSpare && !draft.dirty) {
+      draft.mtime = mtime;
+      return false;
+    }
     this.record(RECORD.touch, draft.ino, mtime, 0, 0, 0, NOTHING);
     draft.changed(mtime, this.monotonicMs());
+    return true;
   }
 
   /** The kernel may write to the draft's local file from now on: recovery has to look whether it did. */
@@ -256,22 +336,29 @@ export class Drafts {
     content.share();
     draft.seen = content.stamp();
     draft.sharedAtNs = BigInt(Date.now()) * NS_PER_MS;
-    this.record(RECORD.share, draft.ino, timeOf(draft.seen), 0, draft.seen.size, 0, NOTHING);
+    this.recordShare(draft);
   }
 
-  /** Takes note of what the kernel wrote by itself. */
-  refresh(draft: Draft): void {
-    if (!draft.seen) return;
+  private recordShare({ ino, seen }: Draft): void {
+    this.record(RECORD.share, ino, timeOf(seen!), 0, seen!.size, 0, NOTHING);
+  }
+
+  /** Takes note of what the kernel wrote by itself; false when it wrote nothing that can be told. */
+  refresh(draft: Draft): boolean {
+    if (!draft.seen) return false;
     const content = draft.content as WorkingCopy;
     const stamp = content.stamp();
     if (content.takeCut()) {
       draft.wasCut = true;
       this.wasCut(draft.ino);
     }
-    if (stamp.size === draft.seen.size && stamp.mtimeNs === draft.seen.mtimeNs) return;
+    // The kernel never shortens a file by itself: what is empty as it was, nobody wrote to.
+    const isEmpty = stamp.size === 0 && draft.seen.size === 0;
+    if (isEmpty || (stamp.size === draft.seen.size && stamp.mtimeNs === draft.seen.mtimeNs)) return false;
     draft.seen = stamp;
     content.noteForeignWrites();
     draft.changed(timeOf(stamp), this.monotonicMs());
+    return true;
   }
 
   /**
@@ -347,6 +434,7 @@ export class Drafts {
     if (draft.logHoldsData) this.syncFile(draft);
     draft.logStart = lastLsn + 1;
     draft.hasWholeRow = true;
+    draft.isSpare = false;
     this.writeRow(draft, lastLsn, encodeDraft(draft));
   }
 
@@ -366,6 +454,7 @@ export class Drafts {
   }
 
   close(): void {
+    this.spares.close();
     for (const draft of this.byIno.values()) draft.content.close();
   }
 

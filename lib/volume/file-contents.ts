@@ -11,11 +11,12 @@ import { nextData, nextHole } from '../chunks/manifest.js';
 import { readManifest } from '../chunks/manifest-reader.js';
 import { WorkingCopy } from '../chunks/working-copy.js';
 import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE } from '../chunks/writable-content.js';
-import type { Caller, Opened } from './file-system.js';
+import type { Attributes, Caller, Opened } from './file-system.js';
 import type { Core } from './core.js';
 import type { Draft } from './draft.js';
 import { Drafts } from './drafts.js';
 import type { KeptCopies } from './kept-copies.js';
+import { NewFileSizes } from './new-file-sizes.js';
 import type { OpenFile, OpenVersion } from './open-files.js';
 import type { InodeChanges } from './inode-changes.js';
 import type { Publishing } from './publishing.js';
@@ -24,6 +25,7 @@ import type { StableStorage } from './stable-storage.js';
 
 const O_ACCMODE = 3;
 const O_TRUNC = 0o1000;
+const O_DSYNC = 0o10000;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 /** A copy_file_range(2) copies no more than this at once, in bytes: others wait for it. The caller goes on from where it ended. */
@@ -32,6 +34,7 @@ const COPIED_AT_ONCE_BYTES = 16 << 20;
 export class FileContents {
   /** Inodes that were written to behind the back of the kernel's page cache, which may hold older pages of them. */
   private readonly stalePages = new Set<Ino>();
+  private readonly newFiles: NewFileSizes;
 
   constructor(
     private readonly core: Core,
@@ -40,7 +43,9 @@ export class FileContents {
     private readonly kept: KeptCopies,
     private readonly publishing: Publishing,
     private readonly ahead: ReadAhead,
-  ) {}
+  ) {
+    this.newFiles = new NewFileSizes(() => core.clock.monotonicMs());
+  }
 
   // ── open files ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -82,9 +87,24 @@ export class FileContents {
   }
 
   /** Opens an inode that this site just made. */
-  openNew(ino: Ino, flags: number): Opened {
-    const file = this.core.openFiles.open(ino, flags, { manifestId: '', size: 0, bases: [] }, false);
-    return { handle: file.handle, keepCache: true, directIo: false };
+  openNew({ ino, mtime }: Attributes, flags: number): Opened {
+    const backing = this.newBacking(ino, flags, mtime);
+    const version = { manifestId: '', size: 0, bases: [] } as const;
+    const { handle } = this.core.openFiles.open(ino, flags, version, backing !== undefined);
+    return { handle, keepCache: true, directIo: false, ...(backing && { backing: backing.fd }) };
+  }
+
+  /** A local file for a file that is about to be written, if the kernel may use one. */
+  private newBacking(ino: Ino, flags: number, mtime: Timestamp): WorkingCopy | undefined {
+    if (!this.kept.passthrough || (flags & O_ACCMODE) === 0 || this.newFiles.isNextSmall) return undefined;
+    // The kernel would sync each write to the local file, whose name and owner only the log knows.
+    if (flags & O_DSYNC || !this.core.space.isAmple) return undefined;
+    try {
+      return this.core.drafts.beginShared(ino, mtime).content as WorkingCopy;
+    } catch (error) {
+      if (!(error instanceof PosixError)) throw error;
+      return undefined; // no room for a local file: what is small needs none
+    }
   }
 
   /** The version that a path to the inode shows now. */
@@ -107,7 +127,9 @@ export class FileContents {
     const { ino } = file;
     if (!this.core.openFiles.close(file)) return;
     const draft = this.core.drafts.get(ino);
-    if (draft) {
+    if (file.writable && file.version.manifestId === '') this.newFiles.closed(draft?.content.size ?? 0);
+    if (draft) this.changes.noteForeignWrites(draft);
+    if (draft && this.core.drafts.giveBack(draft)) {
       this.core.drafts.refreshAtClose(draft);
       this.publishing.closed(draft);
     }
@@ -187,9 +209,7 @@ export class FileContents {
   /** An explicit modification time of what is being written travels with the version. */
   touchDraft(ino: Ino, mtime: Timestamp): boolean {
     const draft = this.core.drafts.get(ino);
-    if (!draft) return false;
-    this.core.drafts.touch(draft, mtime);
-    return true;
+    return draft !== undefined && this.core.drafts.touch(draft, mtime);
   }
 
   fallocate(handle: number, mode: number, offset: number, length: number): void {
@@ -279,8 +299,10 @@ export class FileContents {
   fsync(handle: number): void {
     const { ino } = this.core.openFiles.get(handle);
     const draft = this.core.drafts.get(ino);
-    if (draft) this.core.drafts.sync(draft);
-    else this.stable.syncVersion(ino);
+    if (draft) {
+      this.changes.noteForeignWrites(draft);
+      this.core.drafts.sync(draft);
+    } else this.stable.syncVersion(ino);
   }
 
   /** Another site's version is shown, or the inode is gone: what is kept of it is of no use. */

@@ -23,6 +23,7 @@ import { type Creation, settleCopy, settleBeforeWrite, type WriteDraft } from '.
 import { AccessTimes } from './access-times.js';
 import type { AttributeChanges, Attributes, Caller } from './file-system.js';
 import type { Core } from './core.js';
+import type { Draft } from './draft.js';
 
 const S_ISUID = 0o4000;
 const S_ISGID = 0o2000;
@@ -55,7 +56,7 @@ export class InodeChanges {
     const facts = attributesOf(inode);
     if (copy) return this.copyAttributes(canonical, inode, facts, copy);
     const draft = this.core.drafts.get(canonical);
-    if (draft) this.core.drafts.refresh(draft);
+    if (draft) this.noteForeignWrites(draft);
     const size = draft ? draft.content.size : sizeOf(facts);
     return {
       ino: canonical,
@@ -71,6 +72,11 @@ export class InodeChanges {
       ctime: inode.ctime,
       btime: facts.btime,
     };
+  }
+
+  /** What the kernel wrote to a local file by itself is a write like any other: it moves ctime. */
+  noteForeignWrites(draft: Draft): void {
+    if (this.core.drafts.refresh(draft)) this.core.setCtime(draft.ino, draft.mtime);
   }
 
   private copyAttributes(

@@ -32,6 +32,10 @@ export const RECORD = {
   basis: 10,
   /** fsync(2) covered what was written to a draft before, of which its local file is a part if it has one. */
   synced: 11,
+  /** All bytes of a draft whose local file the kernel writes to: fsync(2) covered them here, and not in that file. */
+  whole: 12,
+  /** A draft's local file is free for others from here on: what it held of this one, if anything was written, is in this record. */
+  givenBack: 13,
 } as const;
 
 /** One operation on the registers. */
@@ -157,21 +161,27 @@ export function decodeDraftBegun(input: ByteReader): DraftBegun {
   };
 }
 
+/** Kinds whose records end with bytes. */
+const WITH_DATA: ReadonlySet<number> = new Set([RECORD.data, RECORD.whole, RECORD.givenBack]);
+
+/** `mode` of {@link RECORD.givenBack}: nothing was ever written, and the draft ended. */
+export const UNTOUCHED = 1;
+
 /** What happened to a draft's content: ino, time, then the numbers that the kind needs; `data` closes the record. */
 export interface DraftChanged {
   readonly kind: number;
   readonly ino: Ino;
   readonly time: Timestamp;
-  /** fallocate mode; 0 otherwise. */
+  /** fallocate mode; of `givenBack` maybe {@link UNTOUCHED}; 0 otherwise. */
   readonly mode: number;
   /** Byte offset, or the new size for `resize`. */
   readonly offset: number;
-  /** Bytes covered; for `data` the bytes themselves follow. */
+  /** Bytes covered; for `data`, `whole` and `givenBack` the bytes themselves follow. */
   readonly length: number;
   readonly data: Buffer | null;
 }
 
-/** ino, time, mode, offset, length; the caller appends the data of `data` after it. */
+/** ino, time, mode, offset, length; the caller appends the bytes, if the kind has any. */
 export function encodeDraftChanged(
   out: ByteWriter,
   ino: Ino,
@@ -192,7 +202,7 @@ export function decodeDraftChanged(kind: number, payload: Uint8Array): DraftChan
   const mode = input.varint('mode');
   const offset = input.varint('offset');
   const length = input.varint('length');
-  const data = kind === RECORD.data ? input.view(length, 'data') : null;
+  const data = WITH_DATA.has(kind) ? input.view(length, 'data') : null;
   input.finish('draft record');
   return { kind, ino, time, mode, offset, length, data };
 }

@@ -65,7 +65,7 @@ export class Publishing {
   publishIdle(): void {
     const now = this.core.clock.monotonicMs();
     for (const draft of this.core.drafts.all()) {
-      this.core.drafts.refresh(draft);
+      this.changes.noteForeignWrites(draft);
       if (!draft.dirty || draft.ingesting !== 0 || this.due.has(draft)) continue;
       const idle = now - draft.lastChangeMs >= IDLE_PUBLISH_MS;
       if (idle || now - draft.dirtySinceMs >= LATEST_PUBLISH_MS) this.publishDraft(draft);
@@ -75,7 +75,7 @@ export class Publishing {
   /** Publishes everything that was written, open or not. */
   publishAll(): void {
     for (const draft of this.core.drafts.all()) {
-      this.core.drafts.refresh(draft);
+      this.changes.noteForeignWrites(draft);
       if (draft.dirty && draft.ingesting === 0) this.publishDraft(draft);
     }
   }
@@ -155,6 +155,7 @@ export class Publishing {
       this.commitVersion(draft, draft.generation, id, manifest);
       return;
     }
+    draft.isSpare = false; // a worker reads the local file, and the version to come is laid over it
     draft.ingesting = draft.generation;
     draft.syncedSinceAsked = false;
     this.jobs.ask(content, {

@@ -25,6 +25,7 @@ import {
   decodeWrites,
   type DraftBegun,
   RECORD,
+  UNTOUCHED,
   type WritesRecord,
 } from './intent-records.js';
 
@@ -59,6 +60,8 @@ export class Recovery {
   private readonly baseless = new Set<Ino>();
   /** By inode: where the draft began that is there at the end of the log. */
   private readonly openAtEnd = new Map<Ino, number>();
+  /** Where drafts began whose local file was given back afterwards. */
+  private readonly givenBack = new Set<number>();
   /** Drafts that power loss ended. */
   private readonly gone = new Set<Ino>();
 
@@ -106,10 +109,19 @@ export class Recovery {
       return;
     }
     if (kind === RECORD.basis) return;
-    if (kind === RECORD.draftBegun) this.openAtEnd.set(decodeDraftBegun(new ByteReader(payload)).ino, lsn);
+    if (kind === RECORD.draftBegun) {
+      const { ino, base, file, mtime } = decodeDraftBegun(new ByteReader(payload));
+      this.openAtEnd.set(ino, lsn);
+      if (file !== '' && base === '') this.draftsWrittenUs.set(ino, microseconds(mtime)); // when it was created
+    }
     // Their times are the file's, which callers choose.
-    if (kind === RECORD.draftBegun || kind === RECORD.touch || kind === RECORD.synced) return;
-    const { ino, time } = decodeDraftChanged(kind, payload);
+    if (kind === RECORD.draftBegun || kind === RECORD.touch || kind === RECORD.synced || kind === RECORD.whole) return;
+    const { ino, time, mode } = decodeDraftChanged(kind, payload);
+    if (kind === RECORD.givenBack) {
+      this.givenBack.add(this.openAtEnd.get(ino)!);
+      if (mode === UNTOUCHED) this.openAtEnd.delete(ino);
+      return;
+    }
     if (lsn > this.foldedLsn) this.noteTime(time);
     this.draftsWrittenUs.set(ino, microseconds(time));
     if (UNLOGGED_KINDS.has(kind)) this.unlogged.set(ino, lsn);
@@ -137,7 +149,7 @@ export class Recovery {
     for (const draft of this.drafts.all()) {
       // What began from nothing in place of a version cites it.
       const hasVersion = draft.bases.length > 0 || draft.publishedLsn > 0;
-      if (!(draft.content instanceof WorkingCopy) || draft.synced || !hasVersion) continue;
+      if (!(draft.content instanceof WorkingCopy) || draft.synced || !(hasVersion || draft.isUnproven)) continue;
       this.drafts.end(draft);
       this.gone.add(draft.ino);
       if (draft.dirty) gaveUp(draft.ino);
@@ -228,14 +240,16 @@ export class Recovery {
     const change = decodeDraftChanged(kind, payload);
     // Without a draft it was lost, or skipped with the operation that it followed.
     if (this.isIncluded(change.ino, lsn) || !this.drafts.get(change.ino) || this.baseless.has(change.ino)) return;
-    this.draftRecovery.changed(change, lsn < (this.unlogged.get(change.ino) ?? 0));
+    const isInFile = lsn < (this.unlogged.get(change.ino) ?? 0) || (kind === RECORD.whole && !this.powerLoss);
+    this.draftRecovery.changed(change, isInFile);
     this.replayed++;
   }
 
   /** Of a draft whose version the crash undid, one that began from that version goes on with its bytes, as far as they were synced. */
   private replayBegun(begun: DraftBegun, lsn: number): void {
     try {
-      this.draftRecovery.begun(begun, lsn);
+      if (this.givenBack.has(lsn)) this.draftRecovery.begunElsewhere(begun, lsn);
+      else this.draftRecovery.begun(begun, lsn);
       this.baseless.delete(begun.ino);
       this.replayed++;
     } catch (error) {

@@ -6,10 +6,12 @@ import { isReserveNeeded } from '../chunks/disk-reserve.js';
 import { posixError } from '../errno.js';
 
 const CHECK_EVERY_MS = 500;
+const AMPLE_BYTES = 4 * 2 ** 30;
 
 export class SpaceGuard {
   private checkedMs = -Infinity;
   private full = false;
+  private ample = false;
 
   constructor(
     private readonly directory: string,
@@ -18,11 +20,21 @@ export class SpaceGuard {
 
   /** @throws PosixError ENOSPC */
   check(): void {
-    const now = this.monotonicMs();
-    if (now - this.checkedMs >= CHECK_EVERY_MS) {
-      this.checkedMs = now;
-      this.full = isReserveNeeded(this.directory);
-    }
+    this.look();
     if (this.full) throw posixError('ENOSPC');
+  }
+
+  /** Whether there is so much room that a writer who is not asked between two writes will hardly come to the reserve. */
+  get isAmple(): boolean {
+    this.look();
+    return this.ample;
+  }
+
+  private look(): void {
+    const now = this.monotonicMs();
+    if (now - this.checkedMs < CHECK_EVERY_MS) return;
+    this.checkedMs = now;
+    this.full = isReserveNeeded(this.directory);
+    this.ample = !isReserveNeeded(this.directory, AMPLE_BYTES);
   }
 }

@@ -124,13 +124,13 @@ export class VolumeFiles implements FileSystem {
   create(parent: Ino, name: Name, mode: number, flags: number, umask: number, caller: Caller): Created {
     this.checkWritable(parent, name);
     const attributes = this.names.make(parent, name, S_IFREG | (mode & PERMISSION_BITS), 0, umask, caller);
-    return { attributes, opened: this.contents.openNew(attributes.ino, flags) };
+    return { attributes, opened: this.contents.openNew(attributes, flags) };
   }
 
   tmpfile(parent: Ino, mode: number, flags: number, umask: number, caller: Caller): Created {
     this.checkWritable(parent);
     const attributes = this.names.makeUnnamed(parent, mode, umask, caller);
-    return { attributes, opened: this.contents.openNew(attributes.ino, flags) };
+    return { attributes, opened: this.contents.openNew(attributes, flags) };
   }
 
   open(ino: Ino, flags: number, killSuidGid: boolean, caller: Caller): Opened {

@@ -294,7 +294,13 @@ export class Volume {
     this.settlement = new Settlement(core, names, this.changes, this.reversible);
 
     const lost = objects.recover();
-    const draftRecovery = new DraftRecovery(journal.db, this.drafts, objects, monotonicMs);
+    const draftRecovery = new DraftRecovery(
+      journal.db,
+      this.drafts,
+      objects,
+      monotonicMs,
+      options.afterPowerLoss ?? false,
+    );
     const recovery = new Recovery(
       commits,
       this.drafts,
@@ -345,7 +351,7 @@ export class Volume {
 
   /** Some microseconds of what the next fold would have to do; false when nothing of it can be done yet. */
   workMeanwhile(): boolean {
-    return this.journal.store.flushSome();
+    return this.journal.store.flushSome() || this.drafts.prepareSome();
   }
 
   /** The kernel can be given local files to read and write by itself. */

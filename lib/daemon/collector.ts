@@ -16,6 +16,7 @@ import type { SurveyRequest } from '../volume/collection-survey.js';
 import type { EvictionRequest } from '../volume/eviction.js';
 import type { Evicted } from './content-interface.js';
 import type { CollectionReport, Log } from './daemon-interface.js';
+import { unlessEnded } from './site-ended.js';
 import type { SiteRequests } from './site-sync-store.js';
 
 export type { CollectionReport };
@@ -131,7 +132,7 @@ export class Collector {
   private readonly settled = new Map<SiteId, VersionVector>();
 
   constructor(private readonly options: CollectorOptions) {
-    this.timer = setInterval(() => void this.check(), CHECK_EVERY_MS).unref();
+    this.timer = setInterval(() => unlessEnded(this.check()), CHECK_EVERY_MS).unref();
   }
 
   /** What there is, and what of it would go. Changes nothing. */

@@ -4,6 +4,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { signalWake } from '../fuse/wake.js';
+import { SiteEnded } from './site-ended.js';
 import type { Log } from './daemon-interface.js';
 import type { FromSite, RequestName, Requests, SiteThreadData, ToSite } from './thread-protocol.js';
 
@@ -67,7 +68,8 @@ export class SiteClient {
         if (code !== 0) this.endedWith ??= `the site thread ended with code ${code}`;
         const reason = this.endedWith ?? null;
         ready(new Error(reason ?? 'the site thread ended before it was ready'));
-        for (const { reject } of this.pending.values()) reject(new Error(reason ?? 'the site is no longer mounted'));
+        for (const { reject } of this.pending.values())
+          reject(new SiteEnded(reason ?? 'the site is no longer mounted'));
         this.pending.clear();
         resolve(reason);
       });
@@ -85,7 +87,7 @@ export class SiteClient {
 
   request<N extends RequestName>(name: N, args: Requests[N]['args']): Promise<Requests[N]['reply']> {
     if (this.endedWith !== undefined)
-      return Promise.reject(new Error(this.endedWith ?? 'the site is no longer mounted'));
+      return Promise.reject(new SiteEnded(this.endedWith ?? 'the site is no longer mounted'));
     const id = this.nextId++;
     const answer = new Promise<unknown>((resolve, reject) => this.pending.set(id, { resolve, reject }));
     this.send({ type: 'request', id, name, args } as ToSite);

@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import type { ShippedChange, ShippedObject, SyncStore } from '../sync/ports.js';
 import type { SiteConfig } from './daemon-interface.js';
 import type { DurableCommits } from './durable-commits.js';
+import { unlessEnded } from './site-ended.js';
 import type { RequestName, Requests } from './thread-protocol.js';
 
 /** What the site thread answers; rejects with why it could not. */
@@ -112,7 +113,7 @@ export class SiteSyncStore implements SyncStore {
     } catch (error) {
       if (!(error instanceof DamagedChange)) throw error;
       const { actor, seq } = error;
-      void this.site.request('verifyChanges', { changes: [{ actor, seq }] });
+      unlessEnded(this.site.request('verifyChanges', { changes: [{ actor, seq }] }));
       return [];
     }
   }
@@ -227,7 +228,7 @@ export class SiteSyncStore implements SyncStore {
     const { unsharedFrom } = this.durable;
     if (unsharedFrom === null) return;
     const position = this.journal.coveredCount(vector);
-    if (position >= unsharedFrom) void this.site.request('shared', { position });
+    if (position >= unsharedFrom) unlessEnded(this.site.request('shared', { position }));
   }
 
   async storeObjects(objects: readonly ShippedObject[], areShared: boolean): Promise<void> {

@@ -24,7 +24,7 @@ const USAGE = `usage: bench-link [--round-trip MS] [--loss PERCENT] [--mbit N] [
   --round-trip MS    of the wire (default 200)
   --loss PERCENT     of packets, in either direction (default 1)
   --mbit N           of the wire (default 50)
-  --congestion NAME  of TCP, e.g. cubic; without it as this machine does
+  --congestion NAME  of TCP, of net.ipv4.tcp_allowed_congestion_control; without it as this machine does
   --megabytes N      of the file that is transferred (default 150)
   --rounds N         of local operations, with and without a network (default 6; 0: none)
   --check            fail when local operations take 10 % longer than without a network, or content takes less than 70 % of the wire`;

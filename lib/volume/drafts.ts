@@ -242,6 +242,12 @@ export class Drafts {
     throw posixError('EFBIG');
   }
 
+  /** The kernel is about to sync each write to the local file by itself (O_DSYNC): that counts after power loss as fsync(2) does. */
+  keepSynced(draft: Draft): void {
+    draft.isSpare = false;
+    this.sync(draft);
+  }
+
   private syncContent(draft: Draft): void {
     if (draft.content instanceof WorkingCopy) {
       const isShared = draft.seen !== null; // what the kernel writes, only the file holds

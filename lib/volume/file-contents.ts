@@ -82,6 +82,7 @@ export class FileContents {
     if (writes) {
       this.core.drafts.share(draft);
       this.stalePages.add(ino);
+      if (flags & O_DSYNC) this.core.drafts.keepSynced(draft);
     }
     return content;
   }

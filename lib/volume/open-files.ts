@@ -107,6 +107,12 @@ export class OpenFiles {
     return undefined;
   }
 
+  /** Whether the kernel syncs writes to the local file of an inode by itself. */
+  isWrittenSynced(ino: Ino): boolean {
+    for (const { backed, writable, synchronous } of this.of(ino)) if (backed && writable && synchronous) return true;
+    return false;
+  }
+
   isOpen(ino: Ino): boolean {
     return this.byIno.has(ino);
   }

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { ftruncateSync, mkdtempSync, writeSync } from 'node:fs';
+import { fdatasyncSync, ftruncateSync, mkdtempSync, writeSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
 import { USER, VolumeFixture } from './volume-fixture.test-support.js';
 
 const O_RDONLY = 0;
 const O_RDWR = 2;
+const O_SYNC = 0o4010000;
 const SEEK_DATA = 3;
 const SIZE = 1_500_000;
 
@@ -124,6 +125,25 @@ test('a file published while it stays open does not conflict with itself after a
   assert.equal(bytes.toString('latin1', 0, 5), 'first');
   assert.equal(bytes.toString('latin1', 700_000, 700_006), 'second');
 });
+
+for (const versions of [0, 1, 2]) {
+  test(`what the kernel syncs at each write is there after power loss, ${versions} versions later`, async (t) => {
+    const a = site(t);
+    const bytes = randomBytes(SIZE);
+    const ino = a.write('file', bytes);
+    await a.publish();
+    const { fd } = backingOf(a, ino, O_RDWR | O_SYNC);
+    const expected = Buffer.from(bytes);
+    for (let i = 0; i <= versions; i++) {
+      if (i > 0) await a.publish();
+      writeSync(fd, `write ${i}`, 500_000 * i);
+      fdatasyncSync(fd);
+      expected.write(`write ${i}`, 500_000 * i);
+    }
+    a.crash(0, () => {});
+    assert.deepEqual(a.read('file'), expected);
+  });
+}
 
 test('a file that the kernel makes longer than any offset here is cut, fsync(2) says so once, and it goes on as a version', async (t) => {
   // Of tmpfs: ext4 has no files of that length.

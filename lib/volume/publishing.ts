@@ -157,7 +157,7 @@ export class Publishing {
     }
     draft.isSpare = false; // a worker reads the local file, and the version to come is laid over it
     draft.ingesting = draft.generation;
-    draft.syncedSinceAsked = false;
+    draft.syncedSinceAsked = this.core.openFiles.isWrittenSynced(draft.ino);
     this.jobs.ask(content, {
       ingested: (result) => this.ingested(draft, content, result),
       failed: () => {

@@ -3,7 +3,7 @@
 
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
-import { signalWake } from '../fuse/wake.js';
+import { closeWake, signalWake } from '../fuse/wake.js';
 import { SiteEnded } from './site-ended.js';
 import type { Log } from './daemon-interface.js';
 import type { FromSite, RequestName, Requests, SiteThreadData, ToSite } from './thread-protocol.js';
@@ -65,6 +65,7 @@ export class SiteClient {
         this.endedWith ??= error.message;
       });
       this.worker.on('exit', (code) => {
+        this.forgetWake();
         if (code !== 0) this.endedWith ??= `the site thread ended with code ${code}`;
         const reason = this.endedWith ?? null;
         ready(new Error(reason ?? 'the site thread ended before it was ready'));
@@ -141,10 +142,16 @@ export class SiteClient {
         this.log[message.level](message.details, message.message);
         break;
       case 'ended':
-        this.wakeFd = null; // its descriptor is closed, and its number may be another file's soon
+        this.forgetWake();
         this.endedWith = message.error;
         break;
     }
+  }
+
+  /** Nobody sleeps on it any more. */
+  private forgetWake(): void {
+    if (this.wakeFd !== null) closeWake(this.wakeFd);
+    this.wakeFd = null;
   }
 
   private settle(id: number): Pending | undefined {

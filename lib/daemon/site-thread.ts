@@ -38,7 +38,7 @@ function serveKernel(site: SiteServer): void {
     },
   });
   if (canPassThrough(session)) site.volume.allowPassthrough();
-  site.post({ type: 'ready', wakeFd: session.wakeFd, replayed: site.volume.replayedRecords });
+  site.post({ type: 'ready', wakeFd: session.takeWakeFd(), replayed: site.volume.replayedRecords });
   runSession(site, session);
   site.close();
   session.close();

@@ -120,7 +120,7 @@ let session: Session | undefined;
 try {
   session = openSession({ fileSystem, mountpoint, options, source: 'memory', log });
   if (fileSystem instanceof BackedFileSystem) fileSystem.passthrough = passthroughTo(backed!.directory, session);
-  orders.postMessage({ wakeFd: session.wakeFd } satisfies ThreadReady);
+  orders.postMessage({ wakeFd: session.takeWakeFd() } satisfies ThreadReady);
 } catch (error) {
   orders.postMessage({ wakeFd: -1, error: (error as Error).message } satisfies ThreadReady);
 }

@@ -9,7 +9,7 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { unmountKernel } from './mount.js';
 import { mountAt } from './mount-table.js';
 import { MNT_DETACH, unmountNow } from './system-calls.js';
-import { signalWake } from './wake.js';
+import { closeWake, signalWake } from './wake.js';
 
 /** What a test asks of the serving thread. */
 export type Order =
@@ -126,6 +126,7 @@ export class MemoryMount {
       await new Promise((resolve) => setTimeout(resolve, UNMOUNT_RETRY_MS));
     }
     await this.ended;
+    closeWake(this.wakeFd);
     this.orders.close();
     if (this.temporary) rmdirSync(this.path);
   }

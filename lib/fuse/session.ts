@@ -93,6 +93,7 @@ export class Session {
   private hooks: SessionHooks | undefined;
   private readonly workMeanwhile = (): boolean => this.hooks!.workMeanwhile();
   private servedAny = false;
+  private wakeTaken = false;
 
   /** Use {@link openSession}. */
   constructor(mounted: Mounted, wake: Wake, channel: Channel, agreement: Agreement, options: SessionOptions) {
@@ -116,8 +117,12 @@ export class Session {
     this.dispatcher = new Dispatcher(fileSystem, agreement, this.kernelCache, this.backings, log, atime);
   }
 
-  /** Pass it to other threads: signalWake(wakeFd) ends the sleep of run(). */
-  get wakeFd(): number {
+  /**
+   * signalWake() of it ends the sleep of run(), from any thread. Whoever asks for it closes it (closeWake), when nobody can signal any
+   * more: a signal after that would go to whatever file has the number by then.
+   */
+  takeWakeFd(): number {
+    this.wakeTaken = true;
     return this.wake.fd;
   }
 
@@ -192,7 +197,7 @@ export class Session {
   close(): void {
     if (this.notifier.close(NOTIFIER_END_TIMEOUT_MS)) close(this.fd);
     else this.log.warn({ mountpoint: this.mountpoint }, 'a notice to the kernel is stuck: its descriptor stays open');
-    this.wake.close();
+    if (!this.wakeTaken) this.wake.close();
     this.channel.close();
   }
 

@@ -12,6 +12,11 @@ export function signalWake(fd: number): void {
   writeSync(fd, ONE);
 }
 
+/** Gives back a descriptor that was taken from a session. */
+export function closeWake(fd: number): void {
+  close(fd);
+}
+
 export class Wake {
   readonly fd = eventDescriptor();
   private readonly counter = Buffer.alloc(8);

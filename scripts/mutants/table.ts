@@ -376,8 +376,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'inode numbers are reserved before they are used',
     file: 'journal/journal.js',
-    from: 'isLow ? this.nextSequence + SEQUENCE_SPAN : this.sequenceLimit',
-    to: 'this.nextSequence',
+    from: 'this.write(foldedLsn, sequenceLimit);',
+    to: 'this.write(foldedLsn, this.sequences.unused);',
   },
   // ── power loss ──
   {
@@ -389,7 +389,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'fsync: the working copy is synced',
     file: 'volume/drafts.js',
-    from: 'if (isShared || draft.unsyncedFile)\n                this.syncFile(draft);',
+    from: 'if (isShared || draft.unsyncedFile)\n                    this.syncFile(draft);',
     to: '',
   },
   {

@@ -15,7 +15,7 @@ import { namespacesLack } from './namespaces/namespace.js';
 import { SwitchedNetwork } from './namespaces/switched-network.js';
 import { Cluster } from './sites/cluster.js';
 import { runMain, UsageError } from './sites/main-program.js';
-import { clockLibrary } from './sites/wrong-clock.js';
+import { clockLibrary, removeLeftovers } from './sites/wrong-clock.js';
 import { renderTable, sizeText } from '../lib/cli/text-table.js';
 import { Random } from '../lib/sim/random.js';
 
@@ -165,6 +165,7 @@ async function play(options: Options): Promise<number> {
   } finally {
     await cluster.close(options.keep && wrong.length > 0);
     await network.delete();
+    if (library !== null) removeLeftovers();
   }
   for (const line of wrong) console.log(`WRONG: ${line}`);
   if (wrong.length > 0) console.log(`make eight MINUTES=${options.minutes} SEED=${options.seed} plays it again`);

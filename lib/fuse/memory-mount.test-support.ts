@@ -62,7 +62,8 @@ export class MemoryMount {
   private readonly temporary: boolean;
   private readonly worker: Worker;
   private readonly orders: MessagePort;
-  private readonly wakeFd: number;
+  /** Of the serving thread, good until {@link release}. */
+  readonly wakeFd: number;
   /** Orders are answered one after the other. */
   private readonly waiting: ((value: unknown) => void)[] = [];
   /** Resolves when the serving thread has ended, to its exit code. */
@@ -114,8 +115,13 @@ export class MemoryMount {
     while (!(await this.order({ kind: 'settled' }))) await new Promise((resolve) => setTimeout(resolve, 1));
   }
 
-  /** Unmounts, once the processes that a test ended have let go of the mount. */
   async unmount(): Promise<void> {
+    await this.end();
+    this.release();
+  }
+
+  /** Unmounts, once the processes that a test ended have let go of the mount, and waits for the end of the serving thread. */
+  async end(): Promise<void> {
     for (let tries = 0; ; tries++) {
       const error: unknown = await unmountKernel(this.path, false).catch((reason: unknown) => reason);
       if (error === undefined) break;
@@ -126,6 +132,10 @@ export class MemoryMount {
       await new Promise((resolve) => setTimeout(resolve, UNMOUNT_RETRY_MS));
     }
     await this.ended;
+  }
+
+  /** Gives back what is left after {@link end}. */
+  release(): void {
     closeWake(this.wakeFd);
     this.orders.close();
     if (this.temporary) rmdirSync(this.path);

@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 
 import { MemoryMount } from './memory-mount.test-support.js';
 import { setxattr } from './posix-calls.test-support.js';
+import { signalWake } from './wake.js';
 
 let mount: MemoryMount;
 
@@ -109,6 +110,17 @@ test(
 
 test('the wake descriptor ends the sleep of the loop', patient, async () => {
   for (let i = 0; i < 100; i++) await mount.order({ kind: 'parked' });
+});
+
+test('after the end of a mount a wake-up goes to no other file', patient, async () => {
+  const ended = await MemoryMount.start();
+  await ended.end();
+  try {
+    assert.equal(fs.readlinkSync(`/proc/self/fd/${ended.wakeFd}`), 'anon_inode:[eventfd]');
+    signalWake(ended.wakeFd);
+  } finally {
+    ended.release();
+  }
 });
 
 test('a drain handles what was closed before', patient, async () => {

@@ -2,8 +2,9 @@
 // libfaketime (https://github.com/wolfcw/libfaketime) is put before libc's calls; it looks at a file for the offset once a second. Time
 // namespaces cannot do this: they have monotonic clocks of their own, and no wall clock. Monotonic time and file times stay true.
 
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isRunning } from './processes.js';
 
 const LIBRARIES = '/usr/lib';
 const LIBRARY = 'faketime/libfaketimeMT.so.1';
@@ -12,6 +13,17 @@ const LIBRARY = 'faketime/libfaketimeMT.so.1';
 export function clockLibrary(): string | null {
   const folders = [LIBRARIES, ...readdirSync(LIBRARIES).map((name) => join(LIBRARIES, name))];
   return folders.map((folder) => join(folder, LIBRARY)).find((path) => existsSync(path)) ?? null;
+}
+
+/** The library makes a semaphore and shared memory for each process, and removes them at its orderly end: those of killed ones stay. */
+const LEFT_BY = /^(?:sem\.faketime_sem|faketime_shm)_(\d+)$/;
+
+/** Removes what the library left of processes that were killed. `directory`: where the system has shared memory. */
+export function removeLeftovers(directory = '/dev/shm'): void {
+  for (const name of readdirSync(directory)) {
+    const pid = LEFT_BY.exec(name)?.[1];
+    if (pid !== undefined && !isRunning(Number(pid))) rmSync(join(directory, name), { force: true });
+  }
 }
 
 export class WrongClock {

@@ -211,7 +211,7 @@ export class Fleet {
     await member.dial(other);
     const isDone = await member.handOver(other, HAND_OVER_MS);
     await this.setCuts(before);
-    if (!isDone) member.load?.go(false);
+    if (!isDone) member.load?.go(true);
     return isDone;
   }
 
@@ -255,11 +255,11 @@ export class Fleet {
       orders,
       this.cluster.home,
       (report) => this.ledger.note(area, report),
-      (what) => {
+      (what, isPaused) => {
         // One whose daemon was ended is told when it is back.
         if (!member.isUp || member.died) return;
         this.findings.push(`${area}: ${what}`);
-        member.load?.go(true);
+        if (!isPaused) member.load?.go(true);
       },
     );
     member.load.go(false);

@@ -16,13 +16,13 @@ export class Load {
   /**
    * @param home marks the process as one of the cluster, which ends it with itself
    * @param note given each report
-   * @param failed a call failed, of which the reason is to be judged
+   * @param failed a call failed, of which the reason is to be judged; `isPaused`: it was told to pause meanwhile, and does
    */
   constructor(
     readonly orders: LoadOrders,
     home: string,
     note: (report: LoadReport) => void,
-    failed: (what: string) => void,
+    failed: (what: string, isPaused: boolean) => void,
   ) {
     const script = new URL('load-process.js', import.meta.url).pathname;
     this.child = fork(script, [JSON.stringify(orders)], {
@@ -34,12 +34,13 @@ export class Load {
       const report = message as LoadReport;
       note(report);
       if (report.report === 'failed' && report.turn === this.turn) {
+        const isPaused = this.onPaused.length > 0;
         this.settle();
-        failed(report.what);
+        failed(report.what, isPaused);
       } else if (report.report === 'paused') this.settle();
     });
     this.child.on('exit', (code, signal) => {
-      if (!this.isOver) failed(`the process that works there ended: ${signal ?? `exit code ${code}`}`);
+      if (!this.isOver) failed(`the process that works there ended: ${signal ?? `exit code ${code}`}`, true);
       this.isOver = true;
       this.settle();
     });

@@ -3,10 +3,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
+import { mountAt } from '../lib/fuse/mount-table.js';
 import { Cluster } from '../scripts/sites/cluster.js';
 import { runChecked } from '../scripts/sites/command.js';
 import type { Site } from '../scripts/sites/site.js';
@@ -90,4 +92,56 @@ describe('a daemon killed in the middle of cp -a', () => {
     assert.equal((await paris.status()).digest, (await oslo.status()).digest);
     await git(join(oslo.mountpoint, 'repository'), 'fsck', '--full', '--strict');
   });
+});
+
+/** Writes files without a pause, whatever the answers are; at the end of its input it prints which it could write. */
+const RESTLESS_WRITER = `
+const { existsSync, mkdirSync, writeFileSync } = require('node:fs');
+let ended = false;
+process.stdin.on('end', () => (ended = true)).resume();
+const written = [];
+let i = 0;
+(function write() {
+  for (const next = i + 100; i < next; i++) {
+    try {
+      if (written.length === 0 && !existsSync(process.argv[1] + '/busy')) mkdirSync(process.argv[1] + '/busy');
+      writeFileSync(process.argv[1] + '/busy/' + i, 'x');
+      written.push(i);
+    } catch (error) {
+      if (!['ENOTCONN', 'ECONNABORTED', 'EEXIST'].includes(error.code)) throw error;
+    }
+  }
+  if (!ended) setImmediate(write);
+  else process.stdout.write(JSON.stringify({ tried: i, written }));
+})();`;
+
+test('a program that writes while a killed site comes back writes nothing into the bare directory below the mount', async () => {
+  const cluster = new Cluster('weft-killed-below');
+  try {
+    const site = cluster.addSite('paris');
+    await site.create('team');
+    const writer = spawn(process.execPath, ['-e', RESTLESS_WRITER, site.mountpoint], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const ended = once(writer, 'close');
+    const said = text(writer.stdout);
+    for (let round = 0; round < 3; round++) {
+      await site.kill();
+      await site.mount();
+    }
+    writer.stdin.end();
+    await ended;
+    const { tried, written } = JSON.parse(await said) as { tried: number; written: number[] };
+    assert.ok(written.length > 0 && written.length < tried, `${written.length} of ${tried} files could be written`);
+    const there = new Set(readdirSync(join(site.mountpoint, 'busy')));
+    assert.deepEqual(
+      written.filter((i) => !there.has(String(i))),
+      [],
+    );
+    await site.umount();
+    assert.deepEqual(readdirSync(site.mountpoint), []);
+    assert.ok(!mountAt(site.mountpoint), 'nothing is mounted there any more');
+  } finally {
+    await cluster.close();
+  }
 });

@@ -9,7 +9,8 @@ import { someSiteConfig } from '../daemon/site-config.test-support.js';
 import { StateDirectory } from '../daemon/state-directory.js';
 import { StateLock } from '../daemon/state-lock.js';
 import { StateRegistry } from '../daemon/state-registry.js';
-import { detachMount, isDeadMount, mountedAt } from './dead-mount.js';
+import { isDeadMount, mountedAt } from '../fuse/mount-table.js';
+import { detachMount } from './dead-mount.js';
 import { usableMountpoint } from './mountpoint.js';
 import { Scratch } from './spawn-weft.test-support.js';
 

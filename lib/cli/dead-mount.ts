@@ -1,32 +1,15 @@
-// dead-mount.ts — FUSE mounts whose daemon was killed: they stay in the mount table and answer ENOTCONN to everything
-// until they are detached. Finding and detaching them is for whoever knows that no daemon is left (see state-lock.ts).
+// dead-mount.ts — sites whose daemon was killed, and the dead mounts that they left (fuse/mount-table.ts). Detaching one is for whoever
+// knows that no daemon is left (see state-lock.ts), and wants none: a daemon that starts puts its own mount in the place of the dead one.
 
 import { spawnSync } from 'node:child_process';
-import { statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { StateDirectory } from '../daemon/state-directory.js';
 import { StateLock } from '../daemon/state-lock.js';
-import { mountAt, type MountEntry } from '../fuse/mount-table.js';
+import { isDeadMount, mountedAt } from '../fuse/mount-table.js';
 import { Failure, messageOf, shellWord } from './failure.js';
 
 const RELEASE_TIMEOUT_MS = 5000;
 const POLL_MS = 10;
-
-/** What is mounted at exactly this real absolute path. Nothing is known where there is no /proc (macOS). */
-export function mountedAt(path: string): MountEntry | undefined {
-  return process.platform === 'linux' ? mountAt(path) : undefined;
-}
-
-/** Whether a dead FUSE mount lies at `mountpoint`. Asks the mount itself, and so waits for a daemon that is alive. */
-export function isDeadMount(mountpoint: string): boolean {
-  if (!mountedAt(mountpoint)?.type.startsWith('fuse')) return false;
-  try {
-    statSync(mountpoint);
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOTCONN';
-  }
-}
 
 /** Whether the site's daemon ended without unmounting. Unlike the mount alone, a killed daemon that cannot end is asked nothing. */
 export function isAbandoned(state: StateDirectory): boolean {
@@ -38,6 +21,7 @@ export function isAbandoned(state: StateDirectory): boolean {
 export async function releaseDeadHolder(state: StateDirectory): Promise<boolean> {
   const { mountpoint } = state.config();
   if (!StateLock.isHolderDead(state.directory) || !mountedAt(mountpoint)?.type.startsWith('fuse')) return false;
+  if (!(await StateLock.isHeld(state.directory))) return false; // it did end, and its parent has not asked how
   detachMount(mountpoint);
   const deadlineMs = performance.now() + RELEASE_TIMEOUT_MS;
   while (await StateLock.isHeld(state.directory)) {

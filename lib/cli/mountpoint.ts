@@ -4,8 +4,8 @@
 import { readdirSync, statSync } from 'node:fs';
 import { sep } from 'node:path';
 import { realPath } from '../daemon/state-registry.js';
+import { isDeadMount, mountedAt } from '../fuse/mount-table.js';
 import { Failure, shellWord } from './failure.js';
-import { isDeadMount, mountedAt } from './dead-mount.js';
 
 /** The real path of a directory that can be mounted on. A dead mount of an earlier daemon may lie there. */
 export function usableMountpoint(path: string, directory: string, allowNonEmpty: boolean): string {

@@ -9,7 +9,6 @@ import { StateDirectory } from '../daemon/state-directory.js';
 import { StateLock } from '../daemon/state-lock.js';
 import { StateRegistry } from '../daemon/state-registry.js';
 import { Failure, messageOf } from './failure.js';
-import { detachMount, isDeadMount } from './dead-mount.js';
 import type { SiteJob, SiteReport } from './site-job.js';
 import { explainDisk } from './state-disk.js';
 
@@ -55,11 +54,6 @@ async function mountSite(
   report: (message: SiteReport) => void,
 ): Promise<{ state: StateDirectory; daemon: Daemon }> {
   const state = await prepareState(job, module, log, report);
-  const { mountpoint } = state.config();
-  if (isDeadMount(mountpoint)) {
-    log.warn({ mountpoint }, 'removing the mount that an earlier daemon left behind');
-    detachMount(mountpoint);
-  }
   return { state, daemon: await module.startDaemon(state, log) };
 }
 

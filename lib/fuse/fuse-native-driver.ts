@@ -16,9 +16,9 @@ import type { FileSystem } from '../volume/file-system.js';
 import type { DriverLog } from './driver-log.js';
 import type { FromHost, HostStart, OperationCall, OperationResult } from './fuse-native-messages.js';
 import { FuseNativeOperations, type Outcome } from './fuse-native-operations.js';
-import { checkMountpoint, MountError, unmountKernel } from './mount.js';
+import { checkMountpoint, detachDead, MountError, unmountKernel } from './mount.js';
 import { parseMountOptions } from './mount-options.js';
-import { mountAt } from './mount-table.js';
+import { isDeadMount, mountAt } from './mount-table.js';
 
 const FIRST_RETRY_MS = 10;
 const LONGEST_RETRY_MS = 500;
@@ -98,6 +98,7 @@ function endWithMount(host: ChildProcess, mountpoint: string): void {
 /** Mounts. Resolves when the tree can be used; rejects with a MountError, or an Error for a bad option, naming the remedy. */
 export async function startFuseNative(options: FuseNativeOptions): Promise<FuseNativeMount> {
   const { flagNames, allowOther, fsname } = parseMountOptions(options.options);
+  if (isDeadMount(options.mountpoint)) detachDead(options.mountpoint);
   const mountpoint = checkMountpoint(options.mountpoint);
   const start: HostStart = {
     mountpoint,

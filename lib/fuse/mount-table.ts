@@ -1,6 +1,7 @@
 // mount-table.ts — what is mounted where, as this process sees it. Format: proc_pid_mountinfo(5).
+// A FUSE mount whose daemon was killed stays in the table, dead: it answers ENOTCONN to everything until it is detached.
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 
 export interface MountEntry {
   readonly mountpoint: string;
@@ -31,4 +32,20 @@ export function parseMountInfo(text: string): MountEntry[] {
 /** The topmost mount at exactly this absolute path. */
 export function mountAt(path: string): MountEntry | undefined {
   return parseMountInfo(readFileSync('/proc/self/mountinfo', 'latin1')).findLast((entry) => entry.mountpoint === path);
+}
+
+/** What is mounted at exactly this real absolute path. Nothing is known where there is no /proc (macOS). */
+export function mountedAt(path: string): MountEntry | undefined {
+  return process.platform === 'linux' ? mountAt(path) : undefined;
+}
+
+/** Whether a dead FUSE mount lies at `mountpoint`. Asks the mount itself, and so waits for a daemon that is alive. */
+export function isDeadMount(mountpoint: string): boolean {
+  if (!mountedAt(mountpoint)?.type.startsWith('fuse')) return false;
+  try {
+    statSync(mountpoint);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOTCONN';
+  }
 }

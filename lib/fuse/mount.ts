@@ -3,18 +3,23 @@
 // thread that does, so call it from another one. Sources: mount(2), umount(2), fusermount3(1), Documentation/filesystems/fuse.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { constants, realpathSync, statSync } from 'node:fs';
+import { constants, mkdtempSync, realpathSync, rmdirSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
-import { mountAt } from './mount-table.js';
+import { isDeadMount, mountAt } from './mount-table.js';
 import type { MountOptions } from './mount-options.js';
 import {
   close,
   MNT_DETACH,
+  MNT_FORCE,
   mount,
+  mountBeneath,
   openNonBlocking,
   receiveDescriptor,
   setNonBlocking,
   socketPair,
+  SystemCallError,
   unmountInBackground,
   unmountNow,
 } from './system-calls.js';
@@ -192,10 +197,50 @@ export interface Mounted {
   readonly mountpoint: string;
 }
 
-/** Mounts. `source` is what df(1) shows unless `-o fsname=` says otherwise. Throws a {@link MountError}. */
+/**
+ * As root, in the place of a dead mount. Programs that go on get ENOTCONN until the new one answers them, and never find the bare directory
+ * in between: what they wrote there would be hidden the moment after.
+ */
+function replaceDead(path: string, options: MountOptions, source: string): number {
+  const aside = mkdtempSync(join(tmpdir(), 'weft-mount-'));
+  try {
+    const fd = mountDirectly(aside, options, source);
+    try {
+      mountBeneath(aside, path);
+    } catch (error) {
+      close(fd);
+      if (!(error instanceof SystemCallError)) throw error;
+      // An older kernel: the bare directory is there for some microseconds.
+      detachDead(path);
+      return mountDirectly(path, options, source);
+    } finally {
+      unmountNow(aside, MNT_DETACH);
+    }
+    detachDead(path);
+    return fd;
+  } finally {
+    rmdirSync(aside);
+  }
+}
+
+/** Detaches the dead mount at `path`. */
+export function detachDead(path: string): void {
+  if (isRoot()) return unmountNow(path, MNT_DETACH | MNT_FORCE);
+  const { status, stderr } = spawnSync('fusermount3', ['-u', '-z', '--', path], { encoding: 'utf8' });
+  if (status !== 0) throw new MountError(`the dead mount at ${path} could not be removed (${stderr.trim()})`);
+}
+
+/**
+ * Mounts, in the place of a dead mount if one is there. `source` is what df(1) shows unless `-o fsname=` says otherwise. Throws a
+ * {@link MountError}.
+ */
 export function mountKernel(mountpoint: string, options: MountOptions, source: string): Mounted {
-  const path = checkMountpoint(mountpoint);
   const name = options.fsname ?? source;
+  if (isDeadMount(mountpoint)) {
+    if (isRoot()) return { fd: replaceDead(mountpoint, options, name), mountpoint };
+    detachDead(mountpoint);
+  }
+  const path = checkMountpoint(mountpoint);
   return {
     fd: isRoot() ? mountDirectly(path, options, name) : mountThroughHelper(path, options, name),
     mountpoint: path,

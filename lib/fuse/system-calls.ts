@@ -31,6 +31,8 @@ const cEventfd = libc.func('int eventfd(unsigned int, int)');
 const cSchedYield = libc.func('int sched_yield()');
 const cMount = libc.func('int mount(const char *, const char *, const char *, unsigned long, const char *)');
 const cUmount2 = libc.func('int umount2(const char *, int)');
+/** What is younger than many a libc. */
+const cSyscall = libc.func('long syscall(long, ...)');
 const cSocketpair = libc.func('int socketpair(int, int, int, _Out_ int *)');
 const cRecvmsg = libc.func('long recvmsg(int, void *, int)');
 const cFcntl = libc.func('int fcntl(int, int, ...)');
@@ -110,6 +112,34 @@ export function eventDescriptor(): number {
 export function mount(source: string, target: string, type: string, flags: number, data: string): void {
   checked('mount', cMount(source, target, type, flags, data) as number);
 }
+
+const AT_FDCWD = -100;
+/** Of linux/mount.h and asm-generic/unistd.h, which all newer architectures have in common. */
+const SYS_OPEN_TREE = 428;
+const SYS_MOVE_MOUNT = 429;
+const OPEN_TREE_CLONE = 1;
+const MOVE_MOUNT_F_EMPTY_PATH = 4;
+const MOVE_MOUNT_BENEATH = 0x200;
+
+/**
+ * Puts what is mounted at `source` beneath what is mounted at `target`, there as well: it is seen from when that is gone. move_mount(2),
+ * Linux 6.5; ENOSYS or EINVAL before.
+ */
+export function mountBeneath(source: string, target: string): void {
+  const flags = OPEN_TREE_CLONE | O_CLOEXEC;
+  // The mount at `source` itself cannot be moved where mounts are shared with other namespaces.
+  const tree = checked('open_tree', Number(cSyscall(SYS_OPEN_TREE, 'int', AT_FDCWD, 'str', source, 'uint', flags)));
+  try {
+    const how = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_BENEATH;
+    const moved = cSyscall(SYS_MOVE_MOUNT, 'int', tree, 'str', '', 'int', AT_FDCWD, 'str', target, 'uint', how);
+    checked('move_mount', Number(moved));
+  } finally {
+    close(tree);
+  }
+}
+
+/** For {@link unmountNow}: whoever waits for the server gets an error. */
+export const MNT_FORCE = 1;
 
 /** For {@link unmountNow}: detach from the tree at once, end when the last user is gone. */
 export const MNT_DETACH = 2;

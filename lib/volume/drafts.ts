@@ -110,18 +110,18 @@ export class Drafts {
     return this.logBegun(ino, this.log.upcomingLsn, content, { ino, base, bases, mtime, file: basename(content.path) });
   }
 
-  /** Begins the content of a file that is new, in a local file that the kernel writes to. ENOSPC, EMFILE: nothing was begun. */
-  beginShared(ino: Ino, mtime: Timestamp): Draft {
+  /** Begins empty content, of a file that is new or was emptied, in a local file that the kernel writes to. ENOSPC, EMFILE: nothing was begun. */
+  beginShared(ino: Ino, bases: readonly OpId[], mtime: Timestamp): Draft {
     const content = this.spares.take();
     const key = this.log.upcomingLsn;
-    encodeDraftBegun(this.scratch.reset(), { ino, base: '', bases: [], mtime, file: basename(content.path) });
+    encodeDraftBegun(this.scratch.reset(), { ino, base: '', bases, mtime, file: basename(content.path) });
     try {
       this.log.append(RECORD.draftBegun, this.scratch.view());
     } catch (error) {
       this.spares.giveBack(content, false);
       throw error;
     }
-    const draft = this.addShared(ino, key, content, [], mtime);
+    const draft = this.addShared(ino, key, content, bases, mtime);
     draft.baseCommit = NO_COMMIT;
     draft.isSpare = true;
     return draft;

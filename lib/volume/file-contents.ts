@@ -9,6 +9,7 @@ import { shownHeads } from '../crdt/local-writes.js';
 import type { Timestamp } from '../crdt/inode.js';
 import { nextData, nextHole } from '../chunks/manifest.js';
 import { readManifest } from '../chunks/manifest-reader.js';
+import { SMALL_CONTENT_MAX } from '../chunks/small-content.js';
 import { WorkingCopy } from '../chunks/working-copy.js';
 import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE } from '../chunks/writable-content.js';
 import type { Attributes, Caller, Opened } from './file-system.js';
@@ -55,6 +56,7 @@ export class FileContents {
     const version = sibling?.backed ? sibling.version : this.shownVersion(ino);
     if (flags & O_TRUNC) {
       this.core.space.check();
+      if (!sibling && this.willBeLarge(ino, flags, version)) this.beginEmptied(ino, version);
       this.truncate(ino, 0, killSuidGid, caller);
     }
     const backing = sibling && !sibling.backed ? undefined : this.backingOf(ino, flags, version);
@@ -97,15 +99,34 @@ export class FileContents {
 
   /** A local file for a file that is about to be written, if the kernel may use one. */
   private newBacking(ino: Ino, flags: number, mtime: Timestamp): WorkingCopy | undefined {
-    if (!this.kept.passthrough || (flags & O_ACCMODE) === 0 || this.newFiles.isNextSmall) return undefined;
+    if (!this.mayBeShared(flags) || this.newFiles.isNextSmall) return undefined;
+    return this.beginShared(ino, [], mtime)?.content as WorkingCopy | undefined;
+  }
+
+  /** Whether the kernel may write what an open begins to write, as far as that is known before. */
+  private mayBeShared(flags: number): boolean {
     // The kernel would sync each write to the local file, whose name and owner only the log knows.
-    if (flags & O_DSYNC || !this.core.space.isAmple) return undefined;
+    const isSynchronous = (flags & O_DSYNC) !== 0;
+    return this.kept.passthrough && (flags & O_ACCMODE) !== 0 && !isSynchronous && this.core.space.isAmple;
+  }
+
+  private beginShared(ino: Ino, bases: OpenVersion['bases'], mtime: Timestamp): Draft | undefined {
     try {
-      return this.core.drafts.beginShared(ino, mtime).content as WorkingCopy;
+      return this.core.drafts.beginShared(ino, bases, mtime);
     } catch (error) {
       if (!(error instanceof PosixError)) throw error;
       return undefined; // no room for a local file: what is small needs none
     }
+  }
+
+  /** Whether a file that is emptied to be written anew should be given a local file. What was large is likely to become so again. */
+  private willBeLarge(ino: Ino, flags: number, { manifestId, size }: OpenVersion): boolean {
+    if (!this.mayBeShared(flags) || this.core.drafts.get(ino) || this.core.store.copy(ino)) return false;
+    return size > SMALL_CONTENT_MAX ? !this.kept.get(ino, manifestId) : !this.newFiles.isNextSmall;
+  }
+
+  private beginEmptied(ino: Ino, { bases }: OpenVersion): void {
+    this.beginShared(ino, bases, attributesOf(this.core.inode(ino)).mtime);
   }
 
   /** The version that a path to the inode shows now. */
@@ -128,7 +149,8 @@ export class FileContents {
     const { ino } = file;
     if (!this.core.openFiles.close(file)) return;
     const draft = this.core.drafts.get(ino);
-    if (file.writable && file.version.manifestId === '') this.newFiles.closed(draft?.content.size ?? 0);
+    if (file.writable && (file.version.manifestId === '' || draft?.base === ''))
+      this.newFiles.closed(draft?.content.size ?? 0);
     if (draft) this.changes.noteForeignWrites(draft);
     if (draft && this.core.drafts.giveBack(draft)) {
       this.core.drafts.refreshAtClose(draft);

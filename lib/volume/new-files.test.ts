@@ -8,6 +8,7 @@ import { USER, VolumeFixture } from './volume-fixture.test-support.js';
 
 const O_WRONLY = 1;
 const O_RDWR = 2;
+const O_TRUNC = 0o1000;
 const O_DSYNC = 0o10000;
 const LARGE = 300_000;
 /** After which a new file is not taken for one of a burst of small ones, ms. */
@@ -38,6 +39,13 @@ function backed(fixture: VolumeFixture, name: string): NewFile & { readonly fd: 
   const { fd, ...file } = create(fixture, name);
   assert.ok(fd !== undefined, `${name} has a local file`);
   return { ...file, fd };
+}
+
+/** As by `>` of a shell. */
+function emptied(fixture: VolumeFixture, name: string): NewFile {
+  const ino = fixture.resolve(name);
+  const { handle, backing } = fixture.volume.files.open(ino, O_RDWR | O_TRUNC, false, USER);
+  return { ino, handle, fd: backing };
 }
 
 function localFiles({ directory }: VolumeFixture): string[] {
@@ -134,6 +142,7 @@ test('whatever is done to new files, SIGKILL takes no byte', async () => {
   const offset = fc.integer({ min: 0, max: 200_000 });
   const step = fc.oneof(
     fc.record({ kind: fc.constant('create' as const) }),
+    fc.record({ kind: fc.constant('rewrite' as const), number: fc.nat({ max: 3 }) }),
     fc.record({
       kind: fc.constant('write' as const),
       offset: fc.oneof(fc.constant(0), offset),
@@ -158,6 +167,13 @@ test('whatever is done to new files, SIGKILL takes no byte', async () => {
             if (open) a.volume.files.release(open.file.handle);
             const name = `f${expected.size}`;
             open = { name, file: create(a, name) };
+            expected.set(name, Buffer.alloc(0));
+          } else if (each.kind === 'rewrite') {
+            if (open) a.volume.files.release(open.file.handle);
+            open = undefined;
+            const name = `f${each.number}`;
+            if (!expected.has(name)) continue;
+            open = { name, file: emptied(a, name) };
             expected.set(name, Buffer.alloc(0));
           } else if (each.kind === 'crash') {
             a.crash();
@@ -197,6 +213,62 @@ test('whatever is done to new files, SIGKILL takes no byte', async () => {
     }),
     { numRuns: 10 },
   );
+});
+
+test('what was large is written anew through a local file, also in a burst of small files and after a restart', async (t) => {
+  const a = site(t);
+  a.write('large', Buffer.alloc(LARGE, 'old'));
+  await a.publish();
+  a.reopen();
+  a.volume.allowPassthrough();
+  a.volume.files.release(backed(a, 'small').handle);
+  const { fd, ino, handle } = emptied(a, 'large');
+  assert.ok(fd !== undefined, 'it has a local file');
+  assert.equal(a.volume.files.getattr(ino).size, 0);
+  writeSync(fd, Buffer.alloc(LARGE, 'new'), 0, LARGE, 0);
+  a.volume.files.release(handle);
+  await a.publish();
+  const b = await a.join();
+  t.after(() => b.remove());
+  assert.deepEqual(b.read('large'), Buffer.alloc(LARGE, 'new'));
+  assert.deepEqual(b.list(''), ['large', 'small']);
+});
+
+test('a file that is emptied and never written is empty everywhere', async (t) => {
+  const a = site(t);
+  a.write('file', Buffer.alloc(LARGE, 'old'));
+  await a.publish();
+  a.reopen();
+  a.volume.allowPassthrough();
+  const { fd, handle } = emptied(a, 'file');
+  assert.ok(fd !== undefined, 'it has a local file');
+  a.volume.files.release(handle);
+  assert.equal(a.text('file'), '');
+  a.crash();
+  assert.equal(a.text('file'), '');
+  await a.publish();
+  const b = await a.join();
+  t.after(() => b.remove());
+  assert.equal(b.text('file'), '');
+});
+
+test("what was written anew does not take another site's version away", async (t) => {
+  const a = site(t);
+  a.write('file', Buffer.alloc(LARGE, 'old'));
+  const b = await a.join();
+  t.after(() => b.remove());
+  a.reopen();
+  a.volume.allowPassthrough();
+  const { fd, handle } = emptied(a, 'file');
+  assert.ok(fd !== undefined, 'it has a local file');
+  writeSync(fd, Buffer.alloc(LARGE, 'here'), 0, LARGE, 0);
+  b.write('file', Buffer.alloc(LARGE, 'there'));
+  await b.publish();
+  await b.sendTo(a);
+  a.volume.files.release(handle);
+  await a.publish();
+  const shown = new Set(a.list('').map((name) => a.text(name).slice(0, 4)));
+  assert.deepEqual(shown, new Set(['here', 'ther']));
 });
 
 // ── power loss ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -242,6 +314,24 @@ for (const [what, lose] of [
     assert.equal(a.text('unsynced'), '');
   });
 }
+
+test('a file that was emptied and written anew shows its version after power loss, or what fsync covered', async (t) => {
+  for (const isSynced of [false, true]) {
+    const a = site(t);
+    a.write('file', Buffer.alloc(LARGE, 'old'));
+    await a.publish();
+    a.reopen();
+    a.volume.allowPassthrough();
+    const { fd, handle } = emptied(a, 'file');
+    assert.ok(fd !== undefined, 'it has a local file');
+    writeSync(fd, Buffer.alloc(LARGE, 'new'), 0, LARGE, 0);
+    if (isSynced) a.volume.files.fsync(handle);
+    a.crash(0, isSynced ? () => {} : spoilWork("another file's"));
+    assert.deepEqual(a.read('file'), Buffer.alloc(LARGE, isSynced ? 'new' : 'old'));
+    await a.publish();
+    assert.deepEqual(a.read('file'), Buffer.alloc(LARGE, isSynced ? 'new' : 'old'));
+  }
+});
 
 test('a file that outgrew the log between two calls of fsync has what the second covered after power loss', (t) => {
   const a = site(t);

@@ -102,6 +102,16 @@ export class DurableCommits {
     if (this.failure) return;
     this.beingSynced = batch.at(-1)!.commit;
     await this.sync([...new Set(batch.flatMap(({ unsynced }) => unsynced))]);
+    // Where others write all the time, something is always on its way at the end: that nothing was missing just before is news as well.
+    const whole = batch.findLastIndex(({ missing }) => missing === 0) + 1;
+    for (const part of [batch.slice(0, whole), batch.slice(whole)]) this.tell(part);
+    for (let i = this.waiters.length - 1; i >= 0; i--) {
+      if (this.waiters[i]!.commit <= this.durableCommit) this.waiters.splice(i, 1)[0]!.resolve();
+    }
+  }
+
+  private tell(batch: readonly Committed[]): void {
+    if (batch.length === 0) return;
     for (const { commit, vector, missing, unsharedFrom, commits } of batch) {
       for (const [actor, seq] of vector) this.vector.set(actor, seq);
       this.missing = missing;
@@ -110,8 +120,5 @@ export class DurableCommits {
       this.durableCommit = commit;
     }
     this.advanced(this.durableCommit);
-    for (let i = this.waiters.length - 1; i >= 0; i--) {
-      if (this.waiters[i]!.commit <= this.durableCommit) this.waiters.splice(i, 1)[0]!.resolve();
-    }
   }
 }

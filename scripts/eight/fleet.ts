@@ -15,7 +15,7 @@ import { LOADS_MAX } from './load-messages.js';
 import { Member } from './member.js';
 
 const NAMES = ['paris', 'oslo', 'rome', 'bergen', 'lima', 'cairo', 'delhi', 'quito', 'turin', 'york', 'bonn', 'riga'];
-const HAND_OVER_MS = 300_000;
+const HAND_OVER_MS = 120_000;
 /** The machine is busy with all the others. */
 const COMMAND_TIMEOUT_MS = 300_000;
 const DOWN_MAX_MS = 3_000;
@@ -195,19 +195,18 @@ export class Fleet {
 
   /**
    * Nobody works there any more, and another member has all that it has; it is cut off from the rest meanwhile, so that nothing more comes to
-   * be handed over. False: not within the time; it works on.
+   * be handed over, and these from nobody else, so that the other gets what it lacks. False: not within the time; it works on.
    */
   private async quiesce(member: Member, other: Member): Promise<boolean> {
     await member.load?.pause();
     const before = this.cuts;
     const rest = this.members.filter((one) => one !== member && one !== other).map(({ name }) => name);
-    await this.setCuts([
-      ...before.filter(({ from, to }) => !isBetween(member, other, from, to)),
-      ...rest.flatMap((name) => [
+    await this.setCuts(
+      rest.flatMap((name) => [
         { from: name, to: member.name },
         { from: member.name, to: name },
       ]),
-    ]);
+    );
     await member.dial(other);
     const isDone = await member.handOver(other, HAND_OVER_MS);
     await this.setCuts(before);
@@ -274,8 +273,4 @@ export class Fleet {
       }),
     );
   }
-}
-
-function isBetween(a: Member, b: Member, from: string, to: string): boolean {
-  return (from === a.name && to === b.name) || (from === b.name && to === a.name);
 }

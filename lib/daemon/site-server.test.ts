@@ -20,13 +20,16 @@ const CONFIG: SiteConfig = {
   slot: 1,
 };
 
-/** One on a new state directory, and what it says to the main thread. */
-function serve(t: TestContext): { site: SiteServer; posted: FromSite[] } {
+/** One on a new state directory, and what it says to the main thread. `waiting`: what it finds on its port. */
+function serve(t: TestContext, waiting: ToSite[] = []): { site: SiteServer; posted: FromSite[] } {
   const stateDirectory = mkdtempSync(join(tmpdir(), 'weft-site-server-'));
   t.after(() => rmSync(stateDirectory, { recursive: true }));
   const posted: FromSite[] = [];
   const data = { stateDirectory, config: CONFIG, mount: false, actorId: 'b'.repeat(32), afterPowerLoss: false };
-  const site = new SiteServer(data, { next: () => undefined, postMessage: (message) => void posted.push(message) });
+  const site = new SiteServer(data, {
+    next: () => waiting.shift(),
+    postMessage: (message) => void posted.push(message),
+  });
   site.take({ type: 'request', id: 1, name: 'createRoot', args: { uid: 0, gid: 0 } });
   return { site, posted };
 }
@@ -40,6 +43,20 @@ test('a site whose commit failed while it answered a request ends, with that for
   const refused = posted.find((message) => message.type === 'refused');
   assert.equal(refused?.id, 2);
   assert.match(refused.error, /no room left/);
+});
+
+test('messages are taken one by one, as long as there is time', (t) => {
+  const waiting: ToSite[] = [2, 3, 4].map((id) => ({ type: 'request', id, name: 'fold', args: null }));
+  const { site, posted } = serve(t, waiting);
+  const taken = (isOver: boolean): { more: boolean; replies: number[] } => {
+    const before = posted.length;
+    const more = site.takeMessages(() => isOver);
+    return { more, replies: posted.slice(before).flatMap((message) => (message.type === 'reply' ? message.id : [])) };
+  };
+  assert.deepEqual(taken(true), { more: true, replies: [2] });
+  assert.deepEqual(taken(false), { more: false, replies: [3, 4] });
+  assert.deepEqual(taken(true), { more: false, replies: [] });
+  site.close();
 });
 
 test('a request that is refused leaves the site as it is', (t) => {

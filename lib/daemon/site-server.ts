@@ -87,7 +87,7 @@ export class SiteServer {
   constructor(
     data: SiteThreadData,
     private readonly port: SitePort,
-    private readonly machine: Machine = { clock: new SystemClock(), pick: (n) => randomInt(n) },
+    machine: Machine = { clock: new SystemClock(), pick: (n) => randomInt(n) },
   ) {
     this.log = {
       debug: (details, message) => this.post({ type: 'log', level: 'debug', details, message }),
@@ -139,9 +139,13 @@ export class SiteServer {
     this.server = server;
   }
 
-  /** Takes every message that waits. */
-  takeMessages(): void {
-    for (let next = this.port.next(); next; next = this.port.next()) this.take(next);
+  /** Takes the messages that wait, one at least; true when `isOver` said that it is time for something else. */
+  takeMessages(isOver: () => boolean): boolean {
+    for (let next = this.port.next(); next; next = this.port.next()) {
+      this.take(next);
+      if (isOver()) return true;
+    }
+    return false;
   }
 
   take(message: ToSite): void {
@@ -181,8 +185,8 @@ export class SiteServer {
   }
 
   /** A slice of background work; true while more waits. */
-  background(deadlineMs: number): boolean {
-    const more = this.volume.background.run(() => this.machine.clock.monotonicMs() >= deadlineMs);
+  background(isOver: () => boolean): boolean {
+    const more = this.volume.background.run(isOver);
     this.answerFlushes();
     return more;
   }

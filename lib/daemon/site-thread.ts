@@ -61,10 +61,10 @@ function canPassThrough(session: Session): boolean {
 function runSession(site: SiteServer, session: Session): void {
   const priority = new ThreadPriority();
   session.run({
-    onWake: () => site.takeMessages(),
-    background: (deadlineMs) => {
+    onWake: (isOver) => site.takeMessages(isOver),
+    background: (isOver) => {
       priority.raise(site.volume.remote.waiting);
-      return site.background(deadlineMs);
+      return site.background(isOver);
     },
     workMeanwhile: () => site.volume.workMeanwhile(),
     nextTimeoutMs: () => site.nextTimeoutMs,
@@ -84,7 +84,8 @@ function serveEventLoop(site: SiteServer): void {
     const run = (): void => {
       scheduled = false;
       if (site.stopped) return;
-      if (site.background(performance.now() + SLICE_MS)) schedule(0);
+      const endMs = performance.now() + SLICE_MS;
+      if (site.background(() => performance.now() >= endMs)) schedule(0);
       else if (site.nextTimeoutMs >= 0) schedule(site.nextTimeoutMs);
     };
     if (delayMs === 0) setImmediate(run);

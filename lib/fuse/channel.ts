@@ -20,6 +20,9 @@ export const NOTHING = 0;
 /** The mount is gone: there will be no further request. */
 export const ENDED = -1;
 
+/** Among the descriptors that are polled. */
+const DEVICE = 0;
+
 export class Channel {
   /** Where {@link receive} puts requests. */
   readonly request: Buffer = Buffer.allocUnsafeSlow(REQUEST_BUFFER_BYTES);
@@ -95,6 +98,11 @@ export class Channel {
   /** Closes what belongs to the channel alone: not the device. */
   close(): void {
     this.latency?.close();
+  }
+
+  /** Whether a request waits, about 1 µs; {@link receive} gets it. True at the end of the mount as well. */
+  hasRequest(): boolean {
+    return this.poll.isReadable(DEVICE);
   }
 
   /** True when the wake descriptor was signalled since the last call. */

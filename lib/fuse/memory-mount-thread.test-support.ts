@@ -12,6 +12,8 @@ import { openSession, type Session, type SessionHooks } from './session.js';
 
 const { mountpoint, options, backed, orders } = workerData as ThreadStart;
 const caller = { uid: 0, gid: 0, pid: 0 };
+/** As session.ts says. */
+const SLICE_MS = 2;
 
 function complain(details: object, message: string): void {
   process.stderr.write(
@@ -24,6 +26,8 @@ const log: DriverLog = { debug: () => {}, info: () => {}, warn: complain, error:
 /** Changes as another site would make them: the kernel does not know, but for the notices. */
 class Remote {
   stop = false;
+  private works = false;
+  private cutShort = 0;
   private readonly fileSystem: MemoryFileSystem;
   private readonly session: Session;
 
@@ -77,10 +81,22 @@ class Remote {
         for (let i = 0; i < order.count; i++) this.fileSystem.mknod(directory, `f${i}`, 0o100644, 0, 0, caller);
         return directory;
       }
+      case 'work':
+      case 'rest':
+        this.works = order.kind === 'work';
+        return this.cutShort;
       case 'stop':
         this.stop = true;
         return null;
     }
+  }
+
+  background(isOver: () => boolean): boolean {
+    if (!this.works) return false;
+    const started = performance.now();
+    while (!isOver());
+    if (performance.now() - started < SLICE_MS) this.cutShort++;
+    return true;
   }
 }
 
@@ -91,8 +107,9 @@ function serve(session: Session, fileSystem: MemoryFileSystem): void {
       for (let message = receiveMessageOnPort(orders); message !== undefined; message = receiveMessageOnPort(orders)) {
         orders.postMessage({ value: remote.run(message.message as Order) } satisfies Answer);
       }
+      return false;
     },
-    background: () => false,
+    background: (isOver) => remote.background(isOver),
     workMeanwhile: () => false,
     nextTimeoutMs: () => -1,
     onAbsent: () => {},

@@ -23,6 +23,8 @@ export type Order =
   | { readonly kind: 'drain' }
   | { readonly kind: 'settled' }
   | { readonly kind: 'stop' }
+  /** Background work without end, from now on; until now. The answer: how many of its slices were cut short. */
+  | { readonly kind: 'work' | 'rest' }
   | { readonly kind: 'many'; readonly directory: string; readonly count: number };
 
 /** Files of at least `leastBytes` are to lie in local files in `directory`. */

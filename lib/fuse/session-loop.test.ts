@@ -130,6 +130,17 @@ test('a drain handles what was closed before', patient, async () => {
   assert.ok(counts.get('RELEASE')! >= 50);
 });
 
+test('a call does not wait until a slice of background work has used up its time', patient, async () => {
+  await mount.order({ kind: 'work' });
+  const CALLS = 50;
+  for (let i = 0; i < CALLS; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    fs.existsSync(join(mount.path, `asked-${i}`));
+  }
+  const cutShort = (await mount.order({ kind: 'rest' })) as number;
+  assert.ok(cutShort > CALLS / 2, `${cutShort} slices`);
+});
+
 test('a stream of requests does not put off wake-ups', patient, async () => {
   const child = spawn('sh', ['-c', `while :; do stat ${mount.path}/other$RANDOM; touch ${mount.path}/t; done`], {
     stdio: 'ignore',

@@ -1,6 +1,7 @@
 // session.ts — serves one kernel mount from one thread, synchronously: read a request, handle it, reply.
 // Invariant: a request that waits is answered before background work goes on; background work gets slices of at most SLICE_MS, when
-// nothing waits or when it was put off for LONGEST_WAIT_MS. The session starts no timers and needs no event loop.
+// nothing waits (and then only until a request comes) or when it was put off for LONGEST_WAIT_MS. The session starts no timers and
+// needs no event loop.
 // The thread that runs it must not touch the mount, nor unmount it: the kernel would wait for the answer of the one who asks.
 
 import { constants } from 'node:os';
@@ -51,13 +52,17 @@ export interface SessionOptions {
 
 /** What the serving thread does besides requests. Called from {@link Session.run} only. */
 export interface SessionHooks {
-  /** The wake descriptor was signalled since the last call. */
-  onWake(): void;
   /**
-   * Time for other work, until `deadlineMs` on the clock of performance.now() (at most 2 ms from now). Returns true while more waits:
-   * it is called again as soon as no request waits, and every 20 ms even while requests keep coming.
+   * The wake descriptor was signalled since the last call. Until `isOver` says that there is no more time: returns true when more waits,
+   * and is called again as {@link background} is.
    */
-  background(deadlineMs: number): boolean;
+  onWake(isOver: () => boolean): boolean;
+  /**
+   * Time for other work, until `isOver` says that the slice is used up: 2 ms have passed, or a request came. To be asked wherever the
+   * work can be left. Returns true while more waits: it is called again as soon as no request waits, and every 20 ms even while requests
+   * keep coming.
+   */
+  background(isOver: () => boolean): boolean;
   /**
    * Some microseconds of work that will have to be done anyhow, while the next request is likely to come soon: the caller is awake
    * on another processor by then. False when there is none.
@@ -155,6 +160,7 @@ export class Session {
     this.hooks = hooks;
     let backgroundDue = performance.now() + LONGEST_WAIT_MS;
     let more = true;
+    let isWoken = false;
     while (!hooks.stop) {
       const length = this.receive();
       if (length === ENDED) return 'unmounted';
@@ -163,14 +169,21 @@ export class Session {
         this.serve(length, now);
         if (now < backgroundDue) continue;
       }
-      if (this.channel.takeWake()) hooks.onWake();
-      more = hooks.background(performance.now() + SLICE_MS);
+      if (this.channel.takeWake()) isWoken = true;
+      if (isWoken) isWoken = hooks.onWake(this.slice(length === NOTHING));
+      more = hooks.background(this.slice(length === NOTHING));
       if (performance.now() >= this.backings.nextCheckMs) this.dispatcher.releaseUnmapped();
       this.notifier.flush();
       backgroundDue = performance.now() + LONGEST_WAIT_MS;
-      if (length === NOTHING && !more && !hooks.stop) this.channel.sleep(this.sleepMs(hooks));
+      if (length === NOTHING && !more && !isWoken && !hooks.stop) this.channel.sleep(this.sleepMs(hooks));
     }
     return 'stopped';
+  }
+
+  /** Tells when a slice that begins now is over. One that was put off because requests keep coming does not give way to them. */
+  private slice(givesWay: boolean): () => boolean {
+    const endMs = performance.now() + SLICE_MS;
+    return givesWay ? () => performance.now() >= endMs || this.channel.hasRequest() : () => performance.now() >= endMs;
   }
 
   /** Handles all requests that wait now, so that what was closed before is seen. Call it from within a hook. */

@@ -91,6 +91,11 @@ export class Poll {
     }
   }
 
+  /** Whether this one of the descriptors is readable now, by its place in the set. Does not wait. */
+  isReadable(index: number): boolean {
+    return this.wait(0) > 0 && this.set.readInt16LE(index * POLLFD_LENGTH + 6) !== 0;
+  }
+
   /** Waits up to `timeoutMs` (-1: for ever) and returns how many are ready; a signal ends the wait with 0. */
   wait(timeoutMs: number): number {
     const ready = cPoll(this.set, this.count, Math.min(Math.ceil(timeoutMs), 0x7fff_ffff)) as number;

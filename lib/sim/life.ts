@@ -244,7 +244,8 @@ export class Life implements Node {
     if (this.dead) return;
     this.cancelWake = () => {};
     const sliceMs = this.random.chance(0.5) ? 1 : 0.001 * this.random.logUniform(1, 100);
-    const more = this.guarded(() => this.server.background(this.site.clock.monotonicMs() + sliceMs));
+    const endMs = this.site.clock.monotonicMs() + sliceMs;
+    const more = this.guarded(() => this.server.background(() => this.site.clock.monotonicMs() >= endMs));
     if (this.dead) return;
     const { lsn } = this.server.volume.journal.floor;
     if (lsn > this.dropped) this.site.around.totals.add('changes dropped from journals', lsn - this.dropped);

@@ -37,7 +37,7 @@ export class BackgroundWork {
   run(isOver: () => boolean): boolean {
     this.folding.foldIfDue();
     if (this.remote.waiting && !isOver()) {
-      this.folding.fold();
+      this.folding.foldAll();
       this.remote.apply(isOver);
       this.registers.settleSlot();
       this.membership.endorse(this.remote.tookRoles());

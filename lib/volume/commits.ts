@@ -1,7 +1,8 @@
 // commits.ts — the one writer of replicated state: local operations become register writes, the writes of a few milliseconds one
-// commit; changes of other sites are applied between commits.
+// commit, of one change or, where they are many, of several; changes of other sites are applied between commits.
 // Invariant: an operation is in the intent log before its caller is answered, so what a caller was told survives SIGKILL; SQLite
-// follows at the next fold. A change is never applied while a local commit is open (its ops would get ids that were already taken).
+// follows at the next fold. All writes of an operation are in one change. A change is never applied while a local commit is open (its
+// ops would get ids that were already taken).
 
 import assert from 'node:assert/strict';
 import type { WriteDraft } from '../crdt/local-writes.js';
@@ -31,10 +32,19 @@ export interface DraftFate {
   readonly staysSynced: boolean;
 }
 
+/**
+ * A change that has so many register writes gets no further operation. Other sites apply a change in one go, some 10 µs for each write,
+ * and the calls of their programs wait meanwhile.
+ */
+export const WRITES_OF_CHANGE = 100;
+
 export const NO_DRAFT: DraftFate = { ino: 0, ends: false, staysSynced: false };
 
 export class Commits {
+  /** Of the change that is being written. */
   private readonly ops: ChangeOp[] = [];
+  /** The open commit has changes that are in the journal already. */
+  private hasAuthored = false;
   private stamp = 0;
   private wroteMs = 0;
   private counter: number;
@@ -64,6 +74,11 @@ export class Commits {
 
   /** Whether anything waits for a fold. */
   get open(): boolean {
+    return this.hasAuthored || this.writesChange;
+  }
+
+  /** Whether the next fold adds a change to the journal. */
+  get writesChange(): boolean {
     return this.ops.length > 0 || this.directoryTimes.size > 0;
   }
 
@@ -180,7 +195,11 @@ export class Commits {
   private openCommit(): void {
     assert(!this.unsettled, 'the operation before is not settled');
     this.wroteMs = this.clock.monotonicMs();
-    if (this.open) return;
+    if (this.ops.length >= WRITES_OF_CHANGE) this.authorChange();
+    if (!this.writesChange) this.beginChange();
+  }
+
+  private beginChange(): void {
     this.stamp = this.hybridClock.next(Math.min(this.clock.nowUs(), this.recoveredUs));
     this.counter = this.journal.maxOp;
     if (this.actor >= 0) return;
@@ -225,23 +244,29 @@ export class Commits {
       .map((op) => `${op.counter}@${actors.id(op.actor)}`);
   }
 
-  /**
-   * Ends the open commit: one Automerge change, one SQLite transaction. What the log holds up to now is in SQLite afterwards.
-   * @returns whether there was anything to commit
-   */
-  fold(): boolean {
+  /** Adds what was written to the journal, as one Automerge change, the times of the directories that its operations changed included. */
+  private authorChange(): void {
     if (this.directoryTimes.size > 0) {
       const times = [...this.directoryTimes];
       this.directoryTimes = new Map();
-      this.openCommit();
+      if (this.ops.length === 0) this.beginChange();
       this.applyOwn(times.map(([ino, time]) => ({ ino, field: 'times', value: formatTimestamp(time) })));
     }
-    const changed = this.ops.length > 0;
-    if (changed) {
-      const { bytes, change } = this.journal.author(this.actorId, this.ops, this.stamp);
-      this.journal.appendChange(bytes, change);
-      this.ops.length = 0;
-    }
+    const { bytes, change } = this.journal.author(this.actorId, this.ops, this.stamp);
+    this.journal.appendChange(bytes, change);
+    this.ops.length = 0;
+    this.hasAuthored = true;
+  }
+
+  /**
+   * Ends the open commit: one SQLite transaction. What the log holds up to now is in SQLite afterwards.
+   * @returns whether there was anything to commit
+   */
+  fold(): boolean {
+    assert(!this.unsettled, 'the last operation is not settled');
+    if (this.writesChange) this.authorChange();
+    const changed = this.hasAuthored;
+    this.hasAuthored = false;
     this.recoveredUs = Infinity;
     this.remote = false;
     this.journal.commit(this.log.lastLsn);

@@ -66,7 +66,7 @@ export class Folding {
     }
     this.drafts.note();
     this.objects.flush();
-    this.objects.named(this.journal.changeCount + (this.commits.open ? 1 : 0));
+    this.objects.named(this.journal.changeCount + (this.commits.writesChange ? 1 : 0));
     const { holdsRemoteChanges } = this.commits;
     const changed = this.commits.fold();
     if (changed || this.isWanted) {
@@ -94,6 +94,11 @@ export class Folding {
   /** Commits the operations that wait, if any do. */
   foldOpen(): void {
     if (this.commits.open) this.fold();
+  }
+
+  /** Publishes what was closed and commits the operations that wait, if there is either: changes of other sites may be applied then. */
+  foldAll(): void {
+    if (this.commits.open || this.publishing.hasClosed) this.fold();
   }
 
   /** Asks for a {@link commit}, from where none can be made. */

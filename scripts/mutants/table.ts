@@ -456,7 +456,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'no change comes into an open commit',
     file: 'volume/background-work.js',
-    from: 'this.folding.fold();\n            this.remote.apply(isOver);',
+    from: 'this.folding.foldAll();\n            this.remote.apply(isOver);',
     to: 'this.remote.apply(isOver);',
   },
   {

@@ -177,7 +177,7 @@ export class DraftRecovery {
     const content = draft.content as WorkingCopy;
     content.share();
     draft.seen = { size, mtimeNs: BigInt(time.s) * NS_PER_S + BigInt(time.ns) };
-    this.drafts.refresh(draft);
+    this.drafts.refreshRecovered(draft);
   }
 
   /** Removes working copies that no draft owns: left by a crash between their creation and their record. */

@@ -29,15 +29,16 @@ import { FALLOC_COLLAPSE_RANGE, FALLOC_INSERT_RANGE } from '../chunks/writable-c
 import { Draft } from './draft.js';
 import { encodeDraft, encodeNotedDraft } from './draft-state.js';
 import { type DraftBegun, encodeDraftBegun, encodeDraftChanged, RECORD, UNTOUCHED } from './intent-records.js';
+import type { VolumeClock } from './ports.js';
 import { SpareFiles } from './spare-files.js';
 import { NO_COMMIT, type StableStorage } from './stable-storage.js';
 
 const NOTHING = Buffer.alloc(0);
 const NEVER_WRITTEN: FileStamp = { size: 0, mtimeNs: 0n };
 const NS_PER_S = 1_000_000_000n;
-const NS_PER_MS = 1_000_000n;
+const NS_PER_US = 1_000n;
 /** Longest tick of file times. */
-const COARSE_TIME_NS = 20n * NS_PER_MS;
+const COARSE_TIME_NS = 20_000n * NS_PER_US;
 /** Longer writes are not worth writing twice. */
 const LOGGED_DATA_MAX = 64 << 10;
 
@@ -64,7 +65,7 @@ export class Drafts {
     private readonly log: IntentLog,
     private readonly objects: ObjectStore,
     stateDirectory: string,
-    private readonly monotonicMs: () => number,
+    private readonly clock: VolumeClock,
     private readonly stable: StableStorage,
     /** Told of a file from which was cut what the kernel wrote beyond the longest that a file can be. */
     private readonly wasCut: (ino: Ino) => void,
@@ -132,7 +133,7 @@ export class Drafts {
     content.share();
     const draft = this.add(ino, key, content, bases, mtime);
     draft.seen = NEVER_WRITTEN;
-    draft.sharedAtNs = BigInt(Date.now()) * NS_PER_MS;
+    draft.sharedAtNs = BigInt(this.clock.nowUs()) * NS_PER_US;
     return draft;
   }
 
@@ -174,7 +175,7 @@ export class Drafts {
 
   /** A draft is there from now on. */
   add(ino: Ino, key: number, content: Draft['content'], bases: readonly OpId[], mtime: Timestamp): Draft {
-    const draft = new Draft(ino, key, content, bases, mtime, this.monotonicMs());
+    const draft = new Draft(ino, key, content, bases, mtime, this.clock.monotonicMs());
     this.byIno.set(ino, draft);
     return draft;
   }
@@ -215,7 +216,7 @@ export class Drafts {
       content.write(offset, data);
       this.record(RECORD.extent, draft.ino, time, 0, offset, data.length, NOTHING);
     }
-    draft.changed(time, this.monotonicMs());
+    draft.changed(time, this.clock.monotonicMs());
   }
 
   /** The local file is about to change in a way that the log does not hold: the log's bytes must not be needed any more. */
@@ -295,7 +296,7 @@ export class Drafts {
     if (draft.content instanceof WorkingCopy) this.beforeUnlogged(draft);
     draft.content.truncate(size);
     this.record(RECORD.resize, draft.ino, time, 0, size, 0, NOTHING);
-    draft.changed(time, this.monotonicMs());
+    draft.changed(time, this.clock.monotonicMs());
   }
 
   allocate(draft: Draft, mode: number, offset: number, length: number, time: Timestamp): void {
@@ -312,7 +313,7 @@ export class Drafts {
     }
     content.fallocate(mode, offset, length);
     this.record(RECORD.allocate, draft.ino, time, mode, offset, length, NOTHING);
-    draft.changed(time, this.monotonicMs());
+    draft.changed(time, this.clock.monotonicMs());
   }
 
   /** What moves must be local first, and the log must say so: a crash in between then finds the bytes where it looks for them. */
@@ -330,7 +331,7 @@ export class Drafts {
       return false;
     }
     this.record(RECORD.touch, draft.ino, mtime, 0, 0, 0, NOTHING);
-    draft.changed(mtime, this.monotonicMs());
+    draft.changed(mtime, this.clock.monotonicMs());
     return true;
   }
 
@@ -341,7 +342,7 @@ export class Drafts {
     this.beforeUnlogged(draft);
     content.share();
     draft.seen = content.stamp();
-    draft.sharedAtNs = BigInt(Date.now()) * NS_PER_MS;
+    draft.sharedAtNs = BigInt(this.clock.nowUs()) * NS_PER_US;
     this.recordShare(draft);
   }
 
@@ -363,7 +364,7 @@ export class Drafts {
     if (isEmpty || (stamp.size === draft.seen.size && stamp.mtimeNs === draft.seen.mtimeNs)) return false;
     draft.seen = stamp;
     content.noteForeignWrites();
-    draft.changed(timeOf(stamp), this.monotonicMs());
+    draft.changed(timeOf(stamp), this.clock.monotonicMs());
     return true;
   }
 
@@ -375,9 +376,25 @@ export class Drafts {
   refreshAtClose(draft: Draft): void {
     this.refresh(draft);
     const { seen } = draft;
-    if (!seen || draft.dirty || seen.mtimeNs < draft.sharedAtNs - COARSE_TIME_NS) return;
+    if (seen && seen.mtimeNs >= draft.sharedAtNs - COARSE_TIME_NS) this.suspect(draft);
+  }
+
+  /**
+   * Like {@link refresh}, after a crash. The file's time does not tell: times are coarse, and fdatasync(2) makes bytes durable without the
+   * time at which they were written.
+   */
+  refreshRecovered(draft: Draft): void {
+    this.refresh(draft);
+    this.suspect(draft);
+  }
+
+  /** The kernel may have written to a local file: its bytes will tell. */
+  private suspect(draft: Draft): void {
     (draft.content as WorkingCopy).noteForeignWrites();
-    draft.perhapsChanged(timeOf(seen), this.monotonicMs());
+    const now = this.clock.monotonicMs();
+    if (!draft.dirty) draft.perhapsChanged(timeOf(draft.seen!), now);
+    // A worker may have read those bytes before.
+    else if (draft.ingesting !== 0) draft.changed(draft.mtime, now);
   }
 
   private spill(draft: Draft, time: Timestamp): void {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { fdatasyncSync, ftruncateSync, mkdtempSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { USER, VolumeFixture } from './volume-fixture.test-support.js';
 
@@ -144,6 +145,54 @@ for (const versions of [0, 1, 2]) {
     assert.deepEqual(a.read('file'), expected);
   });
 }
+
+for (const [after, lose] of [
+  ['power loss', () => {}],
+  ['SIGKILL', undefined],
+] as const)
+  test(`what fsync covered is there after ${after}, though the local file has the time that it had when it was opened`, async (t) => {
+    const a = site(t);
+    const bytes = randomBytes(SIZE);
+    const ino = a.write('file', bytes);
+    await a.publish();
+    const { handle, fd } = backingOf(a, ino, O_RDWR);
+    const local = `/proc/${process.pid}/fd/${fd}`;
+    const opened = join(a.directory, 'opened');
+    execFileSync('touch', ['-r', local, opened]);
+    writeSync(fd, 'patched', 1_000_000);
+    a.volume.files.fsync(handle);
+    // fdatasync(2) makes no time durable, and a tick of file times is milliseconds.
+    execFileSync('touch', ['-r', opened, local]);
+    a.crash(0, lose);
+    await a.publish();
+    bytes.write('patched', 1_000_000);
+    assert.deepEqual(a.read('file'), bytes);
+  });
+
+test('what is stored to mapped memory behind a worker that has read it, without a new file time, is in the version after the close', async (t) => {
+  const a = site(t);
+  const bytes = randomBytes(SIZE);
+  const ino = a.write('file', bytes);
+  await a.publish();
+  const { handle, fd } = backingOf(a, ino, O_RDWR);
+  const local = `/proc/${process.pid}/fd/${fd}`;
+  const firstStored = join(a.directory, 'first-stored');
+  writeSync(fd, 'first', 0);
+  execFileSync('touch', ['-r', local, firstStored]);
+  a.volume.publishAll();
+  const results = await a.pack();
+  assert.equal(results.length, 1);
+  writeSync(fd, 'later', 0);
+  execFileSync('touch', ['-r', firstStored, local]); // a page that is dirty already is written to without a fault
+  a.volume.files.release(handle);
+  for (const result of results) a.volume.arrivals.ingested(result);
+  await a.publish();
+  bytes.write('later', 0);
+  assert.deepEqual(a.read('file'), bytes);
+  const b = await a.join();
+  t.after(() => b.remove());
+  assert.deepEqual(b.read('file'), bytes);
+});
 
 test('a file that the kernel makes longer than any offset here is cut, fsync(2) says so once, and it goes on as a version', async (t) => {
   // Of tmpfs: ext4 has no files of that length.

@@ -152,7 +152,7 @@ export class Recovery {
       if (!(draft.content instanceof WorkingCopy) || draft.synced || !(hasVersion || draft.isUnproven)) continue;
       this.drafts.end(draft);
       this.gone.add(draft.ino);
-      if (draft.dirty) gaveUp(draft.ino);
+      if (draft.dirty && !draft.suspected) gaveUp(draft.ino);
     }
   }
 

@@ -163,7 +163,7 @@ export class Volume {
       options.actorId,
       note,
     );
-    this.drafts = new Drafts(this.journal, this.log, this.objects, stateDirectory, monotonicMs, stable, (ino) => {
+    this.drafts = new Drafts(this.journal, this.log, this.objects, stateDirectory, clock, stable, (ino) => {
       const path = this.pathOf(ino) ?? `inode ${ino}`;
       (options.onLost ?? onCorrupt)(
         `${path} can be no longer than ${MAX_FILE_BYTES} bytes: what was written beyond is gone`,

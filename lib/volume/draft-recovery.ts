@@ -79,6 +79,7 @@ export class DraftRecovery {
     draft.hasWholeRow = true;
     if (!isShared) return;
     // Written to by the kernel until the crash: all of it may be new.
+    draft.isHeldByOthers = true;
     (draft.content as WorkingCopy).noteForeignWrites();
     this.drafts.share(draft);
   }
@@ -87,7 +88,7 @@ export class DraftRecovery {
   begun({ ino, base, bases, mtime, file }: DraftBegun, lsn: number): void {
     if (file !== '' && base === '') {
       const draft = this.drafts.addShared(ino, lsn, this.openSpare(file), bases, mtime);
-      draft.isUnproven = true;
+      draft.isUnproven = draft.isHeldByOthers = true;
       this.drafts.refresh(draft);
       return;
     }

@@ -57,6 +57,9 @@ export class Draft {
   /** Intent log position from which it can be rebuilt. */
   logStart: number;
 
+  /** The kernel could write to its local file before the last start, and programs of then may have it open still. */
+  isHeldByOthers = false;
+
   /** What the local file looked like when it was last seen; set once the kernel may write to it by itself. */
   seen: FileStamp | null = null;
   /** Bytes that the kernel took for it were cut off, and no fsync(2) has said so yet. */

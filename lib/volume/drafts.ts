@@ -384,6 +384,7 @@ export class Drafts {
    * time at which they were written.
    */
   refreshRecovered(draft: Draft): void {
+    draft.isHeldByOthers = true;
     this.refresh(draft);
     this.suspect(draft);
   }

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { fdatasyncSync, ftruncateSync, mkdtempSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fdatasyncSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { USER, VolumeFixture } from './volume-fixture.test-support.js';
@@ -168,6 +177,29 @@ for (const [after, lose] of [
     bytes.write('patched', 1_000_000);
     assert.deepEqual(a.read('file'), bytes);
   });
+
+test('what a program writes that kept a descriptor over a restart of the daemon is in no file that others open', async (t) => {
+  const a = site(t);
+  const bytes = randomBytes(SIZE);
+  const ino = a.write('file', bytes);
+  await a.publish();
+  writeSync(backingOf(a, ino, O_RDWR).fd, 'patched', 1_000_000);
+  bytes.write('patched', 1_000_000);
+  a.crash();
+  const [local] = readdirSync(join(a.directory, 'work'));
+  const held = openSync(join(a.directory, 'work', local!), 'r+');
+  t.after(() => closeSync(held));
+  await a.publish();
+  writeSync(held, 'too late', 0);
+  const { handle, backing } = a.volume.files.open(ino, O_RDWR, false, USER);
+  if (backing !== undefined) {
+    const shown = Buffer.alloc(SIZE);
+    readSync(backing, shown, 0, SIZE, 0);
+    assert.deepEqual(shown, bytes);
+  }
+  a.volume.files.release(handle);
+  assert.deepEqual(a.read('file'), bytes);
+});
 
 test('what is stored to mapped memory behind a worker that has read it, without a new file time, is in the version after the close', async (t) => {
   const a = site(t);

@@ -124,11 +124,15 @@ export class Publishing {
     return !head || bases.some((base) => sameOp(base, head));
   }
 
-  /** Ends a draft. Its local file is kept under the version that it holds all bytes of, if it does ('': none). */
+  /**
+   * Ends a draft. Its local file is kept under the version that it holds all bytes of, if it does ('': none) and nobody writes to it who
+   * did not open it here.
+   */
   private finish(draft: Draft, manifestId: string): void {
     this.due.delete(draft);
     const { content, ino } = draft;
-    if (this.kept.passthrough && manifestId !== '' && content instanceof WorkingCopy && content.isComplete) {
+    const isWhole = manifestId !== '' && content instanceof WorkingCopy && content.isComplete;
+    if (this.kept.passthrough && isWhole && !draft.isHeldByOthers) {
       this.core.drafts.release(draft);
       this.kept.keep(ino, manifestId, content);
     } else this.core.drafts.end(draft);

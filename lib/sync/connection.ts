@@ -46,7 +46,7 @@ export interface ConnectionOwner {
   noteSent(connection: Connection, objects: readonly ShippedObject[]): void;
   noteAbsent(connection: Connection, ids: readonly ObjectId[]): void;
   noteAnnounced(connection: Connection, ids: readonly ObjectId[]): void;
-  /** The peer holds the objects of all that it said it has. */
+  /** The peer misses nothing: what it has with all objects has grown. */
   noteComplete(connection: Connection): void;
   /** The peer offers its base; sent the part that was asked for. */
   takeOffer(connection: Connection, offer: BaseOffer): void;

@@ -85,7 +85,7 @@ export type SessionEffect =
   /** What the peer said of objects that it was asked for: not held; held now. */
   | { readonly do: 'noteAbsent'; readonly ids: readonly ObjectId[] }
   | { readonly do: 'noteAnnounced'; readonly ids: readonly ObjectId[] }
-  /** It holds the objects of all that it said it has: {@link PeerSession.said}. */
+  /** It misses nothing: {@link PeerSession.whole} has grown. */
   | { readonly do: 'noteComplete' }
   /** The peer lacks what is in no journal here: answer at once with `baseRead`. */
   | { readonly do: 'offerBase' }
@@ -143,8 +143,8 @@ export class PeerSession {
   /** The peer waits for an acknowledgement. */
   private ackDue = false;
 
-  /** What the peer said that it has, durably. What it sent is there too, its objects maybe not. */
-  readonly said = new Map<ActorId, number>();
+  /** What the peer had, durably and with all objects, when it last said that it misses nothing. */
+  readonly whole = new Map<ActorId, number>();
   /** Objects sent and received, in bytes. */
   sentBytes = 0;
   receivedBytes = 0;
@@ -186,24 +186,8 @@ export class PeerSession {
     return this.peerMissingCount;
   }
 
-  /** Whether the peer holds the objects of all that it {@link said} it has. */
-  get isComplete(): boolean {
-    return this.ready && this.peerMissingCount === 0;
-  }
-
   get barrierPending(): boolean {
     return this.barrier !== 'none';
-  }
-
-  /** Whether both ends hold durably what either has, objects included. */
-  settled(here: Here): boolean {
-    return (
-      this.phase === 'ready' &&
-      this.peerMissingCount === 0 &&
-      here.missingCount === 0 &&
-      covers(this.acknowledged, here.vector) &&
-      covers(here.vector, this.acknowledged)
-    );
   }
 
   /** How many objects, of `limitBytes` in all, may be asked of the peer now; 0 while enough are under way, so that wants come in batches. */
@@ -365,6 +349,8 @@ export class PeerSession {
         if (this.barrier === 'none') throw new ProtocolError('answered a barrier that was not asked for');
         const again = this.barrier === 'again';
         this.barrier = again ? 'sent' : 'none';
+        // It would have said so if it missed something by now.
+        if (this.peerMissingCount === 0) raise(this.whole, this.acknowledged);
         return again ? this.send({ type: 'barrier' }) : this.emit({ do: 'barrierDone' });
       }
       default:
@@ -373,9 +359,11 @@ export class PeerSession {
   }
 
   private hear({ vector, missingCount }: Pick<Hello, 'vector' | 'missingCount'>): void {
-    raise(this.said, vector);
     this.peerMissingCount = missingCount;
-    if (missingCount === 0) this.emit({ do: 'noteComplete' });
+    if (missingCount > 0) return;
+    raise(this.whole, vector);
+    raise(this.whole, this.acknowledged);
+    this.emit({ do: 'noteComplete' });
   }
 
   /** The first message decides whether the two may talk at all. Every refusal reads well at both ends. */

@@ -11,7 +11,9 @@ import { ObjectFetch } from './object-fetch.js';
 import { PROTOCOL_VERSION } from './message.js';
 import type { Hello, Introduction } from './message.js';
 import type { ShippedObject, SyncLog, SyncStore } from './ports.js';
+import type { Settling } from './settling.js';
 import { type Pace, UNPACED } from './transfer-limits.js';
+import type { VersionVector } from '../crdt/change.js';
 import type { ObjectId, SiteId } from '../crdt/ids.js';
 import type { BaseOffer, BasePart } from '../journal/base-part.js';
 
@@ -52,6 +54,8 @@ export class SiteExchange implements ConnectionOwner {
   private readonly told = new Map<number, MemberVectors>();
   private readonly bases: BaseTransfers;
   private lastKey = 0;
+  /** What this site had, durably, when it last missed nothing. */
+  private whole: VersionVector = new Map();
   /** The connection that objects were sent on last. */
   private lastSender = 0;
   private fetchDue = false;
@@ -88,10 +92,11 @@ export class SiteExchange implements ConnectionOwner {
 
   /** The store's vector() or missing() changed. */
   advanced(): void {
+    this.noteWhole();
     for (const connection of this.connections()) {
       connection.step({ on: 'advanced' });
       // What this site packed meanwhile the peer may have had before.
-      if (connection.session.isComplete) this.noteComplete(connection);
+      if (connection.session.ready) this.noteComplete(connection);
     }
     this.fetchMore();
     this.changed();
@@ -110,6 +115,16 @@ export class SiteExchange implements ConnectionOwner {
     }
     this.bases.tick();
     this.tellHoldings(wallMs);
+  }
+
+  /** Whether all that a wait for settlement is about is durable at both ends of every link. */
+  isDone(settling: Settling): boolean {
+    this.noteWhole();
+    return settling.isDone(this.connections(), this.whole);
+  }
+
+  private noteWhole(): void {
+    if (this.store.missingCount() === 0) this.whole = new Map(this.store.vector());
   }
 
   takeOffer(connection: Connection, offer: BaseOffer): void {
@@ -249,7 +264,7 @@ export class SiteExchange implements ConnectionOwner {
   }
 
   noteComplete(connection: Connection): void {
-    if (connection.peer.keepsAll) this.store.keptElsewhere(connection.session.said);
+    if (connection.peer.keepsAll) this.store.keptElsewhere(connection.session.whole);
   }
 
   /** Once for all that happens before the event loop goes on. */

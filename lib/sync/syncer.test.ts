@@ -9,6 +9,7 @@ import { redeemInvite } from './join.js';
 import type { Guest } from './join.js';
 import { equal, keyOf, MemoryMembers, MemorySite } from './memory-site.test-support.js';
 import { systemClock } from './system-clock.js';
+import { covers } from './version-vector.js';
 
 const sites: MemorySite[] = [];
 
@@ -36,7 +37,6 @@ test('two sites that wrote while apart hold the same once linked', async () => {
   for (let i = 0; i < 20; i++) await oslo.write(50_000);
   sites.push(oslo);
   await oslo.syncer.start();
-  assert.equal(oslo.syncer.settled(), false, 'a first attempt is under way');
   assert.ok(await oslo.syncer.waitSettled(5000));
   assert.ok(await paris.syncer.waitSettled(5000));
   assert.ok(equal(paris, oslo));
@@ -116,7 +116,7 @@ test('a paused link carries nothing, both sides say so, and resuming brings ever
     assert.ok(!equal(paris, oslo));
     assert.equal(paris.peer('oslo')!.aheadCommits, 1);
     assert.ok(paris.peer('oslo')!.aheadBytes > 0);
-    assert.ok(here.syncer.settled(), 'a paused peer is not waited for');
+    assert.ok(await here.syncer.waitSettled(500), 'a paused peer is not waited for');
     here.syncer.resume(there.store.siteName);
     assert.ok(await here.syncer.waitSettled(3000));
     assert.ok(equal(paris, oslo));
@@ -209,7 +209,7 @@ test('a peer that restarts is linked again at once, whoever dials usually', asyn
   await paris.syncer.stop();
   sites.splice(sites.indexOf(paris), 1);
   await oslo.until('paris is gone', () => oslo.peer('paris')?.state === 'unreachable');
-  assert.ok(oslo.syncer.settled());
+  assert.ok(await oslo.syncer.waitSettled(500));
   const again = await site('paris', { siteId: paris.store.siteId, listen: paris.address, known });
   await again.linked('oslo');
   assert.equal(again.syncer.peers().length, 1);
@@ -281,6 +281,33 @@ test('a wait for settlement has peers commit what they hold, and gives up in tim
   assert.ok(equal(paris, oslo));
   oslo.store.flush = () => new Promise(() => {});
   assert.equal(await paris.syncer.waitSettled(50), false);
+});
+
+test('a wait for settlement ends with what was there when it began, although both sites are written to all the time', async () => {
+  const paris = await site('paris');
+  const oslo = await site('oslo', { dial: [paris.address] });
+  await paris.linked('oslo');
+  const work = { ends: false };
+  const writers = [paris, oslo].map(async (each) => {
+    while (!work.ends) {
+      await each.store.commit(each.actor);
+      await new Promise(setImmediate);
+    }
+  });
+  try {
+    for (let round = 0; round < 3; round++) {
+      await paris.write(1000);
+      const written = new Map(paris.store.vector());
+      assert.ok(await paris.syncer.waitSettled(5000));
+      assert.ok(covers(oslo.store.vector(), written));
+      assert.ok(!equal(paris, oslo), 'there is news already');
+    }
+  } finally {
+    work.ends = true;
+    await Promise.all(writers);
+  }
+  assert.ok(await paris.syncer.waitSettled(5000));
+  assert.ok(equal(paris, oslo));
 });
 
 /** Somebody that has a key, and is no site yet. */

@@ -22,6 +22,7 @@ import { Roster } from './roster.js';
 import type { PeerStatus } from './roster.js';
 import { type ExchangeListener, SiteExchange } from './site-exchange.js';
 import type { SiteKey } from './site-key.js';
+import { Settling } from './settling.js';
 import { checkOptions } from './syncer-options.js';
 import type { SyncerOptions } from './syncer-options.js';
 import { LimitedPace, NO_LIMITS } from './transfer-limits.js';
@@ -50,7 +51,7 @@ const MAX_GREETING = 4;
 /** An address whose link lasted this long is dialled again at once; one whose link broke sooner has to wait, like one that failed. */
 const LASTING_LINK_MS = 5000;
 
-/** Emits 'changed' (at most once per turn of the event loop) when peers() or settled() may answer otherwise than before. */
+/** Emits 'changed' (at most once per turn of the event loop) when peers() may answer otherwise than before. */
 export class Syncer extends EventEmitter<{ changed: [] }> {
   private readonly store: SyncStore;
   private readonly clock: SyncClock;
@@ -156,17 +157,14 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
     return this.roster.statuses(({ connection }) => (connection && this.routes.get(connection)?.link.rttMs) ?? null);
   }
 
-  /** Whether every connected peer has durably what this site has, and the reverse. False while a first attempt to connect is under way. */
-  settled(): boolean {
-    if (this.roster.targets.some((target) => target.undecided)) return false;
-    const here = this.exchange.here();
-    return this.exchange.connections().every((connection) => connection.session.settled(here));
-  }
-
-  /** Has this site and every connected peer commit what they hold, then waits until settled(). False when `timeoutMs` passed first. */
+  /**
+   * Has this site and every connected peer commit what they hold, then waits until every one of them has durably what this site has now, and
+   * the reverse. What came later is not waited for, but a moment at each at which no object is on its way. False when `timeoutMs` passed first. A first attempt to connect is waited for.
+   */
   async waitSettled(timeoutMs: number): Promise<boolean> {
     const deadlineMs = this.clock.now() + timeoutMs;
     await this.store.flush();
+    const settling = new Settling(new Map(this.store.vector()));
     return new Promise((resolve) => {
       const end = (settled: boolean): void => {
         cancelTimer();
@@ -174,8 +172,8 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
         resolve(settled);
       };
       const check = (): void => {
-        const asking = this.exchange.connections().some(({ session }) => session.barrierPending);
-        if (!asking && this.settled()) end(true);
+        if (this.roster.targets.some((target) => target.undecided)) return;
+        if (this.exchange.isDone(settling)) end(true);
       };
       const cancelTimer = this.clock.setTimer(deadlineMs - this.clock.now(), () => end(false));
       this.waiters.add(check);

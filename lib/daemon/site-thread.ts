@@ -8,7 +8,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { startFuseNative } from '../fuse/fuse-native-driver.js';
 import { openSession, type Session } from '../fuse/session.js';
 import { type SitePort, SiteServer } from './site-server.js';
-import { ThreadPriority } from './thread-priority.js';
+import { RunningThreads, ThreadPriority } from './thread-priority.js';
 import type { SiteThreadData, ToSite } from './thread-protocol.js';
 
 const data = workerData as SiteThreadData;
@@ -59,13 +59,15 @@ function canPassThrough(session: Session): boolean {
 
 /** Returns when nobody uses the mount any more, or nobody shall. */
 function runSession(site: SiteServer, session: Session): void {
-  const priority = new ThreadPriority();
+  const running = new RunningThreads();
+  const priority = new ThreadPriority(() => running.count());
   session.run({
     onWake: (isOver) => site.takeMessages(isOver),
     background: (isOver) => {
-      priority.raise(site.volume.remote.waiting);
+      priority.merges(site.volume.remote.waiting, performance.now());
       return site.background(isOver);
     },
+    restMs: () => priority.restMs,
     workMeanwhile: () => site.volume.workMeanwhile(),
     nextTimeoutMs: () => site.nextTimeoutMs,
     onAbsent: (ids, node) => site.absent(ids, node),
@@ -73,6 +75,8 @@ function runSession(site: SiteServer, session: Session): void {
       return site.sessionEnds;
     },
   });
+  priority.end();
+  running.close();
 }
 
 /** Messages by events, background work by timers. */

@@ -26,7 +26,9 @@ const log: DriverLog = { debug: () => {}, info: () => {}, warn: complain, error:
 /** Changes as another site would make them: the kernel does not know, but for the notices. */
 class Remote {
   stop = false;
+  restMs = 0;
   private works = false;
+  private slices = 0;
   private cutShort = 0;
   private readonly fileSystem: MemoryFileSystem;
   private readonly session: Session;
@@ -82,9 +84,13 @@ class Remote {
         return directory;
       }
       case 'work':
+        this.works = true;
+        this.restMs = order.restMs;
+        this.slices = this.cutShort = 0;
+        return null;
       case 'rest':
-        this.works = order.kind === 'work';
-        return this.cutShort;
+        this.works = false;
+        return [this.slices, this.cutShort];
       case 'stop':
         this.stop = true;
         return null;
@@ -95,6 +101,7 @@ class Remote {
     if (!this.works) return false;
     const started = performance.now();
     while (!isOver());
+    this.slices++;
     if (performance.now() - started < SLICE_MS) this.cutShort++;
     return true;
   }
@@ -111,6 +118,7 @@ function serve(session: Session, fileSystem: MemoryFileSystem): void {
     },
     background: (isOver) => remote.background(isOver),
     workMeanwhile: () => false,
+    restMs: () => remote.restMs,
     nextTimeoutMs: () => -1,
     onAbsent: () => {},
     get stop() {

@@ -23,8 +23,10 @@ export type Order =
   | { readonly kind: 'drain' }
   | { readonly kind: 'settled' }
   | { readonly kind: 'stop' }
-  /** Background work without end, from now on; until now. The answer: how many of its slices were cut short. */
-  | { readonly kind: 'work' | 'rest' }
+  /** Background work without end, from now on, with so many milliseconds of rest between two slices. */
+  | { readonly kind: 'work'; readonly restMs: number }
+  /** No background work any more. The answer: how many slices there were, and how many of them were cut short. */
+  | { readonly kind: 'rest' }
   | { readonly kind: 'many'; readonly directory: string; readonly count: number };
 
 /** Files of at least `leastBytes` are to lie in local files in `directory`. */

@@ -68,6 +68,11 @@ export interface SessionHooks {
    * on another processor by then. False when there is none.
    */
   workMeanwhile(): boolean;
+  /**
+   * How long the thread is to sleep between two slices of background work, ms, unless a request comes: so that others have the processor,
+   * first of all who got a reply and is about to ask for more. 0: not at all.
+   */
+  restMs(): number;
   /** How long the thread may sleep when nothing waits, ms; -1: until a request or a wake-up. */
   nextTimeoutMs(): number;
   /** A request on a node waits for these objects: call {@link Session.resume} or {@link Session.fail} with them, in bounded time. */
@@ -161,13 +166,22 @@ export class Session {
     let backgroundDue = performance.now() + LONGEST_WAIT_MS;
     let more = true;
     let isWoken = false;
+    let isRested = false;
     while (!hooks.stop) {
       const length = this.receive();
       if (length === ENDED) return 'unmounted';
       const now = performance.now();
       if (length !== NOTHING) {
         this.serve(length, now);
+        isRested = false;
         if (now < backgroundDue) continue;
+      } else if ((more || isWoken) && !isRested) {
+        isRested = true;
+        const restMs = hooks.restMs();
+        if (restMs > 0) {
+          this.channel.sleep(restMs);
+          continue;
+        }
       }
       if (this.channel.takeWake()) isWoken = true;
       if (isWoken) isWoken = hooks.onWake(this.slice(length === NOTHING));
@@ -175,6 +189,7 @@ export class Session {
       if (performance.now() >= this.backings.nextCheckMs) this.dispatcher.releaseUnmapped();
       this.notifier.flush();
       backgroundDue = performance.now() + LONGEST_WAIT_MS;
+      isRested = false;
       if (length === NOTHING && !more && !isWoken && !hooks.stop) this.channel.sleep(this.sleepMs(hooks));
     }
     return 'stopped';

@@ -28,6 +28,7 @@ const cRead = libc.func('long read(int, void *, size_t)');
 const cWrite = libc.func('long write(int, const void *, size_t)');
 const cPoll = libc.func('int poll(void *, unsigned long, int)');
 const cEventfd = libc.func('int eventfd(unsigned int, int)');
+const cSchedSetscheduler = libc.func('int sched_setscheduler(int, int, const void *)');
 const cSchedYield = libc.func('int sched_yield()');
 const cMount = libc.func('int mount(const char *, const char *, const char *, unsigned long, const char *)');
 const cUmount2 = libc.func('int umount2(const char *, int)');
@@ -72,6 +73,21 @@ export function write(fd: number, buffer: Buffer, length: number): number {
 /** sched_yield(2). */
 export function yieldProcessor(): void {
   cSchedYield();
+}
+
+const SCHED_OTHER = 0;
+const SCHED_RR = 2;
+const SCHED_RESET_ON_FORK = 0x4000_0000;
+const LOWEST_REAL_TIME = Buffer.from([1, 0, 0, 0]); // struct sched_param
+const NO_REAL_TIME = Buffer.alloc(4);
+
+/**
+ * sched_setscheduler(2) of the calling thread: it goes before every thread that is not a real-time one (SCHED_RR, with the lowest priority of
+ * these), or as others do. Threads that it makes go as others do. EPERM without CAP_SYS_NICE, or in a control group without real time.
+ */
+export function setRealTime(wanted: boolean): void {
+  const policy = (wanted ? SCHED_RR : SCHED_OTHER) | SCHED_RESET_ON_FORK;
+  checked('sched_setscheduler', cSchedSetscheduler(0, policy, wanted ? LOWEST_REAL_TIME : NO_REAL_TIME) as number);
 }
 
 const POLLIN = 1;

@@ -53,14 +53,24 @@ class Sum256 {
   }
 }
 
-/** The digest of the tree that a store shows: 64 hex digits. Reads every inode and entry once. */
-export function digestOf(store: TreeStore, hash: Hash): string {
+/** What a store shows. */
+export interface TreeSum {
+  /** 64 hex digits. */
+  readonly digest: string;
+  /** The root and conflict copies included. */
+  readonly inodes: number;
+}
+
+/** The sum of the tree that a store shows. Reads every inode and entry once. */
+export function sumOf(store: TreeStore, hash: Hash): TreeSum {
   const sum = new Sum256();
   const writer = new ByteWriter(1024);
   const parents = new Set<Ino>();
+  let inodes = 0;
   for (const ino of store.inodes()) {
     const inode = store.inode(ino)!;
     if (inode.nlink === 0) continue;
+    inodes++;
     const attributes = attributesOf(inode);
     sum.add(hash(inodeRecord(writer, ino, inode.nlink, inode, attributes, attributes.head)));
     if (typeOf(inode) === 'd') parents.add(ino);
@@ -70,6 +80,7 @@ export function digestOf(store: TreeStore, hash: Hash): string {
     const attributes = attributesOf(source);
     const version = attributes.heads.find((head) => sameOp(head, copy));
     sum.add(hash(inodeRecord(writer, ino, 1, source, attributes, version)));
+    inodes++;
   }
   for (const parent of parents) {
     for (const { name, ino } of direntsOf(store, parent)) {
@@ -77,7 +88,12 @@ export function digestOf(store: TreeStore, hash: Hash): string {
       sum.add(hash(writer.view()));
     }
   }
-  return sum.hex();
+  return { digest: sum.hex(), inodes };
+}
+
+/** The digest alone. */
+export function digestOf(store: TreeStore, hash: Hash): string {
+  return sumOf(store, hash).digest;
 }
 
 /** @param head the version that it shows; of a copy, not the file's own */

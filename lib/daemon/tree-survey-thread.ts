@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { listConflicts } from '../crdt/conflicts.js';
-import { digestOf } from '../crdt/digest.js';
+import { sumOf } from '../crdt/digest.js';
 import { StateSnapshot } from '../journal/state-snapshot.js';
 import { absentBytes } from '../volume/absent-content.js';
 import { describeConflict, type LocatedConflict } from './conflict-rows.js';
@@ -14,8 +14,7 @@ const { stateDirectory, what, countsAbsent } = workerData as SurveyThreadData;
 function surveyTree(snapshot: StateSnapshot): Survey {
   const { store, actors } = snapshot;
   return {
-    digest: digestOf(store, (bytes) => createHash('sha256').update(bytes).digest()),
-    inodes: snapshot.inodeCount(),
+    ...sumOf(store, (bytes) => createHash('sha256').update(bytes).digest()),
     conflicts: listConflicts(store, actors).length,
     absentBytes: countsAbsent ? absentBytes(snapshot, stateDirectory) : null,
   };

@@ -53,13 +53,6 @@ export class StateSnapshot {
     return this.db.prepare('select value from meta where key = ?').pluck().get(key) as string | undefined;
   }
 
-  /** Inodes in the tree, the root and conflict copies included. */
-  inodeCount(): number {
-    let count = this.store.copies().size;
-    for (const ino of this.store.inodes()) if (this.store.inode(ino)!.nlink > 0) count++;
-    return count;
-  }
-
   /** Highest seq held of each actor. */
   vector(): VersionVector {
     return (this.lastSeqs ??= new Map(

@@ -2,7 +2,8 @@
 // A message that no frame holds travels in parts, so that no frame is above MAX_FRAME_BYTES and pings pass in between. Pure.
 
 import { ByteWriter, CorruptionError } from '../codec/bytes.js';
-import { decodeMessage, encodeMessage, MAX_MESSAGE_BYTES } from './message.js';
+import { decodeMessage, encodeMessage } from './message-codec.js';
+import { MAX_MESSAGE_BYTES } from './message.js';
 import type { Message } from './message.js';
 
 export const MAX_FRAME_BYTES = 8 * 1024 * 1024;

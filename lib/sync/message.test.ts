@@ -5,7 +5,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { ByteWriter, CorruptionError } from '../codec/bytes.js';
 import { encodeFrames, FrameAssembler, MAX_FRAME_BYTES } from './frame.js';
-import { decodeMessage, encodeMessage, goodbye, MAX_MESSAGE_BYTES, PROTOCOL_VERSION } from './message.js';
+import { decodeMessage, encodeMessage } from './message-codec.js';
+import { goodbye, MAX_MESSAGE_BYTES, PROTOCOL_VERSION } from './message.js';
 import type { Message } from './message.js';
 
 const hex = (bytes: number) =>

@@ -2,7 +2,7 @@
 
 import type { MemberStore } from './admission.js';
 import type { Holding } from './member-vectors.js';
-import { isWireName } from './message.js';
+import { isWireName } from './wire-text.js';
 import type { KnownPeer } from './peer.js';
 import type { InviteStore, SyncClock, SyncLog, SyncRandom, SyncStore } from './ports.js';
 import type { SiteKey } from './site-key.js';

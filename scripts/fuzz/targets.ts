@@ -29,7 +29,7 @@ import { parseAddress } from '../../lib/sync/address.js';
 import { encodeFrames, FrameAssembler } from '../../lib/sync/frame.js';
 import { formatInvite, parseInvite } from '../../lib/sync/invite.js';
 import { followedBy } from '../../lib/sync/key-succession.js';
-import { decodeMessage, encodeMessage } from '../../lib/sync/message.js';
+import { decodeMessage, encodeMessage } from '../../lib/sync/message-codec.js';
 import { PeerSession } from '../../lib/sync/peer-session.js';
 import { decodeDraftChanged, decodeWrites, encodeWrites, RECORD } from '../../lib/volume/intent-records.js';
 import { generateBasePart, takeBasePart } from './base-target.js';

@@ -29,7 +29,8 @@ const LAYER_RANKS: Record<string, number> = {
 const PURE = [
   /^lib\/crdt\//,
   /^lib\/codec\//,
-  /^lib\/sync\/(message|frame|credit|version-vector|member-vectors|stable-frontier|peer-session)\.ts$/,
+  /^lib\/sync\/(message|message-codec|message-fields|wire-text|frame|credit|version-vector)\.ts$/,
+  /^lib\/sync\/(member-vectors|stable-frontier|settling|peer-session)\.ts$/,
   /^lib\/fuse\/(protocol|opcodes|requests|replies|init|dirents|mount-options)\.ts$/,
 ];
 

@@ -1,6 +1,6 @@
 // tree-survey-thread.ts — takes one survey and ends; see tree-survey.ts.
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { listConflicts } from '../crdt/conflicts.js';
 import { sumOf } from '../crdt/digest.js';
@@ -14,7 +14,7 @@ const { stateDirectory, what, countsAbsent } = workerData as SurveyThreadData;
 function surveyTree(snapshot: StateSnapshot): Survey {
   const { store, actors } = snapshot;
   return {
-    ...sumOf(store, (bytes) => createHash('sha256').update(bytes).digest()),
+    ...sumOf(store, (bytes) => hash('sha256', bytes, 'buffer')),
     conflicts: listConflicts(store, actors).length,
     absentBytes: countsAbsent ? absentBytes(snapshot, stateDirectory) : null,
   };

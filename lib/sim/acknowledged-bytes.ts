@@ -1,7 +1,7 @@
 // acknowledged-bytes.ts — the model of what callers were told is written: what must be in some file once all sites have merged.
 // A mark is asked for from the moment its write was acknowledged until somebody overwrites, cuts off or removes bytes that hold it,
 // having seen them. Besides, no file may ever hold what no caller saw it hold: versions are whole, never a mixture. Large files are
-// excepted: what stays open is read by the ingest worker while callers go on writing to it.
+// excepted, and those whose bytes go past the site: what stays open is read by the ingest worker while callers go on writing to it.
 
 import { SMALL_CONTENT_MAX } from '../chunks/small-content.js';
 import type { Ino } from '../crdt/ids.js';
@@ -14,9 +14,9 @@ export class AcknowledgedBytes {
   private readonly required = new Map<string, { readonly step: string; readonly site: string; isSynced: boolean }>();
   private readonly given = new Set<string>();
   private readonly seen = new Set<string>([fingerprint(Buffer.alloc(0))]);
-  /** Files that were large at some time, and the marks in them. */
-  private readonly large = new Set<Ino>();
-  private readonly marksOfLarge = new Set<string>();
+  /** Files that may be mixtures, and the marks in them. */
+  private readonly mixed = new Set<Ino>();
+  private readonly marksOfMixed = new Set<string>();
   /** Versions that somebody did away with whose bytes no running site held at the time. */
   readonly discardedVersions = new Set<string>();
 
@@ -35,9 +35,14 @@ export class AcknowledgedBytes {
       this.given.add(mark);
       this.required.set(mark, { step, site, isSynced: false });
     }
-    if (Math.max(before.length, after.length) > LARGE_BYTES) this.large.add(ino);
-    if (this.large.has(ino)) for (const mark of kept) this.marksOfLarge.add(mark);
+    if (Math.max(before.length, after.length) > LARGE_BYTES) this.mayMix(ino);
+    if (this.mixed.has(ino)) for (const mark of [...marksIn(before), ...kept]) this.marksOfMixed.add(mark);
     this.saw(after);
+  }
+
+  /** Versions of a file may be mixtures of what was written to it, from now on. */
+  mayMix(ino: Ino): void {
+    this.mixed.add(ino);
   }
 
   /** A file may hold this. */
@@ -80,7 +85,7 @@ export class AcknowledgedBytes {
     for (const [path, content] of files) {
       const marks = marksIn(content);
       for (const mark of marks) held.add(mark);
-      const mayBeMixed = content.length > LARGE_BYTES || [...marks].some((mark) => this.marksOfLarge.has(mark));
+      const mayBeMixed = content.length > LARGE_BYTES || [...marks].some((mark) => this.marksOfMixed.has(mark));
       if (!mayBeMixed && !this.seen.has(fingerprint(content))) {
         wrong.push(`mixed bytes: ${path} holds ${describe(content)}, which nobody ever wrote`);
       }

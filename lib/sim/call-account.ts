@@ -50,6 +50,11 @@ export class CallAccount {
     this.acknowledged();
   }
 
+  /** See {@link AcknowledgedBytes.mayMix}. */
+  mayMix(ino: Ino): void {
+    this.bytes.mayMix(ino);
+  }
+
   /** fsync(2) of a file that holds this returned. */
   synced(content: Buffer): void {
     this.bytes.synced(content);

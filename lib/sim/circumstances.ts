@@ -8,12 +8,17 @@ const SITE_COUNTS = [2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 4, 4, 4, 5, 6, 8];
 const TOPOLOGIES = { all: 5, line: 2, ring: 2, star: 2 };
 const COARSE_CLOCK = { skewMs: 0, rate: 1, tickUs: 1_000_000 };
 const COARSE_SHARE = 0.15;
+/** CONFIG_HZ=250. */
+const FILE_TICK_US = 4_000;
+const FILE_TICK_SHARE = 0.5;
+const PASSTHROUGH_SHARE = 0.6;
 
 /** See SiteClock. */
 export interface ClockError {
   readonly skewMs: number;
   readonly rate: number;
   readonly tickUs?: number;
+  readonly fileTickUs?: number;
 }
 
 export function drawSiteCount(random: Random): number {
@@ -42,10 +47,18 @@ export function drawLinks(random: Random, count: number): (a: number, b: number)
 export function drawClocks(random: Random): () => ClockError {
   const clocks = random.fork('clocks');
   const areCoarse = random.fork('coarse clocks').chance(COARSE_SHARE);
+  const ticks = random.fork('file times');
   return () => {
     const own = { skewMs: skew(clocks), rate: 1 + (clocks.next() - 0.5) * 2e-3 };
-    return areCoarse ? COARSE_CLOCK : own;
+    const fileTickUs = ticks.chance(FILE_TICK_SHARE) ? FILE_TICK_US : 1;
+    return { ...(areCoarse ? COARSE_CLOCK : own), fileTickUs };
   };
+}
+
+/** @returns those of the sites whose kernel can be given local files to read and write by itself */
+export function drawPassthrough(random: Random, names: readonly string[]): string[] {
+  const passthrough = random.fork('passthrough');
+  return names.filter(() => passthrough.chance(PASSTHROUGH_SHARE));
 }
 
 /** Most clocks are about right; some are hours off, one day in the past or in the future. */

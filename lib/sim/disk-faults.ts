@@ -4,9 +4,11 @@
 
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
+import { LocalFile } from '../chunks/local-file.js';
 import { Journal } from '../journal/journal.js';
 import { Wal } from '../journal/wal.js';
 import type { DiskImage } from './disk-image.js';
+import { setFileTime } from './file-times.js';
 
 /** What a disk is asked for, as far as it may refuse. */
 export type DiskCall = 'create' | 'write' | 'sync' | 'commit';
@@ -19,8 +21,12 @@ export interface DiskBehaviour {
   readonly image: DiskImage | null;
   /** The errno that this call fails with, if it does. */
   refuse(call: DiskCall): Errno | undefined;
-  /** Whether statfs(2) says that nothing is left. */
-  readonly looksFull: boolean;
+  /** What statfs(2) says is left. */
+  readonly freeBytes: number;
+  /** What the clock of its machine says, as far as files are told: nanoseconds since 1970. */
+  readonly fileTimeNs: bigint;
+  /** Told before and after each change or sync of a local file of a draft. */
+  readonly moment: () => void;
 }
 
 /** SQLite's log is started over from this size on: in a simulation too. */
@@ -29,8 +35,12 @@ const WAL_TARGET_BYTES = 384 << 10;
 const STATE_DIRECTORY = '/state-';
 const ERRNO: Readonly<Record<Errno, number>> = { ENOSPC: -28, EIO: -5 };
 
-/** The state directory of each open file on a simulated disk, by descriptor. */
-const opened = new Map<number, string>();
+/** Where the local files of drafts are, in a state directory. */
+const LOCAL_FILES = '/work/';
+const BLOCK_BYTES = 4096;
+
+/** The state directory of each open file on a simulated disk, by descriptor; and whether it is the local file of a draft. */
+const opened = new Map<number, { readonly directory: string; readonly isLocal: boolean }>();
 const behaviours = new Map<string, DiskBehaviour>();
 
 /** From now on the files of this state directory, `…/state-<number>`, behave so. */
@@ -52,7 +62,7 @@ function behaviourOf(path: string): DiskBehaviour | undefined {
 
 /** Of the disk that an open file is on; none any more once its directory is forgotten. */
 function behaviourOfOpen(fd: number): DiskBehaviour | undefined {
-  return behaviours.get(opened.get(fd) ?? '');
+  return behaviours.get(opened.get(fd)?.directory ?? '');
 }
 
 function systemError(code: Errno, syscall: string): Error {
@@ -64,35 +74,56 @@ function guard(behaviour: DiskBehaviour | undefined, call: DiskCall, syscall: st
   if (code) throw systemError(code, syscall);
 }
 
-const { closeSync, fdatasyncSync, fsyncSync, openSync, statfsSync, writeSync } = fs;
+const { closeSync, fdatasyncSync, fsyncSync, ftruncateSync, openSync, statfsSync, writeSync } = fs;
 
-function noting(sync: (fd: number) => void): (fd: number) => void {
+/** @param withTimes fsync(2) makes a file's times durable too, and fdatasync(2) does not where the data can be had without */
+function noting(sync: (fd: number) => void, withTimes: boolean): (fd: number) => void {
   return (fd) => {
     const behaviour = behaviourOfOpen(fd);
+    const local = opened.get(fd)?.isLocal ? behaviour : undefined;
+    local?.moment();
     guard(behaviour, 'sync', 'fsync');
     sync(fd);
     // It may have been renamed since it was opened.
-    behaviour?.image?.sync([fs.readlinkSync(`/proc/self/fd/${fd}`)]);
+    behaviour?.image?.sync([fs.readlinkSync(`/proc/self/fd/${fd}`)], withTimes);
+    local?.moment();
   };
 }
 
+/** Makes a change of a file, which then has the time of the simulated machine. */
+function changing<T>(fd: number, act: () => T): T {
+  const local = opened.get(fd)?.isLocal ? behaviourOfOpen(fd) : undefined;
+  if (!local) return act();
+  local.moment();
+  const result = act();
+  setFileTime(fd, local.fileTimeNs);
+  local.moment();
+  return result;
+}
+
 function replace(): void {
-  fs.fdatasyncSync = noting(fdatasyncSync);
-  fs.fsyncSync = noting(fsyncSync);
+  fs.fdatasyncSync = noting(fdatasyncSync, false);
+  fs.fsyncSync = noting(fsyncSync, true);
   fs.openSync = ((path: string, flags?: string, mode?: number) => {
     const behaviour = behaviourOf(path);
-    if (typeof flags === 'string' && flags.includes('x')) guard(behaviour, 'create', 'open');
+    const isNew = typeof flags === 'string' && flags.includes('x');
+    if (isNew) guard(behaviour, 'create', 'open');
     const fd = openSync(path, flags ?? 'r', mode);
-    if (behaviour) opened.set(fd, stateDirectoryOf(path)!);
-    return fd;
+    if (behaviour) opened.set(fd, { directory: stateDirectoryOf(path)!, isLocal: path.includes(LOCAL_FILES) });
+    return isNew ? changing(fd, () => fd) : fd;
   }) as typeof openSync;
   fs.writeSync = ((fd: number, ...rest: [Buffer]) => {
     guard(behaviourOfOpen(fd), 'write', 'write');
-    return writeSync(fd, ...rest);
+    return changing(fd, () => writeSync(fd, ...rest));
   }) as typeof writeSync;
+  fs.ftruncateSync = (fd, length) => changing(fd, () => ftruncateSync(fd, length));
   fs.statfsSync = ((path: string) => {
     const found = statfsSync(path);
-    return behaviourOf(`${path}/`)?.looksFull ? { ...found, bfree: 0, bavail: 0 } : found;
+    const behaviour = behaviourOf(`${path}/`);
+    if (!behaviour) return found;
+    // Not what is left on this machine.
+    const free = behaviour.freeBytes / BLOCK_BYTES;
+    return { ...found, bsize: BLOCK_BYTES, blocks: 2 * free + 1, bfree: free, bavail: free };
   }) as typeof statfsSync;
   fs.closeSync = (fd) => {
     opened.delete(fd);
@@ -101,6 +132,11 @@ function replace(): void {
   syncBuiltinESMExports();
 }
 replace();
+
+const fallocate = LocalFile.prototype.fallocate;
+LocalFile.prototype.fallocate = function (this: LocalFile, ...range) {
+  changing(this.fd, () => fallocate.apply(this, range));
+};
 
 const open = Journal.open.bind(Journal);
 Journal.open = (directory, options) => {

@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { join, relative } from 'node:path';
 import { seekData, seekHole } from '../chunks/sparse-file.js';
+import { fileTimeNs, setFileTime } from './file-times.js';
 import type { Random } from './random.js';
 
 const SECTOR_BYTES = 512;
@@ -38,7 +39,10 @@ interface SyncedBlocks {
 }
 
 /** What a file was when it was last synced. */
-type Synced = SyncedBlocks | SyncedPart;
+type Synced = (SyncedBlocks | SyncedPart) & {
+  /** Modification time, nanoseconds since 1970. */
+  readonly timeNs: bigint;
+};
 
 /** What a sync that began now would make durable. */
 export interface Capture {
@@ -50,7 +54,7 @@ export interface Capture {
 export class DiskImage {
   private readonly files = new Map<number, { order: number; state: Synced }>();
   /** By path below the state directory: names, with the inode numbers of the files. */
-  private readonly directories = new Map<string, ReadonlyMap<string, number>>();
+  private readonly directories = new Map<string, { order: number; entries: ReadonlyMap<string, number> }>();
   private order = 0;
   /** SQLite starts its log over, so that it is more than appended to. */
   private walStartsOver = false;
@@ -79,19 +83,28 @@ export class DiskImage {
 
   // ── syncs ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** fsync(2) of files and directories. Paths that do not exist (any more) are left out. */
-  sync(paths: readonly string[]): void {
-    this.completed(this.capture(paths));
+  /**
+   * fsync(2) of files and directories. Paths that do not exist (any more) are left out.
+   * @param withTimes fdatasync(2) leaves the time of a file as it was, unless its length changed
+   */
+  sync(paths: readonly string[], withTimes = true): void {
+    this.completed(this.capture(paths, withTimes));
+  }
+
+  /** The system came to a directory and the files in it by itself. */
+  writtenBack(directory: string): void {
+    const path = join(this.directory, directory);
+    this.sync([path, ...this.filePaths(path)]);
   }
 
   /** What a sync that begins now covers. */
-  capture(paths: readonly string[]): Capture {
+  capture(paths: readonly string[], withTimes = false): Capture {
     const files: [number, Synced][] = [];
     const directories: [string, ReadonlyMap<string, number>][] = [];
     for (const path of paths) {
       const stat = statSync(path, { throwIfNoEntry: false });
       if (stat?.isDirectory()) directories.push([relative(this.directory, path), this.entriesOf(path)]);
-      else if (stat) files.push([stat.ino, this.stateOf(path, this.files.get(stat.ino)?.state)]);
+      else if (stat) files.push([stat.ino, this.stateOf(path, this.files.get(stat.ino)?.state, withTimes)]);
     }
     return { order: ++this.order, files, directories };
   }
@@ -99,7 +112,8 @@ export class DiskImage {
   completed({ order, files, directories }: Capture): void {
     for (const [inode, state] of files)
       if ((this.files.get(inode)?.order ?? 0) < order) this.files.set(inode, { order, state });
-    for (const [path, entries] of directories) this.directories.set(path, entries);
+    for (const [path, entries] of directories)
+      if ((this.directories.get(path)?.order ?? 0) < order) this.directories.set(path, { order, entries });
   }
 
   /** SQLite copies its log to the database: the log is synced first and then, if all of it was copied, the database. */
@@ -113,16 +127,13 @@ export class DiskImage {
     return new Map(this.filePaths(directory).map((path) => [path.slice(directory.length + 1), statSync(path).ino]));
   }
 
-  private stateOf(path: string, before: Synced | undefined): Synced {
-    const isAppended = path.endsWith('.pack') || (path.endsWith(WAL) && !this.walStartsOver);
-    if (!isAppended) return readBlocks(path, before && isBlocks(before) ? before.blocks : []);
+  private stateOf(path: string, before: Synced | undefined, withTimes: boolean): Synced {
     const fd = openSync(path, 'r');
     try {
-      const lengthBytes = fstatSync(fd).size;
-      const bytes = dataEnd(fd, lengthBytes);
-      const lastPage = Buffer.alloc(Math.min(bytes, PAGE_BYTES));
-      readSync(fd, lastPage, 0, lastPage.length, bytes - lastPage.length);
-      return { lengthBytes, bytes, lastPage };
+      const isAppended = path.endsWith('.pack') || (path.endsWith(WAL) && !this.walStartsOver);
+      const now = isAppended ? readEnd(fd) : readBlocks(fd, before && isBlocks(before) ? before.blocks : []);
+      const isTimeLate = !withTimes && before?.lengthBytes === now.lengthBytes;
+      return { ...now, timeNs: isTimeLate ? before.timeNs : fileTimeNs(fd) };
     } finally {
       closeSync(fd);
     }
@@ -144,8 +155,10 @@ export class DiskImage {
     // Of a file that was removed only the synced state is left: it needs a number that no file has.
     const numberOf = (inode: number): number => inodes.get(inode) ?? -inode;
     for (const [inode, { state }] of this.files) copy.files.set(numberOf(inode), { order: 0, state });
-    for (const [path, entries] of this.directories)
-      copy.directories.set(path, new Map([...entries].map(([name, inode]) => [name, numberOf(inode)])));
+    for (const [path, { entries }] of this.directories) {
+      const ofCopy = new Map([...entries].map(([name, inode]) => [name, numberOf(inode)]));
+      copy.directories.set(path, { order: 0, entries: ofCopy });
+    }
     return copy;
   }
 
@@ -156,7 +169,7 @@ export class DiskImage {
       const target = join(to, below);
       mkdirSync(target, { recursive: true });
       const now = this.entriesOf(path);
-      const names = chooseNames(random, this.directories.get(below) ?? new Map(), now);
+      const names = chooseNames(random, this.directories.get(below)?.entries ?? new Map(), now);
       const paths = new Map([...now].map(([name, inode]) => [inode, join(path, name)]));
       for (const [name, inode] of names) this.leave(random, inode, paths.get(inode), join(target, name));
     }
@@ -166,18 +179,18 @@ export class DiskImage {
     const now = path === undefined ? undefined : readFile(path);
     const synced = this.contentOf(inode, now?.content);
     const left = !now ? synced : chooseSectors(random, synced, now, target.endsWith(WAL));
-    writeFile(target, left.content, left.lengthBytes);
+    const isTimeLate = random.fork(`time of ${target.slice(target.lastIndexOf('/') + 1)}`).chance(0.5);
+    writeFile(target, left, isTimeLate || !now ? synced.timeNs : now.timeNs);
   }
 
   private contentOf(inode: number, now: Buffer | undefined): Content {
     const state = this.files.get(inode)?.state;
-    if (!state) return { content: Buffer.alloc(0), lengthBytes: 0 };
-    if (isBlocks(state)) {
-      return { content: Buffer.concat(state.blocks), lengthBytes: state.lengthBytes };
-    }
+    if (!state) return { content: Buffer.alloc(0), lengthBytes: 0, timeNs: 0n };
+    const { lengthBytes, timeNs } = state;
+    if (isBlocks(state)) return { content: Buffer.concat(state.blocks), lengthBytes, timeNs };
     const kept = state.bytes - state.lastPage.length;
     const content = Buffer.concat([(now ?? Buffer.alloc(kept)).subarray(0, kept), state.lastPage]);
-    return { content, lengthBytes: state.lengthBytes };
+    return { content, lengthBytes, timeNs };
   }
 }
 
@@ -185,6 +198,7 @@ export class DiskImage {
 interface Content {
   readonly content: Buffer;
   readonly lengthBytes: number;
+  readonly timeNs: bigint;
 }
 
 /** What processes share and is made anew by the first of them. */
@@ -210,7 +224,7 @@ function chooseNames(
   return result;
 }
 
-function chooseSectors(random: Random, synced: Content, now: Content, isWal: boolean): Content {
+function chooseSectors(random: Random, synced: Content, now: Content, isWal: boolean): Omit<Content, 'timeNs'> {
   const before = pad(synced.content, Math.max(synced.content.length, now.content.length));
   const after = pad(now.content, before.length);
   // SQLite syncs the header before it writes over what follows it.
@@ -241,30 +255,34 @@ function dataEnd(fd: number, lengthBytes: number): number {
   return Math.min(end, lengthBytes);
 }
 
-function isBlocks(state: Synced): state is SyncedBlocks {
+function isBlocks(state: Synced): state is Synced & SyncedBlocks {
   return 'blocks' in state;
 }
 
 let scratch = Buffer.allocUnsafeSlow(64 << 10);
 
 /** A file's bytes. Most of a file is what it was: a sync then costs no memory. */
-function readBlocks(path: string, before: readonly Buffer[]): SyncedBlocks {
-  const fd = openSync(path, 'r');
-  try {
-    const lengthBytes = fstatSync(fd).size;
-    const length = dataEnd(fd, lengthBytes);
-    if (scratch.length < length) scratch = Buffer.allocUnsafeSlow(2 * length);
-    for (let at = 0; at < length;) at += readSync(fd, scratch, at, length - at, at);
-    const blocks: Buffer[] = [];
-    for (let at = 0; at < length; at += BLOCK_BYTES) {
-      const bytes = scratch.subarray(at, Math.min(at + BLOCK_BYTES, length));
-      const known = before[blocks.length];
-      blocks.push(known?.equals(bytes) ? known : Buffer.from(bytes));
-    }
-    return { lengthBytes, blocks };
-  } finally {
-    closeSync(fd);
+function readBlocks(fd: number, before: readonly Buffer[]): SyncedBlocks {
+  const lengthBytes = fstatSync(fd).size;
+  const length = dataEnd(fd, lengthBytes);
+  if (scratch.length < length) scratch = Buffer.allocUnsafeSlow(2 * length);
+  for (let at = 0; at < length;) at += readSync(fd, scratch, at, length - at, at);
+  const blocks: Buffer[] = [];
+  for (let at = 0; at < length; at += BLOCK_BYTES) {
+    const bytes = scratch.subarray(at, Math.min(at + BLOCK_BYTES, length));
+    const known = before[blocks.length];
+    blocks.push(known?.equals(bytes) ? known : Buffer.from(bytes));
   }
+  return { lengthBytes, blocks };
+}
+
+/** Of a file that is only appended to. */
+function readEnd(fd: number): SyncedPart {
+  const lengthBytes = fstatSync(fd).size;
+  const bytes = dataEnd(fd, lengthBytes);
+  const lastPage = Buffer.alloc(Math.min(bytes, PAGE_BYTES));
+  readSync(fd, lastPage, 0, lastPage.length, bytes - lastPage.length);
+  return { lengthBytes, bytes, lastPage };
 }
 
 function readFile(path: string): Content {
@@ -273,18 +291,19 @@ function readFile(path: string): Content {
     const lengthBytes = fstatSync(fd).size;
     const content = Buffer.alloc(dataEnd(fd, lengthBytes));
     for (let at = 0; at < content.length;) at += readSync(fd, content, at, content.length - at, at);
-    return { content, lengthBytes };
+    return { content, lengthBytes, timeNs: fileTimeNs(fd) };
   } finally {
     closeSync(fd);
   }
 }
 
-function writeFile(path: string, content: Buffer, lengthBytes: number): void {
+function writeFile(path: string, { content, lengthBytes }: Omit<Content, 'timeNs'>, timeNs: bigint): void {
   const fd = openSync(path, 'wx');
   try {
     const bytes = Math.min(content.length, lengthBytes);
     for (let at = 0; at < bytes;) at += writeSync(fd, content, at, bytes - at, at);
     ftruncateSync(fd, lengthBytes);
+    setFileTime(fd, timeNs);
   } finally {
     closeSync(fd);
   }

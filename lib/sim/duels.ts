@@ -43,6 +43,16 @@ import {
   syncedThenPowerLost,
 } from './crash-duels.js';
 import { type Choice, Duel } from './duel.js';
+import {
+  newFilesThenKilled,
+  newFilesThenPowerLost,
+  oldFileThenKilled,
+  oldFileThenPowerLost,
+  readMeanwhile,
+  syncedThenGivenBack,
+  untoldThenKilled,
+  untoldThenPowerLost,
+} from './kernel-duels.js';
 import type { Random } from './random.js';
 
 type Row = (duel: Duel) => void;
@@ -82,12 +92,20 @@ const ROWS: readonly (readonly [weight: number, row: Row])[] = [
   [3, killedBeforeFold],
   [3, draftInOldLog],
   [3, lostLink],
+  [6, newFilesThenKilled],
+  [6, oldFileThenKilled],
+  [3, untoldThenKilled],
+  [4, readMeanwhile],
 ];
 const FAULT_ROWS: readonly (readonly [weight: number, row: Row])[] = [
   ...ROWS,
   [9, syncedThenPowerLost],
   [6, syncedOnUnsynced],
   [6, syncedThenFolded],
+  [12, newFilesThenPowerLost],
+  [12, oldFileThenPowerLost],
+  [5, untoldThenPowerLost],
+  [5, syncedThenGivenBack],
 ];
 
 /** The steps of one row. */

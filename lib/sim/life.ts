@@ -19,6 +19,7 @@ import type { SyncLog } from '../sync/ports.js';
 import { SiteExchange } from '../sync/site-exchange.js';
 import { giveUpAbsent } from './absent-objects.js';
 import { KernelCacheModel } from './kernel-cache.js';
+import { KernelFiles } from './kernel-files.js';
 import type { Node } from './network.js';
 import type { Random } from './random.js';
 import { ingest } from './simulated-ingest.js';
@@ -41,11 +42,14 @@ export class Life implements Node {
   readonly durable: DurableCommits;
   readonly exchange: SiteExchange;
   readonly cache: KernelCacheModel;
+  /** What the site's programs have open. */
+  readonly files: KernelFiles;
   store: SiteSyncStore | null = null;
   private readonly keeper: JournalKeeper;
   dead = false;
   private readonly thread: SimulatedThread;
   private readonly packs: PackWriter;
+  private readonly ingestTimes: Random;
   /** Of the ingest worker. */
   private ingestReads: ObjectReader | undefined;
   private cancelWake: () => void = () => {};
@@ -61,6 +65,7 @@ export class Life implements Node {
   ) {
     const { timeline, failed } = site.around;
     this.instance = random.hex(8);
+    this.ingestTimes = random.fork('ingest times');
     this.packs = new PackWriter(join(site.directory, 'packs'), 'peer');
     this.thread = new SimulatedThread(
       timeline,
@@ -83,10 +88,20 @@ export class Life implements Node {
     this.actorId = random.hex(16);
     const { directory, config } = site;
     const data = { stateDirectory: directory, config, mount: true, actorId: this.actorId, afterPowerLoss };
-    this.server = new SiteServer(data, this.thread, { clock: site.clock, pick: (n) => random.below(n) });
+    const machine = { clock: site.clock, pick: (n: number) => random.below(n) };
+    try {
+      this.server = new SiteServer(data, this.thread, machine);
+    } catch (error) {
+      // What it said so far is heard by nobody.
+      this.dead = true;
+      this.thread.kill();
+      throw error;
+    }
     this.dropped = this.server.volume.journal.floor.lsn;
     this.generation = this.server.volume.journal.floor.generation;
     this.cache = new KernelCacheModel(this.server.volume, () => site.crashPoint());
+    if (site.hasPassthrough) this.server.volume.allowPassthrough();
+    this.files = new KernelFiles(this.server.volume, site.around.totals);
     this.server.attach(this.cache, {
       drain: () => {},
       resume: () => {},
@@ -124,6 +139,7 @@ export class Life implements Node {
       nowMs: () => Math.floor(site.clock.nowUs() / 1000),
       isServing: () => this.store!.takeServedBase(),
     });
+    if (site.hasPassthrough) this.writeBack(random.fork('write back'));
     this.wake(0);
     this.started().catch((error: Error) => failed(error));
   }
@@ -204,6 +220,16 @@ export class Life implements Node {
     );
   }
 
+  /** The system writes local files back when it comes to it, their times too: so a time may be durable that is that of older bytes. */
+  private writeBack(random: Random): void {
+    const { timeline, disk } = this.site;
+    timeline.after(random.logUniform(300, 20_000), () => {
+      if (this.dead || this.site.image !== null) return;
+      disk.image?.writtenBack('work');
+      this.writeBack(random);
+    });
+  }
+
   /** After a failed sync, as after any failure that leaves the state in doubt, the daemon ends. */
   private diskFailed(error: Error): void {
     if (this.site.disk.refusals === 0) this.site.around.failed(error);
@@ -253,6 +279,8 @@ export class Life implements Node {
     const { generation } = this.server.volume.journal.floor;
     if (generation > this.generation) this.site.around.totals.add('states taken over');
     this.generation = generation;
+    // As the loop does between two looks at the mount (lib/fuse/channel.ts).
+    if (!more && this.site.hasPassthrough) while (this.random.chance(0.7) && this.server.volume.workMeanwhile());
     if (more) this.wake(this.random.next() * 0.2);
     else if (this.server.nextTimeoutMs >= 0) this.wake(this.server.nextTimeoutMs);
     this.site.afterWork();
@@ -284,7 +312,10 @@ export class Life implements Node {
     try {
       this.ingestReads ??= new ObjectReader(statePath(directory), join(directory, 'packs'));
       const result = ingest(job, this.ingestReads, join(directory, 'packs'));
-      this.thread.send({ type: 'ingested', result });
+      const tell = (): void => this.thread.send({ type: 'ingested', result });
+      // Programs may write to what was read already.
+      if (this.site.hasPassthrough) this.site.around.timeline.after(this.ingestTimes.logUniform(1, 300), tell);
+      else tell();
     } catch (error) {
       // The file may have been given up, and removed, while the job waited.
       const absent = error instanceof AbsentObjects ? error.ids : [];
@@ -301,6 +332,7 @@ export class Life implements Node {
   kill(): void {
     this.dead = true;
     this.cancelWake();
+    this.files.close();
     this.thread.kill();
     this.site.around.network.kill(this);
   }

@@ -7,12 +7,12 @@ import { CorruptionError } from '../codec/bytes.js';
 import { posixError } from '../errno.js';
 import type { Ino, Name } from '../crdt/ids.js';
 import { ROOT_INO } from '../crdt/ids.js';
-import type { Attributes, Caller } from '../volume/file-system.js';
+import type { Attributes } from '../volume/file-system.js';
 import type { Volume } from '../volume/volume.js';
 import type { Place } from './call-effects.js';
+import type { KernelFiles } from './kernel-files.js';
 import type { Site } from './site.js';
 
-export const USER: Caller = { uid: 1000, gid: 1000, pid: 1 };
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 const S_IFREG = 0o100000;
@@ -26,6 +26,10 @@ export class Observer {
 
   protected get volume(): Volume {
     return this.site.volume;
+  }
+
+  protected get kernel(): KernelFiles {
+    return this.site.life!.files;
   }
 
   // ── paths ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -98,12 +102,12 @@ export class Observer {
   }
 
   protected contentOf(ino: Ino): Buffer {
-    const { handle } = this.volume.files.open(ino, 0, false, USER);
+    const handle = this.kernel.open(ino, 0);
     return this.closing(handle, () => this.readAll(handle));
   }
 
   protected readAll(handle: number): Buffer {
-    return Buffer.from(scratch.subarray(0, this.volume.files.read(handle, 0, READ_BYTES, scratch, 0)));
+    return Buffer.from(scratch.subarray(0, this.kernel.read(handle, READ_BYTES, scratch)));
   }
 
   /** False when its bytes are not here, or damaged. */
@@ -139,7 +143,7 @@ export class Observer {
     try {
       return act();
     } finally {
-      if (life && !life.dead) life.server.volume.files.release(handle);
+      if (life && !life.dead) life.files.release(handle);
     }
   }
 }

@@ -2,6 +2,7 @@
 // Invariant: every verb of step.ts that is a call is here; events are those of the simulation.
 
 import { marked } from './contents.js';
+import { OPEN_FLAGS, type OpenMode } from './file-calls.js';
 import type { Process } from './process.js';
 import type { Step } from './step.js';
 
@@ -57,9 +58,13 @@ export function perform(process: Process, { verb, words }: Step): void {
     case 'removexattr':
       return process.removexattr(a, b);
     case 'open':
-      return process.open(a, b);
+      return process.open(a, b, modeOf(c));
+    case 'create':
+      return process.create(a, b, modeOf(c));
     case 'put':
       return process.put(a, Number(b), marked(c, Number(d)));
+    case 'store':
+      return process.store(a, Number(b), marked(c, Number(d)));
     case 'cut':
       return process.cut(a, Number(b));
     case 'sync':
@@ -71,4 +76,11 @@ export function perform(process: Process, { verb, words }: Step): void {
     default:
       throw new Error(`${verb} is no call`);
   }
+}
+
+/** '' in histories of before there were several. */
+function modeOf(word: string): OpenMode | undefined {
+  if (word === '') return undefined;
+  if (!(word in OPEN_FLAGS)) throw new Error(`${word} is no way to open a file: ${Object.keys(OPEN_FLAGS).join(', ')}`);
+  return word as OpenMode;
 }

@@ -6,6 +6,7 @@ import { formatHistory } from './history.js';
 import { scratchDirectory } from './scratch-directory.js';
 import { shrink } from './shrink.js';
 import { simulate } from './simulation.js';
+import { Totals } from './totals.js';
 
 const SCHEDULES = 100;
 
@@ -13,10 +14,14 @@ const { path: root, remove } = scratchDirectory();
 after(remove);
 
 test(`${SCHEDULES} schedules of partitions, crashes and wrong clocks lose nothing and converge`, async () => {
+  const totals = new Totals();
   for (let seed = 1; seed <= SCHEDULES; seed++) {
     const outcome = await simulate({ seed }, root);
+    totals.addAll(outcome.totals.entries());
     if (outcome.wrong.length === 0) continue;
     const shrunk = await shrink(outcome, root, 200);
     assert.fail(`make sim SEED=${seed}: ${shrunk.wrong.join('\n')}\n${formatHistory(shrunk)}`);
   }
+  for (const what of ['power losses', 'writes past the site', 'stores past the site'])
+    assert.ok(totals.of(what) > 0, what);
 });

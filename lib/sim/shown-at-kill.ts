@@ -1,5 +1,6 @@
 // shown-at-kill.ts — what a site showed when it was killed, it shows when it starts again.
-// Excepted is what is in conflict: what was written and was no version yet is one then, and may be in conflict with what came meanwhile.
+// Excepted is what is in conflict: what was written and was no version yet is one then, and may be in conflict with what came meanwhile. So is
+// what programs have open past the site and did not write to: until the last of them closes it, it is shown as it was.
 
 import { treeShownBy } from './checks.js';
 import type { Process } from './process.js';
@@ -10,7 +11,12 @@ export class ShownAtKill {
 
   /** It is about to be killed, with nothing of it under way. */
   note(site: Site, process: Process): void {
-    this.shown.set(site, treeShownBy(process));
+    const { files, server } = site.life!;
+    const isHeldBack = (ino: number): boolean => files.isOpenPastSite(ino) && !server.volume['drafts'].get(ino)?.dirty;
+    this.shown.set(
+      site,
+      treeShownBy(process).filter((line) => !isHeldBack(Number(line.split(' ')[1]))),
+    );
   }
 
   /** What is wrong with what it shows after its first start since. */

@@ -14,7 +14,7 @@ export async function shrink(failing: Outcome, root: string, mostRuns = 600): Pr
   let best = failing;
   let runs = 0;
   const kind = failureKind(failing);
-  const plan: Plan = { ...failing.plan, sites: failing.siteCount };
+  const plan: Plan = { ...failing.plan, sites: failing.siteCount, passthrough: failing.passthrough };
   const attempt = async (history: readonly Step[]): Promise<boolean> => {
     if (runs++ >= mostRuns) return false;
     const outcome = await simulate({ ...plan, history }, root);
@@ -42,6 +42,7 @@ export async function shrink(failing: Outcome, root: string, mostRuns = 600): Pr
 
 function withSmallSize(step: Step): Step | undefined {
   const size = step.words.at(-1);
-  if (!['write', 'save', 'patch', 'put', 'unnamed'].includes(step.verb) || Number(size) <= 30) return undefined;
+  if (!['write', 'save', 'patch', 'put', 'store', 'unnamed'].includes(step.verb) || Number(size) <= 30)
+    return undefined;
   return { ...step, words: step.words.with(step.words.length - 1, '30') };
 }

@@ -11,7 +11,7 @@ import { PosixError } from '../errno.js';
 import { AcknowledgedBytes } from './acknowledged-bytes.js';
 import { Archive } from './archive.js';
 import { CorruptionError } from '../codec/bytes.js';
-import { drawClocks, drawLinks, drawSiteCount } from './circumstances.js';
+import { drawClocks, drawLinks, drawPassthrough, drawSiteCount } from './circumstances.js';
 import { checkAcknowledged, checkConverged, checkOracle, checkSite } from './checks.js';
 import { marksIn } from './contents.js';
 import { founded, SITE_NAMES } from './founding.js';
@@ -25,6 +25,7 @@ import { ShownAtKill } from './shown-at-kill.js';
 import { type Crash, Site } from './site.js';
 import './small-log-segments.js';
 import type { DiskCall } from './disk-faults.js';
+import type { Fullness } from './site-disk.js';
 import { copyState } from './state-copy.js';
 import { formatStep, type Step } from './step.js';
 import { tryCrashState } from './crash-states.js';
@@ -38,6 +39,8 @@ export interface Plan {
   readonly sites?: number | undefined;
   /** How many steps the workload takes; as the seed says without it. */
   readonly steps?: number | undefined;
+  /** Names of the sites whose kernels read and write local files by themselves; as the seed says without it. */
+  readonly passthrough?: readonly string[] | undefined;
   /** After each step, so many states that power loss could leave of the site that it was at are tried (crash-states.ts). */
   readonly crashStates?: number | undefined;
   /** Take these steps instead of the workload's. */
@@ -47,6 +50,7 @@ export interface Plan {
 export interface Outcome {
   readonly plan: Plan;
   readonly siteCount: number;
+  readonly passthrough: readonly string[];
   readonly steps: readonly Step[];
   /** The steps as text, each with what came of it. */
   readonly lines: readonly string[];
@@ -81,6 +85,7 @@ class Simulation {
   private readonly network: Network;
   private readonly archive = new Archive();
   private readonly sites: Site[];
+  private readonly passthrough: readonly string[];
   private readonly processes: Process[];
   private readonly bytes = new AcknowledgedBytes();
   private readonly totals = new Totals();
@@ -113,7 +118,9 @@ class Simulation {
     this.hasFaults = this.random.fork('faults').chance(FAULT_SHARE);
     this.network = new Network(this.timeline, this.random.fork('network'), isLinked);
     const nextClock = drawClocks(this.random);
-    this.sites = founded(SITE_NAMES.slice(0, count), root).sites.map(({ directory, ...identity }) => {
+    const names = SITE_NAMES.slice(0, count);
+    this.passthrough = plan.passthrough ?? drawPassthrough(this.random, names);
+    this.sites = founded(names, root).sites.map(({ directory, ...identity }) => {
       const own = this.newDirectory();
       copyState(directory, own);
       const around = {
@@ -128,10 +135,20 @@ class Simulation {
         setIdDrops: this.setIdDrops,
         failed: (error: Error) => void this.wrong.push(`error: at ${identity.name}: ${error.stack ?? error.message}`),
       };
-      const site: Site = new Site(identity, own, around, this.random.fork(identity.name), nextClock(), (crash) => {
+      const crashed = (crash: Crash): void => {
         this.totals.add('crashes in the middle of something');
         this.crashed(site, crash);
-      });
+      };
+      const hasPassthrough = this.passthrough.includes(identity.name);
+      const site: Site = new Site(
+        identity,
+        own,
+        around,
+        this.random.fork(identity.name),
+        nextClock(),
+        crashed,
+        hasPassthrough,
+      );
       return site;
     });
     this.processes = this.sites.map((site) => new Process(site, this.bytes));
@@ -165,6 +182,7 @@ class Simulation {
     return {
       plan: this.plan,
       siteCount: this.sites.length,
+      passthrough: this.passthrough,
       steps: this.steps,
       lines: this.lines,
       wrong: this.wrong,
@@ -270,7 +288,7 @@ class Simulation {
         return this.crash(this.site(site), 'power lost', words);
       case 'full':
         this.totals.add('full disks');
-        this.site(site).disk.fullness = words[0] === 'really' ? 'really' : 'guarded';
+        this.site(site).disk.fullness = words[0] as Fullness;
         return '';
       case 'space':
         this.site(site).disk.fullness = 'no';
@@ -313,9 +331,10 @@ class Simulation {
   }
 
   private crash(site: Site, crash: Crash, words: readonly string[]): string {
-    if (!site.life) return 'is down';
+    const isAtStart = words[0] === 'starting';
+    if ((site.life !== null) === isAtStart) return isAtStart ? 'runs' : 'is down';
     this.totals.add(crash === 'killed' ? 'crashes' : 'power losses');
-    if (words[0] === 'after') {
+    if (isAtStart || words[0] === 'after') {
       site.killLater(Number(words[1]), crash);
       return '';
     }

@@ -24,6 +24,8 @@ export class SiteClock implements VolumeClock {
     private readonly looked: () => void,
     /** The wall clock moves by so much at a time, microseconds: two sites then do things at the same time. */
     private readonly tickUs = 1,
+    /** … and the times of files by so much: the kernel takes the time of its last tick, or (since 6.13) a finer one where somebody looked. */
+    private readonly fileTickUs = 1,
   ) {}
 
   /** The wall clock is set forward, or back. */
@@ -58,8 +60,21 @@ export class SiteClock implements VolumeClock {
     return { s, ns: (us - s * 1e6) * 1000 };
   }
 
+  /** What a file that changes now has for its time, nanoseconds since 1970. No moment of the process. */
+  get fileTimeNs(): bigint {
+    const us = Math.floor(EPOCH_US + (this.elapsedMs + this.skewMs) * 1000);
+    const toldUs = us - (us % this.fileTickUs);
+    this.latestNowUs = Math.max(this.latestNowUs, toldUs);
+    return BigInt(toldUs) * 1000n;
+  }
+
   monotonicMs(): number {
     this.looked();
-    return this.timeline.nowMs * this.rate + ++this.looks * LOOK_MS;
+    this.looks++;
+    return this.elapsedMs;
+  }
+
+  private get elapsedMs(): number {
+    return this.timeline.nowMs * this.rate + this.looks * LOOK_MS;
   }
 }

@@ -12,7 +12,7 @@ after(remove);
 test('what a dead site still holds open is closed without a fault of the disk that its successor has', () => {
   const [first, second] = [join(root, 'state-1'), join(root, 'state-2')];
   for (const directory of [first, second]) mkdirSync(directory);
-  const disk = new SiteDisk(first, false, new Totals());
+  const disk = new SiteDisk(first, false, new Totals(), { fileTimeNs: 0n }, () => {});
   const open = (directory: string): number => openSync(join(directory, 'pack'), 'wx');
   const write = (fd: number): number => writeSync(fd, Buffer.from('staged'));
   const [dead, alive] = [open(first), open(second)];

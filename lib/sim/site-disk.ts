@@ -6,8 +6,13 @@ import type { Random } from './random.js';
 import { copyState } from './state-copy.js';
 import type { Totals } from './totals.js';
 
-/** `guarded`: there is room for what is under way, and statfs(2) says that there is no more; `really`: not one block. */
-export type Fullness = 'no' | 'guarded' | 'really';
+/**
+ * `scarce`: nothing is kept that is not needed, and new files do not go past the site; `guarded`: there is room for what is under way, and
+ * statfs(2) says that there is no more; `really`: not one block.
+ */
+export type Fullness = 'no' | 'scarce' | 'guarded' | 'really';
+
+const FREE_BYTES: Readonly<Record<Fullness, number>> = { no: 2 ** 42, scarce: 2 ** 29, guarded: 0, really: 0 };
 
 export class SiteDisk implements DiskBehaviour {
   fullness: Fullness = 'no';
@@ -22,13 +27,24 @@ export class SiteDisk implements DiskBehaviour {
     public directory: string,
     isRemembered: boolean,
     private readonly totals: Totals,
+    private readonly clock: { readonly fileTimeNs: bigint },
+    /** See {@link DiskBehaviour.moment}. */
+    readonly moment: () => void,
   ) {
     this.image = isRemembered ? DiskImage.durable(directory) : null;
     setBehaviour(directory, this);
   }
 
+  get fileTimeNs(): bigint {
+    return this.clock.fileTimeNs;
+  }
+
+  get freeBytes(): number {
+    return FREE_BYTES[this.fullness];
+  }
+
   get looksFull(): boolean {
-    return this.fullness !== 'no';
+    return this.freeBytes === 0;
   }
 
   /** The n-th call of this kind from now fails, once. */

@@ -1,6 +1,7 @@
 // site.ts — one simulated site: its machine, with clock and disk, the process that runs on it, and how that ends.
 // Invariant: what a crash leaves is what was on disk at that moment, which may be in the middle of an operation; everything else of
-// the old process (life.ts) is gone. There is no kernel: callers use the volume, and kernel-cache.ts stands for what a kernel remembers.
+// the old process (life.ts) is gone. There is no kernel: callers use the volume, kernel-cache.ts stands for what a kernel remembers, and
+// kernel-files.ts for what it reads and writes by itself.
 
 import { closeSync, openSync, readdirSync, readSync, rmSync, statSync, writeSync } from 'node:fs';
 import { createHash } from 'node:crypto';
@@ -11,6 +12,7 @@ import { type ActorId, type ObjectId, VOLUME_INO } from '../crdt/ids.js';
 import type { SiteConfig } from '../daemon/daemon-interface.js';
 import type { Volume } from '../volume/volume.js';
 import type { Archive } from './archive.js';
+import type { ClockError } from './circumstances.js';
 import type { DiskImage } from './disk-image.js';
 import { Life } from './life.js';
 import type { Network } from './network.js';
@@ -80,12 +82,17 @@ export class Site {
     directory: string,
     readonly around: Surroundings,
     private readonly random: Random,
-    clock: { readonly skewMs: number; readonly rate: number; readonly tickUs?: number },
+    clock: ClockError,
     /** Told when a process ended in the middle of something. */
     private readonly crashed: (crash: Crash) => void,
+    /** Whether its kernel can be given local files to read and write by itself. */
+    readonly hasPassthrough = false,
   ) {
-    this.disk = new SiteDisk(directory, around.remembersSyncs, around.totals);
-    this.clock = new SiteClock(around.timeline, clock.skewMs, clock.rate, () => this.crashPoint(), clock.tickUs);
+    const { skewMs, rate, tickUs, fileTickUs } = clock;
+    this.clock = new SiteClock(around.timeline, skewMs, rate, () => this.crashPoint(), tickUs, fileTickUs);
+    // Only where the local file is more than a place for what the log says are its changes moments of their own.
+    const moment = hasPassthrough ? () => this.crashPoint() : () => {};
+    this.disk = new SiteDisk(directory, around.remembersSyncs, around.totals, this.clock, moment);
   }
 
   get timeline(): Timeline {
@@ -131,12 +138,20 @@ export class Site {
 
   /** False when the daemon ended at once, for what its disk did. */
   start(): boolean {
+    const afterPowerLoss = this.isPowerLost;
+    this.isPowerLost = false;
     try {
-      this.life = new Life(this, this.random.fork(`life ${this.kills}`), this.isPowerLost);
-      this.isPowerLost = false;
+      this.life = new Life(this, this.random.fork(`life ${this.kills}`), afterPowerLoss);
     } catch (error) {
+      this.isPowerLost = afterPowerLoss;
       if (this.disk.refusals === 0) throw error;
       this.around.totals.add('daemons ended by their disk');
+      // What it had open it has until it is collected: the next one goes on from a copy, and is another.
+      this.kills++;
+      const directory = this.around.newDirectory();
+      const image = this.disk.copyTo(directory);
+      SiteDisk.forget(this.directory);
+      this.disk.moveTo(directory, image);
       return false;
     }
     const vector = this.volume.journal.vector();
@@ -146,6 +161,7 @@ export class Site {
     const late = lateStamp(this.volume, this.life.actorId, this.endedUs);
     if (late) this.around.failed(new Error(`what ${this.name} did until ${this.endedUs} is stamped ${late}`));
     this.afterWork();
+    if (this.life === null) this.isPowerLost ||= afterPowerLoss;
     return this.life !== null;
   }
 

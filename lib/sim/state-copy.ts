@@ -1,10 +1,11 @@
 // state-copy.ts — a copy of a site's state directory, as a crash leaves it.
-// Holes stay holes: packs are made longer megabytes at a time, and a crash must cost what is in them. What only processes share
-// (SQLite's -shm) does not outlive them.
+// Holes stay holes: packs are made longer megabytes at a time, and a crash must cost what is in them. Times stay, by which the kernel's
+// writes to a local file are told. What only processes share (SQLite's -shm) does not outlive them.
 
 import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readdirSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { seekData, seekHole } from '../chunks/sparse-file.js';
+import { fileTimeNs, setFileTime } from './file-times.js';
 
 const scratch = Buffer.allocUnsafeSlow(1 << 20);
 
@@ -31,6 +32,7 @@ function copyFile(from: string, to: string): void {
         at += count;
       }
     }
+    setFileTime(target, fileTimeNs(source));
   } finally {
     closeSync(source);
     closeSync(target);

@@ -25,10 +25,12 @@ test('a history says what seed and how many sites it is of', () => {
   assert.deepEqual(parseHistory('seed 7 sites 3\noslo: mkdir a   # EEXIST\n\nheal\n'), {
     seed: 7,
     sites: 3,
+    passthrough: [],
     history: [
       { site: 'oslo', verb: 'mkdir', words: ['a'] },
       { site: '', verb: 'heal', words: [] },
     ],
   });
+  assert.deepEqual(parseHistory('seed 7 sites 3 passthrough oslo,rome\n').passthrough, ['oslo', 'rome']);
   assert.throws(() => parseHistory('oslo: mkdir a'), /begins with "seed N sites N"/);
 });

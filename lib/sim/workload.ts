@@ -52,14 +52,17 @@ const CALLS = {
   xattr: 3,
   settleCopy: 3,
   editCopy: 3,
-  open: 6,
+  open: 5,
+  create: 3,
   put: 8,
+  store: 2,
   cut: 2,
   fsync: 2,
   sync: 3,
   close: 5,
 };
 type Call = keyof typeof CALLS;
+const OPEN_MODES = ['rw', 'rw', 'rw', 'rw', 'sync', 'r'];
 const POLICIES = ['copy', 'append', 'append', 'ranges', 'text'];
 /** Allocate; allocate beyond the end; make a hole; write zeros. */
 const FALLOCATE_MODES = [0, 1, 3, 16];
@@ -82,6 +85,7 @@ const EVENTS = {
 };
 /** Where disks and power fail. */
 const EVENTS_WITH_FAULTS = { ...EVENTS, kill: 2, power: 5, full: 1, space: 1.5, fail: 1.5, rot: 1 };
+const FULLNESS = { really: 5, guarded: 3, scarce: 2 };
 const DISK_CALLS = ['create', 'write', 'sync', 'commit'];
 
 /** How often a duel begins, and how often something else comes between two of its steps. */
@@ -148,7 +152,7 @@ export class Workload {
       case 'power':
         return random.chance(0.6) ? step(one, kind, 'after', Math.ceil(random.logUniform(1, 60))) : step(one, kind);
       case 'full':
-        return step(one, 'full', random.chance(0.6) ? 'really' : 'guarded');
+        return step(one, 'full', random.weighted(FULLNESS));
       case 'space':
         return step(one, 'space');
       case 'fail':
@@ -260,10 +264,15 @@ export class Workload {
           : make(random.pick(['write', 'save'])!, copy, ...bytes());
       }
       case 'open':
-        return make('open', random.pick(HANDLES)!, file);
+        return make('open', random.pick(HANDLES)!, file, random.pick(OPEN_MODES)!);
       case 'put':
         if (open.length === 0) return make('open', random.pick(HANDLES)!, file);
         return make('put', random.pick(open)!, random.chance(0.5) ? -1 : random.below(100), ...bytes());
+      case 'create':
+        return make('create', random.pick(HANDLES)!, at(FILES), random.pick(OPEN_MODES)!);
+      case 'store':
+        if (open.length === 0) return make('create', random.pick(HANDLES)!, at(FILES));
+        return make('store', random.pick(open)!, random.below(2_000), this.mark(site), 20);
       case 'cut':
         if (open.length === 0) return make('open', random.pick(HANDLES)!, file);
         return make('cut', random.pick(open)!, Math.floor(random.logUniform(1, 100_000)) - 1);

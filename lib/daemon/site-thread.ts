@@ -8,7 +8,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { startFuseNative } from '../fuse/fuse-native-driver.js';
 import { openSession, type Session } from '../fuse/session.js';
 import { type SitePort, SiteServer } from './site-server.js';
-import { RunningThreads, ThreadPriority } from './thread-priority.js';
+import { Load, ThreadPriority } from './thread-priority.js';
 import type { SiteThreadData, ToSite } from './thread-protocol.js';
 
 const data = workerData as SiteThreadData;
@@ -59,8 +59,8 @@ function canPassThrough(session: Session): boolean {
 
 /** Returns when nobody uses the mount any more, or nobody shall. */
 function runSession(site: SiteServer, session: Session): void {
-  const running = new RunningThreads();
-  const priority = new ThreadPriority(() => running.count());
+  const load = new Load();
+  const priority = new ThreadPriority(load);
   session.run({
     onWake: (isOver) => site.takeMessages(isOver),
     background: (isOver) => {
@@ -76,7 +76,7 @@ function runSession(site: SiteServer, session: Session): void {
     },
   });
   priority.end();
-  running.close();
+  load.close();
 }
 
 /** Messages by events, background work by timers. */

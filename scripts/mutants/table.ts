@@ -484,12 +484,6 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'this.record(draft.dirty ? RECORD.whole : RECORD.synced,',
   },
   {
-    rule: 'past the site: what was given back is looked for in the log',
-    file: 'volume/recovery.js',
-    from: 'if (this.givenBack.has(lsn))',
-    to: 'if (false)',
-  },
-  {
     rule: 'past the site: a local file that is used again is empty',
     file: 'volume/spare-files.js',
     from: 'content.empty();',

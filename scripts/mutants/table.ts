@@ -526,12 +526,6 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'if (false)',
   },
   {
-    rule: 'past the site: fsync is noted when what it covers is durable',
-    file: 'volume/drafts.js',
-    from: 'const isShared = draft.seen !== null;',
-    to: 'const isShared = draft.seen !== null; if (!draft.synced) { this.record(RECORD.synced, draft.ino, draft.mtime, 0, 0, 0, NOTHING); this.stable.sync(draft.baseCommit); }',
-  },
-  {
     rule: 'past the site: after power loss a new local file counts only if fsync covered it',
     file: 'volume/recovery.js',
     from: ' || draft.isUnproven',

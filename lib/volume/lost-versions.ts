@@ -1,7 +1,8 @@
 // lost-versions.ts — gives up versions of this site whose bytes power loss took, though it left the commits that name them.
 // Invariant: only versions that no other site knows of: what others know of was durable here, bytes and all. Giving up is an ordinary
 // write, as if somebody had restored what was there before: the versions that the lost one overwrote, each with its bytes, or the empty
-// file. Nothing else of the commits is undone. See object-store.ts, recover, for how it is known what was lost.
+// file. Nothing else of the commits is undone. See object-store.ts, recover, for how it is known what was lost: that is found only once, so
+// it stands in the state until the commit that gives it up. A start may be killed before.
 
 import type { ObjectId } from '../crdt/ids.js';
 import { type Ino, type OpId, VOLUME_INO } from '../crdt/ids.js';
@@ -13,10 +14,22 @@ import { DirectoryTree } from '../crdt/directory-tree.js';
 import { fileClaims } from '../crdt/placement.js';
 import { sameOp } from '../crdt/register.js';
 import type { Version } from '../crdt/version-graph.js';
+import type { Journal } from '../journal/journal.js';
 import type { VersionHistory } from '../journal/version-history.js';
 import { encodeManifest, inlineManifest } from '../chunks/manifest.js';
 import { ObjectKind } from '../chunks/object-kind.js';
 import type { Core } from './core.js';
+
+/** Key of the journal's texts: the ids of objects that are still to be given up. */
+const LOST_META = 'lost objects';
+
+/** Notes what the packs do not hold, though the index said so; it is wanted since. Returns it with what an earlier start noted. */
+export function noteLost(found: readonly ObjectId[], journal: Journal): readonly ObjectId[] {
+  const noted = journal.meta(LOST_META)?.split(' ') ?? [];
+  const lost = [...new Set([...noted, ...found])];
+  if (found.length > 0) journal.setMeta(LOST_META, lost.join(' '));
+  return lost;
+}
 
 export class LostVersions {
   constructor(
@@ -26,21 +39,28 @@ export class LostVersions {
     private readonly told: (what: string) => void,
   ) {}
 
-  /** @param lost what the packs do not hold, though the index said so; it is wanted since */
+  /** @param lost see {@link noteLost} */
   giveUp(lost: readonly ObjectId[]): void {
+    if (lost.length === 0) return;
+    this.giveUpAll(new Set(lost.filter((id) => !this.core.objects.has(id))));
+    this.core.journal.setMeta(LOST_META, undefined);
+  }
+
+  private giveUpAll(gone: Set<ObjectId>): void {
     const { core } = this;
-    const gone = new Set(lost.filter((id) => !core.objects.has(id)));
     if (gone.size === 0) return;
     const named = this.inodesThatName(gone);
     // What another site's version names, that site has.
     for (const inode of named)
       for (const { actor, value } of headsOf(inode)) if (!this.isOwn(actor)) gone.delete(manifestOf(value));
+    // In the index before anything in the log names it.
+    const nothing = core.objects.put(ObjectKind.manifest, encodeManifest(inlineManifest(Buffer.alloc(0))));
     // The journal is asked for what was overwritten, and recovery has brought back operations that it does not have yet.
     core.objects.flush();
     core.commits.fold();
     // In time behind all that this site has seen, and no more: it is no news that competes with that of others.
     core.commits.recoverAs(core.journal.lastStamp());
-    for (const inode of named) this.replaceLost(inode, gone);
+    for (const inode of named) this.replaceLost(inode, gone, nothing);
     core.objects.forgetWanted(gone);
   }
 
@@ -59,7 +79,7 @@ export class LostVersions {
     return registers?.get(`actor:${this.core.actors.id(actor)}`)?.[0]?.value === this.siteId;
   }
 
-  private replaceLost(inode: Inode, gone: ReadonlySet<ObjectId>): void {
+  private replaceLost(inode: Inode, gone: ReadonlySet<ObjectId>, nothing: ObjectId): void {
     const { core } = this;
     const { ino } = inode;
     const draft = core.drafts.get(ino);
@@ -69,7 +89,7 @@ export class LostVersions {
     const heads = headsOf(inode);
     const lost = heads.filter((head) => gone.has(manifestOf(head.value)) && !isRewritten(head));
     if (lost.length === 0) return;
-    const values = this.valuesBefore(ino, lost, gone);
+    const values = this.valuesBefore(ino, lost, gone, nothing);
     const writes = values.map((value): WriteDraft => {
       const bases = [...lost, ...heads.filter((head) => head.value === value)];
       return { ino, field: 'head', value, bases: bases.map(({ counter, actor }) => ({ counter, actor })) };
@@ -81,8 +101,8 @@ export class LostVersions {
       this.told(`${this.pathOf(inode)} shows what it held before: power failed before its last version was synced`);
   }
 
-  /** What the lost versions of a file overwrote, as values of its register: the earlier first. */
-  private valuesBefore(ino: Ino, lost: readonly Entry[], gone: ReadonlySet<ObjectId>): string[] {
+  /** What the lost versions of a file overwrote, as values of its register: the earlier first. @param nothing the empty file's manifest */
+  private valuesBefore(ino: Ino, lost: readonly Entry[], gone: ReadonlySet<ObjectId>, nothing: ObjectId): string[] {
     const before = new Map<string, Version>();
     const seen = new Set<string>();
     // Of one whose change was dropped nobody needs to know what it overwrote: its bytes are at other sites too.
@@ -98,9 +118,8 @@ export class LostVersions {
     };
     lost.forEach(collect);
     if (before.size === 0) {
-      const empty = this.core.objects.put(ObjectKind.manifest, encodeManifest(inlineManifest(Buffer.alloc(0))));
       const { mtime, copyIno } = parseHead(lost[0]!.value);
-      return [formatHead({ manifest: empty, size: 0, mtime, copyIno })];
+      return [formatHead({ manifest: nothing, size: 0, mtime, copyIno })];
     }
     const inOrder = [...before].toSorted(([, a], [, b]) => a.stamp - b.stamp || a.counter - b.counter);
     return inOrder.map(([value]) => value);

@@ -149,6 +149,32 @@ test('a file that power loss left nothing of is empty', (t) => {
   assert.equal(oslo.volume.objects.missingCount(), 0);
 });
 
+test('a start that is killed while it gives up what power loss took leaves that to the next one', async (t) => {
+  const [oslo, paris] = await twoSites(t);
+  for (const name of ['a', 'b']) oslo.write(name, `first ${name}`);
+  await oslo.sendTo(paris);
+  makeDurable(oslo);
+  const lose = contentAsItIs(oslo);
+  for (const name of ['a', 'b', 'new']) oslo.write(name, `second ${name}`);
+  oslo.volume.fold();
+  const killed: VolumeFixture[] = [];
+  oslo.notices.push = (...notices): number => {
+    // Given up is one more file each time, in the log and not in a commit.
+    if (notices.some((notice) => notice.startsWith('lost '))) killed.push(VolumeFixture.copyOf(oslo));
+    return 0;
+  };
+  oslo.crash(0, lose);
+  assert.equal(killed.length, 3);
+  for (const site of killed) {
+    t.after(() => site.remove());
+    assert.deepEqual([site.text('a'), site.text('b'), site.text('new')], ['first a', 'first b', '']);
+    assert.equal(site.volume.objects.missingCount(), 0);
+    await site.mergeWith(paris);
+    assert.equal(site.digest, paris.digest);
+    assert.equal(paris.text('new'), '');
+  }
+});
+
 test('a removed file does not return because power loss took its last version', async (t) => {
   const [oslo, paris] = await twoSites(t);
   oslo.write('a', 'first');

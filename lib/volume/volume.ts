@@ -29,7 +29,7 @@ import { IngestJobs } from './ingest-jobs.js';
 import { InodeChanges } from './inode-changes.js';
 import { isBaseless } from './intent-records.js';
 import { KeptCopies } from './kept-copies.js';
-import { LostVersions } from './lost-versions.js';
+import { LostVersions, noteLost } from './lost-versions.js';
 import { Membership } from './membership.js';
 import { NamedVersions } from './named-versions.js';
 import { Namespace } from './namespace.js';
@@ -293,7 +293,7 @@ export class Volume {
     this.reversible = new ReversibleChanges(core, names, this.changes, this.files);
     this.settlement = new Settlement(core, names, this.changes, this.reversible);
 
-    const lost = objects.recover();
+    const lost = noteLost(objects.recover(), journal);
     const draftRecovery = new DraftRecovery(
       journal.db,
       this.drafts,

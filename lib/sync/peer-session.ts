@@ -155,8 +155,8 @@ export class PeerSession {
   private aheadBytes = FETCH_AHEAD_BYTES;
   private receivedAtTick = 0;
 
-  /** The peer was offered the base, because it lacks what is below the floor. */
-  private isOffered = false;
+  /** The peer was offered the base that begins here, because it lacks what is below the floor. */
+  private offeredFloor: VersionVector | null = null;
   /** A part of the peer's base was asked for. */
   private awaitsPart = false;
 
@@ -265,7 +265,7 @@ export class PeerSession {
         return;
       case 'partRead':
         if (input.part) return this.send({ type: 'base-part', part: input.part });
-        this.isOffered = false;
+        this.offeredFloor = null;
         return;
       case 'wantBase':
         this.awaitsPart = true;
@@ -416,9 +416,11 @@ export class PeerSession {
   private pump(here: Here): void {
     this.grantCredit();
     const lacksBase = !covers(this.stream!.inFlight, here.floor);
-    if (!lacksBase) this.isOffered = false;
-    else if (!this.isOffered) {
-      this.isOffered = true;
+    // The floor may have risen while the peer took the base that it was offered: then that was not enough.
+    const isOver = !this.offeredFloor || covers(this.stream!.inFlight, this.offeredFloor);
+    if (!lacksBase) this.offeredFloor = null;
+    else if (isOver) {
+      this.offeredFloor = new Map(here.floor);
       this.emit({ do: 'offerBase' });
     }
     const more = !lacksBase && !this.drained && this.stream!.hasMore(here.vector);

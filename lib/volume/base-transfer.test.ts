@@ -211,6 +211,21 @@ test('what history and snapshots keep is not dropped', async (t) => {
   assert.equal(rome.digest, paris.digest);
 });
 
+test('where no history is wanted, what a site wrote whose clock was days ahead goes with the rest', async (t) => {
+  const [paris] = await twoSites(t);
+  const { volume } = paris;
+  const request = { frontier: new Map(volume.journal.vector()), nowUs: volume.journal.lastStamp() - 86_400_000_000 };
+  for (const [keepHistoryMs, heldBy] of [
+    [1, { by: 'history' }],
+    [0, null],
+  ] as const) {
+    volume.truncating.ask({ ...request, keepHistoryMs });
+    while (volume.background.run(() => false));
+    assert.deepEqual(volume.truncating.heldBy, heldBy);
+  }
+  assert.equal(volume.journal.journalBytes, 0);
+});
+
 test('versions in conflict stay, and what they have in common', async (t) => {
   const [paris, rome] = await twoSites(t);
   paris.write('/shared', 'first\nparis\n');

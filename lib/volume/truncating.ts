@@ -77,7 +77,8 @@ export class Truncating {
       retentionOf(volume),
       keepHistoryMs === null ? site : { ...site, age: keepHistoryMs / 1000 },
     );
-    this.keepFromUs = nowUs - age * US_PER_S;
+    // Where none is wanted, stamps that are still to come, of a clock that was ahead, hold nothing back.
+    this.keepFromUs = age === 0 ? Infinity : nowUs - age * US_PER_S;
     const limitOf = (hold: JournalHold, vector: VersionVector): Limit => ({
       hold,
       seqs: new Map([...vector].map(([actor, seq]) => [actors.intern(actor), seq])),

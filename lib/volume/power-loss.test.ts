@@ -394,3 +394,28 @@ test('what fsync covered of an open file is there when power takes what the log 
   oslo.volume.fold();
   assert.deepEqual([oslo.text('a'), oslo.text('b')], ['secon', 'other']);
 });
+
+for (const [what, lose] of [
+  ['power loss', (): void => {}],
+  ['SIGKILL', undefined],
+] as const) {
+  test(`what fsync covered is there after ${what} when an earlier start found that its version was undone`, async (t) => {
+    const oslo = site(t);
+    const bytes = Buffer.alloc(300_000, 'synced');
+    const ino = oslo.write('file', '');
+    const { handle } = oslo.volume.files.open(ino, O_RDWR, false, USER);
+    oslo.volume.files.write(handle, 0, bytes, false);
+    oslo.volume.files.fsync(handle);
+    oslo.volume.fold();
+    const undo = stateAsItIs(oslo);
+    oslo.volume.files.release(handle);
+    await oslo.publish();
+    oslo.crash(0, undo);
+    assert.ok(oslo.read('file').equals(bytes));
+    oslo.volume.fold();
+    oslo.crash(0, lose);
+    assert.ok(oslo.read('file').equals(bytes));
+    await oslo.publish();
+    assert.ok(oslo.read('file').equals(bytes));
+  });
+}

@@ -62,6 +62,11 @@ export class Recovery {
   private readonly openAtEnd = new Map<Ino, number>();
   /** Where drafts began whose local file was given back afterwards. */
   private readonly givenBack = new Set<number>();
+  /**
+   * Log positions of versions that an earlier recovery passed over, though its commits count them as folded: the state still has the drafts
+   * that they were made of.
+   */
+  private readonly passedOver = new Set<number>();
   /** Drafts that power loss ended. */
   private readonly gone = new Set<Ino>();
 
@@ -103,6 +108,10 @@ export class Recovery {
   private lookAhead({ lsn, kind, payload }: IntentRecord): void {
     if (kind === RECORD.writes) {
       const record = decodeWrites(payload);
+      if (this.wasPassedOver(record, lsn)) {
+        this.passedOver.add(lsn);
+        return;
+      }
       if (record.ends) this.openAtEnd.delete(record.draft);
       if (lsn > this.foldedLsn) this.noteTime(record.time);
       else if (record.ends && !this.isLost(record)) this.draftsEnded.set(record.draft, lsn);
@@ -125,6 +134,12 @@ export class Recovery {
     if (lsn > this.foldedLsn) this.noteTime(time);
     this.draftsWrittenUs.set(ino, microseconds(time));
     if (UNLOGGED_KINDS.has(kind)) this.unlogged.set(ino, lsn);
+  }
+
+  private wasPassedOver({ draft }: WritesRecord, lsn: number): boolean {
+    const noted = draft !== 0 && lsn <= this.foldedLsn ? this.draftRecovery.noted.get(draft) : undefined;
+    if (!noted || noted.key > lsn || noted.publishedLsn >= lsn) return false;
+    return noted.key === (this.openAtEnd.get(draft) ?? noted.key);
   }
 
   /**
@@ -175,6 +190,7 @@ export class Recovery {
   }
 
   private replayWrites({ lsn, payload }: IntentRecord): void {
+    if (this.passedOver.has(lsn)) return;
     const record = decodeWrites(payload);
     const folded = lsn <= this.foldedLsn;
     if ((record.draft !== 0 || isMerge(record)) && !folded && !this.holdsVersion(record)) {

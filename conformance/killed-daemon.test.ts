@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
@@ -141,6 +141,23 @@ test('a program that writes while a killed site comes back writes nothing into t
     await site.umount();
     assert.deepEqual(readdirSync(site.mountpoint), []);
     assert.ok(!mountAt(site.mountpoint), 'nothing is mounted there any more');
+  } finally {
+    await cluster.close();
+  }
+});
+
+test('a site that was killed is mounted again at once, though the kernel still has the attributes of its root', async () => {
+  const cluster = new Cluster('weft-killed-at-once');
+  try {
+    const site = cluster.addSite('paris');
+    await site.create('team');
+    for (let round = 0; round < 5; round++) {
+      readdirSync(site.mountpoint);
+      statSync(site.mountpoint);
+      await site.kill();
+      await site.mount();
+    }
+    await site.umount();
   } finally {
     await cluster.close();
   }

@@ -1,7 +1,7 @@
 // mount-table.ts — what is mounted where, as this process sees it. Format: proc_pid_mountinfo(5).
 // A FUSE mount whose daemon was killed stays in the table, dead: it answers ENOTCONN to everything until it is detached.
 
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statfsSync } from 'node:fs';
 
 export interface MountEntry {
   readonly mountpoint: string;
@@ -39,13 +39,19 @@ export function mountedAt(path: string): MountEntry | undefined {
   return process.platform === 'linux' ? mountAt(path) : undefined;
 }
 
-/** Whether a dead FUSE mount lies at `mountpoint`. Asks the mount itself, and so waits for a daemon that is alive. */
+/** What a request gets that waits while its connection ends, and one that comes later. */
+const DEAD = new Set(['ENOTCONN', 'ECONNABORTED']);
+
+/**
+ * Whether a dead FUSE mount lies at `mountpoint`. Asks the mount itself, and so waits for a daemon that is alive, or about to end. By
+ * statfs(2), for the kernel keeps attributes: stat(2) of a dead mount may still be answered.
+ */
 export function isDeadMount(mountpoint: string): boolean {
   if (!mountedAt(mountpoint)?.type.startsWith('fuse')) return false;
   try {
-    statSync(mountpoint);
+    statfsSync(mountpoint);
     return false;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOTCONN';
+    return DEAD.has(String((error as NodeJS.ErrnoException).code));
   }
 }

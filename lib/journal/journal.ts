@@ -547,10 +547,11 @@ export class Journal {
   /** The last resort against a WAL that grows faster than another thread can move it: work here, between two transactions. */
   private limitWal(): void {
     const limitBytes = this.walTargetBytes * WAL_LIMIT_FACTOR;
-    let state = this.wal.read();
-    for (let waitedMs = 0; state.walBytes >= limitBytes && state.backlogBytes > 0; waitedMs += CHECKPOINT_RETRY_MS) {
-      state = this.wal.checkpoint();
-      if (!state.isBusy || waitedMs >= CHECKPOINT_WAIT_MS) return;
+    for (let waitedMs = 0; ; waitedMs += CHECKPOINT_RETRY_MS) {
+      // Read anew: a checkpoint that another connection is at says nothing of the log.
+      const { walBytes, backlogBytes } = this.wal.read();
+      if (walBytes < limitBytes || backlogBytes === 0) return;
+      if (!this.wal.checkpoint().isBusy || waitedMs >= CHECKPOINT_WAIT_MS) return;
       sleep(CHECKPOINT_RETRY_MS);
     }
   }

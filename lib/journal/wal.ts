@@ -5,7 +5,7 @@
 import type { Connection, Statement } from './schema.js';
 
 export interface WalState {
-  /** Another connection was at it: nothing was done. */
+  /** Another connection was at it: nothing was done, and the rest is 0. */
   readonly isBusy: boolean;
   /** Bytes of the frames in the log since it was last started over; the file may be longer. */
   readonly walBytes: number;

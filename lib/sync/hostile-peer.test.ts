@@ -5,7 +5,8 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { encodeFrames, FrameAssembler } from './frame.js';
-import { MAX_ACTORS, PROTOCOL_VERSION } from './message.js';
+import { helloOf } from './hello.test-support.js';
+import { MAX_ACTORS } from './message.js';
 import type { Hello, Message } from './message.js';
 import { redeemInvite } from './join.js';
 import { keyOf, MemoryMembers, MemorySite } from './memory-site.test-support.js';
@@ -62,21 +63,9 @@ class HostilePeer {
   }
 
   hello(more: Partial<Hello> = {}): void {
-    this.say({
-      type: 'hello',
-      version: PROTOCOL_VERSION,
-      volumeId: this.site.store.volumeId,
-      siteId: hostileId,
-      instance: randomBytes(8).toString('hex'),
-      site: 'hostile',
-      slot: 77,
-      address: '',
-      vector: new Map(),
-      missingCount: 0,
-      keepsAll: true,
-      introductions: [],
-      ...more,
-    });
+    const { volumeId } = this.site.store;
+    const instance = randomBytes(8).toString('hex');
+    this.say(helloOf(hostileId, { volumeId, instance, site: 'hostile', slot: 77, ...more }));
   }
 
   get reason(): string {

@@ -9,7 +9,7 @@ import { afterEach, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { WebSocket } from 'ws';
 import { encodeFrames } from './frame.js';
-import { PROTOCOL_VERSION } from './message.js';
+import { helloOf } from './hello.test-support.js';
 import { keyOf, MemoryMembers, MemorySite } from './memory-site.test-support.js';
 import { systemClock } from './system-clock.js';
 import { tlsOptions } from './secure-channel.js';
@@ -154,23 +154,7 @@ test('a guest can ask to be let in and do nothing else', async () => {
   const heard: Buffer[] = [];
   guest.on('message', (data: Buffer) => heard.push(data));
   await once(guest, 'open');
-  const vector = new Map<string, number>();
-  guest.send(
-    encodeFrames({
-      type: 'hello',
-      version: PROTOCOL_VERSION,
-      volumeId: 'volume-1',
-      siteId: memberId,
-      instance: 'ab'.repeat(8),
-      site: 'guest',
-      slot: 0,
-      address: '',
-      vector,
-      missingCount: 0,
-      keepsAll: true,
-      introductions: [],
-    })[0]!,
-  );
+  guest.send(encodeFrames(helloOf(memberId))[0]!);
   await closedWithin(guest, 2000);
   assert.equal(heard.length, 1);
   assert.match(heard[0]!.toString(), /an invite allows to join, and nothing else/);

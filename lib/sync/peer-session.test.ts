@@ -1,26 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { VersionVector } from '../crdt/change.js';
-import { type Hello, PROTOCOL_VERSION } from './message.js';
+import { helloOf } from './hello.test-support.js';
+import type { Hello } from './message.js';
 import { type Here, PeerSession } from './peer-session.js';
 
 const [OSLO, ROME] = ['0a'.repeat(16), '0b'.repeat(16)] as const;
 
 function hello(site: string, vector: VersionVector): Hello {
-  return {
-    type: 'hello',
-    version: PROTOCOL_VERSION,
-    volumeId: 'volume-1',
-    siteId: Buffer.from(site.padEnd(16, '.')).toString('hex'),
-    instance: '00'.repeat(8),
-    site,
-    slot: 0,
-    address: '',
-    vector,
-    missingCount: 0,
-    keepsAll: true,
-    introductions: [],
-  };
+  return helloOf(Buffer.from(site.padEnd(16, '.')).toString('hex'), { site, vector });
 }
 
 function here(vector: VersionVector, floor: VersionVector): Here {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // run-tests.ts — runs the compiled tests beside this script; the last line says `N passed, N failed`.
-// Files that mount, or time what they do, run one at a time; the others side by side. What a failing file printed is shown
-// in full. Exit code 0: all passed; 1: some failed; 2: wrong usage.
+// Files that compute run side by side, then those with mounts two at a time, for they mostly wait; those that time what they do run
+// alone. What a failing file printed is shown in full. Exit code 0: all passed; 1: some failed; 2: wrong usage.
 
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -15,7 +15,10 @@ const USAGE = `usage: run-tests [--only TEXT]… [--timeout SECONDS] [--verbose]
   --verbose          show what every file prints`;
 
 /** Folders of tests without mounts, daemons or timing. */
-const SIDE_BY_SIDE = /^(lib\/(codec|crdt|journal|chunks|volume|sync|sim)|scripts\/(tidy|scenarios))\//;
+const COMPUTING = /^(lib\/(codec|crdt|journal|chunks|volume|sync|sim)|scripts\/(tidy|scenarios))\//;
+/** Tests of whole sites, but for those that compare how long something took: until daemons are up, links cut, deadlines over. */
+const WAITING = /^conformance\/(?!hostile-sites|limited-transfer)/;
+const WAITING_AT_ONCE = 2;
 
 const build = dirname(import.meta.dirname);
 
@@ -49,10 +52,14 @@ async function main(): Promise<number> {
       print(file, result, values.verbose);
     }
   };
-  const parallel = files.filter((file) => SIDE_BY_SIDE.test(file));
-  const workers = Math.max(1, Math.min(4, availableParallelism()));
-  await Promise.all(Array.from({ length: workers }, () => runAll(parallel)));
-  await runAll(files.filter((file) => !SIDE_BY_SIDE.test(file)));
+  const runAtOnce = async (count: number, queue: string[]): Promise<void> => {
+    await Promise.all(Array.from({ length: count }, () => runAll(queue)));
+  };
+  const [computing, waiting, alone]: [string[], string[], string[]] = [[], [], []];
+  for (const file of files) (COMPUTING.test(file) ? computing : WAITING.test(file) ? waiting : alone).push(file);
+  await runAtOnce(Math.max(1, Math.min(4, availableParallelism())), computing);
+  await runAtOnce(WAITING_AT_ONCE, waiting);
+  await runAtOnce(1, alone);
 
   const sum = (count: (result: FileResult) => number): number => results.reduce((total, one) => total + count(one), 0);
   const skipped = sum((result) => result.skipped);

@@ -40,20 +40,20 @@ export function nearestCommonVersions(
   const queue: Version[] = [];
   const common: Version[] = [];
   const push = (version: Version, colour: number): void => {
-    const key = keyOf(version);
+    const key = identityOf(version);
     const before = paint.get(key);
     if (before !== undefined && (before | colour) === before) return;
     paint.set(key, (before ?? 0) | colour);
-    if (before !== undefined && queue.includes(version)) return;
+    if (before !== undefined && queue.some((other) => identityOf(other) === key)) return;
     const at = queue.findLastIndex((other) => compareVersions(other, version, actors) < 0);
     queue.splice(at + 1, 0, version);
   };
   for (const version of left) push(version, LEFT);
   for (const version of right) push(version, RIGHT);
-  for (let steps = 0; queue.some((version) => !(paint.get(keyOf(version))! & STALE)); steps++) {
+  for (let steps = 0; queue.some((version) => !(paint.get(identityOf(version))! & STALE)); steps++) {
     if (steps === STEPS_MAX) return undefined;
     const version = queue.pop()!;
-    let colour = paint.get(keyOf(version))!;
+    let colour = paint.get(identityOf(version))!;
     if ((colour & BOTH) === BOTH && !(colour & STALE)) {
       common.push(version);
       colour |= STALE;
@@ -66,7 +66,39 @@ export function nearestCommonVersions(
       push(known, colour);
     }
   }
-  return common;
+  // One that is written down twice may have been found before what goes back to its other writing.
+  return common.filter((version) => !(paint.get(identityOf(version))! & STALE));
+}
+
+/** The first version found that `isIt`, among these and those that they go back to, as far as they are known. */
+export function findVersion(
+  from: readonly OpId[],
+  lookup: VersionLookup,
+  isIt: (version: Version) => boolean,
+): Version | undefined {
+  const seen = new Set(from.map(keyOf));
+  const queue = [...from];
+  for (const op of queue) {
+    if (seen.size > STEPS_MAX) return undefined;
+    const version = lookup(op);
+    if (version && isIt(version)) return version;
+    for (const pred of version?.preds ?? []) {
+      if (seen.has(keyOf(pred))) continue;
+      seen.add(keyOf(pred));
+      queue.push(pred);
+    }
+  }
+  return undefined;
+}
+
+/**
+ * A conflict copy becomes a file of its own wherever somebody renames or edits it, there with the version that it showed: sites that did
+ * so at the same time each wrote that version down, and it is one.
+ */
+function identityOf(version: Version): string {
+  if (version.preds.length > 0) return keyOf(version);
+  const { manifest, mtime } = version.head;
+  return `${manifest} ${mtime.s} ${mtime.ns}`;
 }
 
 function keyOf(op: OpId): string {

@@ -67,3 +67,28 @@ test('while others write all the time, a moment at which nothing was missing is 
   await reached;
   assert.deepEqual(told.slice(1), ['4: 4 changes, 0 missing', '5: 5 changes, 2 missing']);
 });
+
+test('an orderly end removes the log of the state while it is being synced, and the disk is said to have failed', async () => {
+  const { durable, synced } = site();
+  await durable.settled();
+  await commit(durable, 1, 0);
+  await commit(durable, 2, 0);
+  let isSettled = false;
+  const settled = durable.settled().then(() => (isSettled = true));
+  await synced();
+  assert.ok(!isSettled, 'the second commit is still being synced');
+  await synced();
+  await settled;
+});
+
+test('an orderly end waits for a sync after the disk failed', async () => {
+  const failures: Error[] = [];
+  const durable = new DurableCommits(
+    () => Promise.reject(new Error('EIO')),
+    () => {},
+    (error) => failures.push(error),
+  );
+  await commit(durable, 1, 0);
+  await durable.settled();
+  assert.equal(failures.length, 1);
+});

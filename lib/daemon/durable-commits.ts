@@ -60,6 +60,13 @@ export class DurableCommits {
     });
   }
 
+  /** Resolves when nothing is being synced any more, for all commits heard of are durable or the disk failed, which was told. */
+  settled(): Promise<void> {
+    return this.reached(this.lastReported).catch((error: unknown) => {
+      if (error !== this.failure) throw error;
+    });
+  }
+
   /** What `mayWaitMs` answers may have become less. */
   reconsider(): void {
     this.endPause?.();

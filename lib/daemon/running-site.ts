@@ -564,6 +564,7 @@ export class RunningSite implements Daemon {
     await this.ingest.close();
     await this.past.close();
     await this.store?.close();
+    await this.durable.settled(); // it syncs the log that is about to go
     // The last to close the database, and one that may write: SQLite then copies its log into it, and removes the log.
     await this.checkpoints?.stop();
     this.mark.close();

@@ -87,7 +87,7 @@ const DAMAGES: readonly [what: string, sql: string, says: RegExp][] = [
   ],
   [
     'an actor with another name',
-    "update actor set name = replace(name, substr(name, 1, 1), '0') where id = 0",
+    "update actor set name = iif(name like '0%', '1', '0') || substr(name, 2) where id = 0",
     /actor/,
   ],
   ['a state that forgot where it ends', 'update progress set max_op = max_op - 1', /where the state ends/],

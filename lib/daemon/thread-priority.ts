@@ -4,8 +4,8 @@
 // waits until it has its turn, tens of milliseconds. Nice values do not help where the kernel shares the processors between sessions first
 // (sched_autogroup). So it becomes a real-time thread, and rests after each slice, so that others have theirs: never more than about two
 // thirds of a processor, and less where it has to wait itself, which only other such threads bring about: many sites that merge on one
-// machine leave something to others, too. Where no thread waits for a processor, and at other times, it goes as all do: make -j4 became 4 % slower when it
-// went before its compilers. Linux; needs CAP_SYS_NICE, and without it everything stays as it is.
+// machine leave something to others, too. Where no thread waits for a processor, and at other times, it goes as all do: make -j4 became
+// 4 % slower when it went before its compilers. Linux; needs CAP_SYS_NICE, and without it everything stays as it is.
 
 import { closeSync, openSync, readSync } from 'node:fs';
 import { availableParallelism, constants } from 'node:os';

@@ -4,6 +4,7 @@
 
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
+import { basename, dirname } from 'node:path';
 import { LocalFile } from '../chunks/local-file.js';
 import { Journal } from '../journal/journal.js';
 import { Wal } from '../journal/wal.js';
@@ -35,8 +36,8 @@ const WAL_TARGET_BYTES = 384 << 10;
 const STATE_DIRECTORY = '/state-';
 const ERRNO: Readonly<Record<Errno, number>> = { ENOSPC: -28, EIO: -5 };
 
-/** Where the local files of drafts are, in a state directory. */
-const LOCAL_FILES = '/work/';
+/** The folder of a state directory that the local files of drafts are in. */
+const LOCAL_FILES = 'work';
 const BLOCK_BYTES = 4096;
 
 /** The state directory of each open file on a simulated disk, by descriptor; and whether it is the local file of a draft. */
@@ -109,7 +110,8 @@ function replace(): void {
     const isNew = typeof flags === 'string' && flags.includes('x');
     if (isNew) guard(behaviour, 'create', 'open');
     const fd = openSync(path, flags ?? 'r', mode);
-    if (behaviour) opened.set(fd, { directory: stateDirectoryOf(path)!, isLocal: path.includes(LOCAL_FILES) });
+    if (behaviour)
+      opened.set(fd, { directory: stateDirectoryOf(path)!, isLocal: basename(dirname(path)) === LOCAL_FILES });
     return isNew ? changing(fd, () => fd) : fd;
   }) as typeof openSync;
   fs.writeSync = ((fd: number, ...rest: [Buffer]) => {

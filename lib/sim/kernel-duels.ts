@@ -46,6 +46,11 @@ function crash(d: Duel, how: End, handle: string): void {
     pause(d);
   } else d.say(d.one, how);
   d.wait(1, 500);
+  if (d.chance(0.3)) {
+    // While it recovers.
+    d.say(d.one, d.pick('kill', how), 'starting', Math.ceil(d.random.logUniform(1, 40)));
+    d.say(d.one, 'restart');
+  }
   d.say(d.one, 'restart');
 }
 

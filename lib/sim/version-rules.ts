@@ -20,6 +20,7 @@ interface Write {
   readonly actor: string;
   readonly counter: number;
   readonly manifest: string;
+  readonly mtime: string;
   readonly merged: readonly string[];
   readonly preds: readonly string[];
 }
@@ -53,7 +54,8 @@ class VersionRules {
         const text = String(value);
         if (field === 'head') {
           const merged = text.includes('@') ? text.slice(text.lastIndexOf(' ') + 1).split(',') : [];
-          const write = { ino, stamp, actor, counter, manifest: text.split(' ')[0]!, merged, preds: pred };
+          const [manifest, , mtime] = text.split(' ') as [string, string, string];
+          const write = { ino, stamp, actor, counter, manifest, mtime, merged, preds: pred };
           this.writes.set(`${counter}@${actor}`, { op: `${counter}@${actor}`, ...write });
         } else if (field === POLICY) {
           const all = this.policies.get(ino) ?? new Set();
@@ -197,10 +199,21 @@ class VersionRules {
     return undefined;
   }
 
+  /** A copy that became a file of its own at several sites began with the same version everywhere. */
+  private begin(write: Write): Write {
+    if (write.preds.length > 0) return write;
+    const { ino, manifest, mtime } = write;
+    for (const other of this.writes.values())
+      if (other.preds.length === 0 && other.ino === ino && other.manifest === manifest && other.mtime === mtime)
+        return other;
+    return write;
+  }
+
   private ancestors(write: Write): Set<Write> {
     const all = new Set<Write>();
     const toDo = [write];
     for (let next = toDo.pop(); next; next = toDo.pop()) {
+      next = this.begin(next);
       if (all.has(next)) continue;
       all.add(next);
       toDo.push(...next.preds.map((pred) => this.writes.get(pred)!));

@@ -447,6 +447,17 @@ export class ObjectStore implements ObjectSource {
   citeVersion(manifest: ObjectId): void {
     if (!this.guard || !this.has(manifest)) return;
     this.guard.cite(manifest);
+    this.nameChunks(manifest);
+  }
+
+  /** As {@link name}, for a version and its chunks: it may have been of no use until now. @param bytes see {@link MissingObject} */
+  nameVersion(manifest: ObjectId, bytes: number): void {
+    this.name(manifest, ObjectKind.manifest, bytes);
+    if ((this.guard || this.keepsAll) && this.has(manifest)) this.nameChunks(manifest);
+  }
+
+  /** Of a version whose manifest is held. */
+  private nameChunks(manifest: ObjectId): void {
     try {
       for (const [chunk, length] of chunkLengths(decodeManifest(this.get(manifest)))) {
         this.name(chunk, ObjectKind.chunk, length);

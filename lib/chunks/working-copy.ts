@@ -317,6 +317,13 @@ export class WorkingCopy implements WritableContent {
     this.inFlight = null;
   }
 
+  /** Whether nothing was written to it since the version that it is laid over; not so where a write failed halfway either. */
+  get isUnchanged(): boolean {
+    const { base, inFlight, changed } = this;
+    if (!base || inFlight || this.size !== base.manifest.size) return false;
+    return changed.below(this.size).length === 0;
+  }
+
   // ---- Passthrough: the kernel reads and writes the local file itself
 
   /** Whether every byte is in the local file. */

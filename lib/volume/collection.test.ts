@@ -344,3 +344,28 @@ test('a site that was killed in a collection has lost files', async (t) => {
   assert.deepEqual(kept(paris), ['shown']);
   assert.ok(paris.packBytes < 3 * [...models.values()].reduce((sum, bytes) => sum + bytes.length, 0));
 });
+
+test('a removed file that another site brings back lacks the version whose bytes were collected meanwhile', async (t) => {
+  const [paris, oslo] = await pair(t);
+  const rome = await paris.join();
+  t.after(() => rome.remove());
+  paris.write('f', 'first');
+  for (const site of [oslo, rome]) await paris.sendTo(site);
+  const bytes = randomBytes(LARGE_BYTES);
+  oslo.write('f', bytes);
+  await oslo.sendTo(paris);
+  rome.write('f', 'written while it was removed');
+  paris.unlink('f');
+  const { collected } = await paris.collect();
+  assert.ok(collected.discardedObjects > 1);
+
+  await rome.sendTo(paris);
+  assert.ok(paris.volume.objects.missingCount() > 0);
+  await oslo.sendTo(paris);
+  assert.equal(paris.volume.objects.missingCount(), 0);
+  const versions = paris.list('/').map((name) => paris.read(name).toString('hex'));
+  assert.deepEqual(
+    versions.toSorted(),
+    [bytes.toString('hex'), Buffer.from('written while it was removed').toString('hex')].toSorted(),
+  );
+});

@@ -47,6 +47,26 @@ describe('two sites', () => {
   });
   after(() => cluster.close());
 
+  test('a file that is replaced at one site is whole at the other, whenever it is read', async () => {
+    const name = 'replaced';
+    writeFileSync(join(paris.mountpoint, name), Buffer.alloc(300_000, 1));
+    await cluster.settle();
+    const versions = new Set<number>();
+    for (let i = 2; i < 42; i++) {
+      writeFileSync(join(paris.mountpoint, `${name}.new`), Buffer.alloc(i % 2 ? 300_000 : 20_000, i));
+      renameSync(join(paris.mountpoint, `${name}.new`), join(paris.mountpoint, name));
+      for (const endMs = performance.now() + 25; performance.now() < endMs;) {
+        const bytes = readFileSync(join(oslo.mountpoint, name));
+        const [first] = bytes;
+        versions.add(first!);
+        assert.ok(bytes.length === (first! % 2 ? 300_000 : 20_000), `${bytes.length} bytes of version ${first}`);
+        assert.ok(bytes.equals(Buffer.alloc(bytes.length, first)), `version ${first} is mixed with another`);
+      }
+    }
+    assert.ok(versions.size > 1, 'no version came');
+    rmSync(join(paris.mountpoint, name));
+  });
+
   test('a tree that was copied in with cp -a is the same at both sites', async () => {
     await runChecked('cp', ['-a', source, join(paris.mountpoint, 'tree')], { timeoutMs: 60_000 });
     await cluster.settle();

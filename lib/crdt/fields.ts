@@ -242,6 +242,11 @@ export function isTombstone(value: Value): boolean {
   return typeof value === 'string' && value.charCodeAt(0) === 0x2d; // '-'
 }
 
+/** Whether a link value says that the link was moved, or made for a file that was there before. */
+export function isMoved(value: Value): boolean {
+  return typeof value === 'string' && !isTombstone(value) && value.includes('\0');
+}
+
 export function linkField(link: LinkId): string {
   return `${LINK_PREFIX}${link}`;
 }

@@ -206,7 +206,7 @@ export class SiteServer {
   private reportCommit(): void {
     const { journal, objects } = this.volume;
     const vector: [ActorId, number][] = [];
-    for (const [actor, seq] of journal.heldVector()) {
+    for (const [actor, seq] of this.volume.sharedVector()) {
       if (this.reported.get(actor) === seq) continue;
       this.reported.set(actor, seq);
       vector.push([actor, seq]);

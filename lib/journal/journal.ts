@@ -213,6 +213,11 @@ export class Journal {
     return this.lost.size === 0 ? this.vector() : this.lost.lower(this.vector(), this.actors);
   }
 
+  /** The number of an actor's last change; 0: there is none. */
+  lastSeqOf(actor: ActorId): number {
+    return this.ends.seqOf(actor);
+  }
+
   /** The changes that were dropped: the last of each actor, by its index. */
   floorChanges(): ReadonlyMap<number, FloorChange> {
     return this.floor.changes;

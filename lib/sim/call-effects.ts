@@ -4,6 +4,7 @@
 
 import { compareTimes, formatTimestamp } from '../crdt/fields.js';
 import type { Ino, Name } from '../crdt/ids.js';
+import { attributesOf } from '../crdt/inode-attributes.js';
 import type { Timestamp } from '../crdt/inode.js';
 import type { Volume } from '../volume/volume.js';
 import type { Site } from './site.js';
@@ -88,6 +89,7 @@ function withEffects<T>(
     if (leadsTo === undefined) before.get(parent)?.delete(name);
     else before.get(parent)?.set(name, leadsTo);
   }
+  const named = due(result).flatMap(([, ino]) => ino ?? []);
   for (const [directory, expected] of before) {
     const now = namesIn(volume, directory);
     const changed = [...new Set([...expected.keys(), ...now.keys()])].filter(
@@ -97,11 +99,15 @@ function withEffects<T>(
     const moved = changed
       .filter((name) => deferred.has(expected.get(name)!) || deferred.has(now.get(name)!))
       .map(baseOf);
+    const written = [...heirs.values()].flat();
     const shown = new Set([...now].map(([name, ino]) => `${ino} as ${baseOf(name)}`));
     for (const name of changed) {
       const [was, is] = [expected.get(name), now.get(name)];
+      if (was === undefined && isCopyOfNamed(volume, is!, named)) continue;
       if (copies.has(was ?? is!) || (is === undefined && isHidden(volume, directory, name, was!))) continue;
       if (moved.includes(baseOf(name))) continue;
+      // What was hidden and is being written to is no equal of the other after a change of that: it is shown beside it.
+      if (was === undefined && written.includes(is!)) continue;
       // Suffixes are given out anew; but nothing comes or goes by that.
       const isSuffix =
         isLoose && name !== baseOf(name) && (was === undefined || shown.has(`${was} as ${baseOf(name)}`));
@@ -110,6 +116,13 @@ function withEffects<T>(
     }
   }
   return result;
+}
+
+/** What gets a name is published by the call, a directory with all that was closed: what is concurrent lies beside it from then on. */
+function isCopyOfNamed({ journal: { store } }: Volume, ino: Ino, named: readonly Ino[]): boolean {
+  const source = store.copy(ino)?.source;
+  const isDirectory = (other: Ino): boolean => attributesOf(store.inode(other)!).type === 'd';
+  return source !== undefined && named.some((other) => other === source || isDirectory(other));
 }
 
 /** A name without the suffix of a conflict. */
@@ -131,8 +144,13 @@ function changeTimesOf(volume: Volume, directories: ReadonlyMap<Ino, ReadonlyMap
 
 /** Other files that are hidden behind the one at a place, and whose programs have written what is no version yet. */
 function hiddenAndWritten(volume: Volume, [directory, name]: Place): Ino[] {
+  const { store } = volume.journal;
   const shownIno = volume.files.lookup(directory, name)?.ino;
-  const claims = volume.journal.store.claims(directory, baseOf(name)).filter(({ ino }) => ino !== shownIno);
+  // What looks like a suffix may be part of a name: an editor's of what it saves beside a copy.
+  const own = store.claims(directory, name);
+  const all = own.length > 0 ? own : store.claims(directory, baseOf(name));
+  if (!all.some(({ ino }) => ino === shownIno)) return [];
+  const claims = all.filter(({ ino }) => ino !== shownIno);
   return claims.flatMap(({ ino, shown }) => (shown === null && volume['drafts'].get(ino)?.dirty ? [ino] : []));
 }
 

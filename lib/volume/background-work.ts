@@ -35,6 +35,7 @@ export class BackgroundWork {
    * `isOver` says that the slice is used up (true).
    */
   run(isOver: () => boolean): boolean {
+    if (this.publishing.gaveUpWaiting()) this.folding.commitSoon();
     this.folding.foldIfDue();
     if (this.remote.waiting && !isOver()) {
       this.folding.foldAll();
@@ -74,7 +75,8 @@ export class BackgroundWork {
   get nextTimeoutMs(): number {
     if (this.mergesDue || this.truncating.due) return 1;
     const foldInMs = this.folding.dueInMs();
-    const dueInMs = this.drafts.count > 0 ? Math.min(foldInMs, IDLE_CHECK_MS) : foldInMs;
+    const isWaiting = this.drafts.count > 0 || !this.publishing.awaited.isEmpty;
+    const dueInMs = isWaiting ? Math.min(foldInMs, IDLE_CHECK_MS) : foldInMs;
     return dueInMs === Infinity ? -1 : Math.max(1, Math.ceil(dueInMs));
   }
 

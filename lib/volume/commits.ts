@@ -12,7 +12,8 @@ import type { Change, ChangeOp, Value } from '../crdt/change.js';
 import type { Ino, OpId, SiteId } from '../crdt/ids.js';
 import { VOLUME_INO } from '../crdt/ids.js';
 import type { Timestamp } from '../crdt/inode.js';
-import { formatTimestamp, parseOp } from '../crdt/fields.js';
+import { formatTimestamp, parseHead, parseOp } from '../crdt/fields.js';
+import { findVersion, type VersionLookup } from '../crdt/version-graph.js';
 import { validateOp } from '../crdt/register-schema.js';
 import type { HybridClock } from '../crdt/stamp.js';
 import type { Journal } from '../journal/journal.js';
@@ -37,6 +38,8 @@ export interface DraftFate {
  * and the calls of their programs wait meanwhile.
  */
 export const WRITES_OF_CHANGE = 100;
+/** A version may be the last in a change that is full: other sites see it with the rename before it that put its file in place. */
+const WRITES_WITH_VERSION = WRITES_OF_CHANGE + 20;
 
 export const NO_DRAFT: DraftFate = { ino: 0, ends: false, staysSynced: false };
 
@@ -113,7 +116,7 @@ export class Commits {
     applied: (changes: readonly ViewChange[]) => void = () => {},
     mayWait = false,
   ): void {
-    this.openCommit();
+    this.openCommit(fate === NO_DRAFT ? WRITES_OF_CHANGE : WRITES_WITH_VERSION);
     const changes: ViewChange[] = [];
     const writes: WriteDraft[] = [];
     let last: readonly WriteDraft[] = [];
@@ -176,12 +179,20 @@ export class Commits {
     this.touch(touched, writes, time);
   }
 
-  /** The op of the head that these writes gave an inode; none when it was overwritten since, or they gave it none. */
-  headOf(ino: Ino, writes: readonly WriteDraft[]): OpId[] {
+  /**
+   * The op of the head that these writes gave an inode, also when another site overwrote it since; none when they gave it none, or the
+   * journal knows it no more.
+   */
+  headOf(ino: Ino, writes: readonly WriteDraft[], lookup: VersionLookup): OpId[] {
     const written = writes.find((write) => write.ino === ino && write.field === 'head');
+    if (!written) return [];
     const entries = this.journal.store.inode(ino)?.registers.get('head') ?? [];
-    const entry = written && entries.find(({ value }) => value === written.value);
-    return entry ? [{ counter: entry.counter, actor: entry.actor }] : [];
+    // An inode number is reserved for one version alone.
+    const { copyIno } = parseHead(written.value);
+    const op =
+      entries.find(({ value }) => value === written.value) ??
+      findVersion(entries, lookup, ({ head }) => head.copyIno === copyIno);
+    return op ? [{ counter: op.counter, actor: op.actor }] : [];
   }
 
   private touch(touched: readonly Ino[], writes: readonly WriteDraft[], time: Timestamp): void {
@@ -192,10 +203,10 @@ export class Commits {
     }
   }
 
-  private openCommit(): void {
+  private openCommit(fullAt = WRITES_OF_CHANGE): void {
     assert(!this.unsettled, 'the operation before is not settled');
     this.wroteMs = this.clock.monotonicMs();
-    if (this.ops.length >= WRITES_OF_CHANGE) this.authorChange();
+    if (this.ops.length >= fullAt) this.authorChange();
     if (!this.writesChange) this.beginChange();
   }
 

@@ -344,6 +344,32 @@ test('the nearest policy on the way up counts, and a file may have its own', asy
   assert.equal(copies(a!), 2);
 });
 
+for (const [how, write] of [
+  ['appended to', (at: VolumeFixture, path: string) => append(at, path, 'more\n')],
+  ['rewritten', (at: VolumeFixture, path: string) => void at.write(path, 'more\n')],
+] as const)
+  test(`a copy that was renamed at two sites and ${how} at a third is what was written there, no line twice`, async (t) => {
+    const [a, b, c] = (await sites(t, 3, 'copy', { log: 'base\n' })) as [VolumeFixture, VolumeFixture, VolumeFixture];
+    append(a, 'd/log', 'of a\n');
+    append(b, 'd/log', 'of b\n');
+    await settle([a, b, c]);
+    const copy = a.list('d').find((name) => name !== 'log')!;
+    const text = a.text(`d/${copy}`);
+    write(c, `d/${copy}`);
+    const due = c.text(`d/${copy}`);
+    assert.notEqual(due, text);
+    for (const at of [a, b]) {
+      at.rename(`d/${copy}`, 'd/other');
+      setPolicy(at, 'd', 'append');
+    }
+    await settle([a, b, c]);
+    for (const at of [a, b, c]) {
+      const names = at.list('d').filter((name) => name !== 'log');
+      assert.equal(names.length, 1);
+      assert.equal(at.text(`d/${names[0]}`), due);
+    }
+  });
+
 test('a policy that is set later merges what lies in copies already, on a file as on a directory', async (t) => {
   const [a, b] = await sites(t, 2, 'copy', { one: '', two: '' });
   for (const name of ['one', 'two']) {
@@ -419,6 +445,20 @@ test('what was merged just before a crash is merged after it', async (t) => {
   assert.equal(a!.text('d/log'), 'a\nb\n');
   assert.deepEqual(a!.list('d'), ['big', 'log']);
   assert.equal(a!.text('d/big').replace(/x+/, 'x'), 'xa\nb\n');
+});
+
+test('a log that was open at a crash has each line once, though another site went on from its last version', async (t) => {
+  const [one, two] = (await sites(t, 2, 'append', { log: 'base\n' })) as [VolumeFixture, VolumeFixture];
+  const { handle } = one.volume.files.open(one.resolve('d/log'), O_RDWR | O_APPEND, false, USER);
+  one.volume.files.write(handle, 0, Buffer.from('of one\n'), false);
+  await one.publish();
+  await settle([one, two]);
+  append(two, 'd/log', 'of two\n');
+  await settle([one, two]);
+  one.volume.files.write(handle, 0, Buffer.from('of one, later\n'), false);
+  one.crash();
+  await settle([one, two]);
+  for (const at of [one, two]) assertParts(at.text('d/log'), ['base\n', 'of one\n', 'of two\n', 'of one, later\n']);
 });
 
 test('the time of a merged file is that of its latest version', async (t) => {

@@ -14,6 +14,7 @@ import type { SqliteTreeStore } from '../journal/sqlite-tree-store.js';
 import type { ObjectStore } from '../chunks/object-store.js';
 import { type Commits, type DraftFate, NO_DRAFT, type Step } from './commits.js';
 import type { Drafts } from './drafts.js';
+import { DroppedContents } from './dropped-contents.js';
 import type { OpenFiles } from './open-files.js';
 import type { KernelCache, VolumeClock } from './ports.js';
 import type { SpaceGuard } from './space-guard.js';
@@ -30,6 +31,7 @@ export class Core {
   readonly store: SqliteTreeStore;
   readonly actors: ActorTable;
   readonly tree: LocalTree;
+  readonly dropped = new DroppedContents();
   /** Somebody calls {@link settle} after each reply. */
   repliesFirst = false;
   /** The kernel knows of nothing that is done now: it did not ask for it. */

@@ -31,6 +31,8 @@ export class DraftRecovery {
   readonly noted = new Map<Ino, Pick<NotedDraft, 'key' | 'publishedLsn'>>();
   /** Drafts whose bytes a later record has: nothing before it can be looked at any more. */
   private readonly awaitBytes = new Set<Draft>();
+  /** How long the log says that the local files are of drafts that were truncated; of those to which the kernel wrote it does not know. */
+  private readonly truncated = new Map<Draft, number>();
 
   constructor(
     private readonly db: Connection,
@@ -119,6 +121,7 @@ export class DraftRecovery {
   changed(change: DraftChanged, isInFile: boolean): void {
     const draft = this.drafts.get(change.ino)!;
     const { content } = draft;
+    this.noteLength(draft, change);
     if (this.awaitBytes.has(draft) && change.kind !== RECORD.givenBack) {
       if (change.kind === RECORD.synced) draft.synced = true;
       return;
@@ -151,7 +154,10 @@ export class DraftRecovery {
         break;
       case RECORD.resize:
         if (content instanceof SmallContent) content.truncate(change.offset);
-        else content.adoptTruncate(change.offset);
+        else {
+          content.adoptTruncate(change.offset);
+          if (draft.seen === null) this.truncated.set(draft, change.offset);
+        }
         break;
       case RECORD.allocate:
         if (content instanceof SmallContent) content.fallocate(change.mode, change.offset, change.length);
@@ -172,6 +178,22 @@ export class DraftRecovery {
         throw new CorruptionError(`intent log: unknown record kind ${change.kind}`);
     }
     draft.changed(change.time, this.monotonicMs());
+  }
+
+  private noteLength(draft: Draft, { kind, offset, length }: DraftChanged): void {
+    const logged = this.truncated.get(draft);
+    if (logged === undefined) return;
+    if (kind === RECORD.data || kind === RECORD.extent) this.truncated.set(draft, Math.max(logged, offset + length));
+    else if (kind !== RECORD.touch && kind !== RECORD.synced) this.truncated.delete(draft);
+  }
+
+  /**
+   * Power failed: of a truncation that was not synced the log may have the record, and the disk not the effect. What the file has beyond
+   * are no bytes of the draft's.
+   */
+  truncateAsLogged(): void {
+    for (const [draft, length] of this.truncated)
+      if (this.drafts.get(draft.ino) === draft && draft.content.size > length) draft.content.truncate(length);
   }
 
   private shared(draft: Draft, { time, offset: size }: DraftChanged): void {

@@ -50,8 +50,19 @@ export class FileContents {
 
   // ── open files ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** @throws PosixError ESTALE when it was removed and its content is gone: the kernel looks for the name again */
   open(ino: Ino, flags: number, killSuidGid: boolean, caller: Caller): Opened {
+    try {
+      return this.openExisting(ino, flags, killSuidGid, caller);
+    } catch (error) {
+      this.endUnopened(ino);
+      throw error;
+    }
+  }
+
+  private openExisting(ino: Ino, flags: number, killSuidGid: boolean, caller: Caller): Opened {
     const sibling = this.core.openFiles.any(ino);
+    if (!sibling && this.isDropped(ino)) throw posixError('ESTALE');
     // A local file shows one version: who opens it while others have it open sees what they see.
     const version = sibling?.backed ? sibling.version : this.shownVersion(ino);
     if (flags & O_TRUNC) {
@@ -67,6 +78,11 @@ export class FileContents {
     const directIo = !this.core.drafts.get(ino) && this.core.openFiles.showsOther(ino, version.manifestId);
     const { handle } = this.core.openFiles.open(ino, flags, version, false);
     return { handle, keepCache: !this.stalePages.delete(ino) && !directIo, directIo };
+  }
+
+  private isDropped(ino: Ino): boolean {
+    const { dropped, drafts, store } = this.core;
+    return dropped.of(ino) !== undefined && !drafts.get(ino) && store.inode(ino)?.nlink === 0;
   }
 
   /** The local file that holds all bytes of what an open shows, if there is one and the kernel may use it. */
@@ -222,11 +238,20 @@ export class FileContents {
     const file = handle === undefined ? undefined : this.core.openFiles.writable(handle);
     const sibling = this.core.openFiles.any(ino);
     const shown = sibling?.backed ? sibling.version : undefined;
-    const draft = this.draftFor(ino, file?.version ?? shown ?? this.shownVersion(ino), size === 0);
-    const now = this.core.clock.now();
-    this.core.drafts.truncate(draft, size, now);
-    this.wroteTo(ino, now, killSuidGid);
-    if (!this.core.openFiles.isOpen(ino)) this.publishing.closed(draft);
+    try {
+      const draft = this.draftFor(ino, file?.version ?? shown ?? this.shownVersion(ino), size === 0);
+      const now = this.core.clock.now();
+      this.core.drafts.truncate(draft, size, now);
+      this.wroteTo(ino, now, killSuidGid);
+    } finally {
+      this.endUnopened(ino);
+    }
+  }
+
+  /** What a call by path wrote is due for a version; what it began and could not write, because the disk failed, is dropped. */
+  private endUnopened(ino: Ino): void {
+    const draft = this.core.drafts.get(ino);
+    if (draft && !this.core.openFiles.isOpen(ino)) this.publishing.closed(draft);
   }
 
   /** An explicit modification time of what is being written travels with the version. */

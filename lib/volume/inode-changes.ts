@@ -57,7 +57,8 @@ export class InodeChanges {
     if (copy) return this.copyAttributes(canonical, inode, facts, copy);
     const draft = this.core.drafts.get(canonical);
     if (draft) this.noteForeignWrites(draft);
-    const size = draft ? draft.content.size : sizeOf(facts);
+    const dropped = draft || inode.nlink > 0 ? undefined : this.core.dropped.of(canonical);
+    const size = draft ? draft.content.size : (dropped?.size ?? sizeOf(facts));
     return {
       ino: canonical,
       mode: typeBits(facts.type) | facts.mode,
@@ -66,9 +67,9 @@ export class InodeChanges {
       gid: facts.gid,
       rdev: facts.rdev,
       size,
-      blocks: draft ? draft.content.blocks() : blocksOf(facts),
+      blocks: draft ? draft.content.blocks() : (dropped?.blocks ?? blocksOf(facts)),
       atime: this.accessTimes.of(inode),
-      mtime: draft ? draft.mtime : (this.core.commits.directoryTime(canonical) ?? facts.mtime),
+      mtime: (draft ?? dropped)?.mtime ?? this.core.commits.directoryTime(canonical) ?? facts.mtime,
       ctime: inode.ctime,
       btime: facts.btime,
     };

@@ -102,7 +102,10 @@ export class LostVersions {
       this.told(`${this.pathOf(inode)} shows what it held before: power failed before its last version was synced`);
   }
 
-  /** What the lost versions of a file overwrote, as values of its register: the earlier first. @param nothing the empty file's manifest */
+  /**
+   * What the lost versions of a file overwrote, as values of its register: the earlier first.
+   * @param nothing the empty file's manifest
+   */
   private valuesBefore(ino: Ino, lost: readonly Entry[], gone: ReadonlySet<ObjectId>, nothing: ObjectId): string[] {
     const before = new Map<string, Version>();
     const seen = new Set<string>();

@@ -45,8 +45,11 @@ export class Namespace {
   constructor(
     private readonly core: Core,
     private readonly changes: InodeChanges,
-    /** Told of what lost a name, when the tree shows it. */
-    private readonly unnamed: (ino: Ino) => void,
+    /** Told of what got a name by link or rename, and of what lost one, when the tree shows it. */
+    private readonly told: {
+      readonly named: (ino: Ino, victim?: Ino) => void;
+      readonly unnamed: (ino: Ino) => void;
+    },
   ) {
     this.tree = new DirectoryTree(core.store, core.actors);
   }
@@ -170,6 +173,7 @@ export class Namespace {
       () => placeLink(tree, this.core.inode(ino), link, directory, name, this.core.allocate),
     ];
     this.core.perform(steps, now, [directory], [ino], { entries: [[directory, name]], inodes: [directory, ino] });
+    this.told.named(ino);
     return this.changes.attributes(ino);
   }
 
@@ -194,7 +198,7 @@ export class Namespace {
     const now = this.core.clock.now();
     const { parent, name, ino } = dirent;
     const asked = { entries: [[parent, name] as const], inodes: [parent, ino] };
-    this.core.performSoon(this.removal(dirent), now, [parent], [ino], asked, () => this.unnamed(ino));
+    this.core.performSoon(this.removal(dirent), now, [parent], [ino], asked, () => this.told.unnamed(ino));
   }
 
   /** The steps that remove a name: of a conflict copy, that version; else the link, after its directory is there for good. */
@@ -242,7 +246,10 @@ export class Namespace {
         ],
         inodes,
       },
-      victim && (() => this.unnamed(victim.ino)),
+      () => {
+        if (victim) this.told.unnamed(victim.ino);
+        this.told.named(source.ino, victim?.ino);
+      },
     );
     if (!(flags & RENAME_WHITEOUT)) return;
     this.core.settle();
@@ -304,6 +311,7 @@ export class Namespace {
         inodes: [a.parent, b.parent, a.ino, b.ino],
       },
     );
+    for (const { ino } of [a, b]) this.told.named(ino);
   }
 
   private isWithin(directory: Ino, ancestor: Ino): boolean {

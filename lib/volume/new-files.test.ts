@@ -48,6 +48,15 @@ function emptied(fixture: VolumeFixture, name: string): NewFile {
   return { ino, handle, fd: backing };
 }
 
+/** A file that was large before a restart of the site, emptied to be written anew: in a local file. */
+function emptiedAfterRestart(fixture: VolumeFixture, name: string): NewFile & { readonly fd: number } {
+  fixture.reopen();
+  fixture.volume.allowPassthrough();
+  const { fd, ...file } = emptied(fixture, name);
+  assert.ok(fd !== undefined, `${name} has a local file`);
+  return { ...file, fd };
+}
+
 function localFiles({ directory }: VolumeFixture): string[] {
   return readdirSync(join(directory, 'work'));
 }
@@ -238,10 +247,7 @@ test('a file that is emptied and never written is empty everywhere', async (t) =
   const a = site(t);
   a.write('file', Buffer.alloc(LARGE, 'old'));
   await a.publish();
-  a.reopen();
-  a.volume.allowPassthrough();
-  const { fd, handle } = emptied(a, 'file');
-  assert.ok(fd !== undefined, 'it has a local file');
+  const { handle } = emptiedAfterRestart(a, 'file');
   a.volume.files.release(handle);
   assert.equal(a.text('file'), '');
   a.crash();
@@ -257,10 +263,7 @@ test("what was written anew does not take another site's version away", async (t
   a.write('file', Buffer.alloc(LARGE, 'old'));
   const b = await a.join();
   t.after(() => b.remove());
-  a.reopen();
-  a.volume.allowPassthrough();
-  const { fd, handle } = emptied(a, 'file');
-  assert.ok(fd !== undefined, 'it has a local file');
+  const { fd, handle } = emptiedAfterRestart(a, 'file');
   writeSync(fd, Buffer.alloc(LARGE, 'here'), 0, LARGE, 0);
   b.write('file', Buffer.alloc(LARGE, 'there'));
   await b.publish();
@@ -320,10 +323,7 @@ test('a file that was emptied and written anew shows its version after power los
     const a = site(t);
     a.write('file', Buffer.alloc(LARGE, 'old'));
     await a.publish();
-    a.reopen();
-    a.volume.allowPassthrough();
-    const { fd, handle } = emptied(a, 'file');
-    assert.ok(fd !== undefined, 'it has a local file');
+    const { fd, handle } = emptiedAfterRestart(a, 'file');
     writeSync(fd, Buffer.alloc(LARGE, 'new'), 0, LARGE, 0);
     if (isSynced) a.volume.files.fsync(handle);
     a.crash(0, isSynced ? () => {} : spoilWork("another file's"));

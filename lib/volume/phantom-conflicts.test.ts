@@ -9,6 +9,8 @@ import { USER, VolumeFixture } from './volume-fixture.test-support.js';
 const open: VolumeFixture[] = [];
 after(() => open.forEach((fixture) => fixture.remove()));
 
+const O_RDWR = 2;
+
 type Act = (site: VolumeFixture) => void;
 
 function setattr(site: VolumeFixture, path: string, changes: AttributeChanges): void {
@@ -217,6 +219,47 @@ test('a save that changes nothing moves the time, also over a crash and at the o
   await one.mergeWith(other);
   for (const site of [one, other]) assert.deepEqual(site.volume.files.getattr(site.resolve('/x')).mtime, written);
 });
+
+for (const [kind, size] of [
+  ['small', 100],
+  ['large', 300_000],
+] as const) {
+  const base = Buffer.alloc(size, 'base');
+  const theirs = Buffer.concat([base, Buffer.from('theirs')]);
+
+  test(`what another site made of a ${kind} version stands, when that version is saved again unchanged`, async () => {
+    const [one, other] = await twoSites();
+    const ino = one.write('/x', base);
+    await one.publish();
+    await one.mergeWith(other);
+    const { handle } = one.volume.files.open(ino, O_RDWR, false, USER);
+    other.write('/x', theirs);
+    await other.publish();
+    await other.sendTo(one);
+    one.volume.files.write(handle, 0, base, false);
+    one.volume.files.release(handle);
+    await one.publish();
+    await assertNoConflict([one, other]);
+    for (const site of [one, other]) assert.ok(site.read('/x').equals(theirs));
+  });
+
+  test(`what another site made of a ${kind} version stands, when the first was killed with that file open`, async () => {
+    const [one, other] = await twoSites();
+    const ino = one.resolve('/x');
+    const { handle } = one.volume.files.open(ino, O_RDWR, false, USER);
+    one.volume.files.write(handle, 0, base, false);
+    await one.publish();
+    await one.mergeWith(other);
+    other.write('/x', theirs);
+    await other.publish();
+    await other.sendTo(one);
+    one.volume.fold();
+    one.crash();
+    await one.publish();
+    await assertNoConflict([one, other]);
+    for (const site of [one, other]) assert.ok(site.read('/x').equals(theirs));
+  });
+}
 
 test('to set what is set still moves ctime, and settles what is contested', async () => {
   const [one, other] = await twoSites();

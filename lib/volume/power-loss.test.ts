@@ -419,3 +419,34 @@ for (const [what, lose] of [
     assert.ok(oslo.read('file').equals(bytes));
   });
 }
+
+test('zeros stand in a synced file that was being truncated when power failed', async (t) => {
+  const oslo = site(t);
+  const bytes = Buffer.alloc(85_010, 'abc');
+  const ino = oslo.write('file', bytes);
+  await oslo.publish();
+  makeDurable(oslo);
+  const { handle } = oslo.volume.files.open(ino, O_RDWR, false, USER);
+  oslo.volume.files.setattr(ino, { size: 20 }, USER, handle);
+  oslo.volume.files.fsync(handle);
+  const lose = workAsItIs(oslo);
+  oslo.volume.files.setattr(ino, { size: 0 }, USER, handle);
+  oslo.volume.files.write(handle, 0, Buffer.from('new'), false);
+  oslo.volume.files.setattr(ino, { size: 2 }, USER, handle);
+  oslo.crash(0, lose);
+  // The log outlived the file, whose bytes were lost.
+  assert.equal(oslo.read('file').length, 2);
+});
+
+test('a file that was truncated and synced again before power failed lacks what was written then', async (t) => {
+  const oslo = site(t);
+  const ino = oslo.write('file', Buffer.alloc(85_010, 'abc'));
+  await oslo.publish();
+  makeDurable(oslo);
+  const { handle } = oslo.volume.files.open(ino, O_RDWR, false, USER);
+  oslo.volume.files.setattr(ino, { size: 20 }, USER, handle);
+  oslo.volume.files.write(handle, 20, Buffer.alloc(70_000, 'd'), false);
+  oslo.volume.files.fsync(handle);
+  oslo.crash(0, workAsItIs(oslo));
+  assert.equal(oslo.text('file'), Buffer.alloc(20, 'abc').toString() + 'd'.repeat(70_000));
+});

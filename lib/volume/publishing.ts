@@ -10,11 +10,13 @@ import { attributesOf } from '../crdt/inode-attributes.js';
 import { settleBeforeWrite } from '../crdt/local-writes.js';
 import { sameOp } from '../crdt/register.js';
 import type { Timestamp } from '../crdt/inode.js';
+import type { VersionHistory } from '../journal/version-history.js';
 import type { IngestResult } from '../chunks/ingest.js';
 import { decodeManifest, encodeManifest, inlineManifest, type Manifest, sparseBlocksOf } from '../chunks/manifest.js';
 import { ObjectKind } from '../chunks/object-kind.js';
 import { SmallContent } from '../chunks/small-content.js';
 import { WorkingCopy } from '../chunks/working-copy.js';
+import type { AwaitedVersions } from './awaited-versions.js';
 import type { Core } from './core.js';
 import type { Draft } from './draft.js';
 import type { IngestJobs } from './ingest-jobs.js';
@@ -35,10 +37,13 @@ export class Publishing {
   constructor(
     private readonly core: Core,
     private readonly changes: InodeChanges,
+    private readonly history: VersionHistory,
     private readonly jobs: IngestJobs,
     private readonly kept: KeptCopies,
     /** Told of a file that this site wrote a version of. */
     private readonly published: (ino: Ino) => void,
+    /** Versions that changes of this site wait for. */
+    readonly awaited: AwaitedVersions,
   ) {}
 
   // ── when ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -51,6 +56,33 @@ export class Publishing {
   /** Recovery: nobody has anything open. */
   closedAll(): void {
     for (const draft of this.core.drafts.all()) this.due.add(draft);
+  }
+
+  /**
+   * A name leads to this file or directory now, often in the place of another one, as programs do to change a file as a whole. Other
+   * sites are to see that no earlier than what was written before: they would show an empty file. Below a directory any closed file may lie.
+   * @param victim what the name led to before
+   */
+  named(ino: Ino, victim?: Ino): void {
+    const replaced = victim === undefined ? undefined : this.core.drafts.get(victim);
+    const inode = this.core.store.inode(ino);
+    if (inode && attributesOf(inode).type === 'd') for (const draft of this.due) this.publishNamed(draft);
+    else {
+      const draft = this.core.drafts.get(ino);
+      if (draft) this.publishNamed(draft, replaced);
+    }
+  }
+
+  private publishNamed(draft: Draft, replaced?: Draft): void {
+    this.changes.noteForeignWrites(draft);
+    if (!draft.dirty) return;
+    if (draft.ingesting === 0 && !this.isPutOff(draft)) this.publishDraft(draft);
+    if (draft.ingesting !== 0) this.awaited.add(draft, replaced);
+  }
+
+  /** Whether changes that waited for a version wait no longer, though none came of it: a commit is to say so. */
+  gaveUpWaiting(): boolean {
+    return this.awaited.giveUp((draft) => draft.dirty && this.core.drafts.get(draft.ino) === draft);
   }
 
   /** Turns what was closed, or lies idle, into versions. Called before each fold; cheap when there is nothing. */
@@ -111,8 +143,10 @@ export class Publishing {
     if (draft.synced) this.core.objects.sync();
     const fate = { ino: draft.ino, ends: true, staysSynced: false };
     this.core.perform([], this.core.clock.now(), [], [], { entries: [], inodes: [] }, fate);
-    const { content } = draft;
-    const unchanged = !draft.dirty && content instanceof WorkingCopy && this.isReachable(draft.ino);
+    const { ino, content, dirty, mtime } = draft;
+    const isReachable = this.isReachable(ino);
+    if (dirty && !isReachable) this.core.dropped.note(ino, { size: content.size, blocks: content.blocks(), mtime });
+    const unchanged = !dirty && content instanceof WorkingCopy && isReachable;
     this.finish(draft, unchanged ? (content.baseId ?? '') : '');
     if (!this.isShown(draft)) this.core.kernel.invalidateInode(draft.ino, true);
   }
@@ -131,8 +165,8 @@ export class Publishing {
   private finish(draft: Draft, manifestId: string): void {
     this.due.delete(draft);
     const { content, ino } = draft;
-    const isWhole = manifestId !== '' && content instanceof WorkingCopy && content.isComplete;
-    if (this.kept.passthrough && isWhole && !draft.isHeldByOthers) {
+    const isVersion = manifestId !== '' && content instanceof WorkingCopy && content.isComplete && content.isUnchanged;
+    if (this.kept.passthrough && isVersion && !draft.isHeldByOthers) {
       this.core.drafts.release(draft);
       this.kept.keep(ino, manifestId, content);
     } else this.core.drafts.end(draft);
@@ -205,9 +239,10 @@ export class Publishing {
     const { ino } = draft;
     const { size } = manifest;
     const ends = !this.core.openFiles.isOpen(ino);
-    if (this.isOwnHead(draft, manifestId)) {
-      // Nothing new after all: saved unchanged, or a recovered draft whose version was committed before the crash.
-      if (!draft.suspected) this.commitTime(draft);
+    if (this.isVersion(draft, manifestId)) {
+      // Nothing new after all: saved unchanged, or a recovered draft whose version was committed before the crash. Where another site went
+      // on from that version, its own stands as it is.
+      if (!draft.suspected && this.isShown(draft)) this.commitTime(draft);
       draft.published = generation;
       draft.synced = draft.syncedSinceAsked;
       if (ends) this.abandon(draft);
@@ -228,6 +263,7 @@ export class Publishing {
     draft.synced = staysSynced;
     draft.bases = bases;
     this.core.openFiles.adopt(ino, { manifestId, size, bases });
+    this.awaited.came(draft);
     if (ends) this.finish(draft, manifestId);
     this.published(ino);
   }
@@ -249,12 +285,13 @@ export class Publishing {
     this.noteUntoldWrite(draft, now);
   }
 
-  /** Whether the only head is the one that the draft is based on, with the same bytes. */
-  private isOwnHead(draft: Draft, manifestId: ObjectId): boolean {
-    const { head, heads } = attributesOf(this.core.inode(draft.ino));
-    const [base] = draft.bases;
-    if (!head || heads.length !== 1 || base?.counter !== head.counter || base.actor !== head.actor) return false;
-    return head.manifest === manifestId;
+  /** Whether this is the version that the draft is based on. */
+  private isVersion({ ino, bases }: Draft, manifestId: ObjectId): boolean {
+    const { heads } = attributesOf(this.core.inode(ino));
+    const version = this.history.versionsOf(ino);
+    const manifestOf = (base: OpId): ObjectId | undefined =>
+      heads.find((head) => sameOp(head, base))?.manifest ?? version(base)?.head.manifest;
+    return bases.length > 0 && bases.every((base) => manifestOf(base) === manifestId);
   }
 
   private ownHead(ino: Ino, value: string): readonly OpId[] {

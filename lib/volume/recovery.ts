@@ -10,6 +10,7 @@ import type { Ino, ObjectId } from '../crdt/ids.js';
 import { mergedIn, parseHead } from '../crdt/fields.js';
 import type { Timestamp } from '../crdt/inode.js';
 import type { IntentLog, IntentRecord } from '../journal/intent-log.js';
+import type { VersionHistory } from '../journal/version-history.js';
 import { encodeManifest, inlineManifest } from '../chunks/manifest.js';
 import { ObjectKind } from '../chunks/object-kind.js';
 import type { ObjectStore } from '../chunks/object-store.js';
@@ -75,6 +76,7 @@ export class Recovery {
     private readonly drafts: Drafts,
     private readonly draftRecovery: DraftRecovery,
     private readonly objects: ObjectStore,
+    private readonly history: VersionHistory,
     private readonly foldedLsn: number,
     /** Objects that power loss took, though the state names them. */
     private readonly lostObjects: ReadonlySet<ObjectId>,
@@ -94,7 +96,10 @@ export class Recovery {
     if (this.powerLoss) this.endUnnoted(lastLsn);
     if (this.lastUs > 0) this.commits.recoverAs(this.lastUs);
     for (const record of log.recover(0)) this.replay(record);
-    if (this.powerLoss) this.giveUpUnsynced(this.powerLoss);
+    if (this.powerLoss) {
+      this.giveUpUnsynced(this.powerLoss);
+      this.draftRecovery.truncateAsLogged();
+    }
     // What was still open becomes a version now; its last write may be older than the last fold.
     for (const [ino, writtenUs] of this.draftsWrittenUs)
       if (this.drafts.get(ino)) this.lastUs = Math.max(this.lastUs, writtenUs);
@@ -208,7 +213,7 @@ export class Recovery {
     if (record.ends) this.drafts.end(draft);
     // It went on from the version that this operation made: the next one is based on that.
     else {
-      draft.bases = this.commits.headOf(record.draft, record.writes);
+      draft.bases = this.commits.headOf(record.draft, record.writes, this.history.versionsOf(record.draft));
       draft.publishedLsn = lsn;
       draft.synced = record.staysSynced;
     }

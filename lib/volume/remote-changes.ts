@@ -4,10 +4,11 @@
 
 import { ROLE_PREFIX, SNAPSHOT_PREFIX } from '../crdt/volume-fields.js';
 import { CorruptionError } from '../codec/bytes.js';
-import type { Change, Dot } from '../crdt/change.js';
+import type { Change, Dot, Value } from '../crdt/change.js';
 import { claimError } from '../crdt/claims.js';
 import { type ActorId, type Ino, type ObjectId, type SiteId, VOLUME_INO } from '../crdt/ids.js';
-import { parseHead, timeOfStamp, xattrField } from '../crdt/fields.js';
+import { isMoved, LINK_PREFIX, parseHead, timeOfStamp, xattrField } from '../crdt/fields.js';
+import { attributesOf } from '../crdt/inode-attributes.js';
 import { MERGE_POLICY_XATTR } from '../crdt/merge-policy.js';
 import { validateOp } from '../crdt/register-schema.js';
 import type { Acceptance } from '../crdt/acceptance.js';
@@ -23,6 +24,9 @@ const POLICY_KEY_END = `.${xattrField(MERGE_POLICY_XATTR)}`;
 const FAR_FUTURE_US = 366 * 86_400_000_000;
 /** 2026-01-01: a clock that says an earlier time is wrong itself, and judges nobody. */
 const PLAUSIBLE_US = 1_767_225_600_000_000;
+
+/** So many changes follow at most when a slice is over, because one of them may be the other half of what was seen. */
+const GOES_ON_MAX = 8;
 
 interface Delivery {
   readonly changes: readonly Uint8Array[];
@@ -40,6 +44,10 @@ export class RemoteChanges {
   private readonly queue: Delivery[] = [];
   private readonly awaitingCommit: Delivery[] = [];
   private rolesChanged = false;
+  /** Files that got a name in this slice, and have no content yet. */
+  private readonly empty = new Set<Ino>();
+  /** Changes that were applied in this slice after its time was over. */
+  private wentOn = 0;
 
   constructor(
     private readonly core: Core,
@@ -83,6 +91,8 @@ export class RemoteChanges {
 
   /** Applies queued changes until none is left or `isOver` says that the slice is used up. */
   apply(isOver: () => boolean): void {
+    this.empty.clear();
+    this.wentOn = 0;
     for (let delivery = this.queue[0]; delivery; delivery = this.queue[0]) {
       while (delivery.next < delivery.changes.length) {
         try {
@@ -94,7 +104,7 @@ export class RemoteChanges {
           break;
         }
         delivery.next++;
-        if (isOver()) break;
+        if (isOver() && !this.mayGoOn()) break;
       }
       if (this.queue[0] === delivery) {
         if (delivery.next < delivery.changes.length) return;
@@ -102,6 +112,21 @@ export class RemoteChanges {
         this.awaitingCommit.push(delivery);
       }
       if (isOver()) return;
+    }
+  }
+
+  /** Whether the next change is to come without a call between: it may bring the content of a file that got its name just now. */
+  private mayGoOn(): boolean {
+    return this.empty.size > 0 && this.wentOn++ < GOES_ON_MAX;
+  }
+
+  /** A file that was renamed or linked, and has no content so far, comes to its name with the version that follows (awaited-versions.ts). */
+  private noteEmpty(ino: Ino, field: string, value: Value): void {
+    if (field === 'head') this.empty.delete(ino);
+    else if (field.startsWith(LINK_PREFIX)) {
+      const inode = isMoved(value) ? this.core.store.inode(ino) : undefined;
+      if (inode && !inode.registers.has('head') && attributesOf(inode).type === 'f') this.empty.add(ino);
+      else this.empty.delete(ino);
     }
   }
 
@@ -155,6 +180,8 @@ export class RemoteChanges {
     const viewChanges = this.core.commits.applyRemote(change);
     this.noteTimes(change);
     for (const op of change.ops) {
+      const dot = op.key.indexOf('.');
+      this.noteEmpty(Number(op.key.slice(0, dot)), op.key.slice(dot + 1), op.value);
       if (op.key.endsWith('.head')) {
         const ino = Number(op.key.slice(0, -'.head'.length));
         const { manifest, size } = parseHead(String(op.value));

@@ -66,6 +66,38 @@ test('an unlinked file stays readable and writable until its last close, and is 
   assert.deepEqual(a.list(''), []);
 });
 
+test('a file that another one took the place of is empty to who had found its name before', async (t) => {
+  const a = site(t);
+  for (const [length, isNew] of [
+    [20_000, true],
+    [300_000, true],
+    [20_000, false],
+  ] as const) {
+    const ino = a.write('file', 'first');
+    if (!isNew) await a.publish();
+    a.write('file', Buffer.alloc(length, 1));
+    a.write('file.new', Buffer.alloc(length, 2));
+    a.rename('file.new', 'file');
+    await a.publish();
+    assert.throws(() => a.volume.files.open(ino, O_RDONLY, false, USER), { code: 'ESTALE' });
+    const { nlink, size, blocks } = a.volume.files.getattr(ino);
+    assert.deepEqual({ nlink, size }, { nlink: 0, size: length });
+    assert.ok(blocks * 512 >= length, `${blocks} blocks`);
+    a.unlink('file');
+  }
+});
+
+test('a file that was removed after a version of it was made can be opened by who had found its name before', async (t) => {
+  const a = site(t);
+  const ino = a.write('file', 'all of it');
+  await a.publish();
+  a.unlink('file');
+  const { handle } = a.volume.files.open(ino, O_RDONLY, false, USER);
+  const into = Buffer.alloc(20);
+  assert.equal(into.toString('latin1', 0, a.volume.files.read(handle, 0, 20, into, 0)), 'all of it');
+  a.volume.files.release(handle);
+});
+
 test('a large file removed while its version was being made does not come back', async (t) => {
   const a = site(t);
   a.write('closed', Buffer.alloc(300_000, 1));

@@ -4,7 +4,7 @@
 // folding and merging happen between calls, in slices. It knows neither FUSE nor the network: ports.ts says what it asks of them.
 
 import { join } from 'node:path';
-import type { Value } from '../crdt/change.js';
+import type { Value, VersionVector } from '../crdt/change.js';
 import { type Ino, type ObjectId, type SiteId, VOLUME_INO } from '../crdt/ids.js';
 import { Replica } from '../crdt/replica.js';
 import { HybridClock } from '../crdt/stamp.js';
@@ -14,6 +14,7 @@ import { VersionHistory } from '../journal/version-history.js';
 import { MAX_FILE_BYTES } from '../chunks/manifest.js';
 import { ObjectStore } from '../chunks/object-store.js';
 import { Arrivals } from './arrivals.js';
+import { AwaitedVersions } from './awaited-versions.js';
 import { BackgroundWork } from './background-work.js';
 import { BaseTransfer } from './base-transfer.js';
 import { CollectionSteps } from './collection-steps.js';
@@ -125,6 +126,7 @@ export class Volume {
   private readonly kept: KeptCopies;
   private readonly publishing: Publishing;
   private readonly contents: FileContents;
+  private readonly awaited: AwaitedVersions;
 
   private constructor(options: VolumeOptions) {
     const { stateDirectory, siteId, clock, onCorrupt } = options;
@@ -200,12 +202,16 @@ export class Volume {
       (ino) => core.openFiles.isOpen(ino),
       (path) => this.drafts.discard(path),
     );
-    this.publishing = new Publishing(core, this.changes, jobs, this.kept, published);
+    this.awaited = new AwaitedVersions(options.actorId, (actor) => this.journal.lastSeqOf(actor), monotonicMs);
+    this.publishing = new Publishing(core, this.changes, history, jobs, this.kept, published, this.awaited);
     const ahead = new ReadAhead(this.objects, options.onReadAhead);
     this.contents = new FileContents(core, stable, this.changes, this.kept, this.publishing, ahead);
-    const names = new Namespace(core, this.changes, (ino) => {
+    const names = new Namespace(core, this.changes, {
+      named: (ino, victim) => this.publishing.named(ino, victim),
       // Local files of what has no name left are of no use.
-      if (store.inode(ino)?.nlink === 0) forget(ino);
+      unnamed: (ino) => {
+        if (store.inode(ino)?.nlink === 0) forget(ino);
+      },
     });
     const policyChanged = (ino: Ino): void => merges.policyChanged(ino);
     const xattrs = new ExtendedAttributes(core, this.changes, policyChanged);
@@ -306,6 +312,7 @@ export class Volume {
       this.drafts,
       draftRecovery,
       objects,
+      history,
       journal.foldedLsn,
       new Set(lost),
       (ino, error) => onCorrupt(`what was last written to inode ${ino} and not synced: ${error.message}`),
@@ -335,6 +342,11 @@ export class Volume {
   publishAll(): number {
     this.publishing.publishAll();
     return this.folding.fold();
+  }
+
+  /** The changes that other sites may have, of those that are here: the last of each actor. */
+  sharedVector(): VersionVector {
+    return this.awaited.lower(this.journal.heldVector());
   }
 
   private gaveUp(ino: Ino, { onLost, onCorrupt }: VolumeOptions): void {

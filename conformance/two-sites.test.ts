@@ -2,7 +2,20 @@
 // The steps share one volume and build on each other, in order. Needs root, /dev/fuse and git.
 
 import assert from 'node:assert/strict';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Cluster } from '../scripts/sites/cluster.js';
@@ -65,6 +78,40 @@ describe('two sites', () => {
     }
     assert.ok(versions.size > 1, 'no version came');
     rmSync(join(paris.mountpoint, name));
+  });
+
+  test('a descriptor shows the version that it was opened on, all of it, after another site wrote a longer or a shorter one', async () => {
+    const name = 'rewritten';
+    const path = join(oslo.mountpoint, name);
+    for (const [length, newLength] of [
+      [100, 5_000],
+      [5_000, 100],
+      [100_000, 300_001],
+      [300_000, 10],
+    ] as const) {
+      writeFileSync(join(paris.mountpoint, name), Buffer.alloc(length, 'a'));
+      await cluster.settle();
+      const fd = openSync(path, 'r');
+      try {
+        assert.equal(readFileSync(fd).length, length);
+        writeFileSync(join(paris.mountpoint, name), Buffer.alloc(newLength, 'b'));
+        await cluster.settle();
+        const show = (): void => {
+          assert.equal(fstatSync(fd).size, length);
+          const bytes = Buffer.alloc(400_000);
+          const shown = bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0));
+          assert.ok(shown.equals(Buffer.alloc(length, 'a')), `${shown.length} bytes, ${shown.indexOf(0)}`);
+        };
+        show();
+        assert.ok(readFileSync(path).equals(Buffer.alloc(newLength, 'b')), 'who opens it now sees what is new');
+        show();
+      } finally {
+        closeSync(fd);
+      }
+      assert.equal(statSync(path).size, newLength);
+      assert.ok(readFileSync(path).equals(Buffer.alloc(newLength, 'b')));
+    }
+    rmSync(path);
   });
 
   test('a tree that was copied in with cp -a is the same at both sites', async () => {

@@ -15,7 +15,7 @@ const S_ISGID = 0o2000;
 const S_IXGRP = 0o010;
 
 function attrReply(call: Call, attributes: Attributes): number {
-  return putAttr(call.reply, attributes, attributeSeconds(call, attributes.ino), REPLY_HEADER_LENGTH);
+  return putAttr(call.reply, attributes, attributeSeconds(call, attributes), REPLY_HEADER_LENGTH);
 }
 
 export function getattr(call: Call): number {
@@ -24,8 +24,8 @@ export function getattr(call: Call): number {
 
 /** Sent instead of GETATTR when somebody asks for the time of birth. */
 export function statx(call: Call): number {
-  const { request, reply, fileSystem } = call;
-  return putStatx(reply, fileSystem.getattr(request.node), attributeSeconds(call, request.node), REPLY_HEADER_LENGTH);
+  const attributes = call.fileSystem.getattr(call.request.node);
+  return putStatx(call.reply, attributes, attributeSeconds(call, attributes), REPLY_HEADER_LENGTH);
 }
 
 /** A time that `set` says to change: to now, or to `time`. */

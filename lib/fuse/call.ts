@@ -3,7 +3,7 @@
 // and returns the offset behind it. It throws what the filesystem throws: dispatcher.ts is where errors become errno.
 
 import { posixError } from '../errno.js';
-import type { Caller, FileSystem, Ino } from '../volume/file-system.js';
+import type { Attributes, Caller, FileSystem } from '../volume/file-system.js';
 import type { KernelCache } from '../volume/ports.js';
 import type { BackingFiles } from './backing-files.js';
 import type { AtimePolicy } from './atime-policy.js';
@@ -37,9 +37,9 @@ export function callerOf(request: Request): Caller {
   return { uid: request.uid, gid: request.gid, pid: request.pid };
 }
 
-/** How long the kernel may believe the attributes of an inode that we tell it now, seconds. */
-export function attributeSeconds({ backings }: Call, ino: Ino): number {
-  return backings.changesUnseen(ino) ? 0 : CACHE_SECONDS;
+/** How long the kernel may believe attributes that we tell it now, seconds. */
+export function attributeSeconds({ backings }: Call, { ino, seconds }: Attributes): number {
+  return backings.changesUnseen(ino) ? 0 : (seconds ?? CACHE_SECONDS);
 }
 
 /** The kernel passes names of up to 4095 bytes on. */

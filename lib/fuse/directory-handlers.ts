@@ -46,7 +46,7 @@ export function readdirplus(call: Call): number {
   for (const entry of entriesThatFit(call, direntPlusLength)) {
     const dots = entry.name === '.' || entry.name === '..';
     const attributes = dots ? undefined : fileSystem.getattr(entry.ino);
-    at = putDirentPlus(reply, entry, attributes, attributeSeconds(call, entry.ino), at);
+    at = putDirentPlus(reply, entry, attributes, attributes ? attributeSeconds(call, attributes) : 0, at);
   }
   return at;
 }

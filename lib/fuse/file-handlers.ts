@@ -83,7 +83,7 @@ export function open(call: Call): number {
 function createdReply(call: Call, flags: number, made: Created): number {
   const { attributes, opened } = made;
   const end = openedReply(call, attributes.ino, flags, opened, REPLY_HEADER_LENGTH + ENTRY_OUT_LENGTH);
-  putEntry(call.reply, attributes, attributeSeconds(call, attributes.ino), REPLY_HEADER_LENGTH);
+  putEntry(call.reply, attributes, attributeSeconds(call, attributes), REPLY_HEADER_LENGTH);
   return end;
 }
 

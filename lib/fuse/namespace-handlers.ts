@@ -10,7 +10,7 @@ import { putEntry, putNegativeEntry, REPLY_HEADER_LENGTH } from './replies.js';
 import { decodeLink, decodeMkdir, decodeMknod, decodeRename, decodeString, decodeSymlink } from './requests.js';
 
 function entryReply(call: Call, attributes: Attributes): number {
-  return putEntry(call.reply, attributes, attributeSeconds(call, attributes.ino), REPLY_HEADER_LENGTH);
+  return putEntry(call.reply, attributes, attributeSeconds(call, attributes), REPLY_HEADER_LENGTH);
 }
 
 /** `.` by a node id from a file handle (EXPORT_SUPPORT: open_by_handle_at(2), NFS): an inode that ended is ESTALE. */

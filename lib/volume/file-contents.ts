@@ -77,7 +77,7 @@ export class FileContents {
     }
     const directIo = !this.core.drafts.get(ino) && this.core.openFiles.showsOther(ino, version.manifestId);
     const { handle } = this.core.openFiles.open(ino, flags, version, false);
-    return { handle, keepCache: !this.stalePages.delete(ino) && !directIo, directIo };
+    return { handle, keepCache: directIo || !this.stalePages.delete(ino), directIo };
   }
 
   private isDropped(ino: Ino): boolean {
@@ -153,17 +153,22 @@ export class FileContents {
     if (copy) {
       const head = heads.find((h) => h.counter === copy.counter && h.actor === copy.actor);
       if (!head) throw posixError('ESTALE');
-      return { manifestId: head.manifest, size: head.size, bases: [] };
+      return { manifestId: head.manifest, size: head.size, blocks: head.blocks, bases: [] };
     }
     if (!shown) return { manifestId: '', size: 0, bases: [] };
     // A write through a path overwrites what the path shows; other heads stay, as the copies that they are shown as.
-    return { manifestId: shown.manifest, size: shown.size, bases: shownHeads(inode) };
+    return { manifestId: shown.manifest, size: shown.size, blocks: shown.blocks, bases: shownHeads(inode) };
   }
 
   release(handle: number): void {
     const file = this.core.openFiles.get(handle);
     const { ino } = file;
-    if (!this.core.openFiles.close(file)) return;
+    if (!this.core.openFiles.close(file)) {
+      // The pages may be of the version that this handle showed; who opened the file later went past them.
+      if (!this.core.drafts.get(ino) && this.core.openFiles.showsOther(ino, file.version.manifestId))
+        this.stalePages.add(ino);
+      return;
+    }
     const draft = this.core.drafts.get(ino);
     if (file.writable && (file.version.manifestId === '' || draft?.base === ''))
       this.newFiles.closed(draft?.content.size ?? 0);

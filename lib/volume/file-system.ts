@@ -31,6 +31,8 @@ export interface Attributes {
   btime: Timestamp;
   /** How long the name that led here may be believed, seconds; when absent: until the kernel is told otherwise. */
   nameSeconds?: number;
+  /** How long the attributes may be believed, seconds; when absent: until the kernel is told otherwise. */
+  seconds?: number;
 }
 
 /** What setattr changes; an absent field stays. 'now' is UTIME_NOW. */

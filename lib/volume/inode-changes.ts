@@ -58,7 +58,8 @@ export class InodeChanges {
     const draft = this.core.drafts.get(canonical);
     if (draft) this.noteForeignWrites(draft);
     const dropped = draft || inode.nlink > 0 ? undefined : this.core.dropped.of(canonical);
-    const size = draft ? draft.content.size : (dropped?.size ?? sizeOf(facts));
+    const opened = draft ? undefined : this.core.openFiles.longestBeside(canonical, facts.head?.manifest ?? '');
+    const size = draft ? draft.content.size : ((dropped ?? opened)?.size ?? sizeOf(facts));
     return {
       ino: canonical,
       mode: typeBits(facts.type) | facts.mode,
@@ -67,11 +68,15 @@ export class InodeChanges {
       gid: facts.gid,
       rdev: facts.rdev,
       size,
-      blocks: draft ? draft.content.blocks() : (dropped?.blocks ?? blocksOf(facts)),
+      blocks: draft
+        ? draft.content.blocks()
+        : (dropped?.blocks ?? (opened ? blocksOfVersion(opened) : blocksOf(facts))),
       atime: this.accessTimes.of(inode),
       mtime: (draft ?? dropped)?.mtime ?? this.core.commits.directoryTime(canonical) ?? facts.mtime,
       ctime: inode.ctime,
       btime: facts.btime,
+      // The next open or close may be of another size.
+      ...(opened && { seconds: 0 }),
     };
   }
 
@@ -96,7 +101,7 @@ export class InodeChanges {
       gid: facts.gid,
       rdev: 0,
       size: head.size,
-      blocks: head.blocks ?? wholeBlocks(head.size),
+      blocks: blocksOfVersion(head),
       atime: this.accessTimes.of(source),
       mtime: head.mtime,
       ctime: source.ctime,
@@ -260,9 +265,13 @@ function sizeOf(facts: InodeAttributes): number {
   return facts.size;
 }
 
-function blocksOf({ type, size, head }: InodeAttributes): number {
+function blocksOf({ type, head }: InodeAttributes): number {
   if (type === 'd') return SECTORS_PER_BLOCK;
-  return type === 'f' ? (head?.blocks ?? wholeBlocks(size)) : 0;
+  return type === 'f' && head ? blocksOfVersion(head) : 0;
+}
+
+function blocksOfVersion({ size, blocks }: { size: number; blocks?: number | undefined }): number {
+  return blocks ?? wholeBlocks(size);
 }
 
 /** The mode register's value without set-user-id, and without set-group-id unless it marks mandatory locking (inode(7)). */

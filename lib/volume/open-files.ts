@@ -11,6 +11,8 @@ export interface OpenVersion {
   /** '' for a file that was never written. */
   readonly manifestId: ObjectId | '';
   readonly size: number;
+  /** As stat(2) counts them; absent where there are no holes. */
+  readonly blocks?: number | undefined;
   /** The head ops that a write through this handle is based on. */
   readonly bases: readonly OpId[];
 }
@@ -121,6 +123,20 @@ export class OpenFiles {
   showsOther(ino: Ino, manifestId: string): boolean {
     for (const file of this.of(ino)) if (file.version.manifestId !== manifestId) return true;
     return false;
+  }
+
+  /**
+   * The longest version that handles on the inode show, when one of them shows another than `manifestId`. The kernel has one size for
+   * all of them: with a smaller one it would keep bytes back, from what it read of a version before.
+   */
+  longestBeside(ino: Ino, manifestId: string): OpenVersion | undefined {
+    let longest: OpenVersion | undefined;
+    let isOther = false;
+    for (const { version } of this.of(ino)) {
+      if (!longest || version.size > longest.size) longest = version;
+      isOther ||= version.manifestId !== manifestId;
+    }
+    return isOther ? longest : undefined;
   }
 
   /** This site published a version of the inode: every handle on it shows that one now. */

@@ -262,7 +262,7 @@ export class Publishing {
     draft.published = generation;
     draft.synced = staysSynced;
     draft.bases = bases;
-    this.core.openFiles.adopt(ino, { manifestId, size, bases });
+    this.core.openFiles.adopt(ino, { manifestId, size, blocks, bases });
     this.awaited.came(draft);
     if (ends) this.finish(draft, manifestId);
     this.published(ino);

@@ -262,6 +262,47 @@ test('a handle keeps its version when another site writes, and a write through i
   assert.deepEqual(texts, ['OLD', 'newer']);
 });
 
+test('while handles show several versions, the size is that of the longest, and later openers do not find the pages of the first', async (t) => {
+  const [a, b] = await twoSites(t);
+  const ino = a.write('file', 'the first one');
+  await a.mergeWith(b);
+  const { files } = a.volume;
+  const open = () => files.open(ino, O_RDONLY, false, USER);
+  const shown = () => [files.getattr(ino).size, files.getattr(ino).seconds];
+  const first = open();
+  assert.deepEqual(shown(), [13, undefined]);
+  b.write('file', 'second');
+  await b.sendTo(a);
+  assert.deepEqual(shown(), [13, 0]);
+  const second = open();
+  assert.deepEqual(shown(), [13, 0]);
+  b.write('file', 'the third is longer');
+  await b.sendTo(a);
+  assert.deepEqual(shown(), [13, 0]);
+  const third = open();
+  assert.deepEqual(shown(), [19, 0]);
+  files.release(third.handle);
+  assert.deepEqual(shown(), [13, 0]);
+  files.release(first.handle);
+  assert.deepEqual(shown(), [6, 0]);
+  files.release(second.handle);
+  assert.deepEqual(shown(), [19, undefined]);
+  const late = open();
+  b.write('file', 'fourth');
+  await b.sendTo(a);
+  const last = open();
+  assert.deepEqual([late.directIo, last.directIo], [false, true]);
+  files.release(late.handle);
+  const { directIo, keepCache, handle } = open();
+  assert.deepEqual(
+    { directIo, keepCache },
+    { directIo: false, keepCache: false },
+    'the kernel has pages of the third version',
+  );
+  assert.ok(open().keepCache);
+  for (const other of [last.handle, handle]) files.release(other);
+});
+
 test('readdir goes on from any cookie while entries come and go', (t) => {
   const a = site(t);
   for (let i = 0; i < 1000; i++) a.write(`f${i}`, '');
@@ -337,7 +378,9 @@ test('a write with O_APPEND goes to the end of what its handle shows, though ano
   const { handle } = a.volume.files.open(ino, O_RDWR | O_APPEND, false, USER);
   b.write('log', 'start\nfrom b\n');
   await b.sendTo(a);
-  a.volume.files.write(handle, a.volume.files.getattr(ino).size, Buffer.from('from a\n'), false);
+  assert.equal(a.volume.files.getattr(ino).size, 'start\n'.length);
+  // A kernel that has heard of the other size, through a handle that shows it.
+  a.volume.files.write(handle, 'start\nfrom b\n'.length, Buffer.from('from a\n'), false);
   assert.ok(a.notices.includes(`inode ${ino} content`), 'the kernel has pages at the wrong place');
   a.volume.files.release(handle);
   assert.equal(a.text('log'), 'start\nfrom a\n');

@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 // run-tests.ts — runs the compiled tests beside this script; the last line says `N passed, N failed`.
 // Files that compute run side by side, then those with mounts two at a time, for they mostly wait; those that time what they do run
-// alone. What a failing file printed is shown in full. Exit code 0: all passed; 1: some failed; 2: wrong usage.
+// alone. What a failing file printed is shown in full. Exit code 0: all passed; 1: some failed; 2: wrong usage, or a program is missing.
 
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
+import { installNeededPrograms } from './tests/needed-programs.js';
 import { runTestFile, type FileResult } from './tests/run-test-file.js';
 
 const USAGE = `usage: run-tests [--only TEXT]… [--timeout SECONDS] [--verbose]
@@ -40,6 +41,12 @@ async function main(): Promise<number> {
   const files = testFiles().filter((file) => values.only?.some((text) => file.includes(text)) ?? true);
   if (files.length === 0) {
     process.stderr.write('no test file matches: run make build first, or correct --only\n');
+    return 2;
+  }
+  try {
+    await installNeededPrograms();
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
     return 2;
   }
   const abort = new AbortController();

@@ -173,7 +173,8 @@ function mountThroughHelper(path: string, options: MountOptions, source: string)
       encoding: 'utf8',
     });
     if (helper.error) {
-      if (codeOf(helper.error) !== 'ENOENT') throw new MountError(`fusermount3: ${helper.error.message}`);
+      // EACCES: it is nowhere, and a directory of the PATH may not be searched (execvp(3)).
+      if (!['ENOENT', 'EACCES'].includes(codeOf(helper.error) ?? '')) throw new MountError(`fusermount3: ${helper.error.message}`);
       throw new MountError(
         "fusermount3 is not installed: install it ('apt install fuse3', 'dnf install fuse3') or mount as root",
       );

@@ -13,6 +13,7 @@ import type { Ino, OpId, SiteId } from '../crdt/ids.js';
 import { VOLUME_INO } from '../crdt/ids.js';
 import type { Timestamp } from '../crdt/inode.js';
 import { formatTimestamp, parseHead, parseOp } from '../crdt/fields.js';
+import { sameOp } from '../crdt/register.js';
 import { findVersion, type VersionLookup } from '../crdt/version-graph.js';
 import { validateOp } from '../crdt/register-schema.js';
 import type { HybridClock } from '../crdt/stamp.js';
@@ -193,6 +194,17 @@ export class Commits {
       entries.find(({ value }) => value === written.value) ??
       findVersion(entries, lookup, ({ head }) => head.copyIno === copyIno);
     return op ? [{ counter: op.counter, actor: op.actor }] : [];
+  }
+
+  /** Whether the op wrote a version of a file that the state knows, as its current one or as an earlier one. */
+  knowsVersion(ino: Ino, op: OpId, lookup: VersionLookup): boolean {
+    const current = this.journal.store.inode(ino)?.registers.get('head') ?? [];
+    return current.some((entry) => sameOp(entry, op)) || lookup(op) !== undefined;
+  }
+
+  /** Actors that the state knows have indexes below this. */
+  get actorCount(): number {
+    return this.journal.actors.size;
   }
 
   private touch(touched: readonly Ino[], writes: readonly WriteDraft[], time: Timestamp): void {

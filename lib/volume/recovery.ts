@@ -6,9 +6,10 @@
 
 import { AbsentObjects } from '../chunks/absent-objects.js';
 import { ByteReader, CorruptionError } from '../codec/bytes.js';
-import type { Ino, ObjectId } from '../crdt/ids.js';
+import type { Ino, ObjectId, OpId } from '../crdt/ids.js';
 import { mergedIn, parseHead } from '../crdt/fields.js';
 import type { Timestamp } from '../crdt/inode.js';
+import { sameOp } from '../crdt/register.js';
 import type { IntentLog, IntentRecord } from '../journal/intent-log.js';
 import type { VersionHistory } from '../journal/version-history.js';
 import { encodeManifest, inlineManifest } from '../chunks/manifest.js';
@@ -68,6 +69,13 @@ export class Recovery {
    * that they were made of.
    */
   private readonly passedOver = new Set<number>();
+  /** Actors from this index on were new in commits that the crash undid; it may be another one's by now. */
+  private readonly actorsBefore: number;
+  /**
+   * By inode: what stands for the versions of it that the log made last. The operations that wrote them have other numbers now, or were
+   * passed over, and what was written next cites them by those that they had.
+   */
+  private readonly standIns = new Map<Ino, readonly OpId[]>();
   /** Drafts that power loss ended. */
   private readonly gone = new Set<Ino>();
 
@@ -85,6 +93,7 @@ export class Recovery {
     private readonly powerLoss: PowerLoss | undefined,
   ) {
     this.draftsFrom = draftRecovery.restore(lost);
+    this.actorsBefore = commits.actorCount;
   }
 
   run(log: IntentLog): void {
@@ -201,12 +210,11 @@ export class Recovery {
     if ((record.draft !== 0 || isMerge(record)) && !folded && !this.holdsVersion(record)) {
       // Its objects were indexed in the transaction that the crash undid. The draft is still whole: it is published again. So are
       // the versions of a merge.
+      for (const { ino, field, bases } of record.writes)
+        if (field === 'head' && bases) this.standIns.set(ino, this.placed(ino, bases));
       return;
     }
-    if (!folded) {
-      this.commits.replay(record.writes, record.time, record.touched);
-      this.replayed++;
-    }
+    if (!folded) this.applyAgain(record);
     const draft = this.drafts.get(record.draft);
     if (!draft || this.isIncluded(record.draft, lsn)) return;
     if (folded && this.isLost(record)) this.packAgain(draft);
@@ -217,6 +225,26 @@ export class Recovery {
       draft.publishedLsn = lsn;
       draft.synced = record.staysSynced;
     }
+  }
+
+  private applyAgain({ writes, time, touched }: WritesRecord): void {
+    const placed = writes.map((write) =>
+      write.bases ? { ...write, bases: this.placed(write.ino, write.bases) } : write,
+    );
+    this.commits.replay(placed, time, touched);
+    for (const { ino, field } of placed)
+      if (field === 'head') this.standIns.set(ino, this.commits.headOf(ino, placed, this.history.versionsOf(ino)));
+    this.replayed++;
+  }
+
+  /** What a version is based on, as the state that is being brought back knows it. */
+  private placed(ino: Ino, bases: readonly OpId[]): OpId[] {
+    const standIns = this.standIns.get(ino);
+    if (!standIns) return [...bases];
+    const lookup = this.history.versionsOf(ino);
+    const known = bases.filter((op) => op.actor < this.actorsBefore && this.commits.knowsVersion(ino, op, lookup));
+    if (known.length === bases.length) return known;
+    return [...known, ...standIns.filter((op) => !known.some((base) => sameOp(base, op)))];
   }
 
   /** Whether what the record says of an inode's draft is in the draft that was restored, or in a version. */
@@ -255,7 +283,7 @@ export class Recovery {
     if (kind === RECORD.draftBegun) {
       const begun = decodeDraftBegun(new ByteReader(payload));
       if (this.isIncluded(begun.ino, lsn)) return;
-      this.replayBegun(begun, lsn);
+      this.replayBegun({ ...begun, bases: this.placed(begun.ino, begun.bases) }, lsn);
       return;
     }
     const change = decodeDraftChanged(kind, payload);

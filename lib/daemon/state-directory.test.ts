@@ -12,6 +12,7 @@ import {
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { chooseSocketPath, MAX_SOCKET_PATH_BYTES, readSocketPath } from './control-socket-path.js';
 import type { SiteConfig } from './daemon-interface.js';
 import { InviteFile } from './invite-file.js';
@@ -171,4 +172,23 @@ test('a site keeps its key, and one that is damaged is named with the remedy', a
     writeFileSync(join(directory, 'site.key'), damaged);
     await assert.rejects(siteKey(directory), /site\.key is damaged .*weft link add/);
   }
+});
+
+test('a site that is given up leaves nothing behind, though a thread of it still makes files', async () => {
+  mkdirSync(join(directory, 'intent'), { recursive: true });
+  const program = `
+    const { writeFileSync } = require('node:fs');
+    const { workerData, parentPort } = require('node:worker_threads');
+    try {
+      for (let n = 0; ; n++) {
+        writeFileSync(workerData + '/' + n, '');
+        if (n === 100) parentPort.postMessage('at work');
+      }
+    } catch {}
+  `;
+  const worker = new Worker(program, { eval: true, workerData: join(directory, 'intent') });
+  await new Promise((resolve) => worker.once('message', resolve));
+  StateDirectory.discard(directory);
+  await worker.terminate();
+  assert.deepEqual(readdirSync(join(scratch, 'deep')), []);
 });

@@ -8,7 +8,7 @@
 // What else the daemon keeps here (journal, chunks, working copies) is its own affair. The directory is mode 0700.
 // Invariant: a directory with a site.json holds a whole site; one without holds nothing that anyone would miss.
 
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { syncPath } from '../file-sync.js';
@@ -60,7 +60,7 @@ export class StateDirectory implements SiteState {
 
   /** Removes a site that never came to be mounted. What {@link reserve} accepted holds nothing else. */
   static discard(directory: string): void {
-    rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
+    rmSync(asideOf(resolve(directory)), { recursive: true, force: true, maxRetries: 3 });
   }
 
   /** Writes a new site durably. */
@@ -125,6 +125,17 @@ function makeDirectory(path: string): void {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EEXIST') return;
     throw new Error(`${path} cannot be made (${code}): choose another state directory with --state`, { cause: error });
+  }
+}
+
+/** Where threads of a site that is being given up make no more files in it; where it is, if it cannot be moved: a mountpoint cannot. */
+function asideOf(directory: string): string {
+  const aside = `${directory}.discarded-${process.pid}`;
+  try {
+    renameSync(directory, aside);
+    return aside;
+  } catch {
+    return directory;
   }
 }
 

@@ -90,3 +90,13 @@ test('a frontier is acted on when all is here that was at the sites that have it
   assert.deepEqual(settled.next(later, seen(later)), own);
   assert.deepEqual(settled.next(later, seen(later)), later);
 });
+
+test('a frontier is acted on though a site that was retired since had changes that nobody takes from it', () => {
+  const settled = new SettledFrontier();
+  const lima = { siteId: LIMA, vector: new Map(own).set(B, 6), seenMs: 5 };
+  const before = stableFrontier(OSLO, own, [member(OSLO), member(LIMA)], [lima], 0);
+  const retired = stableFrontier(OSLO, own, [member(OSLO), member(LIMA, 'retired')], [lima], 0);
+  assert.equal(settled.next(own, before), null);
+  assert.equal(settled.next(own, before), null);
+  assert.deepEqual(settled.next(own, retired), own);
+});

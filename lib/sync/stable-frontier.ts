@@ -3,7 +3,7 @@
 // holds nothing back. Whoever lacks what is dropped below the frontier is sent the state, so no site need agree with another on it.
 
 import type { Holding } from './member-vectors.js';
-import { covers, lackingCount, raise } from './version-vector.js';
+import { covers, lackingCount, lowest, raise } from './version-vector.js';
 import type { Member } from '../crdt/members.js';
 import type { ActorId, SiteId } from '../crdt/ids.js';
 import type { VersionVector } from '../crdt/change.js';
@@ -32,7 +32,8 @@ export interface Frontier {
 /**
  * The frontier that may be acted on. What sites hold that have all of a frontier may be news here: a snapshot, say, that needs what is below
  * it. They made it before they had all of the frontier, and so had it when they said that: once this site has all that was said, too,
- * nothing is to come that does not build on the frontier.
+ * nothing is to come that does not build on the frontier. What only a site had that is not waited for any more never comes: of one that
+ * was retired, what it wrote afterwards.
  */
 export class SettledFrontier {
   private pending: Frontier | null = null;
@@ -40,7 +41,7 @@ export class SettledFrontier {
   /** @returns the last frontier that was seen, once `own` has what was said then; null until then */
   next(own: VersionVector, seen: Frontier): VersionVector | null {
     const { pending } = this;
-    if (pending && !covers(own, pending.joined)) return null;
+    if (pending && !covers(own, lowest(pending.joined, seen.joined))) return null;
     this.pending = seen;
     return pending?.vector ?? null;
   }

@@ -27,6 +27,16 @@ export function ahead(vector: VersionVector, base: VersionVector): Map<ActorId, 
   return delta;
 }
 
+/** What both hold. */
+export function lowest(a: VersionVector, b: VersionVector): Map<ActorId, number> {
+  const both = new Map<ActorId, number>();
+  for (const [actor, seq] of a) {
+    const other = b.get(actor) ?? 0;
+    if (other > 0) both.set(actor, Math.min(seq, other));
+  }
+  return both;
+}
+
 /** Raises `target` to cover `other`. */
 export function raise(target: Map<ActorId, number>, other: VersionVector): void {
   for (const [actor, seq] of other) {

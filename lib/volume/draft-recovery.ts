@@ -114,6 +114,13 @@ export class DraftRecovery {
     this.awaitBytes.add(this.drafts.add(ino, lsn, new SmallContent(), bases, mtime));
   }
 
+  /** A draft began with the record `lsn`, from a version that there is no longer: these are its bytes. */
+  begunFrom(content: SmallContent, { ino, bases, mtime }: DraftBegun, lsn: number): Draft {
+    const draft = this.drafts.add(ino, lsn, content, bases, mtime);
+    draft.changed(mtime, this.monotonicMs());
+    return draft;
+  }
+
   /**
    * A draft that is there changed. The bytes of a working copy are in its file already.
    * @param isInFile so are those of a `data` or `whole` record, and newer ones may have followed

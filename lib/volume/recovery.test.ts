@@ -127,3 +127,39 @@ test('a site cannot be mounted again: it was killed while a file was written tha
   await site.publish();
   assert.equal(site.text('file'), 'smaller');
 });
+
+test('what is written to a file right after it was renamed, and what it was before, is there after SIGKILL', async (t) => {
+  for (const passthrough of [false, true]) {
+    const site = VolumeFixture.create();
+    t.after(() => site.remove());
+    if (passthrough) site.volume.allowPassthrough();
+    const ino = site.write('file.new', 'first');
+    site.rename('file.new', 'file');
+    const write = (at: number, text: string, isClosed: boolean): void => {
+      const { handle } = site.volume.files.open(ino, 2, false, USER);
+      site.volume.files.write(handle, at, Buffer.from(text), false);
+      if (isClosed) site.volume.files.release(handle);
+    };
+    site.crash();
+    assert.equal(site.text('file'), 'first');
+
+    site.write('file', 'second');
+    site.rename('file', 'other');
+    write(6, ' and', true);
+    site.rename('other', 'file');
+    write(10, ' third', false);
+    site.crash();
+    assert.equal(site.text('file'), 'second and third');
+
+    // The same bytes once more: nothing is made of them, and the log says so before the state does.
+    site.rename('file', 'other');
+    write(0, 'second', true);
+    site.volume['publishing'].publish();
+    site.crash();
+    assert.equal(site.text('other'), 'second and third');
+    await site.publish();
+    assert.equal(site.text('other'), 'second and third');
+    site.crash();
+    assert.equal(site.text('other'), 'second and third');
+  }
+});

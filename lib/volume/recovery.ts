@@ -76,6 +76,8 @@ export class Recovery {
    * passed over, and what was written next cites them by those that they had.
    */
   private readonly standIns = new Map<Ino, readonly OpId[]>();
+  /** By inode: the draft that holds what the version was that the log made last, and the crash undid. */
+  private readonly undone = new Map<Ino, { readonly draft: Draft; readonly manifest: ObjectId }>();
   /** Drafts that power loss ended. */
   private readonly gone = new Set<Ino>();
 
@@ -210,15 +212,23 @@ export class Recovery {
     if ((record.draft !== 0 || isMerge(record)) && !folded && !this.holdsVersion(record)) {
       // Its objects were indexed in the transaction that the crash undid. The draft is still whole: it is published again. So are
       // the versions of a merge.
-      for (const { ino, field, bases } of record.writes)
-        if (field === 'head' && bases) this.standIns.set(ino, this.placed(ino, bases));
+      for (const { ino, field, value, bases } of record.writes) {
+        if (field !== 'head') continue;
+        if (bases) this.standIns.set(ino, this.placed(ino, bases));
+        const draft = this.drafts.get(ino);
+        if (draft && ino === record.draft) this.undone.set(ino, { draft, manifest: parseHead(value).manifest });
+      }
       return;
     }
     if (!folded) this.applyAgain(record);
     const draft = this.drafts.get(record.draft);
     if (!draft || this.isIncluded(record.draft, lsn)) return;
     if (folded && this.isLost(record)) this.packAgain(draft);
-    if (record.ends) this.drafts.end(draft);
+    if (record.ends) {
+      // Given up because it holds no more than its version: that is still to be made of it.
+      const isNeeded = record.writes.length === 0 && this.undone.get(record.draft)?.draft === draft;
+      if (!isNeeded) this.drafts.end(draft);
+    }
     // It went on from the version that this operation made: the next one is based on that.
     else {
       draft.bases = this.commits.headOf(record.draft, record.writes, this.history.versionsOf(record.draft));
@@ -303,9 +313,21 @@ export class Recovery {
       this.replayed++;
     } catch (error) {
       if (!(error instanceof AbsentObjects)) throw error;
+      if (this.goesOn(begun, lsn)) return;
       this.baseless.add(begun.ino);
       this.lost(begun.ino, new CorruptionError(`version ${begun.base} was not on stable storage`));
     }
+  }
+
+  /** A draft that began from a version which the crash undid has the bytes of the one that the version was made of. */
+  private goesOn(begun: DraftBegun, lsn: number): boolean {
+    const undone = this.undone.get(begun.ino);
+    if (undone?.manifest !== begun.base || this.drafts.get(begun.ino) !== undone.draft) return false;
+    // A version that is made between calls is in the state before the next one: only what is small is made within one.
+    if (begun.file !== '' || !(undone.draft.content instanceof SmallContent)) return false;
+    const draft = this.draftRecovery.begunFrom(undone.draft.content, begun, lsn);
+    this.undone.set(begun.ino, { draft, manifest: begun.base });
+    return true;
   }
 }
 

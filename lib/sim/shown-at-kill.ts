@@ -1,7 +1,12 @@
 // shown-at-kill.ts — what a site showed when it was killed, it shows when it starts again.
 // Excepted is what is in conflict: what was written and was no version yet is one then, and may be in conflict with what came meanwhile. So is
-// what programs have open past the site and did not write to: until the last of them closes it, it is shown as it was.
+// what programs have open and did not write to since it became a version: until the last of them closes it, it is shown as it was, past the
+// site, and in it where another site has overwritten that version.
 
+import { attributesOf } from '../crdt/inode-attributes.js';
+import { sameOp } from '../crdt/register.js';
+import type { Draft } from '../volume/draft.js';
+import type { Volume } from '../volume/volume.js';
 import { treeShownBy } from './checks.js';
 import type { Process } from './process.js';
 import type { Site } from './site.js';
@@ -12,7 +17,11 @@ export class ShownAtKill {
   /** It is about to be killed, with nothing of it under way. */
   note(site: Site, process: Process): void {
     const { files, server } = site.life!;
-    const isHeldBack = (ino: number): boolean => files.isOpenPastSite(ino) && !server.volume['drafts'].get(ino)?.dirty;
+    const isHeldBack = (ino: number): boolean => {
+      const draft = server.volume['drafts'].get(ino);
+      if (draft?.dirty) return false;
+      return files.isOpenPastSite(ino) || (draft !== undefined && isOverwritten(server.volume, draft));
+    };
     this.shown.set(
       site,
       treeShownBy(process).filter((line) => !isHeldBack(Number(line.split(' ')[1]))),
@@ -35,6 +44,13 @@ export class ShownAtKill {
   forget(site: Site): void {
     this.shown.delete(site);
   }
+}
+
+/** Whether the version that a draft became is not the one that its file shows. */
+function isOverwritten({ journal: { store } }: Volume, { ino, bases }: Draft): boolean {
+  const inode = store.inode(ino);
+  const head = inode && attributesOf(inode).head;
+  return head !== undefined && !bases.some((base) => sameOp(base, head));
 }
 
 /** The path of a line of treeShownBy, without the suffixes of conflicts. */

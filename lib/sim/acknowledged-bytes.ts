@@ -40,6 +40,13 @@ export class AcknowledgedBytes {
     this.saw(after);
   }
 
+  /** A call that changes content failed: what was synced in vain is in the file nevertheless (write(2), O_SYNC). */
+  failed(before: Buffer, after: Buffer): void {
+    const kept = marksIn(after);
+    for (const mark of marksIn(before)) if (!kept.has(mark)) this.required.delete(mark);
+    this.saw(after);
+  }
+
   /** Versions of a file may be mixtures of what was written to it, from now on. */
   mayMix(ino: Ino): void {
     this.mixed.add(ino);

@@ -50,6 +50,11 @@ export class CallAccount {
     this.acknowledged();
   }
 
+  /** See {@link AcknowledgedBytes.failed}. */
+  failed(before: Buffer, after: Buffer): void {
+    this.bytes.failed(before, after);
+  }
+
   /** See {@link AcknowledgedBytes.mayMix}. */
   mayMix(ino: Ino): void {
     this.bytes.mayMix(ino);

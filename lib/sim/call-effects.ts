@@ -90,6 +90,7 @@ function withEffects<T>(
     else before.get(parent)?.set(name, leadsTo);
   }
   const named = due(result).flatMap(([, ino]) => ino ?? []);
+  const publishesAll = named.some((ino) => isDirectory(volume, ino));
   for (const [directory, expected] of before) {
     const now = namesIn(volume, directory);
     const changed = [...new Set([...expected.keys(), ...now.keys()])].filter(
@@ -110,7 +111,9 @@ function withEffects<T>(
       if (was === undefined && written.includes(is!)) continue;
       // Suffixes are given out anew; but nothing comes or goes by that.
       const isSuffix =
-        isLoose && name !== baseOf(name) && (was === undefined || shown.has(`${was} as ${baseOf(name)}`));
+        (isLoose || publishesAll) &&
+        name !== baseOf(name) &&
+        (was === undefined || shown.has(`${was} as ${baseOf(name)}`));
       if (isSuffix) continue;
       throw new Error(`${what}: ${directory}/${name} led to ${was} and leads to ${is}, which was not asked for`);
     }
@@ -119,10 +122,14 @@ function withEffects<T>(
 }
 
 /** What gets a name is published by the call, a directory with all that was closed: what is concurrent lies beside it from then on. */
-function isCopyOfNamed({ journal: { store } }: Volume, ino: Ino, named: readonly Ino[]): boolean {
+function isCopyOfNamed(volume: Volume, ino: Ino, named: readonly Ino[]): boolean {
+  const { store } = volume.journal;
   const source = store.copy(ino)?.source;
-  const isDirectory = (other: Ino): boolean => attributesOf(store.inode(other)!).type === 'd';
-  return source !== undefined && named.some((other) => other === source || isDirectory(other));
+  return source !== undefined && named.some((other) => other === source || isDirectory(volume, other));
+}
+
+function isDirectory({ journal: { store } }: Volume, ino: Ino): boolean {
+  return attributesOf(store.inode(ino)!).type === 'd';
 }
 
 /** A name without the suffix of a conflict. */

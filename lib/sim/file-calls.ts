@@ -2,10 +2,10 @@
 // Each call is told to the account of acknowledged bytes, one by one: a program may be killed between two. Whether bytes go through the site or
 // past it is for the site to say when a file is opened (kernel-files.ts).
 
-import { posixError } from '../errno.js';
+import { PosixError, posixError } from '../errno.js';
 import type { Ino } from '../crdt/ids.js';
 import type { AcknowledgedBytes } from './acknowledged-bytes.js';
-import { CallAccount } from './call-account.js';
+import { CallAccount, Killed } from './call-account.js';
 import { CallEffects, type Due, type Place } from './call-effects.js';
 import { USER } from './kernel-files.js';
 import { Observer } from './observer.js';
@@ -140,7 +140,13 @@ export class FileCalls extends Observer {
   /** A call that writes `data` to an open file. */
   private changingBytes(ino: Ino, handle: number, data: Buffer, act: () => void): void {
     const before = this.readAll(handle);
-    act();
+    try {
+      act();
+    } catch (error) {
+      const isRefused = error instanceof PosixError || this.site.disk.refusals > 0;
+      if (isRefused && !(error instanceof Killed)) this.account.failed(before, this.readAll(handle));
+      throw error;
+    }
     if (this.mayMix(ino, handle)) this.account.mayMix(ino);
     this.account.changed(ino, before, undefined, this.readAll(handle));
     if (this.kernel.isSynced(handle)) this.account.synced(data);

@@ -57,6 +57,8 @@ export class LostVersions {
     const nothing = core.objects.put(ObjectKind.manifest, encodeManifest(inlineManifest(Buffer.alloc(0))));
     // The journal is asked for what was overwritten, and recovery has brought back operations that it does not have yet.
     core.objects.flush();
+    // Should power fail again, what was given up would be what is before this.
+    core.objects.sync();
     core.drafts.note();
     core.commits.fold();
     // In time behind all that this site has seen, and no more: it is no news that competes with that of others.

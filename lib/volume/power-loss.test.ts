@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { checkInvariants } from '../crdt/invariants.js';
 import { USER, VolumeFixture } from './volume-fixture.test-support.js';
@@ -62,6 +62,13 @@ function packsAsTheyAre({ directory }: VolumeFixture): (copy: string) => void {
 function contentAsItIs(fixture: VolumeFixture): (copy: string) => void {
   const losses = [packsAsTheyAre(fixture), logAsItIs(fixture)];
   return (copy) => losses.forEach((lose) => lose(copy));
+}
+
+/** Of the site thread's packs what it has synced. */
+function truncateToSynced({ volume, directory }: VolumeFixture, copy: string): void {
+  const unsynced = new Set(volume.objects.takeUnsynced(0).map((path) => basename(path)));
+  for (const name of readdirSync(join(directory, 'packs')))
+    if (name.startsWith('site-') && unsynced.has(name)) rmSync(join(copy, 'packs', name));
 }
 
 /** What SQLite holds now, and no more. */
@@ -147,6 +154,22 @@ test('a file that power loss left nothing of is empty', (t) => {
   oslo.crash(0, lose);
   assert.equal(oslo.text('a'), '');
   assert.equal(oslo.volume.objects.missingCount(), 0);
+});
+
+test('a file that power loss left nothing of is empty at other sites too when power fails again at once', async (t) => {
+  const [oslo, paris] = await twoSites(t);
+  makeDurable(oslo);
+  const lose = contentAsItIs(oslo);
+  oslo.write('a', 'only');
+  oslo.volume.fold();
+  oslo.crash(0, lose);
+  oslo.volume.fold();
+  oslo.crash(0, (copy) => truncateToSynced(oslo, copy));
+  assert.equal(oslo.text('a'), '');
+  await oslo.mergeWith(paris);
+  assert.equal(paris.text('a'), '');
+  const [head] = paris.volume.journal.store.inode(paris.resolve('a'))!.registers.get('head')!;
+  assert.ok(oslo.volume.objects.has(String(head!.value).split(' ')[0]!), 'nobody has what the other site is shown');
 });
 
 test('a start that is killed while it gives up what power loss took leaves that to the next one', async (t) => {

@@ -193,8 +193,8 @@ export class RunningSite implements Daemon {
       },
       {
         committed: (message) => this.committed(message),
-        ingest: ({ job }) => void this.runIngest(job),
-        asked: ({ ids }) => void this.answerPast(ids),
+        ingest: ({ job }, site) => void this.runIngest(job, site),
+        asked: ({ ids }, site) => void this.answerPast(ids, site),
         needed: ({ ids, file }) => this.content.needed(ids, file),
         ahead: ({ ids }) => this.content.ahead(ids),
         unused: ({ files }) => void this.removeFiles(files),
@@ -372,14 +372,14 @@ export class RunningSite implements Daemon {
     });
   }
 
-  private async runIngest(job: Extract<FromSite, { type: 'ingest' }>['job']): Promise<void> {
+  private async runIngest(job: Extract<FromSite, { type: 'ingest' }>['job'], site: SiteClient): Promise<void> {
     try {
       const result = await this.ingest.run(job);
-      this.site.send({ type: 'ingested', result });
+      site.send({ type: 'ingested', result });
     } catch (error) {
       this.log.warn({ err: error, path: job.path }, 'a written file could not be packed yet; it is tried again');
       const absent = error instanceof AbsentObjects ? error.ids : [];
-      this.site.send({ type: 'ingestFailed', jobId: job.jobId, absent });
+      site.send({ type: 'ingestFailed', jobId: job.jobId, absent });
     }
   }
 
@@ -388,13 +388,13 @@ export class RunningSite implements Daemon {
   }
 
   /** Somebody looks at the tree as it was. */
-  private async answerPast(ids: readonly string[]): Promise<void> {
+  private async answerPast(ids: readonly string[], site: SiteClient): Promise<void> {
     for (const id of ids) {
       try {
-        this.site.send({ type: 'answered', id, answer: await this.past.look(id) });
+        site.send({ type: 'answered', id, answer: await this.past.look(id) });
       } catch (error) {
         this.log.error({ err: error, question: id }, 'a look at the past failed');
-        this.site.send({ type: 'answered', id });
+        site.send({ type: 'answered', id });
       }
     }
   }

@@ -26,13 +26,13 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
-/** What the site thread says on its own. */
+/** What the site thread says on its own, also before {@link SiteClient.start} resolves: who has an answer gets `site` for it. */
 export interface SiteListener {
   committed(message: Extract<FromSite, { type: 'committed' }>): void;
-  ingest(message: Extract<FromSite, { type: 'ingest' }>): void;
+  ingest(message: Extract<FromSite, { type: 'ingest' }>, site: SiteClient): void;
   needed(message: Extract<FromSite, { type: 'needed' }>): void;
   ahead(message: Extract<FromSite, { type: 'ahead' }>): void;
-  asked(message: Extract<FromSite, { type: 'asked' }>): void;
+  asked(message: Extract<FromSite, { type: 'asked' }>, site: SiteClient): void;
   unused(message: Extract<FromSite, { type: 'unused' }>): void;
   slot(message: Extract<FromSite, { type: 'slot' }>): void;
   quarantined(message: Extract<FromSite, { type: 'quarantined' }>): void;
@@ -104,6 +104,7 @@ export class SiteClient {
     switch (message.type) {
       case 'ready':
         this.wakeFd = message.wakeFd;
+        if (message.wakeFd !== null) signalWake(message.wakeFd); // something may have been sent before
         if (message.replayed > 0)
           this.log.info({ records: message.replayed }, 'recovered what was acknowledged before the last stop');
         ready(null);
@@ -118,7 +119,7 @@ export class SiteClient {
         this.listener.committed(message);
         break;
       case 'ingest':
-        this.listener.ingest(message);
+        this.listener.ingest(message, this);
         break;
       case 'ahead':
         this.listener.ahead(message);
@@ -127,7 +128,7 @@ export class SiteClient {
         this.listener.needed(message);
         break;
       case 'asked':
-        this.listener.asked(message);
+        this.listener.asked(message, this);
         break;
       case 'unused':
         this.listener.unused(message);

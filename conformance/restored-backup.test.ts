@@ -81,7 +81,8 @@ describe('a restored backup', () => {
 
   test('the journal of a site that came back from a backup is cut off as that of any other', async () => {
     for (const site of [paris, oslo]) await site.weftChecked(['gc', site.mountpoint, '--keep-history', '0', '--run']);
-    for (const site of [paris, oslo]) await site.statusUntil('cut off', ({ journalBytes }) => journalBytes < 1_000, 30_000);
+    for (const site of [paris, oslo])
+      await site.statusUntil('cut off', ({ journalBytes }) => journalBytes < 1_000, 30_000);
   });
 
   test('a damaged site joins again under its own name, as the error says', async () => {

@@ -174,7 +174,8 @@ function mountThroughHelper(path: string, options: MountOptions, source: string)
     });
     if (helper.error) {
       // EACCES: it is nowhere, and a directory of the PATH may not be searched (execvp(3)).
-      if (!['ENOENT', 'EACCES'].includes(codeOf(helper.error) ?? '')) throw new MountError(`fusermount3: ${helper.error.message}`);
+      if (!['ENOENT', 'EACCES'].includes(codeOf(helper.error) ?? ''))
+        throw new MountError(`fusermount3: ${helper.error.message}`);
       throw new MountError(
         "fusermount3 is not installed: install it ('apt install fuse3', 'dnf install fuse3') or mount as root",
       );

@@ -7,6 +7,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { basename, dirname } from 'node:path';
 import { LocalFile } from '../chunks/local-file.js';
 import { Journal } from '../journal/journal.js';
+import { walPath } from '../journal/schema.js';
 import { Wal } from '../journal/wal.js';
 import type { DiskImage } from './disk-image.js';
 import { setFileTime } from './file-times.js';
@@ -150,6 +151,14 @@ Journal.open = (directory, options) => {
     if (code)
       throw Object.assign(new Error(`simulated ${code}`), { code: code === 'EIO' ? 'SQLITE_IOERR' : 'SQLITE_FULL' });
     return run(...parameters);
+  };
+  const { db } = journal;
+  const close = db.close.bind(db);
+  db.close = () => {
+    close();
+    // SQLite's last connection, unless others only read, copies the log as a checkpoint does, and removes it.
+    if (!fs.existsSync(walPath(db.name))) behaviourOf(db.name)?.image?.checkpointed(true);
+    return db;
   };
   return journal;
 };

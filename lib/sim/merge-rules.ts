@@ -242,7 +242,8 @@ class Rules {
       const site = this.siteOf(write.actor);
       if (!suffixed.includes(`.~${site}-`)) this.wrong.push(`names: ${suffixed} of inode ${ino} does not name ${site}`);
     }
-    const hidden = rivals.filter(({ shown: as, ino }) => as === null && merged(ino) !== merged(first!.ino));
+    // Of two links of a file that came to one name, one shows it.
+    const hidden = rivals.filter(({ ino }) => !visible.includes(ino) && merged(ino) !== merged(first!.ino));
     for (const { ino } of hidden) this.checkEqual(this.store.inode(ino)!, this.store.inode(first!.ino)!);
   }
 

@@ -12,7 +12,7 @@ import type { Change, ChangeOp, Value } from '../crdt/change.js';
 import type { Ino, OpId, SiteId } from '../crdt/ids.js';
 import { VOLUME_INO } from '../crdt/ids.js';
 import type { Timestamp } from '../crdt/inode.js';
-import { formatTimestamp, parseHead, parseOp } from '../crdt/fields.js';
+import { compareTimes, formatTimestamp, parseHead, parseOp, timeOfStamp } from '../crdt/fields.js';
 import { sameOp } from '../crdt/register.js';
 import { findVersion, type VersionLookup } from '../crdt/version-graph.js';
 import { validateOp } from '../crdt/register-schema.js';
@@ -148,6 +148,11 @@ export class Commits {
   }
 
   private append(record: WritesRecord): void {
+    if (this.recoveredUs !== Infinity) {
+      // What a start makes of what was done before is no later than that, for the next start too, should this one be killed.
+      const latest = timeOfStamp(this.recoveredUs);
+      if (compareTimes(record.time, latest) > 0) record = { ...record, time: latest };
+    }
     encodeWrites(this.scratch.reset(), record);
     this.log.append(RECORD.writes, this.scratch.view());
   }

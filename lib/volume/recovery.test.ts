@@ -163,3 +163,16 @@ test('what is written to a file right after it was renamed, and what it was befo
     assert.equal(site.text('other'), 'second and third');
   }
 });
+
+test('what was done before a crash counts as done then, also when the next start is killed as well', (t) => {
+  const site = VolumeFixture.create();
+  t.after(() => site.remove());
+  const { mtime } = site.volume.files.getattr(site.write('file', 'before'));
+  site.crash(3_600_000);
+  site.volume['publishing'].publish();
+  site.crash();
+  site.volume.publishAll();
+  assert.equal(site.text('file'), 'before');
+  const lateUs = site.volume.journal.lastStamp() - (mtime.s * 1e6 + mtime.ns / 1000);
+  assert.ok(lateUs < 1_000_000, `it competes as of ${lateUs / 1e6} s later`);
+});

@@ -128,7 +128,10 @@ function makeDirectory(path: string): void {
   }
 }
 
-/** Where threads of a site that is being given up make no more files in it; where it is, if it cannot be moved: a mountpoint cannot. */
+/**
+ * Where threads of a site that is being given up make no more files in it; where it is, if it cannot be moved: a mountpoint cannot, and of
+ * any other trouble its removal tells.
+ */
 function asideOf(directory: string): string {
   const aside = `${directory}.discarded-${process.pid}`;
   try {

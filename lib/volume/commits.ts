@@ -148,8 +148,8 @@ export class Commits {
   }
 
   private append(record: WritesRecord): void {
-    if (this.recoveredUs !== Infinity) {
-      // What a start makes of what was done before is no later than that, for the next start too, should this one be killed.
+    if (this.recoveredUs !== Infinity && record.draft !== 0) {
+      // A version that a start makes of what was written before is no later than that, for the next start too, should this one be killed.
       const latest = timeOfStamp(this.recoveredUs);
       if (compareTimes(record.time, latest) > 0) record = { ...record, time: latest };
     }

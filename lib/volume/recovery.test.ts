@@ -176,3 +176,15 @@ test('what was done before a crash counts as done then, also when the next start
   const lateUs = site.volume.journal.lastStamp() - (mtime.s * 1e6 + mtime.ns / 1000);
   assert.ok(lateUs < 1_000_000, `it competes as of ${lateUs / 1e6} s later`);
 });
+
+test('the time of a directory that was changed right after a crash is the same after the next one', (t) => {
+  const site = VolumeFixture.create();
+  t.after(() => site.remove());
+  site.mkdir('d');
+  site.crash(3_600_000);
+  site.write('d/file', 'after');
+  const time = (): unknown => site.volume.files.getattr(site.resolve('d')).mtime;
+  const shown = time();
+  site.crash();
+  assert.deepEqual(time(), shown);
+});

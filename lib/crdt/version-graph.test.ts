@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { ActorTable } from './ids.js';
+import { ActorTable, type OpId } from './ids.js';
 import { nearestCommonVersions, type Version } from './version-graph.js';
 
 const headOf = (n: number) => ({
@@ -23,7 +23,7 @@ function common(versions: readonly Version[], left: readonly number[], right: re
   const found = nearestCommonVersions(
     left.map((n) => versions[n]!),
     right.map((n) => versions[n]!),
-    ({ counter }) => versions[counter - 1],
+    { version: ({ counter }) => versions[counter - 1], heirs: () => [] },
     actors,
   );
   return found?.map(({ counter }) => counter - 1).toSorted((a, b) => a - b);
@@ -57,9 +57,77 @@ test('a copy that became a file at two sites began with one version, which what 
 test('where the history is not known, nothing is said', () => {
   const versions = graph([[], [0], [0]]);
   assert.equal(
-    nearestCommonVersions([versions[1]!], [versions[2]!], () => undefined, actors),
+    nearestCommonVersions([versions[1]!], [versions[2]!], { version: () => undefined, heirs: () => [] }, actors),
     undefined,
   );
+});
+
+/** The common ancestors that no other one goes back to, worked out from all ancestors of each. */
+function nearestOf(
+  edges: readonly (readonly number[])[],
+  one: (n: number) => number,
+  left: readonly number[],
+  right: number,
+): number[] {
+  const ancestors = edges.map((_, n) => new Set([one(n)]));
+  for (const [n, of] of edges.entries()) for (const pred of of) for (const a of ancestors[pred]!) ancestors[n]!.add(a);
+  const reached = new Set(left.flatMap((n) => [...ancestors[n]!]));
+  const shared = [...ancestors[right]!].filter((n) => reached.has(n));
+  const nearest = shared.filter((n) => !shared.some((other) => other !== n && ancestors[other]!.has(n)));
+  return nearest.toSorted((a, b) => a - b);
+}
+
+/** The versions when the first `dropped` of them are no longer known, but for those that none of these overwrote. */
+function dropped(versions: readonly Version[], count: number) {
+  const gone = versions.slice(0, count);
+  const overwritten = new Set(gone.flatMap(({ preds }) => preds.map(({ counter }) => counter)));
+  const base = gone.filter(({ counter }) => !overwritten.has(counter));
+  const inBase = new Map(base.map((one) => [one.counter, { ...one, preds: [{ counter: 0, actor: 0 }] }]));
+  const version = ({ counter }: OpId) => (counter > count ? versions[counter - 1] : inBase.get(counter));
+  const heirs = ({ counter }: OpId) => (counter <= count ? base : []);
+  return { version, heirs };
+}
+
+test('what was written on a version that is not known any more goes back to what was written on it', () => {
+  // 1 and 2 on 0; 3 merges them; 4 was written on 1. Of all this 0 and what it says of 1 is dropped.
+  const versions = graph([[], [0], [0], [1, 2], [1]]);
+  const known = dropped(versions, 2);
+  const [merged, later] = [versions[3]!, versions[4]!];
+  const found = nearestCommonVersions([merged], [later], known, actors);
+  assert.deepEqual(
+    found?.map(({ counter }) => counter - 1),
+    [1],
+  );
+  // What 2 has in common with 4 is 0, and nobody knows what that was.
+  assert.equal(nearestCommonVersions([versions[2]!], [later], known, actors), undefined);
+});
+
+test('whatever is not known any more, what is found is what would be found if all were known, or nothing', () => {
+  const preds = fc.array(fc.array(fc.nat(30), { maxLength: 3 }), { minLength: 1, maxLength: 24 });
+  const sides = [fc.array(fc.nat(23), { minLength: 1, maxLength: 3 }), fc.nat(23)] as const;
+  let found = 0;
+  fc.assert(
+    fc.property(preds, ...sides, fc.nat(23), (raw, lefts, right, count) => {
+      const edges = raw.map((of, n) => [...new Set(of.filter((pred) => pred < n))]);
+      const versions = graph(edges);
+      const known = dropped(versions, count % edges.length);
+      const [left, [opposite]] = [lefts, [right]].map((all) => all.map((n) => n % edges.length)) as [
+        number[],
+        [number],
+      ];
+      const sidesOf = [left, [opposite]].map((all) => all.map((n) => known.version({ counter: n + 1, actor: 0 })));
+      if (!sidesOf.flat().every((one) => one !== undefined)) return;
+      const is = nearestCommonVersions(sidesOf[0] as Version[], sidesOf[1] as Version[], known, actors);
+      if (!is) return;
+      found++;
+      assert.deepEqual(
+        is.map(({ counter }) => counter - 1).toSorted((a, b) => a - b),
+        nearestOf(edges, (n) => n, left, opposite),
+      );
+    }),
+    { numRuns: 2000 },
+  );
+  assert.ok(found > 300, `${found} of 2000`);
 });
 
 test('what is found are the common ancestors that no other one goes back to, and first versions that are the same count as one', () => {
@@ -74,18 +142,9 @@ test('what is found are the common ancestors that no other one goes back to, and
         edges,
         edges.map((_, n) => one(n)),
       );
-      const ancestors = edges.map((_, n) => new Set([one(n)]));
-      for (const [n, of] of edges.entries())
-        for (const pred of of) for (const a of ancestors[pred]!) ancestors[n]!.add(a);
       const left = lefts.map((n) => n % edges.length);
       const opposite = right % edges.length;
-      const reached = new Set(left.flatMap((n) => [...ancestors[n]!]));
-      const shared = [...ancestors[opposite]!].filter((n) => reached.has(n));
-      const nearest = shared.filter((n) => !shared.some((other) => other !== n && ancestors[other]!.has(n)));
-      assert.deepEqual(
-        common(versions, left, [opposite])?.map(one),
-        nearest.toSorted((a, b) => a - b),
-      );
+      assert.deepEqual(common(versions, left, [opposite])?.map(one), nearestOf(edges, one, left, opposite));
     }),
     { numRuns: 1000 },
   );

@@ -17,6 +17,16 @@ export interface Version extends OpId {
 /** The version that an operation wrote; undefined when it is not known here. */
 export type VersionLookup = (op: OpId) => Version | undefined;
 
+/** What is known of the versions of one file. */
+export interface FileVersions {
+  readonly version: VersionLookup;
+  /**
+   * Of a version that is not known any more: those of which at least one goes back to it. They go back to no version that is known. None
+   * when that is not known either.
+   */
+  readonly heirs: (op: OpId) => readonly OpId[];
+}
+
 const LEFT = 1;
 const RIGHT = 2;
 const BOTH = LEFT | RIGHT;
@@ -32,10 +42,11 @@ const STEPS_MAX = 10_000;
 export function nearestCommonVersions(
   left: readonly Version[],
   right: readonly Version[],
-  lookup: VersionLookup,
+  { version: lookup, heirs }: FileVersions,
   actors: ActorTable,
 ): Version[] | undefined {
   const paint = new Map<string, number>();
+  const unknown: { readonly colour: number; readonly heirs: readonly OpId[] }[] = [];
   /** Ascending: the last is the next. */
   const queue: Version[] = [];
   const common: Version[] = [];
@@ -50,7 +61,9 @@ export function nearestCommonVersions(
   };
   for (const version of left) push(version, LEFT);
   for (const version of right) push(version, RIGHT);
-  for (let steps = 0; queue.some((version) => !(paint.get(identityOf(version))! & STALE)); steps++) {
+  const isStale = (version: Version): boolean => (paint.get(identityOf(version))! & STALE) !== 0;
+  const mayFindMore = (): boolean => (unknown.length > 0 ? queue.length > 0 : !queue.every(isStale));
+  for (let steps = 0; mayFindMore(); steps++) {
     if (steps === STEPS_MAX) return undefined;
     const version = queue.pop()!;
     let colour = paint.get(identityOf(version))!;
@@ -62,12 +75,24 @@ export function nearestCommonVersions(
       const known = lookup(pred);
       // What is below a common version is not asked for, unless it is another one that is known.
       if (!known && colour & STALE) continue;
-      if (!known) return undefined;
-      push(known, colour);
+      if (known) push(known, colour);
+      else {
+        const after = heirs(pred);
+        if (after.length === 0) return undefined;
+        unknown.push({ colour, heirs: after });
+      }
     }
   }
+  // Below a common version there is no nearer one, nor where only one side may go back to.
+  const isCommon = (op: OpId): boolean => {
+    const version = lookup(op);
+    return version !== undefined && ((paint.get(identityOf(version)) ?? 0) & BOTH) === BOTH;
+  };
+  let reached = 0;
+  for (const { colour, heirs: after } of unknown) if (!after.every(isCommon)) reached |= colour;
+  if (reached === BOTH) return undefined;
   // One that is written down twice may have been found before what goes back to its other writing.
-  return common.filter((version) => !(paint.get(identityOf(version))! & STALE));
+  return common.filter((version) => !isStale(version));
 }
 
 /** The first version found that `isIt`, among these and those that they go back to, as far as they are known. */

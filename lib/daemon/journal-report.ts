@@ -54,6 +54,8 @@ export function heldBy({ journalHeldBy: hold }: Stored, standings: readonly Memb
       return `snapshot ${hold.name}`;
     case 'conflict':
       return `the conflict at ${hold.path}`;
+    case 'open':
+      return `${hold.path}, which is open here since before another site changed it`;
     case 'sites':
       // When it was tried last; meanwhile they have it.
       return behind.length > 0 ? `what ${behind.join(', ')} may lack` : null;

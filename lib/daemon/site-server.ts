@@ -444,7 +444,7 @@ export class SiteServer {
 
   private journalHold(): ShownHold | null {
     const hold = this.volume.truncating.heldBy;
-    return hold?.by === 'conflict' ? { by: 'conflict', path: this.volume.pathOf(hold.ino) ?? '?' } : hold;
+    return hold && 'ino' in hold ? { by: hold.by, path: this.volume.pathOf(hold.ino) ?? '?' } : hold;
   }
 
   private status(): Requests['status']['reply'] {

@@ -20,7 +20,8 @@ import type { Decision, Settled } from '../volume/settlement.js';
 import type { SiteConfig } from './daemon-interface.js';
 
 /** Why the oldest change of the journal is still there, for people. */
-export type ShownHold = Exclude<JournalHold, { by: 'conflict' }> | { readonly by: 'conflict'; readonly path: string };
+export type ShownHold =
+  Exclude<JournalHold, { readonly ino: Ino }> | { readonly by: 'conflict' | 'open'; readonly path: string };
 
 /** What the site thread is started with. */
 export interface SiteThreadData {

@@ -12,7 +12,7 @@ import { VOLUME_INO } from '../crdt/ids.js';
 import type { Entry, Inode } from '../crdt/inode.js';
 import { parseKey } from '../crdt/register-schema.js';
 import { retentionOf, snapshotsOf } from '../crdt/snapshots.js';
-import { nearestCommonVersions, type Version, type VersionLookup } from '../crdt/version-graph.js';
+import { type FileVersions, nearestCommonVersions, type Version } from '../crdt/version-graph.js';
 import { decodeBase } from './base-registers.js';
 import { decodeChange, startOpOf } from './change-codec.js';
 import { retentionInForce, siteRetention, UNLIMITED } from './retention.js';
@@ -199,22 +199,22 @@ class HeldVersions {
 
   /** Versions that may be merged one day are merged on what they have in common. */
   private visitMergeBases(ino: Ino, heads: readonly HeadVersion[]): void {
-    const versionOf = this.history.versionsOf(ino);
+    const known = this.history.versionsOf(ino);
     const versions: Version[] = [];
     for (const head of heads) {
-      const version = versionOf(head);
+      const version = known.version(head);
       if (version) versions.push(version);
     }
-    this.visitCommon(versions, versionOf, 0);
+    this.visitCommon(versions, known, 0);
   }
 
-  private visitCommon(versions: readonly Version[], versionOf: VersionLookup, depth: number): void {
+  private visitCommon(versions: readonly Version[], known: FileVersions, depth: number): void {
     if (depth > MERGE_DEPTH_MAX) return;
     for (const [i, version] of versions.entries()) {
       for (const other of versions.slice(0, i)) {
-        const common = nearestCommonVersions([other], [version], versionOf, this.snapshot.actors) ?? [];
+        const common = nearestCommonVersions([other], [version], known, this.snapshot.actors) ?? [];
         for (const { head } of common) this.visit({ manifest: head.manifest, size: head.size, reason: 'merge' });
-        if (common.length > 1) this.visitCommon(common, versionOf, depth + 1);
+        if (common.length > 1) this.visitCommon(common, known, depth + 1);
       }
     }
   }

@@ -16,7 +16,10 @@ export const UNLIMITED: Required<Retention> = {
   bytes: Number.MAX_SAFE_INTEGER,
 };
 
-const DEFAULT: Required<Retention> = { ...UNLIMITED, age: 30 * 86_400 };
+/** How old history becomes where nobody says otherwise, seconds. */
+export const DEFAULT_AGE_S = 30 * 86_400;
+
+const DEFAULT: Required<Retention> = { ...UNLIMITED, age: DEFAULT_AGE_S };
 
 /** What was said for this site alone, but for the age. */
 export function siteRetention(present: Pick<StateSnapshot, 'meta'>): Retention {

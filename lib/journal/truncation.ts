@@ -3,8 +3,9 @@
 // what is left has everything but what is below the floor. Which may go is the caller's to say. Part of the journal's open
 // transaction: a crash leaves a floor before the change or behind it.
 
+import type { Change } from '../crdt/change.js';
 import type { BaseRegisters } from './base-registers.js';
-import { decodeChange, lastOpOf } from './change-codec.js';
+import { decodeChange } from './change-codec.js';
 import type { Floor } from './floor.js';
 import { isIntactChange } from './lost-changes.js';
 import type { Connection, Statement } from './schema.js';
@@ -16,8 +17,8 @@ export interface OldestChange {
   readonly seq: number;
   /** Microseconds since 1970. */
   readonly stamp: number;
-  /** The counter of its last operation; at the cost of decoding it. */
-  readonly lastOp: () => number;
+  /** What it says; at the cost of decoding it. */
+  readonly change: () => Change;
 }
 
 /** Pages given back to the filesystem at a time: some 10 µs each. */
@@ -55,16 +56,18 @@ export class Truncation {
     while (!isOver()) {
       const next = this.oldest();
       // One whose bytes are damaged is first had again from a site that has it.
-      if (
-        !next ||
-        !isIntactChange(next[4], next[5]) ||
-        !mayGo({ actor: next[1], seq: next[2], stamp: next[3], lastOp: () => lastOpOf(next[5]) })
-      ) {
+      if (!next || !isIntactChange(next[4], next[5])) {
         more = false;
         break;
       }
-      const [lsn, actor, , , , bytes] = next;
-      const change = decodeChange(bytes, Infinity);
+      const [lsn, actor, seq, stamp, , bytes] = next;
+      let decoded: Change | undefined;
+      const read = (): Change => (decoded ??= decodeChange(bytes, Infinity));
+      if (!mayGo({ actor, seq, stamp, change: read })) {
+        more = false;
+        break;
+      }
+      const change = read();
       this.base.fold(change);
       this.floor.pass(lsn, actor, change);
       this.remove.run(lsn);

@@ -50,19 +50,21 @@ test('files were no longer merged once history was dropped: what they go on from
   };
   const first = write(ACTORS[0]!, 1, []);
   const base = write(ACTORS[0]!, 2, [first]);
+  // What was asked for before is no more known afterwards than the rest.
+  assert.ok(history.version(history.parseOp(first)));
   journal.truncate(
     () => true,
     () => false,
   );
   const ops = [write(ACTORS[0]!, 3, [base]), write(ACTORS[1]!, 4, [base])].map(history.parseOp);
-  const lookup = history.versionsOf(7);
-  const [left, right] = ops.map((op) => lookup(op)!);
-  const common = nearestCommonVersions([left!], [right!], lookup, journal.actors);
+  const known = history.versionsOf(7);
+  const [left, right] = ops.map((op) => known.version(op)!);
+  const common = nearestCommonVersions([left!], [right!], known, journal.actors);
   assert.deepEqual(
     common?.map(({ head }) => head.size),
     [2],
   );
-  assert.equal(lookup(history.parseOp(first)), undefined);
+  assert.equal(known.version(history.parseOp(first)), undefined);
   // Whether two that are in the base have something in common is not known.
   const alone = history.versionsOf(8);
   assert.equal(nearestCommonVersions([left!], [right!], alone, journal.actors), undefined);

@@ -6,8 +6,7 @@ import { LRUCache } from 'lru-cache';
 import type { Change, VersionVector } from '../crdt/change.js';
 import { parseHead, parseOp } from '../crdt/fields.js';
 import type { ActorTable, Ino, OpId } from '../crdt/ids.js';
-import { sameOp } from '../crdt/register.js';
-import type { Version, VersionLookup } from '../crdt/version-graph.js';
+import type { FileVersions, Version } from '../crdt/version-graph.js';
 import { decodeBase } from './base-registers.js';
 import { decodeChange, startOpOf } from './change-codec.js';
 import type { FloorChange } from './floor.js';
@@ -48,6 +47,8 @@ export class VersionHistory {
 
   /** The version that an operation wrote; undefined when it is not in the journal, or wrote no version. */
   readonly version = (op: OpId): Version | undefined => {
+    // Some of what was dropped is remembered, and some not: to say that one is known while what goes back to it is not would mislead.
+    if (this.isDropped(op)) return undefined;
     const key = `${op.counter}@${op.actor}`;
     let version = this.known.get(key);
     if (!version) {
@@ -59,28 +60,30 @@ export class VersionHistory {
 
   /**
    * As {@link version}, for the versions of one file. Of one in the base it is not known what it overwrote: what everybody holds and goes
-   * on from is there.
+   * on from is there. What was dropped and is not in the base was overwritten there, and whatever did that, too, but for what is there.
    */
-  versionsOf(ino: Ino): VersionLookup {
+  versionsOf(ino: Ino): FileVersions {
     /** A version is one object, for who compares. */
-    const old = new Map<string, Version | undefined>();
-    return (op) => {
-      const version = this.version(op);
-      if (version) return version;
-      const key = `${op.counter}@${op.actor}`;
-      if (!old.has(key)) old.set(key, this.inBase(ino, op));
-      return old.get(key);
+    let old: Map<string, Version> | undefined;
+    const inBase = (op: OpId): Map<string, Version> | undefined =>
+      op === UNKNOWN || this.isDropped(op) ? (old ??= this.inBase(ino)) : undefined;
+    return {
+      version: (op) => this.version(op) ?? inBase(op)?.get(`${op.counter}@${op.actor}`),
+      heirs: (op) => [...(inBase(op)?.values() ?? [])],
     };
   }
 
-  private inBase(ino: Ino, op: OpId): Version | undefined {
-    const floor = this.journal.floorChanges().get(op.actor);
-    if (!floor || op.counter > floor.op) return undefined;
+  private isDropped({ counter, actor }: OpId): boolean {
+    return counter <= (this.journal.floorChanges().get(actor)?.op ?? 0);
+  }
+
+  private inBase(ino: Ino): Map<string, Version> {
     const state = this.selectBase.get(ino) as Buffer | undefined;
-    const heads = state && decodeBase(ino, state).registers.get('head');
-    const entry = heads?.find((head) => sameOp(head, op));
-    if (!entry) return undefined;
-    return { counter: op.counter, actor: op.actor, stamp: entry.stamp, head: parseHead(entry.value), preds: [UNKNOWN] };
+    const heads = state ? decodeBase(ino, state).registers.get('head') : undefined;
+    const versions = new Map<string, Version>();
+    for (const { counter, actor, stamp, value } of heads ?? [])
+      versions.set(`${counter}@${actor}`, { counter, actor, stamp, head: parseHead(value), preds: [UNKNOWN] });
+    return versions;
   }
 
   /** `counter@actor` */
@@ -88,9 +91,7 @@ export class VersionHistory {
 
   private read({ counter, actor }: OpId): Version | undefined {
     const { actors } = this.journal;
-    const floor = this.journal.floorChanges().get(actor);
-    if (floor && counter <= floor.op) return undefined;
-    let low = (floor?.seq ?? 0) + 1;
+    let low = (this.journal.floorChanges().get(actor)?.seq ?? 0) + 1;
     let high = this.journal.vector().get(actors.id(actor)) ?? 0;
     if (high < low) return undefined;
     while (low < high) {

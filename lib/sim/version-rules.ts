@@ -230,10 +230,10 @@ class VersionRules {
 
 /** Whether a site's journal tells what the two versions of a file have in common. */
 function knowsCommon({ journal }: Volume, { ino, registers }: Inode): boolean {
-  const lookup = new VersionHistory(journal).versionsOf(ino);
+  const known = new VersionHistory(journal).versionsOf(ino);
   const actors = journal.actors;
-  const [a, b] = registers.get('head')!.map(lookup);
-  return a !== undefined && b !== undefined && nearestCommonVersions([a], [b], lookup, actors) !== undefined;
+  const [a, b] = registers.get('head')!.map(known.version);
+  return a !== undefined && b !== undefined && nearestCommonVersions([a], [b], known, actors) !== undefined;
 }
 
 function isEarlier(a: Write, b: Write): boolean {

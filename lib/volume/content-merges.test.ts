@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test, type TestContext } from 'node:test';
 import { attributesOf } from '../crdt/inode-attributes.js';
+import { commonVector } from '../journal/held-versions.js';
 import { USER, VolumeFixture } from './volume-fixture.test-support.js';
 
 const O_RDWR = 2;
@@ -53,6 +54,15 @@ async function settle(all: readonly VolumeFixture[]): Promise<void> {
     for (const from of all) for (const to of all) if (from !== to) await from.sendTo(to);
   }
   for (const one of all) assert.equal(one.digest, all[0]!.digest);
+}
+
+/** Drops what every site has from the journal of one of them, where no history is wanted. */
+function cutJournal(at: VolumeFixture, all: readonly VolumeFixture[]): void {
+  at.volume.fold();
+  const frontier = commonVector(all.map(({ volume }) => volume.journal.vector()));
+  at.volume.truncating.ask({ frontier, keepHistoryMs: 0, nowUs: at.volume.journal.lastStamp() });
+  idle(at);
+  at.volume.folding.commit();
 }
 
 /** Does what is done between calls. */
@@ -162,8 +172,55 @@ test('logs that stay open at both sites lose nothing and double nothing', async 
   assert.deepEqual(a!.list('d'), ['log']);
 });
 
+test('logs that stay open at both sites are merged after journals were cut off as well', async (t) => {
+  const [a, b] = await sites(t, 2, 'append', { log: 'begin\n' });
+  const open = [a!, b!].map((one) => ({
+    one,
+    ...one.volume.files.open(one.resolve('d/log'), O_RDWR, false, USER),
+    at: 6,
+  }));
+  const lines = ['begin\n'];
+  for (let round = 0; round < 6; round++) {
+    const file = open[round % 2]!;
+    const line = `round ${round}\n`;
+    file.one.volume.files.write(file.handle, file.at, Buffer.from(line), false);
+    file.at += line.length;
+    lines.push(line);
+    await settle([a!, b!]);
+    for (const one of [a!, b!]) cutJournal(one, [a!, b!]);
+    assert.deepEqual(a!.list('d'), ['log'], `round ${round}`);
+  }
+  for (const { one, handle } of open) one.volume.files.release(handle);
+  await settle([a!, b!]);
+  for (const one of [a!, b!]) cutJournal(one, [a!, b!]);
+  assertParts(b!.text('d/log'), lines);
+  assert.equal(a!.volume.journal.journalBytes, 0);
+});
+
+test('a file that stays open keeps its base in the journal while others change it, but no longer than a month', async (t) => {
+  const [a, b] = await sites(t, 2, 'ranges', { f: 'x'.repeat(100_000) });
+  for (const one of [a!, b!]) cutJournal(one, [a!, b!]);
+  const { files, truncating, journal } = a!.volume;
+  const ino = a!.resolve('d/f');
+  const { handle } = files.open(ino, O_RDWR, false, USER);
+  overwrite(b!, 'd/f', 0, Buffer.from('from b'));
+  await settle([a!, b!]);
+  cutJournal(a!, [a!, b!]);
+  assert.deepEqual(truncating.heldBy, { by: 'open', ino });
+  files.write(handle, 90_000, Buffer.from('from a'), false);
+  await settle([a!, b!]);
+  assert.equal(b!.text('d/f').replaceAll('x', ''), 'from bfrom a');
+  overwrite(b!, 'd/f', 50_000, Buffer.from('b again'));
+  await settle([a!, b!]);
+  const nowUs = journal.lastStamp() + 31 * 86_400_000_000;
+  truncating.ask({ frontier: new Map(journal.vector()), keepHistoryMs: 0, nowUs });
+  idle(a!);
+  assert.equal(truncating.heldBy, null);
+  files.release(handle);
+});
+
 /** Lines appended by path and through descriptors that stay open, at three sites that meet at random. */
-async function appendAtRandom(t: TestContext, seed: number): Promise<void> {
+async function appendAtRandom(t: TestContext, seed: number, isJournalCut: boolean): Promise<void> {
   let state = seed;
   const random = (n: number): number => {
     state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
@@ -189,18 +246,34 @@ async function appendAtRandom(t: TestContext, seed: number): Promise<void> {
         one.volume.files.release(handles[i]);
         handles[i] = undefined;
       }
-    } else await one.sendTo(all[(i + 1 + random(2)) % 3]!);
+    } else {
+      await one.sendTo(all[(i + 1 + random(2)) % 3]!);
+      if (isJournalCut) for (const each of all) cutJournal(each, all);
+    }
   }
   for (const [i, handle] of handles.entries()) if (handle !== undefined) all[i]!.volume.files.release(handle);
   await settle(all);
-  assertParts(all[0]!.text('d/log'), lines);
-  assert.deepEqual(all[1]!.list('d'), ['log'], `seed ${seed}`);
+  if (isJournalCut) assertKept(all[0]!, lines);
+  else {
+    assertParts(all[0]!.text('d/log'), lines);
+    assert.deepEqual(all[1]!.list('d'), ['log'], `seed ${seed}`);
+  }
+}
+
+/** Where three sites each dropped what only the others need, versions may stay beside each other: nothing is lost, and nothing doubled. */
+function assertKept(at: VolumeFixture, lines: readonly string[]): void {
+  const texts = at.list('d').map((name) => at.text(`d/${name}`));
+  for (const line of lines) {
+    const counts = texts.map((text) => text.split(line).length - 1);
+    assert.equal(Math.max(...counts), 1, `${JSON.stringify(line)} in ${JSON.stringify(texts)}`);
+  }
 }
 
 test('whoever appends when and meets whom, each line is in the log once', async (t) => {
   const base = process.env['SEED'] === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(process.env['SEED']);
   for (let i = 0; i < Number(process.env['ROUNDS'] ?? 4); i++) {
-    await t.test(`seed ${base + i}`, (inner) => appendAtRandom(inner, base + i));
+    await t.test(`seed ${base + i}`, (inner) => appendAtRandom(inner, base + i, false));
+    await t.test(`seed ${base + i}, no history kept`, (inner) => appendAtRandom(inner, base + i, true));
   }
 });
 

@@ -131,12 +131,12 @@ export class ContentMerges {
     const policy = heads.length < 2 ? 'copy' : mergePolicyOf(inode, store, actors);
     if (policy === 'copy') return;
     this.core.space.check();
-    const version = this.history.versionsOf(ino);
-    const versions = heads.map(version);
+    const known = this.history.versionsOf(ino);
+    const versions = heads.map(known.version);
     if (!versions.every((one) => one !== undefined)) return;
     const { parseOp } = this.history;
     const content = (one: Version): Content => Content.of(this.source(one.head.manifest));
-    const result = yield* mergeVersionContents(policy, versions, { actors, version, parseOp, content });
+    const result = yield* mergeVersionContents(policy, versions, { actors, versions: known, parseOp, content });
     if (!result || !this.isCurrent(ino, heads)) return;
     if (result.size < INLINE_LIMIT) {
       const small = new SmallContent();

@@ -23,6 +23,7 @@ import type { InodeChanges } from './inode-changes.js';
 import type { Publishing } from './publishing.js';
 import type { ReadAhead } from './read-ahead.js';
 import type { StableStorage } from './stable-storage.js';
+import type { BasedWrites } from './truncating.js';
 
 const O_ACCMODE = 3;
 const O_TRUNC = 0o1000;
@@ -376,6 +377,15 @@ export class FileContents {
       if (base !== '') yield base;
       if (content instanceof WorkingCopy && content.baseId !== undefined) yield content.baseId;
     }
+  }
+
+  /** What is written to files now, or would be through the handles that there are. */
+  *writtenOn(): Generator<BasedWrites> {
+    const { drafts, openFiles } = this.core;
+    for (const { ino, bases } of drafts.all()) yield { ino, bases };
+    // Through a local file all handles write on what the first of them showed.
+    for (const { ino, writable, backed, version } of openFiles.all())
+      if ((writable || backed) && !drafts.get(ino)) yield { ino, bases: version.bases };
   }
 
   /** Drops the local files that nobody has open. */

@@ -112,7 +112,7 @@ export class LostVersions {
     const before = new Map<string, Version>();
     const seen = new Set<string>();
     // Of one whose change was dropped nobody needs to know what it overwrote: its bytes are at other sites too.
-    const versionOf = this.history.versionsOf(ino);
+    const { version: versionOf } = this.history.versionsOf(ino);
     const collect = (op: OpId): void => {
       const key = `${op.counter}@${op.actor}`;
       if (seen.has(key)) return;

@@ -98,6 +98,10 @@ export class OpenFiles {
     return this.byIno.get(ino) ?? [];
   }
 
+  all(): Iterable<OpenFile> {
+    return this.byHandle.values();
+  }
+
   /** The versions that handles show, some of them several times. */
   *versions(): Generator<ObjectId> {
     for (const { version } of this.byHandle.values()) if (version.manifestId !== '') yield version.manifestId;

@@ -288,7 +288,7 @@ export class Publishing {
   /** Whether this is the version that the draft is based on. */
   private isVersion({ ino, bases }: Draft, manifestId: ObjectId): boolean {
     const { heads } = attributesOf(this.core.inode(ino));
-    const version = this.history.versionsOf(ino);
+    const { version } = this.history.versionsOf(ino);
     const manifestOf = (base: OpId): ObjectId | undefined =>
       heads.find((head) => sameOp(head, base))?.manifest ?? version(base)?.head.manifest;
     return bases.length > 0 && bases.every((base) => manifestOf(base) === manifestId);

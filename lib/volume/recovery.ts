@@ -231,7 +231,7 @@ export class Recovery {
     }
     // It went on from the version that this operation made: the next one is based on that.
     else {
-      draft.bases = this.commits.headOf(record.draft, record.writes, this.history.versionsOf(record.draft));
+      draft.bases = this.commits.headOf(record.draft, record.writes, this.history.versionsOf(record.draft).version);
       draft.publishedLsn = lsn;
       draft.synced = record.staysSynced;
     }
@@ -243,7 +243,8 @@ export class Recovery {
     );
     this.commits.replay(placed, time, touched);
     for (const { ino, field } of placed)
-      if (field === 'head') this.standIns.set(ino, this.commits.headOf(ino, placed, this.history.versionsOf(ino)));
+      if (field === 'head')
+        this.standIns.set(ino, this.commits.headOf(ino, placed, this.history.versionsOf(ino).version));
     this.replayed++;
   }
 
@@ -251,7 +252,7 @@ export class Recovery {
   private placed(ino: Ino, bases: readonly OpId[]): OpId[] {
     const standIns = this.standIns.get(ino);
     if (!standIns) return [...bases];
-    const lookup = this.history.versionsOf(ino);
+    const { version: lookup } = this.history.versionsOf(ino);
     const known = bases.filter((op) => op.actor < this.actorsBefore && this.commits.knowsVersion(ino, op, lookup));
     if (known.length === bases.length) return known;
     return [...known, ...standIns.filter((op) => !known.some((base) => sameOp(base, op)))];

@@ -1,14 +1,16 @@
 // truncating.ts — which changes the journal may drop, and when: what every site has (sync/stable-frontier.ts) and nothing here needs.
 // Invariant: a change goes only if all of this says so: it is below the frontier that was asked for; it is older than the history
-// that is kept; every snapshot has it; no version in conflict, and nothing that such versions have in common, comes from it. Work comes
-// in slices; a crash between two loses nothing but work.
+// that is kept; every snapshot has it; no version in conflict, and nothing that such versions have in common, comes from it or gave way by
+// it. Once another site's version took the place of what a file that is open here is written on, that counts as in conflict, too, for as
+// long as history is kept where nobody says otherwise. Work comes in slices; a crash between two loses nothing but work.
 
-import type { VersionVector } from '../crdt/change.js';
+import type { Change, VersionVector } from '../crdt/change.js';
 import { type Ino, type OpId, VOLUME_INO } from '../crdt/ids.js';
+import { sameOp } from '../crdt/register.js';
 import { retentionOf, snapshotsOf } from '../crdt/snapshots.js';
 import { nearestCommonVersions, type Version } from '../crdt/version-graph.js';
 import type { Journal } from '../journal/journal.js';
-import { retentionInForce, siteRetention } from '../journal/retention.js';
+import { DEFAULT_AGE_S, retentionInForce, siteRetention } from '../journal/retention.js';
 import type { OldestChange } from '../journal/truncation.js';
 import type { VersionHistory } from '../journal/version-history.js';
 import type { BaseTransfer } from './base-transfer.js';
@@ -30,7 +32,9 @@ export type JournalHold =
   | { readonly by: 'sites' }
   | { readonly by: 'history' }
   | { readonly by: 'snapshot'; readonly name: string }
-  | { readonly by: 'conflict'; readonly ino: Ino };
+  | { readonly by: 'conflict'; readonly ino: Ino }
+  /** It is open here, and was written elsewhere meanwhile: what is written here yet can only be merged with that by what is before both. */
+  | { readonly by: 'open'; readonly ino: Ino };
 
 interface Limit {
   readonly hold: JournalHold;
@@ -39,9 +43,16 @@ interface Limit {
 }
 
 /** A version that must stay. */
-interface ConflictLimit {
-  readonly ino: Ino;
+interface NeededVersion {
+  readonly hold: JournalHold;
   readonly version: OpId;
+}
+
+/** A file that is open here, or that was written here. */
+export interface BasedWrites {
+  readonly ino: Ino;
+  /** What is written to it now, or would be, overwrites these versions. */
+  readonly bases: readonly OpId[];
 }
 
 const US_PER_S = 1e6;
@@ -51,10 +62,12 @@ const SLICES_PER_COMMIT = 32;
 export class Truncating {
   private request: TruncationRequest | null = null;
   private limits: readonly Limit[] = [];
-  private conflicts: ConflictLimit[] = [];
+  private needed: NeededVersion[] = [];
   private keepFromUs = 0;
-  /** Of those in conflict, which are still to be looked at. */
-  private unexamined: Ino[] = [];
+  /** What is older does not stay for files that are open. */
+  private openFromUs = 0;
+  /** Of those in conflict, which are still to be looked at; with the versions that they are written on, those that are open. */
+  private unexamined: { readonly ino: Ino; readonly bases?: readonly OpId[] }[] = [];
   private slices = 0;
   private holding: JournalHold | null = null;
 
@@ -63,6 +76,7 @@ export class Truncating {
     private readonly history: VersionHistory,
     private readonly folding: Folding,
     private readonly base: Pick<BaseTransfer, 'isUnderWay'>,
+    private readonly written: () => Iterable<BasedWrites>,
   ) {}
 
   /** Drops what may go, in the slices to come. Without an argument: no more, until it is asked for again. */
@@ -87,8 +101,10 @@ export class Truncating {
       limitOf({ by: 'sites' }, frontier),
       ...snapshotsOf(volume, actors).map(({ name, vector }) => limitOf({ by: 'snapshot', name }, vector)),
     ];
-    this.conflicts = [];
-    this.unexamined = [...new Set([...store.copies().values()].map(({ source }) => source))];
+    this.openFromUs = nowUs - DEFAULT_AGE_S * US_PER_S;
+    this.needed = [];
+    const inConflict = new Set([...store.copies().values()].map(({ source }) => source));
+    this.unexamined = [...[...inConflict].map((ino) => ({ ino })), ...this.written()];
   }
 
   /** Whether there is something to do. */
@@ -104,8 +120,9 @@ export class Truncating {
   /** A slice. */
   work(isOver: () => boolean): void {
     if (!this.due || isOver()) return;
-    for (let ino = this.unexamined.pop(); ino !== undefined; ino = this.unexamined.pop()) {
-      this.examine(ino);
+    for (let next = this.unexamined.pop(); next; next = this.unexamined.pop()) {
+      if (next.bases) this.examineWritten(next.ino, next.bases);
+      else this.examine(next.ino);
       if (isOver()) return;
     }
     this.holding = null;
@@ -114,17 +131,32 @@ export class Truncating {
     if (!more || ++this.slices % SLICES_PER_COMMIT === 0) this.folding.commitSoon();
   }
 
-  private mayGo({ actor, seq, stamp, lastOp }: OldestChange): boolean {
-    this.holding = this.holdOf(actor, seq, stamp, lastOp);
+  private mayGo(change: OldestChange): boolean {
+    this.holding = this.holdOf(change);
     return this.holding === null;
   }
 
-  private holdOf(actor: number, seq: number, stamp: number, lastOp: () => number): JournalHold | null {
+  private holdOf({ actor, seq, stamp, change }: OldestChange): JournalHold | null {
     if (stamp >= this.keepFromUs) return { by: 'history' };
     for (const { hold, seqs } of this.limits) if (seq > (seqs.get(actor) ?? 0)) return hold;
-    for (const { ino, version } of this.conflicts)
-      if (version.actor === actor && version.counter <= lastOp()) return { by: 'conflict', ino };
+    if (this.needed.length === 0) return null;
+    const { startOp, ops } = change();
+    const gaveWay = this.versionsBefore(change());
+    for (const { hold, version } of this.needed) {
+      if (hold.by === 'open' && stamp < this.openFromUs) continue;
+      const { counter } = version;
+      const isIn = version.actor === actor && counter >= startOp && counter < startOp + ops.length;
+      if (isIn || gaveWay.has(keyOf(version))) return hold;
+    }
     return null;
+  }
+
+  /** What the registers would hold no longer, nor the journal any more. */
+  private versionsBefore({ ops }: Change): Set<string> {
+    const before = new Set<string>();
+    for (const { key, pred } of ops)
+      if (key.endsWith('.head')) for (const op of pred) before.add(keyOf(this.history.parseOp(op)));
+    return before;
   }
 
   /** The versions of a file in conflict stay, and from where on they differ: a merge to come is made of these. */
@@ -133,17 +165,27 @@ export class Truncating {
     if (heads.length < 2) return;
     const kept: OpId[] = [...heads];
     const versions: Version[] = [];
-    const versionOf = this.history.versionsOf(ino);
+    const known = this.history.versionsOf(ino);
     for (const head of heads) {
-      const version = versionOf(head);
+      const version = known.version(head);
       if (version) versions.push(version);
     }
     for (const [i, version] of versions.entries()) {
       for (const other of versions.slice(0, i)) {
-        const common = nearestCommonVersions([other], [version], versionOf, this.journal.actors);
+        const common = nearestCommonVersions([other], [version], known, this.journal.actors);
         kept.push(...(common ?? []));
       }
     }
-    for (const version of kept) this.conflicts.push({ ino, version });
+    for (const version of kept) this.needed.push({ hold: { by: 'conflict', ino }, version });
   }
+
+  private examineWritten(ino: Ino, bases: readonly OpId[]): void {
+    const heads = this.journal.store.inode(ino)?.registers.get('head') ?? [];
+    for (const version of bases)
+      if (!heads.some((head) => sameOp(head, version))) this.needed.push({ hold: { by: 'open', ino }, version });
+  }
+}
+
+function keyOf({ counter, actor }: OpId): string {
+  return `${counter}@${actor}`;
 }

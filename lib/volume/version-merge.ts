@@ -5,15 +5,14 @@
 
 import type { ActorTable, OpId } from '../crdt/ids.js';
 import type { MergePolicy } from '../crdt/merge-policy.js';
-import { nearestCommonVersions, type Version } from '../crdt/version-graph.js';
+import { type FileVersions, nearestCommonVersions, type Version } from '../crdt/version-graph.js';
 import { Content } from '../chunks/content.js';
 import { mergeContents } from '../chunks/merge-content.js';
 
 /** What a merge asks of the history and of the chunks. */
 export interface VersionReader {
   readonly actors: ActorTable;
-  /** Undefined when the journal does not have it. */
-  readonly version: (op: OpId) => Version | undefined;
+  readonly versions: FileVersions;
   readonly parseOp: (op: string) => OpId;
   /** AbsentObjects. */
   readonly content: (version: Version) => Content;
@@ -34,7 +33,7 @@ export function* mergeVersionContents(
   let merged = reader.content(first!);
   const done = [first!];
   for (const version of rest) {
-    const common = nearestCommonVersions(done, [version], reader.version, reader.actors);
+    const common = nearestCommonVersions(done, [version], reader.versions, reader.actors);
     if (!common) return undefined;
     // Without one both began with the empty file.
     const base = common.length === 0 ? Content.empty : yield* mergeVersionContents(policy, common, reader, depth + 1);
@@ -58,7 +57,7 @@ function inOrder(versions: readonly Version[], reader: VersionReader): Version[]
 function latestIn(version: Version, reader: VersionReader): Version {
   let latest: Version | undefined;
   for (const op of version.head.merged ?? []) {
-    const part = reader.version(reader.parseOp(op));
+    const part = reader.versions.version(reader.parseOp(op));
     if (part && (!latest || part.stamp > latest.stamp)) latest = part;
   }
   return latest ?? version;

@@ -278,7 +278,7 @@ export class Volume {
       policyChanged,
       snapshotChanged: (name) => this.past.snapshotsChanged(name),
     });
-    this.truncating = new Truncating(this.journal, history, this.folding, this.base);
+    this.truncating = new Truncating(this.journal, history, this.folding, this.base, () => this.contents.writtenOn());
     this.background = new BackgroundWork(
       clock,
       this.folding,

@@ -50,6 +50,8 @@ export interface LocalTree {
   readonly actors: ActorTable;
   /** Whether this site has written to a file what is no version yet: it only seems equal to what it is hidden behind. */
   readonly isWritten?: (ino: Ino) => boolean;
+  /** Whether {@link isWritten}, or a program of this site has it open and may write yet. */
+  readonly mayBeWritten?: (ino: Ino) => boolean;
 }
 
 export interface Creation {
@@ -121,7 +123,7 @@ export function removeLink(tree: LocalTree, inode: Inode, link: LinkId, reserve:
   const claims = claimsOf(tree, inode);
   const claim = claimOfLink(claims, link);
   if (!claim) return [];
-  const drafts = leaveName(tree, claim, reserve);
+  const drafts = leaveName(tree, claim, false, reserve);
   const { parent, name } = placeOf(tree, claim);
   const cites = isDirectory(inode) ? [] : citedHeads(inode, tree.actors);
   drafts.push({ ino: inode.ino, field: linkField(link), value: formatTombstone(parent, name, cites) });
@@ -153,7 +155,7 @@ export function moveLink(
 ): WriteDraft[] {
   const claim = claimOfLink(claimsOf(tree, inode), link);
   if (!claim) return placeLink(tree, inode, link, parent, name, reserve);
-  const drafts = leaveName(tree, claim, reserve);
+  const drafts = leaveName(tree, claim, true, reserve);
   if (isDirectory(inode)) drafts.push(...settleAlias(tree, inode.ino));
   const value = formatMovedPlace(homeOf(tree, parent), name, placeOf(tree, claim));
   drafts.push({ ino: inode.ino, field: linkField(link), value });
@@ -170,7 +172,7 @@ export function exchangeLinks(tree: LocalTree, a: Dirent, b: Dirent, reserve: ()
     const inode = tree.store.inode(from.ino)!;
     const claim = claimsOf(tree, inode).find((other) => other.link === from.link);
     if (!claim) return [];
-    drafts.push(...leaveName(tree, claim, reserve, to.ino));
+    drafts.push(...leaveName(tree, claim, true, reserve, to.ino));
     if (isDirectory(inode)) drafts.push(...settleAlias(tree, inode.ino));
     const value = formatMovedPlace(to.parent, to.name, placeOf(tree, claim));
     drafts.push({ ino: from.ino, field: linkField(from.link), value });
@@ -178,13 +180,17 @@ export function exchangeLinks(tree: LocalTree, a: Dirent, b: Dirent, reserve: ()
   return settleDeferred(tree, drafts, false);
 }
 
-/** Before a write to a file (content or attributes): removes the equal files that are hidden behind it. */
+/**
+ * Before a write to a file (content or attributes): removes the equal files that are hidden behind it. What is still to be written to one
+ * of them would be lost with it, and nobody asked for that.
+ */
 export function settleBeforeWrite(tree: LocalTree, ino: Ino): WriteDraft[] {
   const inode = tree.store.hasContests ? tree.store.inode(ino) : undefined;
   if (!inode || isDirectory(inode)) return [];
   const drafts = claimsOf(tree, inode).flatMap((claim) => {
     const rivals = rivalsOf(tree, claim);
-    return rivals[0]?.ino === ino ? removeHidden(tree, claim, (hidden) => hidden.ino !== ino) : [];
+    if (rivals[0]?.ino !== ino) return [];
+    return removeHidden(tree, claim, (hidden) => hidden.ino !== ino && !tree.mayBeWritten?.(hidden.ino));
   });
   return citeWithLastNames(tree, drafts);
 }
@@ -281,14 +287,15 @@ function mergedByName(tree: LocalTree, canonical: Ino): Ino[] {
 
 /**
  * What must be settled before a claim leaves its name: the inode's other links there, and, if it has the name, its rivals.
+ * @param isMove equal files that are hidden behind it go with it, but for those that are still to be written to
  * @param except a rival that the caller places itself
  */
-function leaveName(tree: LocalTree, claim: Claimant, reserve: () => Ino, except?: Ino): WriteDraft[] {
+function leaveName(tree: LocalTree, claim: Claimant, isMove: boolean, reserve: () => Ino, except?: Ino): WriteDraft[] {
   const rivals = rivalsOf(tree, claim);
   const { parent, name } = placeOf(tree, claim);
   const hasName = rivals[0]?.ino === claim.ino;
   const drafts = removeHidden(tree, claim, (hidden) =>
-    hidden.ino === claim.ino ? hidden.link !== claim.link : hasName,
+    hidden.ino === claim.ino ? hidden.link !== claim.link : hasName && !(isMove && tree.mayBeWritten?.(hidden.ino)),
   );
   // The claim itself may be the hidden one of two links of its inode: then the shown one goes.
   for (const rival of rivals) {

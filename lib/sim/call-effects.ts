@@ -67,7 +67,7 @@ function withEffects<T>(
   const before = new Map(places.map(([directory]) => [directory, namesIn(volume, directory)]));
   const changeTimes = changeTimesOf(volume, before);
   const heirs = new Map(
-    places.map(([parent, name]) => [`${parent}/${name}`, hiddenAndWritten(volume, [parent, name])]),
+    places.map(([parent, name]) => [`${parent}/${name}`, stillWritten(volume, [parent, name], moving.length > 0)]),
   );
   const result = act();
   for (const [ino, ctime] of changeTimes) {
@@ -149,8 +149,11 @@ function changeTimesOf(volume: Volume, directories: ReadonlyMap<Ino, ReadonlyMap
   return times;
 }
 
-/** Other files that are hidden behind the one at a place, and whose programs have written what is no version yet. */
-function hiddenAndWritten(volume: Volume, [directory, name]: Place): Ino[] {
+/**
+ * Other files that are hidden behind the one at a place, and whose programs have written what is no version yet. Who moves the one leaves
+ * behind also those that may be written to yet.
+ */
+function stillWritten(volume: Volume, [directory, name]: Place, isMove: boolean): Ino[] {
   const { store } = volume.journal;
   const shownIno = volume.files.lookup(directory, name)?.ino;
   // What looks like a suffix may be part of a name: an editor's of what it saves beside a copy.
@@ -158,7 +161,9 @@ function hiddenAndWritten(volume: Volume, [directory, name]: Place): Ino[] {
   const all = own.length > 0 ? own : store.claims(directory, baseOf(name));
   if (!all.some(({ ino }) => ino === shownIno)) return [];
   const claims = all.filter(({ ino }) => ino !== shownIno);
-  return claims.flatMap(({ ino, shown }) => (shown === null && volume['drafts'].get(ino)?.dirty ? [ino] : []));
+  const { drafts, openFiles } = volume['contents']['core'];
+  const isKept = (ino: Ino): boolean => drafts.get(ino)?.dirty || (isMove && openFiles.isOpenForWriting(ino));
+  return claims.flatMap(({ ino, shown }) => (shown === null && isKept(ino) ? [ino] : []));
 }
 
 /** By the call two files may have become equal, and are shown as one. */

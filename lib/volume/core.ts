@@ -52,7 +52,8 @@ export class Core {
     this.store = journal.store;
     this.actors = journal.actors;
     const isWritten = (ino: Ino): boolean => drafts.get(ino)?.dirty ?? false;
-    this.tree = { store: this.store, actors: this.actors, isWritten };
+    const mayBeWritten = (ino: Ino): boolean => isWritten(ino) || openFiles.isOpenForWriting(ino);
+    this.tree = { store: this.store, actors: this.actors, isWritten, mayBeWritten };
   }
 
   /** @throws PosixError ESTALE when no register of it was ever seen here */

@@ -5,6 +5,7 @@ import { JournalReader } from '../journal/journal-reader.js';
 import { USER, VolumeFixture } from './volume-fixture.test-support.js';
 
 const O_RDWR = 2;
+const RENAME_EXCHANGE = 2;
 const cleanups: VolumeFixture[] = [];
 
 afterEach(() => {
@@ -55,6 +56,48 @@ test('what is written to a new file is not lost while an empty one of the same n
   await oslo.mergeWith(paris);
   const texts = paris.list('').map((name) => paris.text(name));
   assert.deepEqual(texts.toSorted(), ['', 'acknowledged']);
+});
+
+test('what is written to a new file is not lost when the empty one that hides it is changed or renamed meanwhile', async () => {
+  for (const change of ['chmod', 'write', 'rename', 'exchange'] as const) {
+    const [oslo, paris] = await twoSites();
+    const { files } = oslo.volume;
+    const { attributes, opened } = files.create(1, 'x', 0o644, O_RDWR, 0o022, USER);
+    oslo.volume.fold();
+    paris.volume.files.release(paris.volume.files.create(1, 'x', 0o644, O_RDWR, 0o022, USER).opened.handle);
+    await paris.sendTo(oslo);
+    assert.equal(files.getattr(attributes.ino).nlink, 0, 'it is hidden');
+    const shown = oslo.resolve('x');
+    if (change === 'chmod') files.setattr(shown, { mode: 0o600 }, USER, undefined);
+    else if (change === 'write') oslo.write('x', 'others');
+    else if (change === 'rename') oslo.rename('x', 'y');
+    else {
+      oslo.mkdir('d');
+      files.rename(1, 'x', 1, 'd', RENAME_EXCHANGE, USER);
+    }
+    files.write(opened.handle, 0, Buffer.from('acknowledged'), false);
+    files.release(opened.handle);
+    await oslo.mergeWith(paris);
+    const names = paris
+      .list('')
+      .filter((name) => (paris.volume.files.getattr(paris.resolve(name)).mode & 0o170000) === 0o100000);
+    const texts = names.map((name) => paris.text(name));
+    assert.deepEqual(texts.toSorted(), [change === 'write' ? 'others' : '', 'acknowledged'].toSorted(), change);
+  }
+});
+
+test('who removes a file removes the equal one behind it, too, though a program may write to it yet', async () => {
+  const [oslo, paris] = await twoSites();
+  const { opened } = oslo.volume.files.create(1, 'x', 0o644, O_RDWR, 0o022, USER);
+  oslo.volume.fold();
+  paris.volume.files.release(paris.volume.files.create(1, 'x', 0o644, O_RDWR, 0o022, USER).opened.handle);
+  await paris.sendTo(oslo);
+  oslo.unlink('x');
+  assert.deepEqual(oslo.list(''), []);
+  oslo.volume.files.write(opened.handle, 0, Buffer.from('to a file without a name'), false);
+  oslo.volume.files.release(opened.handle);
+  await oslo.mergeWith(paris);
+  assert.deepEqual(paris.list(''), []);
 });
 
 test('what is written to an open file is not lost when its names are removed one here and one there', async () => {

@@ -119,6 +119,11 @@ export class OpenFiles {
     return false;
   }
 
+  isOpenForWriting(ino: Ino): boolean {
+    for (const { writable } of this.of(ino)) if (writable) return true;
+    return false;
+  }
+
   isOpen(ino: Ino): boolean {
     return this.byIno.has(ino);
   }

@@ -16,7 +16,7 @@ import { syncPath } from '../file-sync.js';
 import { ActorEnds } from './actor-ends.js';
 import type { BaseOffer } from './base-part.js';
 import { BaseRegisters } from './base-registers.js';
-import { decodeChange, encodeChange, lastOpOf } from './change-codec.js';
+import { encodeChange } from './change-codec.js';
 import type { EncodedChange, PlacedChange } from './change-codec.js';
 import { encodeDots, type LocalDot } from './dots.js';
 import { Floor, type FloorChange, FLOOR_KEY, joinHeads } from './floor.js';
@@ -26,9 +26,9 @@ import { NAME_HASH_KEY, NAME_HASH_KEY_BYTES, nameHash } from './name-hash.js';
 import { ParkedChanges } from './parked-changes.js';
 import { ReservedSequences } from './reserved-sequences.js';
 import type { Connection, Statement } from './schema.js';
-import { isIntactChange, LostChanges } from './lost-changes.js';
-import { commitsOf, progressMark } from './log-fit.js';
-import { checkRow, rowSum } from './row-sum.js';
+import { LastOperations } from './last-operations.js';
+import { LostChanges } from './lost-changes.js';
+import { ProgressRow } from './progress.js';
 import { explain, openState, settleState, statePath, walPath } from './schema.js';
 import { SqliteTreeStore } from './sqlite-tree-store.js';
 import type { TreeStoreOptions } from './sqlite-tree-store.js';
@@ -48,21 +48,6 @@ const MAX_RELAX_BYTES = 2 * 2 ** 20;
 const WAL_LIMIT_FACTOR = 4;
 const CHECKPOINT_RETRY_MS = 1;
 const CHECKPOINT_WAIT_MS = 2_000;
-const HASH_BYTES = 32;
-/** Enough for the heads of all sites that are at work. */
-const MAX_LAST_OPS = 4096;
-/** More than any change expands to that was appended. */
-const MAX_HEAD_BYTES = 64 * 2 ** 20;
-
-interface ProgressRow {
-  readonly folded_lsn: number;
-  readonly max_op: number;
-  readonly heads: Buffer;
-  readonly journal_bytes: number;
-  readonly sequence: number;
-  readonly mark: Buffer;
-  readonly sum: number;
-}
 
 export class Journal {
   /** For tables of the layers above; their writes are part of the open transaction. */
@@ -85,7 +70,8 @@ export class Journal {
   /** What the changes make that were dropped. */
   readonly base: BaseRegisters;
   private readonly truncation: Truncation;
-  private commitCount: number;
+  private readonly lastOperations: LastOperations;
+  private readonly progress: ProgressRow;
 
   /** What inode numbers of this site are made of. */
   readonly sequences: ReservedSequences;
@@ -98,10 +84,6 @@ export class Journal {
   private readonly commitStatement: Statement;
   private readonly insertChange: Statement;
   private readonly selectHash: Statement;
-  private readonly selectBytes: Statement;
-  /** The last operations of the changes that came last: the next ones build on these. */
-  private readonly lastOps = new Map<string, number>();
-  private readonly putProgress: Statement;
   private readonly totalChanges: Statement;
 
   private constructor(db: Connection, path: string, options: JournalOptions) {
@@ -115,35 +97,20 @@ export class Journal {
       'insert into change(lsn, actor, seq, hash, stamp, bytes, deps) values (?, ?, ?, ?, ?, ?, ?)',
     );
     this.selectHash = db.prepare('select actor, seq from change where hash = ?');
-    this.selectBytes = db.prepare('select bytes from change where hash = ?').pluck();
-    this.putProgress = db.prepare(
-      'update progress set folded_lsn = ?, max_op = ?, heads = ?, journal_bytes = ?, sequence = ?, mark = ?, sum = ? where id = 1',
-    );
     this.metas = new MetaTable(db, path);
     this.totalChanges = db.prepare('select total_changes()').pluck();
 
-    const progress = db.prepare('select * from progress').get() as ProgressRow | undefined;
-    if (!progress) throw new CorruptionError(`${path}: where the state ends is not known any more`);
-    const { folded_lsn, max_op, heads, journal_bytes, sequence, mark } = progress;
-    checkRow(
-      () => `${path}: where the state ends`,
-      progress.sum,
-      folded_lsn,
-      max_op,
-      heads,
-      journal_bytes,
-      sequence,
-      mark,
-    );
-    this.commitCount = commitsOf(mark);
-    this.folded = progress.folded_lsn;
-    this.highestOp = progress.max_op;
-    this.bytesOfChanges = progress.journal_bytes;
-    this.headHashes = new Set(splitHashes(progress.heads));
-    this.sequences = new ReservedSequences(progress.sequence);
+    this.progress = new ProgressRow(db, path);
+    const { foldedLsn, maxOp, heads, journalBytes, sequence } = this.progress.atOpen;
+    this.folded = foldedLsn;
+    this.highestOp = maxOp;
+    this.bytesOfChanges = journalBytes;
+    this.headHashes = new Set(heads);
+    this.sequences = new ReservedSequences(sequence);
     this.ends = new ActorEnds(db, path);
     this.actors = this.ends.table;
     this.floor = new Floor(db, this.meta(FLOOR_KEY), (text) => this.setMeta(FLOOR_KEY, text));
+    this.lastOperations = new LastOperations(db, this.floor);
     this.base = new BaseRegisters(db, this.actors);
     this.truncation = new Truncation(db, this.floor, this.base);
     const lastLsn = db.prepare('select max(lsn) from change').pluck().get() as number | null;
@@ -225,7 +192,7 @@ export class Journal {
 
   /** Commits of this state so far, over all starts. */
   get commits(): number {
-    return this.commitCount;
+    return this.progress.commits;
   }
 
   lastHashOf(actor: ActorId): string | undefined {
@@ -321,19 +288,7 @@ export class Journal {
 
   /** The number of the last operation of a change; undefined where its bytes were dropped, or are damaged. */
   lastOpOf(hash: string): number | undefined {
-    let last = this.lastOps.get(hash);
-    if (last === undefined) {
-      const bytes = this.selectBytes.get(Buffer.from(hash, 'hex')) as Buffer | undefined;
-      if (bytes === undefined || !isIntactChange(Buffer.from(hash, 'hex'), bytes)) return undefined;
-      const { startOp, ops } = decodeChange(bytes, MAX_HEAD_BYTES);
-      this.noteLastOp(hash, (last = startOp + ops.length - 1));
-    }
-    return last;
-  }
-
-  private noteLastOp(hash: string, last: number): void {
-    this.lastOps.set(hash, last);
-    if (this.lastOps.size > MAX_LAST_OPS) this.lastOps.delete(this.lastOps.keys().next().value!);
+    return this.lastOperations.of(hash);
   }
 
   /**
@@ -357,7 +312,7 @@ export class Journal {
     this.headHashes.add(hash);
     const lastOp = change.startOp + change.ops.length - 1;
     this.highestOp = Math.max(this.highestOp, lastOp);
-    this.noteLastOp(hash, lastOp);
+    this.lastOperations.note(hash, lastOp);
     this.bytesOfChanges += bytes.length;
     this.ends.note({ actor: index, seq }, hash);
     this.parkedChanges.arrived(hash);
@@ -393,10 +348,7 @@ export class Journal {
 
   /** Highest operation of an actor that this site has seen, as far as its changes are here intact. */
   lastOpBy(actor: number): number {
-    const seq = this.ends.seqOf(this.actors.id(actor));
-    const select = this.db.prepare('select bytes from change where actor = ? and seq <= ? order by seq desc limit 1');
-    const bytes = select.pluck().get(actor, seq) as Buffer | undefined;
-    return Math.max(bytes ? lastOpOf(bytes) : 0, this.floor.changes.get(actor)?.op ?? 0);
+    return this.lastOperations.by(actor, this.ends.seqOf(this.actors.id(actor)));
   }
 
   /**
@@ -422,35 +374,16 @@ export class Journal {
     }
     // The log of operations tells by the number of changes whether what they build on is there: this counts as one.
     this.floor.join(floor, heads, stamp, this.nextLsn++);
-    this.dropBelow();
+    const left = this.truncation.dropBelow(this.lost, this.nextLsn);
+    this.nextLsn = left.nextLsn;
+    this.bytesOfChanges = left.bytes;
     this.floor.save();
     this.parkedChanges.reconsider((change) => this.holds(change));
   }
 
-  /** Drops the changes below the floor; the others stand behind its place, in their order. */
-  private dropBelow(): void {
-    const remove = this.db.prepare('delete from change where actor = ? and seq <= ?');
-    for (const [actor, { seq }] of this.floor.changes) remove.run(actor, seq);
-    const places = this.db.prepare('select lsn from change').pluck().all() as number[];
-    for (const lost of this.lost.places()) if (!this.floor.covers(lost)) places.push(lost.lsn);
-    const moved = new Map<number, number>();
-    for (const lsn of places.toSorted((a, b) => a - b)) moved.set(lsn, this.nextLsn++);
-    const move = this.db.prepare('update change set lsn = ? where lsn = ?');
-    for (const [from, to] of moved) move.run(to, from);
-    this.lost.move(
-      (dot) => this.floor.covers(dot),
-      (lsn) => moved.get(lsn)!,
-    );
-    this.bytesOfChanges = this.db.prepare('select total(length(bytes)) from change').pluck().get() as number;
-  }
-
   /** The changes that no other builds on, but for those that were dropped or whose bytes are damaged here. */
   headChanges(): Change[] {
-    return [...this.headHashes].flatMap((hex) => {
-      const hash = Buffer.from(hex, 'hex');
-      const bytes = this.selectBytes.get(hash) as Buffer | undefined;
-      return bytes !== undefined && isIntactChange(hash, bytes) ? [decodeChange(bytes, MAX_HEAD_BYTES)] : [];
-    });
+    return [...this.headHashes].flatMap((hash) => this.lastOperations.changeOf(hash) ?? []);
   }
 
   meta(key: string): string | undefined {
@@ -529,18 +462,10 @@ export class Journal {
     try {
       this.store.flush();
       this.ends.write();
-      const mark = progressMark(this.commitCount + 1);
-      const cells = [
-        foldedLsn,
-        this.highestOp,
-        joinHashes(this.headHashes),
-        this.bytesOfChanges,
-        sequence,
-        mark,
-      ] as const;
-      this.putProgress.run(...cells, rowSum(...cells));
+      const { highestOp: maxOp, headHashes: heads, bytesOfChanges: journalBytes } = this;
+      this.progress.write({ foldedLsn, maxOp, heads, journalBytes, sequence });
       this.commitStatement.run();
-      this.commitCount++;
+      this.progress.committed();
       this.folded = foldedLsn;
     } catch (error) {
       // SQLite rolled back, but the caches did not: nothing may be read or written here any more.
@@ -575,16 +500,6 @@ export class Journal {
     this.setMeta(NAME_HASH_KEY, key.toString('hex'));
     return key;
   }
-}
-
-function joinHashes(hashes: ReadonlySet<string>): Buffer {
-  return Buffer.from([...hashes].join(''), 'hex');
-}
-
-function splitHashes(bytes: Buffer): string[] {
-  const hashes: string[] = [];
-  for (let at = 0; at < bytes.length; at += HASH_BYTES) hashes.push(bytes.toString('hex', at, at + HASH_BYTES));
-  return hashes;
 }
 
 const sleeper = new Int32Array(new SharedArrayBuffer(4));

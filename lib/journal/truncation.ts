@@ -7,7 +7,7 @@ import type { Change } from '../crdt/change.js';
 import type { BaseRegisters } from './base-registers.js';
 import { decodeChange } from './change-codec.js';
 import type { Floor } from './floor.js';
-import { isIntactChange } from './lost-changes.js';
+import { isIntactChange, type LostChanges } from './lost-changes.js';
 import type { Connection, Statement } from './schema.js';
 
 /** A change as far as it matters whether it may go. */
@@ -85,6 +85,28 @@ export class Truncation {
     const row = this.selectOldest.get(this.floor.lsn) as Row | undefined;
     const lost = this.firstLost.get() as number | null;
     return row && lost !== null && lost < row[0] ? undefined : row;
+  }
+
+  /**
+   * Drops the changes below a floor that came from another site; the others stand behind its place, in their order.
+   * @param nextLsn the next free place
+   * @returns the next one then, and bytes of the changes that are left
+   */
+  dropBelow(lost: LostChanges, nextLsn: number): { nextLsn: number; bytes: number } {
+    const { db, floor } = this;
+    const remove = db.prepare('delete from change where actor = ? and seq <= ?');
+    for (const [actor, { seq }] of floor.changes) remove.run(actor, seq);
+    const places = db.prepare('select lsn from change').pluck().all() as number[];
+    for (const change of lost.places()) if (!floor.covers(change)) places.push(change.lsn);
+    const moved = new Map<number, number>();
+    for (const lsn of places.toSorted((a, b) => a - b)) moved.set(lsn, nextLsn++);
+    const move = db.prepare('update change set lsn = ? where lsn = ?');
+    for (const [from, to] of moved) move.run(to, from);
+    lost.move(
+      (dot) => floor.covers(dot),
+      (lsn) => moved.get(lsn)!,
+    );
+    return { nextLsn, bytes: db.prepare('select total(length(bytes)) from change').pluck().get() as number };
   }
 
   /** Gives free pages back to the filesystem until few are left, or `isOver`. @returns whether there are more */

@@ -10,6 +10,7 @@ import { verifyObject } from '../chunks/object-kind.js';
 import { ObjectReader } from '../chunks/object-reader.js';
 import { PackWriter } from '../chunks/pack.js';
 import type { ActorId, ObjectId } from '../crdt/ids.js';
+import { PosixError } from '../errno.js';
 import { DurableCommits } from '../daemon/durable-commits.js';
 import { SiteServer } from '../daemon/site-server.js';
 import { JournalKeeper } from '../daemon/journal-keeper.js';
@@ -344,10 +345,19 @@ export class Life implements Node {
     volume.journal.db.close();
     void this.store?.close();
     this.ingestReads?.close();
-    volume.objects.close();
+    this.closeObjects();
     volume['contents'].close();
     volume['drafts'].close();
     volume['log'].close();
+  }
+
+  /** What it had not written yet goes nowhere: its disk may be full. */
+  private closeObjects(): void {
+    try {
+      this.server.volume.objects.close();
+    } catch (error) {
+      if (!(error instanceof PosixError)) throw error;
+    }
   }
 }
 

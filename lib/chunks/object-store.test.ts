@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import fs, { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -194,23 +195,47 @@ test('an object that came as another kind than it was wanted as is not missing a
   assert.equal(store.missingCount(), 0);
 });
 
-test('what was put is in no pack until it is flushed or asked for, and many objects are one write', (t) => {
+test('what was put is in no pack until it is flushed, and many objects are one write', (t) => {
   const { store, objectsDirectory } = temporaryStore(t);
   const bytes = Array.from({ length: 100 }, (_, i) => randomBytes(3000 + i, i));
   const ids = bytes.map((one) => store.put(chunk, one));
   const inPack = (): number =>
     [...scanPack(join(objectsDirectory, store.locate(ids[0]!)!.pack))].filter(({ intact }) => intact).length;
   assert.equal(inPack(), 0);
-  assert.deepEqual(store.get(ids[70]!), bytes[70]);
-  assert.equal(inPack(), 100);
+  for (const [i, id] of ids.entries()) assert.deepEqual(store.get(id), bytes[i]);
+  assert.equal(inPack(), 0);
   store.put(chunk, randomBytes(10, 200));
   store.flush();
   assert.equal(inPack(), 101);
 });
 
+test('No space left on device, said a read of what was just put', (t) => {
+  const { store } = temporaryStore(t);
+  const contents = [randomBytes(5000, 1), wordyBytes(20_000, 2)];
+  const ids = contents.map((bytes) => store.put(chunk, bytes));
+  const write = t.mock.method(fs, 'writeSync', () => {
+    throw Object.assign(new Error('ENOSPC: no space left on device, write'), {
+      code: 'ENOSPC',
+      errno: -28,
+      syscall: 'write',
+    });
+  });
+  syncBuiltinESMExports();
+  try {
+    assert.throws(() => store.flush(), PosixError);
+    for (const [i, id] of ids.entries()) assert.deepEqual(store.get(id), contents[i]);
+  } finally {
+    write.mock.restore();
+    syncBuiltinESMExports();
+  }
+  store.flush();
+  for (const [i, id] of ids.entries()) assert.deepEqual(store.get(id), contents[i]);
+});
+
 test('a lost pack makes its objects missing ones', (t) => {
   const { store, objectsDirectory } = temporaryStore(t);
   const id = store.put(chunk, randomBytes(5000, 1));
+  store.flush();
   rmSync(join(objectsDirectory, store.locate(id)!.pack));
   assert.throws(() => store.get(id), CorruptionError);
   assert.deepEqual(store.missing(1), [{ id, kind: chunk, bytes: 5000 }]);

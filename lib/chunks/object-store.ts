@@ -16,6 +16,7 @@ import { MISSING_SCHEMA, MissingObjects } from './missing-objects.js';
 import { ObjectKind, objectIdOf } from './object-kind.js';
 import type { MissingObject } from './object-kind.js';
 import { ObjectUse, USE_SCHEMA } from './object-use.js';
+import { decodeRecordData, RECORD_HEADER_BYTES } from './pack-record.js';
 import { PackReader } from './pack-reader.js';
 import { PackTails } from './pack-tails.js';
 import { PackWriter, scanPack } from './pack.js';
@@ -159,7 +160,9 @@ export class ObjectStore implements ObjectSource {
       this.name(id, ObjectKind.chunk); // nothing unless the index lost its row: then the kind does not matter
       throw new AbsentObjects([id]);
     }
-    this.writer.flush();
+    // What is still to be written needs no write to be read: the disk may be full, or fail.
+    const staged = this.writer.stagedRecord(object);
+    if (staged) return decodeRecordData(object, staged.subarray(RECORD_HEADER_BYTES), object.pack);
     try {
       return this.reader.read(object);
     } catch (error) {

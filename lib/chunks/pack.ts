@@ -176,6 +176,13 @@ export class PackWriter {
     });
   }
 
+  /** A record that the pack does not hold yet, in a buffer of its own; undefined when it does. */
+  stagedRecord({ pack, offset, stored }: PackedObject): Buffer | undefined {
+    const at = offset - (this.end - this.stagedBytes);
+    if (pack !== this.name || at < 0) return undefined;
+    return Buffer.from(this.staged.subarray(at, at + RECORD_HEADER_BYTES + stored));
+  }
+
   /** What was staged is in the page cache afterwards. EIO: it stays staged, and the next one tries again. */
   flush(): void {
     withErrno(() => this.writeStaged());

@@ -66,10 +66,11 @@ function withEffects<T>(
   const copies = new Set(moving.flatMap((ino) => volume.journal.store.copiesOf(ino)));
   const before = new Map(places.map(([directory]) => [directory, namesIn(volume, directory)]));
   const changeTimes = changeTimesOf(volume, before);
-  const heirs = new Map(
-    places.map(([parent, name]) => [`${parent}/${name}`, stillWritten(volume, [parent, name], moving.length > 0)]),
-  );
+  const written = heirsOf(volume, places, false);
+  const perhapsWritten = heirsOf(volume, places, true);
   const result = act();
+  const isRemoval = moving.length === 0 && due(result).some(([, ino]) => ino === undefined);
+  const heirs = isRemoval ? written : perhapsWritten;
   for (const [ino, ctime] of changeTimes) {
     const now = volume.journal.store.inode(ino)!.ctime;
     if (compareTimes(now, ctime) < 0)
@@ -100,7 +101,6 @@ function withEffects<T>(
     const moved = changed
       .filter((name) => deferred.has(expected.get(name)!) || deferred.has(now.get(name)!))
       .map(baseOf);
-    const written = [...heirs.values()].flat();
     const shown = new Set([...now].map(([name, ino]) => `${ino} as ${baseOf(name)}`));
     for (const name of changed) {
       const [was, is] = [expected.get(name), now.get(name)];
@@ -108,7 +108,7 @@ function withEffects<T>(
       if (copies.has(was ?? is!) || (is === undefined && isHidden(volume, directory, name, was!))) continue;
       if (moved.includes(baseOf(name))) continue;
       // What was hidden and is being written to is no equal of the other after a change of that: it is shown beside it.
-      if (was === undefined && written.includes(is!)) continue;
+      if (was === undefined && [...heirs.values()].flat().includes(is!)) continue;
       // Suffixes are given out anew; but nothing comes or goes by that.
       const isSuffix =
         (isLoose || publishesAll) &&
@@ -149,11 +149,18 @@ function changeTimesOf(volume: Volume, directories: ReadonlyMap<Ino, ReadonlyMap
   return times;
 }
 
+/** By place: {@link stillWritten}. */
+function heirsOf(volume: Volume, places: readonly Place[], isPerhaps: boolean): Map<string, Ino[]> {
+  return new Map(
+    places.map(([parent, name]) => [`${parent}/${name}`, stillWritten(volume, [parent, name], isPerhaps)]),
+  );
+}
+
 /**
- * Other files that are hidden behind the one at a place, and whose programs have written what is no version yet. Who moves the one leaves
- * behind also those that may be written to yet.
+ * Other files that are hidden behind the one at a place, and whose programs have written what is no version yet. Who moves or changes the
+ * one leaves behind also those that may be written to yet (`isPerhaps`), and who removes it does not.
  */
-function stillWritten(volume: Volume, [directory, name]: Place, isMove: boolean): Ino[] {
+function stillWritten(volume: Volume, [directory, name]: Place, isPerhaps: boolean): Ino[] {
   const { store } = volume.journal;
   const shownIno = volume.files.lookup(directory, name)?.ino;
   // What looks like a suffix may be part of a name: an editor's of what it saves beside a copy.
@@ -162,7 +169,7 @@ function stillWritten(volume: Volume, [directory, name]: Place, isMove: boolean)
   if (!all.some(({ ino }) => ino === shownIno)) return [];
   const claims = all.filter(({ ino }) => ino !== shownIno);
   const { drafts, openFiles } = volume['contents']['core'];
-  const isKept = (ino: Ino): boolean => drafts.get(ino)?.dirty || (isMove && openFiles.isOpenForWriting(ino));
+  const isKept = (ino: Ino): boolean => drafts.get(ino)?.dirty || (isPerhaps && openFiles.isOpenForWriting(ino));
   return claims.flatMap(({ ino, shown }) => (shown === null && isKept(ino) ? [ino] : []));
 }
 

@@ -26,6 +26,20 @@ function collectorWithCount(t: TestContext): { collector: Collector; begun: () =
   return { collector, begun: () => count };
 }
 
+test('a file that began to be written as an eviction began lost what was written, by SIGKILL', async (t) => {
+  const asked: string[] = [];
+  const request = (name: string): Promise<unknown> => {
+    asked.push(name);
+    return name === 'fold' ? Promise.reject(new Error('far enough')) : Promise.resolve({ inUse: [], written: [] });
+  };
+  const packUsers = { seal: async () => void asked.push('seal'), forget: () => {} };
+  const collector = new Collector({ site: { request }, packUsers } as unknown as CollectorOptions);
+  t.after(() => collector.close());
+  await assert.rejects(collector.evict({ bytes: 1 }, []), /far enough/);
+  // From when it began on, what is begun to be written is cited; so what is written is asked for then.
+  assert.deepEqual(asked, ['seal', 'beginCollection', 'versionsWritten', 'fold', 'endCollection']);
+});
+
 test('an object that nobody has is looked at soon', async (t) => {
   const { collector, begun } = collectorWithCount(t);
   collector.reportedAbsent([OBJECT]);

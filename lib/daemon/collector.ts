@@ -150,17 +150,17 @@ export class Collector {
 
   /** Gives up what is read again from another site when it is needed. */
   evict(what: EvictionRequest['what'], pins: EvictionRequest['pins']): Promise<Evicted> {
-    return this.next(async () => {
-      const { written } = await this.options.site.request('versionsWritten', null);
-      const { stateDirectory } = this.options;
-      const eviction = { stateDirectory, what, pins, written };
-      return this.begun(async () => {
+    return this.next(() =>
+      this.begun(async () => {
+        // What is begun to be written from now on is cited: asked any sooner, what is begun meanwhile would lose what it is laid over.
+        const { written } = await this.options.site.request('versionsWritten', null);
         await this.awaitKeeper();
+        const eviction = { stateDirectory: this.options.stateDirectory, what, pins, written };
         const answer = await this.runThread({ eviction, startedMs: Date.now() });
         if (!('evicted' in answer)) throw new Error('the thread of an eviction answered with a collection');
         return [answer.evicted, answer.evicted.removedPacks];
-      });
-    });
+      }),
+    );
   }
 
   /**

@@ -6,7 +6,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { AbsentObjects } from '../chunks/absent-objects.js';
 import { CorruptionError } from '../codec/bytes.js';
-import type { Ino } from '../crdt/ids.js';
+import type { Ino, ObjectId } from '../crdt/ids.js';
 import type { Connection } from '../journal/schema.js';
 import { rowSum, unseal } from '../journal/row-sum.js';
 import type { Manifest } from '../chunks/manifest.js';
@@ -99,7 +99,16 @@ export class DraftRecovery {
     // A kept file goes on as one, also of a version that has become small.
     const content = file === '' ? this.drafts.startFrom(base, reopen) : reopen(this.drafts.manifest(base));
     if (file !== '') (content as WorkingCopy).noteForeignWrites();
-    this.drafts.add(ino, lsn, content, bases, mtime);
+    this.drafts.add(ino, lsn, content, bases, mtime).base = base; // the next start begins it from that, too
+  }
+
+  /**
+   * A draft goes on from the version that was made of it: what its local file does not have is read from that one. Of what only the version
+   * before has, this site may have given up its copy, and the others theirs.
+   */
+  published({ content }: Draft, manifestId: ObjectId): void {
+    if (content instanceof WorkingCopy && this.objects.has(manifestId))
+      content.published(manifestId, this.drafts.manifest(manifestId));
   }
 
   /** fsync(2) of what is in the log makes not even the name of the local file durable. */

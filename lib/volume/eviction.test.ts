@@ -4,7 +4,9 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test, type TestContext } from 'node:test';
 import { AbsentObjects } from '../chunks/absent-objects.js';
-import type { ObjectId } from '../crdt/ids.js';
+import { chunksOf, decodeManifest } from '../chunks/manifest.js';
+import type { Ino, ObjectId } from '../crdt/ids.js';
+import { attributesOf } from '../crdt/inode-attributes.js';
 import { carryOut, type CollectionSite } from './collection.js';
 import { type EvictionPlan, type EvictionRequest, planEviction } from './eviction.js';
 import { USER, VolumeFixture } from './volume-fixture.test-support.js';
@@ -23,6 +25,10 @@ async function holding(t: TestContext): Promise<VolumeFixture> {
   fixture.volume.collection.giveUpKept();
   return fixture;
 }
+
+/** The manifest of the version that a file shows. */
+const headOf = ({ volume: { journal } }: VolumeFixture, ino: Ino): ObjectId =>
+  attributesOf(journal.store.inode(ino)!).head!.manifest;
 
 /** Evicts; `kept`: what the other site keeps. `between`: what happens before anything goes. */
 async function evict(
@@ -114,6 +120,29 @@ test('a file that is written to while an eviction is under way loses what it is 
     [],
   );
   assert.match(fixture.text('b'), /^changed/);
+});
+
+test('after a crash an open file is read from its last version, not from the one before, of which nobody has all', async (t) => {
+  const fixture = await holding(t);
+  const { files, objects } = fixture.volume;
+  const ino = fixture.resolve('b');
+  const chunks = (): readonly ObjectId[] => chunksOf(decodeManifest(objects.get(headOf(fixture, ino))));
+  const [first, before] = [headOf(fixture, ino), chunks()];
+  const { handle } = files.open(ino, O_RDWR, false, USER);
+  files.write(handle, 0, Buffer.from('changed'), false);
+  await fixture.publish();
+  files.write(handle, 7, Buffer.from(' again'), false);
+  const now = chunks();
+  const gone = before.filter((id) => !now.includes(id));
+  assert.ok(gone.length > 0);
+  await evict(fixture, { written: [] }, () => gone);
+  fixture.crash();
+  assert.match(fixture.text('b'), /^changed again/);
+  // The log still says that it began from the first: the next start asks for that one's list of chunks.
+  assert.deepEqual(new Set(fixture.volume.collection.versionsWritten()), new Set([first, headOf(fixture, ino)]));
+  await evict(fixture, {});
+  fixture.crash();
+  assert.match(fixture.text('b'), /^changed again/);
 });
 
 test('what another site was told of is given up after all, because somebody chose to keep everything meanwhile', async (t) => {

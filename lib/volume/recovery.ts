@@ -234,6 +234,9 @@ export class Recovery {
       draft.bases = this.commits.headOf(record.draft, record.writes, this.history.versionsOf(record.draft).version);
       draft.publishedLsn = lsn;
       draft.synced = record.staysSynced;
+      const head = record.writes.find(({ field }) => field === 'head');
+      // After power loss less of it may be here than of the one before.
+      if (head && !this.powerLoss) this.draftRecovery.published(draft, parseHead(head.value).manifest);
     }
   }
 

@@ -470,6 +470,11 @@ export class ObjectStore implements ObjectSource {
     }
   }
 
+  /** Whether {@link adopt} takes all of these: none of their packs is being removed. */
+  canAdopt(packed: readonly PackedObject[]): boolean {
+    return packed.every(({ pack }) => !this.retired.has(pack));
+  }
+
   /** Whether all of a version is held, or among `packed`. False when its manifest is not. */
   holdsVersion(manifest: Uint8Array, id: ObjectId, packed: readonly PackedObject[]): boolean {
     const intact = new Set(packed.filter(({ pack }) => !this.retired.has(pack)).map((object) => object.id));

@@ -25,11 +25,15 @@ const SMALL_PACK_BYTES = 8 << 20;
 const SMALL_PACKS_MAX = 16;
 const BLOCK_BYTES = 512;
 
+/** The packs that there are. Taken before all who write packs end theirs, it names those that nobody writes to afterwards. */
+export function packNames(directory: string): string[] {
+  return readdirSync(directory).filter((name) => name.endsWith('.pack'));
+}
+
 /** The packs of a directory. `numbers`: those of the index, by name. */
 export function listPacks(directory: string, numbers: ReadonlyMap<string, number>): PackUse[] {
   const uses: PackUse[] = [];
-  for (const name of readdirSync(directory)) {
-    if (!name.endsWith('.pack')) continue;
+  for (const name of packNames(directory)) {
     const { size, blocks, blksize, mtimeMs } = statSync(join(directory, name));
     // What a filesystem sets aside behind the end of a file that is being written, it takes back by itself.
     const diskBytes = Math.min(blocks * BLOCK_BYTES, Math.ceil(size / blksize) * blksize);

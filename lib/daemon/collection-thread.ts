@@ -14,6 +14,7 @@ import type { Evicted } from './content-interface.js';
 const port = parentPort!;
 const data = workerData as CollectionThreadData;
 const { stateDirectory } = 'eviction' in data ? data.eviction : data.request;
+const { sealed, startedMs } = data;
 
 const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
 let nextId = 1;
@@ -57,29 +58,30 @@ function reportOf(survey: CollectionSurvey): CollectionReport {
   };
 }
 
-async function collect({ request, carriesOut, startedMs }: CollectionData): Promise<CollectionReport> {
+async function collect({ request, carriesOut }: CollectionData): Promise<CollectionReport> {
   const survey = surveyObjects(request);
   const report = reportOf(survey);
   if (!carriesOut) return report;
   const { needed, unneeded, damaged } = survey;
   if (damaged.length > 0) await site.verify(damaged);
   if (needed.length + unneeded.length > 0) await ask({ ask: 'correctWants', needed, unneeded });
-  const { discardedObjects, removedPacks, rewrittenPacks } = await carryOut(stateDirectory, survey, site, startedMs);
+  const collected = await carryOut(stateDirectory, survey, site, sealed, startedMs);
+  const { discardedObjects, removedPacks, rewrittenPacks } = collected;
   const freedBytes = report.packBytes - diskBytes();
   return { ...report, collected: { discardedObjects, rewrittenPacks, removedPacks: [...removedPacks], freedBytes } };
 }
 
-async function evict(request: EvictionRequest, startedMs: number): Promise<Evicted> {
+async function evict(request: EvictionRequest): Promise<Evicted> {
   const before = diskBytes();
   const plan = await planEviction(request, (ids) => ask({ ask: 'kept', ids }));
-  const { discardedObjects, removedPacks } = await carryOut(stateDirectory, plan, site, startedMs);
+  const { discardedObjects, removedPacks } = await carryOut(stateDirectory, plan, site, sealed, startedMs);
   const { evictedBytes, lastCopyBytes } = plan;
   const freedBytes = before - diskBytes();
   return { objects: discardedObjects, bytes: evictedBytes, lastCopyBytes, freedBytes, removedPacks: [...removedPacks] };
 }
 
 try {
-  if ('eviction' in data) port.postMessage({ evicted: await evict(data.eviction, data.startedMs) }, []);
+  if ('eviction' in data) port.postMessage({ evicted: await evict(data.eviction) }, []);
   else port.postMessage({ report: await collect(data) }, []);
 } finally {
   port.close();

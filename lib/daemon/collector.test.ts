@@ -1,13 +1,22 @@
 // collector.test.ts — when a site collects without being asked.
 
 import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { temporaryDirectory } from '../journal/temporary-directory.js';
 import { Collector, type CollectorOptions } from './collector.js';
 import type { SiteRequests } from './site-sync-store.js';
 
 const OBJECT = 'ab'.repeat(32);
 const LONGER_THAN_DELAY_MS = 900;
+
+function stateWithPacks(t: TestContext): string {
+  const directory = temporaryDirectory(t);
+  mkdirSync(join(directory, 'packs'));
+  return directory;
+}
 
 /** A collector whose collections fail as soon as they begin, and how many did. */
 function collectorWithCount(t: TestContext): { collector: Collector; begun: () => number } {
@@ -17,6 +26,7 @@ function collectorWithCount(t: TestContext): { collector: Collector; begun: () =
     return Promise.reject(new Error('only counted'));
   };
   const options = {
+    stateDirectory: stateWithPacks(t),
     site: { request } as unknown as SiteRequests,
     packUsers: { seal: async () => {}, forget: () => {} },
     log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
@@ -33,7 +43,8 @@ test('a file that began to be written as an eviction began lost what was written
     return name === 'fold' ? Promise.reject(new Error('far enough')) : Promise.resolve({ inUse: [], written: [] });
   };
   const packUsers = { seal: async () => void asked.push('seal'), forget: () => {} };
-  const collector = new Collector({ site: { request }, packUsers } as unknown as CollectorOptions);
+  const stateDirectory = stateWithPacks(t);
+  const collector = new Collector({ stateDirectory, site: { request }, packUsers } as unknown as CollectorOptions);
   t.after(() => collector.close());
   await assert.rejects(collector.evict({ bytes: 1 }, []), /far enough/);
   // From when it began on, what is begun to be written is cited; so what is written is asked for then.

@@ -6,11 +6,13 @@
 // Invariant: one collection at a time; whatever fails, the site thread is told that it ended.
 
 import { statfsSync } from 'node:fs';
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { VersionVector } from '../crdt/change.js';
 import type { ObjectId, SiteId } from '../crdt/ids.js';
 import type { MissingObject } from '../chunks/object-kind.js';
 import type { MovedObject, UnusedObject } from '../chunks/object-store.js';
+import { packNames } from '../chunks/pack-use.js';
 import { commonVector } from '../journal/held-versions.js';
 import type { SurveyRequest } from '../volume/collection-survey.js';
 import type { EvictionRequest } from '../volume/eviction.js';
@@ -22,14 +24,19 @@ import type { SiteRequests } from './site-sync-store.js';
 export type { CollectionReport };
 
 /** What a thread is started for: a collection, or an eviction, which goes the same way with other objects. */
-export type CollectionThreadData = CollectionData | { readonly eviction: EvictionRequest; readonly startedMs: number };
+export type CollectionThreadData = CollectionData | (Sealed & { readonly eviction: EvictionRequest });
 
-export interface CollectionData {
+interface Sealed {
+  /** The packs that nobody writes to any more. */
+  readonly sealed: readonly string[];
+  /** Wall clock. */
+  readonly startedMs: number;
+}
+
+export interface CollectionData extends Sealed {
   readonly request: SurveyRequest;
   /** False: only look. */
   readonly carriesOut: boolean;
-  /** Wall clock. */
-  readonly startedMs: number;
 }
 
 /** What the collection thread asks for. */
@@ -139,7 +146,7 @@ export class Collector {
   survey(): Promise<CollectionReport> {
     return this.next(async () => {
       const { inUse } = await this.options.site.request('versionsInUse', null);
-      return this.inThread(false, inUse);
+      return this.inThread(false, inUse, []);
     });
   }
 
@@ -151,12 +158,12 @@ export class Collector {
   /** Gives up what is read again from another site when it is needed. */
   evict(what: EvictionRequest['what'], pins: EvictionRequest['pins']): Promise<Evicted> {
     return this.next(() =>
-      this.begun(async () => {
+      this.begun(async (_inUse, sealed) => {
         // What is begun to be written from now on is cited: asked any sooner, what is begun meanwhile would lose what it is laid over.
         const { written } = await this.options.site.request('versionsWritten', null);
         await this.awaitKeeper();
         const eviction = { stateDirectory: this.options.stateDirectory, what, pins, written };
-        const answer = await this.runThread({ eviction, startedMs: Date.now() });
+        const answer = await this.runThread({ eviction, sealed, startedMs: Date.now() });
         if (!('evicted' in answer)) throw new Error('the thread of an eviction answered with a collection');
         return [answer.evicted, answer.evicted.removedPacks];
       }),
@@ -250,8 +257,8 @@ export class Collector {
     const absent = [...this.absent];
     this.absent.clear();
     try {
-      return await this.begun(async (inUse) => {
-        const report = await this.inThread(true, inUse, absent);
+      return await this.begun(async (inUse, sealed) => {
+        const report = await this.inThread(true, inUse, sealed, absent);
         return [report, report.collected?.removedPacks ?? []];
       });
     } finally {
@@ -263,14 +270,16 @@ export class Collector {
 
   /** Runs what names objects to be given up, and returns the packs that it removed, between the site thread's begin and end. */
   private async begun<T>(
-    run: (inUse: readonly ObjectId[]) => Promise<readonly [T, removedPacks: readonly string[]]>,
+    run: (inUse: readonly ObjectId[], sealed: readonly string[]) => Promise<readonly [T, removed: readonly string[]]>,
   ): Promise<T> {
-    const { site, packUsers } = this.options;
+    const { site, packUsers, stateDirectory } = this.options;
+    // Listed first: what a writer begins when it has ended its pack, it goes on writing to.
+    const sealed = packNames(join(stateDirectory, 'packs'));
     await packUsers.seal();
     const { inUse } = await site.request('beginCollection', null);
     let removed: readonly string[] = [];
     try {
-      const [result, packs] = await run(inUse);
+      const [result, packs] = await run(inUse, sealed);
       removed = packs;
       return result;
     } finally {
@@ -281,6 +290,7 @@ export class Collector {
   private async inThread(
     carriesOut: boolean,
     inUse: readonly ObjectId[],
+    sealed: readonly string[],
     reportedAbsent: readonly ObjectId[] = [],
   ): Promise<CollectionReport> {
     const startedMs = Date.now();
@@ -293,6 +303,7 @@ export class Collector {
     const data: CollectionThreadData = {
       request: { stateDirectory, rules, inUse, reportedAbsent, keepsAll: this.options.keepsAll() },
       carriesOut,
+      sealed,
       startedMs,
     };
     const answer = await this.runThread(data);

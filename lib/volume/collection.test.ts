@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { AbsentObjects } from '../chunks/absent-objects.js';
+import { ObjectKind, objectIdOf } from '../chunks/object-kind.js';
+import { PackWriter } from '../chunks/pack.js';
+import type { ObjectId } from '../crdt/ids.js';
 import { formatDeletedSnapshot, formatSnapshot, snapshotField } from '../crdt/volume-fields.js';
 import { encodeChange } from '../journal/change-codec.js';
 import { HOLD_REASONS } from '../journal/held-versions.js';
@@ -54,6 +58,30 @@ function kept(fixture: VolumeFixture, rules = {}): string[] {
   });
   return HOLD_REASONS.filter((reason) => survey.kept[reason].objects > 0);
 }
+
+test('what a worker packed was lost, because a collection began as it began its pack', async (t) => {
+  const paris = site(t);
+  const writer = new PackWriter(join(paris.directory, 'packs'), 'ingest');
+  t.after(() => writer.close());
+  const pack = (): ObjectId => {
+    const bytes = randomBytes(100_000);
+    const object = writer.append(ObjectKind.chunk, objectIdOf(bytes), bytes);
+    writer.sync();
+    paris.volume.objects.adopt([object]);
+    return object.id;
+  };
+  let first = '';
+  await paris.collect({}, (step) => {
+    if (step === 'sealed') first = pack();
+  });
+  assert.equal(paris.volume.objects.has(first), false, 'nothing needs it');
+  const later = pack();
+  assert.ok(paris.volume.objects.verify(later), 'its pack is there');
+  // When nobody writes to it any more, what nothing needs goes with it.
+  writer.seal();
+  const { collected } = await paris.collect();
+  assert.equal(collected.removedPacks.length, 1);
+});
 
 test('the disk stays full of what was overwritten and removed', async (t) => {
   const paris = site(t);

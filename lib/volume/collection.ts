@@ -35,18 +35,25 @@ const REWRITE_OBJECTS = 200_000;
 /** A pack that the index does not know may hold what a worker is about to hand over, unless it is older. */
 const STRAY_AGE_MS = 10 * 60_000;
 
-/** Carries out what a survey found. `startedMs`: when the packs that it lists were sealed, milliseconds since 1970. */
+/**
+ * Carries out what a survey found.
+ * @param sealed packs that were there before their writers ended them; of others somebody may still be writing, and no record may be lost
+ * @param startedMs when that was, milliseconds since 1970
+ */
 export async function carryOut(
   stateDirectory: string,
   survey: Pick<CollectionSurvey, 'unused' | 'packs'>,
   site: CollectionSite,
+  sealed: readonly string[],
   startedMs: number,
 ): Promise<Collected> {
   const collection = new Collection(stateDirectory, site);
+  const names = new Set(sealed);
+  const packs = survey.packs.filter(({ name }) => names.has(name));
   const discardedObjects = await collection.discard(survey);
   const isOver = ({ number, writtenMs }: PackUse): boolean => number !== null || writtenMs < startedMs - STRAY_AGE_MS;
-  const removed = await collection.remove(survey.packs.filter((use) => use.neededObjects === 0 && isOver(use)));
-  const rewritten = worthRewriting(survey.packs);
+  const removed = await collection.remove(packs.filter((use) => use.neededObjects === 0 && isOver(use)));
+  const rewritten = worthRewriting(packs);
   for (const group of inGroups(rewritten)) {
     await collection.rewrite(group);
     removed.push(...(await collection.remove(group)));

@@ -2,9 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { AbsentObjects } from '../chunks/absent-objects.js';
 import { chunksOf, decodeManifest } from '../chunks/manifest.js';
+import { packNames } from '../chunks/pack-use.js';
 import type { Ino, ObjectId } from '../crdt/ids.js';
 import { attributesOf } from '../crdt/inode-attributes.js';
 import { carryOut, type CollectionSite } from './collection.js';
@@ -37,8 +39,9 @@ async function evict(
   kept: (ids: readonly ObjectId[]) => readonly ObjectId[] = (ids) => ids,
   between: () => void = () => {},
 ): Promise<EvictionPlan> {
-  const written = volume.collection.versionsWritten();
+  const sealed = packNames(join(directory, 'packs'));
   volume.collection.begin();
+  const written = volume.collection.versionsWritten();
   const request = { stateDirectory: directory, what: { bytes: Infinity }, pins: [], written, ...what };
   const plan = await planEviction(request, async (ids) => kept(ids));
   between();
@@ -47,7 +50,7 @@ async function evict(
     retire: async (packs) => volume.collection.retire(packs).retired,
     verify: async () => {},
   };
-  const { removedPacks } = await carryOut(directory, plan, site, Date.now());
+  const { removedPacks } = await carryOut(directory, plan, site, sealed, Date.now());
   volume.collection.end(removedPacks);
   return plan;
 }

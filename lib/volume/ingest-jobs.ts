@@ -11,6 +11,7 @@ import type { Ingester } from './ports.js';
 /** What a worker took for held may have been discarded before its answer came. */
 export interface HeldObjects {
   readonly discardCount: number;
+  canAdopt(packed: readonly PackedObject[]): boolean;
   holdsVersion(manifest: Uint8Array, id: ObjectId, packed: readonly PackedObject[]): boolean;
 }
 
@@ -46,8 +47,8 @@ export class IngestJobs {
   ingested(result: IngestResult): void {
     const { discardCount, ingested, outdated } = this.take(result.jobId);
     const { manifest, manifestId, objects } = result;
-    const isWhole =
-      discardCount === this.objects.discardCount || this.objects.holdsVersion(manifest, manifestId, objects);
+    const isUnchanged = discardCount === this.objects.discardCount && this.objects.canAdopt(objects);
+    const isWhole = isUnchanged || this.objects.holdsVersion(manifest, manifestId, objects);
     if (isWhole) ingested(result);
     else outdated();
   }

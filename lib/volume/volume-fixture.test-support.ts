@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { IngestJob, IngestResult } from '../chunks/ingest.js';
 import { IngestPool } from '../chunks/ingest.js';
+import { packNames } from '../chunks/pack-use.js';
 import { ReceivedObjects } from '../chunks/received-objects.js';
 import { digestOf } from '../crdt/digest.js';
 import { type ObjectId, ROOT_INO } from '../crdt/ids.js';
@@ -174,6 +175,8 @@ export class VolumeFixture {
     between: (step: string) => unknown = () => {},
   ): Promise<Collection> {
     const { volume, directory } = this;
+    const sealed = packNames(join(directory, 'packs'));
+    await between('sealed');
     const inUse = volume.collection.begin();
     const all = { nowUs: Infinity, keepHistoryMs: 0, acknowledged: null, ...rules };
     const survey = surveyObjects({
@@ -199,7 +202,7 @@ export class VolumeFixture {
       },
       verify: async (ids) => ids.forEach((id) => volume.arrivals.verify(id)),
     };
-    const collected = await carryOut(directory, survey, site, Date.now());
+    const collected = await carryOut(directory, survey, site, sealed, Date.now());
     await between('remove');
     volume.collection.end(collected.removedPacks);
     return { survey, collected };

@@ -6,6 +6,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ReceivedObjects } from '../../lib/chunks/received-objects.js';
+import { packNames } from '../../lib/chunks/pack-use.js';
 import { digestOf } from '../../lib/crdt/digest.js';
 import { type Ino, ROOT_INO, type SiteId } from '../../lib/crdt/ids.js';
 import { NO_KERNEL_CACHE } from '../../lib/daemon/site-server.js';
@@ -138,6 +139,7 @@ export class JournalSite {
   /** What it keeps on disk when it was closed in an orderly way: state.db and packs, in bytes. */
   async restBytes(): Promise<number> {
     const { volume, directory } = this;
+    const sealed = packNames(join(directory, 'packs'));
     const inUse = volume.collection.begin();
     const rules = { nowUs: Infinity, keepHistoryMs: 0, acknowledged: null };
     const survey = surveyObjects({ stateDirectory: directory, rules, inUse, reportedAbsent: [], keepsAll: true });
@@ -150,7 +152,7 @@ export class JournalSite {
       },
       verify: async () => {},
     };
-    const { removedPacks } = await carryOut(directory, survey, site, Date.now());
+    const { removedPacks } = await carryOut(directory, survey, site, sealed, Date.now());
     volume.collection.end(removedPacks);
     this.cutOff();
     volume.close();

@@ -470,14 +470,14 @@ export class ObjectStore implements ObjectSource {
     }
   }
 
-  /** Whether {@link adopt} takes all of these: none of their packs is being removed. */
+  /** Whether all of these are held after {@link adopt}, which takes none from a pack that is being removed. */
   canAdopt(packed: readonly PackedObject[]): boolean {
-    return packed.every(({ pack }) => !this.retired.has(pack));
+    return packed.every(({ pack, id }) => !this.retired.has(pack) || this.has(id));
   }
 
-  /** Whether all of a version is held, or among `packed`. False when its manifest is not. */
+  /** Whether all of a version is held, or among `packed`, all of which {@link canAdopt}. False when its manifest is not. */
   holdsVersion(manifest: Uint8Array, id: ObjectId, packed: readonly PackedObject[]): boolean {
-    const intact = new Set(packed.filter(({ pack }) => !this.retired.has(pack)).map((object) => object.id));
+    const intact = new Set(packed.map((object) => object.id));
     const holds = (object: ObjectId): boolean => intact.has(object) || this.has(object);
     // Where not everything is kept, what its base names need not be here; what went just now would have to be.
     const isLeft = (object: ObjectId): boolean =>

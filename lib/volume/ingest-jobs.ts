@@ -47,8 +47,9 @@ export class IngestJobs {
   ingested(result: IngestResult): void {
     const { discardCount, ingested, outdated } = this.take(result.jobId);
     const { manifest, manifestId, objects } = result;
-    const isUnchanged = discardCount === this.objects.discardCount && this.objects.canAdopt(objects);
-    const isWhole = isUnchanged || this.objects.holdsVersion(manifest, manifestId, objects);
+    const isUnchanged = discardCount === this.objects.discardCount;
+    const isWhole =
+      this.objects.canAdopt(objects) && (isUnchanged || this.objects.holdsVersion(manifest, manifestId, objects));
     if (isWhole) ingested(result);
     else outdated();
   }

@@ -9,7 +9,7 @@ import type { WriteDraft } from '../crdt/local-writes.js';
 import type { RegisterWrite, Replica } from '../crdt/replica.js';
 import type { ViewChange } from '../crdt/view-change.js';
 import type { Change, ChangeOp, Value } from '../crdt/change.js';
-import type { Ino, OpId, SiteId } from '../crdt/ids.js';
+import type { ActorTable, Ino, OpId, SiteId } from '../crdt/ids.js';
 import { VOLUME_INO } from '../crdt/ids.js';
 import type { Timestamp } from '../crdt/inode.js';
 import { compareTimes, formatTimestamp, parseHead, parseOp, timeOfStamp } from '../crdt/fields.js';
@@ -205,6 +205,10 @@ export class Commits {
   knowsVersion(ino: Ino, op: OpId, lookup: VersionLookup): boolean {
     const current = this.journal.store.inode(ino)?.registers.get('head') ?? [];
     return current.some((entry) => sameOp(entry, op)) || lookup(op) !== undefined;
+  }
+
+  get actors(): ActorTable {
+    return this.journal.actors;
   }
 
   /** Actors that the state knows have indexes below this. */

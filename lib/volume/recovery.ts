@@ -6,8 +6,18 @@
 
 import { AbsentObjects } from '../chunks/absent-objects.js';
 import { ByteReader, CorruptionError } from '../codec/bytes.js';
-import type { Ino, ObjectId, OpId } from '../crdt/ids.js';
-import { mergedIn, parseHead } from '../crdt/fields.js';
+import type { ActorTable, Ino, ObjectId, OpId } from '../crdt/ids.js';
+import {
+  formatOp,
+  formatTombstone,
+  isTombstone,
+  LINK_PREFIX,
+  mergedIn,
+  parseHead,
+  parseLink,
+  type Tombstone,
+} from '../crdt/fields.js';
+import type { WriteDraft } from '../crdt/local-writes.js';
 import type { Timestamp } from '../crdt/inode.js';
 import { sameOp } from '../crdt/register.js';
 import type { IntentLog, IntentRecord } from '../journal/intent-log.js';
@@ -241,14 +251,34 @@ export class Recovery {
   }
 
   private applyAgain({ writes, time, touched }: WritesRecord): void {
-    const placed = writes.map((write) =>
-      write.bases ? { ...write, bases: this.placed(write.ino, write.bases) } : write,
-    );
+    const placed = writes.map((write) => this.placedWrite(write));
     this.commits.replay(placed, time, touched);
     for (const { ino, field } of placed)
       if (field === 'head')
         this.standIns.set(ino, this.commits.headOf(ino, placed, this.history.versionsOf(ino).version));
     this.replayed++;
+  }
+
+  /** A write that cites versions cites them as the state that is being brought back knows them. */
+  private placedWrite(write: WriteDraft): WriteDraft {
+    const { ino, field, value, bases } = write;
+    if (bases) return { ...write, bases: this.placed(ino, bases) };
+    if (!this.standIns.has(ino) || !field.startsWith(LINK_PREFIX) || !isTombstone(value)) return write;
+    const { parent, name, cites } = parseLink(value) as Tombstone;
+    if (cites.length === 0) return write; // one of several names: it takes no version with it
+    const { actors } = this.commits;
+    const ops = this.placed(
+      ino,
+      cites.flatMap((cite) => knownOp(cite, actors) ?? []),
+    );
+    return {
+      ...write,
+      value: formatTombstone(
+        parent,
+        name,
+        ops.map((op) => formatOp(op.counter, actors.id(op.actor))),
+      ),
+    };
   }
 
   /** What a version is based on, as the state that is being brought back knows it. */
@@ -337,6 +367,13 @@ export class Recovery {
 
 function microseconds({ s, ns }: Timestamp): number {
   return s * 1e6 + Math.floor(ns / 1000);
+}
+
+/** Undefined when the state has nothing of the actor. */
+function knownOp(text: string, actors: ActorTable): OpId | undefined {
+  const [counter, id] = text.split('@') as [string, string];
+  const actor = actors.indexOf(id);
+  return actor === undefined ? undefined : { counter: Number(counter), actor };
 }
 
 /** Whether the operation merged versions of a file. */

@@ -59,8 +59,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'equal files are shown as one: the next write settles both',
     file: 'crdt/local-writes.js',
-    from: 'rivals[0]?.ino === ino ? removeHidden',
-    to: 'false ? removeHidden',
+    from: 'if (rivals[0]?.ino !== ino)',
+    to: 'if (true)',
   },
   {
     rule: 'file, directory: the directory keeps the name',

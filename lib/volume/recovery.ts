@@ -267,18 +267,9 @@ export class Recovery {
     const { parent, name, cites } = parseLink(value) as Tombstone;
     if (cites.length === 0) return write; // one of several names: it takes no version with it
     const { actors } = this.commits;
-    const ops = this.placed(
-      ino,
-      cites.flatMap((cite) => knownOp(cite, actors) ?? []),
-    );
-    return {
-      ...write,
-      value: formatTombstone(
-        parent,
-        name,
-        ops.map((op) => formatOp(op.counter, actors.id(op.actor))),
-      ),
-    };
+    const cited = cites.map((cite) => citedOp(cite, actors));
+    const placed = this.placed(ino, cited).map(({ counter, actor }) => formatOp(counter, actors.id(actor)));
+    return { ...write, value: formatTombstone(parent, name, placed) };
   }
 
   /** What a version is based on, as the state that is being brought back knows it. */
@@ -369,11 +360,10 @@ function microseconds({ s, ns }: Timestamp): number {
   return s * 1e6 + Math.floor(ns / 1000);
 }
 
-/** Undefined when the state has nothing of the actor. */
-function knownOp(text: string, actors: ActorTable): OpId | undefined {
+/** An op as a tombstone spells it. One by an actor that the state has nothing of is none that it knows. */
+function citedOp(text: string, actors: ActorTable): OpId {
   const [counter, id] = text.split('@') as [string, string];
-  const actor = actors.indexOf(id);
-  return actor === undefined ? undefined : { counter: Number(counter), actor };
+  return { counter: Number(counter), actor: actors.indexOf(id) ?? Infinity };
 }
 
 /** Whether the operation merged versions of a file. */

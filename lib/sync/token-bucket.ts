@@ -7,6 +7,7 @@ const BURST_MS = 250;
 
 export class TokenBucket {
   private rate: number | null = null;
+  /** In thousandths of a byte, so that whole milliseconds at a whole rate come to whole numbers. */
   private balance = 0;
   private atMs = 0;
 
@@ -14,7 +15,7 @@ export class TokenBucket {
   limit(bytesPerS: number | null, nowMs: number): void {
     this.refill(nowMs);
     if (bytesPerS === null) this.balance = 0;
-    else if (this.rate === null) this.balance = (bytesPerS * BURST_MS) / 1000;
+    else if (this.rate === null) this.balance = bytesPerS * BURST_MS;
     this.rate = bytesPerS;
   }
 
@@ -29,19 +30,19 @@ export class TokenBucket {
 
   spend(bytes: number, nowMs: number): void {
     this.refill(nowMs);
-    if (this.rate !== null) this.balance -= bytes;
+    if (this.rate !== null) this.balance -= bytes * 1000;
   }
 
   /** Until it is open, unless something is spent meanwhile. */
   waitMs(nowMs: number): number {
     if (this.isOpen(nowMs)) return 0;
-    return Math.floor((-this.balance * 1000) / this.rate!) + 1;
+    return Math.floor(-this.balance / this.rate!) + 1;
   }
 
   private refill(nowMs: number): void {
     if (this.rate !== null) {
-      const earned = ((nowMs - this.atMs) * this.rate) / 1000;
-      this.balance = Math.min((this.rate * BURST_MS) / 1000, this.balance + earned);
+      const earned = (nowMs - this.atMs) * this.rate;
+      this.balance = Math.min(this.rate * BURST_MS, this.balance + earned);
     }
     this.atMs = nowMs;
   }

@@ -35,12 +35,11 @@ export class ShownAtKill {
     this.shown.delete(site);
     const now = treeShownBy(process);
     const contested = new Set([...before, ...now].filter((line) => line.includes('.~')).map(baseOf));
-    // Bytes that were damaged on the disk may have been in memory until then; they are had again from another site.
+    // Bytes that were damaged on the disk may have been in memory until then: none are read before another site gave them again.
     const isRotten = site.around.totals.of('disk faults: bit rot') > 0;
-    const asShown = (line: string): string => (isRotten ? line.replace(/\S* (?=\[)/, '') : line);
-    const shown = new Set(now.map(asShown));
+    const isShown = (line: string): boolean => now.includes(line) || (isRotten && now.includes(unreadable(line)));
     return before
-      .filter((line) => !contested.has(baseOf(line)) && !shown.has(asShown(line)))
+      .filter((line) => !contested.has(baseOf(line)) && !isShown(line))
       .map((line) => `restart: at ${site.name}: lost ${line}`);
   }
 
@@ -55,6 +54,11 @@ function isOverwritten({ journal: { store } }: Volume, { ino, bases }: Draft): b
   const inode = store.inode(ino);
   const head = inode && attributesOf(inode).head;
   return head !== undefined && !bases.some((base) => sameOp(base, head));
+}
+
+/** A line of treeShownBy, of a file whose bytes are not here. */
+function unreadable(line: string): string {
+  return line.replace(/\S+ (?=\[)/, ' ');
 }
 
 /** The path of a line of treeShownBy, without the suffixes of conflicts. */

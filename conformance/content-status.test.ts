@@ -3,10 +3,12 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before, describe, test } from 'node:test';
 import type { SiteStatus } from '../lib/daemon/daemon-interface.js';
+import { runChecked } from '../scripts/sites/command.js';
+import { signalProcess } from '../scripts/sites/processes.js';
 import type { Site } from '../scripts/sites/site.js';
 import { at, Team, weft } from './team.test-support.js';
 
@@ -87,5 +89,36 @@ describe('content that is only here, or not here', () => {
     await oslo.mount();
     await cluster.settle();
     await unsharedUntil(paris, (bytes) => bytes === 0);
+  });
+
+  test('weft umount says what is at no other site, also when umount(8) is done first while it waits for one that hangs', async () => {
+    const hanging = [oslo, cluster.sites.get('rome')!].map((site) => site.daemonPid!);
+    for (const pid of hanging) signalProcess(pid, 'SIGSTOP');
+    try {
+      writeFileSync(at(paris, 'fourth'), randomBytes(FILE_BYTES));
+      await unsharedUntil(paris, aboutOneFile);
+      const asked = paris.weft(['umount', paris.mountpoint]); // from elsewhere: umount(8) finds the mount in use otherwise
+      await sleep(300);
+      await runChecked('umount', [paris.mountpoint]);
+      const { code, stdout, stderr } = await asked;
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /^\d+ changes?, 4\.0 MiB: at no other site yet; /);
+    } finally {
+      for (const pid of hanging) signalProcess(pid, 'SIGCONT');
+    }
+    await paris.mount();
+    await cluster.settle();
+    await unsharedUntil(paris, (bytes) => bytes === 0);
+  });
+
+  test('weft umount names the content that is still on its way, when all changes arrived', async () => {
+    await paris.weftChecked(['limit', paris.mountpoint, '--up', '200K']);
+    writeFileSync(at(paris, 'fifth'), randomBytes(FILE_BYTES));
+    await oslo.statusUntil('told of the file', () => existsSync(at(oslo, 'fifth')));
+    assert.match(await paris.weftChecked(['umount', paris.mountpoint]), /^content, 4\.0 MiB: at no other site yet; /);
+    await paris.mount();
+    await paris.weftChecked(['limit', paris.mountpoint, '--up', 'none']);
+    await cluster.settle();
+    assert.equal(await paris.weftChecked(['umount', paris.mountpoint]), '');
   });
 });

@@ -13,6 +13,7 @@ import { LOCATE } from './object-store.js';
 import type { ObjectSource } from './object-store.js';
 import { PackReader, recordBytes } from './pack-reader.js';
 import type { PackedObject } from './pack.js';
+import { SUM_UNSHARED } from './unshared-bytes.js';
 
 const CACHE_BYTES = 8 << 20;
 const ENTRY_BYTES = 256;
@@ -40,6 +41,11 @@ export class ObjectReader implements ObjectSource {
 
   has(id: ObjectId): boolean {
     return this.selectHas.get(Buffer.from(id, 'hex')) !== undefined;
+  }
+
+  /** Bytes of what is held, as stored, and which no other site is known to keep: not too few. */
+  unsharedBytes(): number {
+    return this.db.prepare<[], number>(SUM_UNSHARED).pluck().get()!;
   }
 
   /** Where the object lies; undefined when it is not held. */

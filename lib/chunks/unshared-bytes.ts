@@ -6,6 +6,8 @@
 import type { Database, Statement } from 'better-sqlite3';
 
 const SCHEMA = 'CREATE TABLE IF NOT EXISTS unshared (position INTEGER PRIMARY KEY, bytes INTEGER NOT NULL)';
+/** What all places hold, as of the last commit. */
+export const SUM_UNSHARED = 'SELECT coalesce(sum(bytes), 0) FROM unshared';
 /** More places than this are brought together two by two. */
 const MAX_PLACES = 256;
 

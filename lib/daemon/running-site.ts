@@ -106,7 +106,7 @@ export class RunningSite implements Daemon {
   private readonly mark: StateMark;
   private readonly members: VolumeMembers;
   readonly membership: SiteMembership;
-  private closing: Promise<void> | null = null;
+  private closing: Promise<Unshared | null> | null = null;
   private listen = '';
   private seeking = false;
   /** Changes that are taken nowhere, by who sent them. */
@@ -405,10 +405,10 @@ export class RunningSite implements Daemon {
   }
 
   private siteEnded(reason: string | null): void {
-    void this.closeLinks().finally(() => {
-      if (reason === null) this.finish();
-      else this.fail(new Error(reason));
-    });
+    this.closeLinks().then(
+      () => (reason === null ? this.finish() : this.fail(new Error(reason))),
+      (error: Error) => this.fail(reason === null ? error : new Error(reason, { cause: error })),
+    );
   }
 
   // ── Daemon ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -518,21 +518,21 @@ export class RunningSite implements Daemon {
     const grace = setTimeout(() => void this.endSession(), USERS_GRACE_MS);
     await this.site.ended;
     clearTimeout(grace);
-    const unshared = this.unshared();
+    const unshared = await this.closeLinks();
     if (unshared)
       this.log.warn(unshared, 'what is here and at no other site yet: it goes there from the next start on');
-    await this.closeLinks();
     return unshared;
   }
 
-  /** What is durable here, and no other site acknowledged. */
+  /** What is durable here and no other site acknowledged, and the content that no other one keeps. */
   private unshared(): Unshared | null {
     const others = this.syncer.peersMet();
     if (others.length === 0) return null;
     const known = new Map<ActorId, number>();
     for (const { vector } of others) raise(known, vector);
     const changes = lackingCount(known, this.durable.vector);
-    return changes === 0 ? null : { changes, bytes: this.store.bytesAfter(known) };
+    const bytes = this.store.bytesAfter(known) + this.store.unsharedContentBytes();
+    return bytes === 0 ? null : { changes, bytes };
   }
 
   /** The fuse-native driver serves no mount that is not in the tree: there it has ended by itself. */
@@ -550,11 +550,12 @@ export class RunningSite implements Daemon {
     await this.site.ended;
   }
 
-  private closeLinks(): Promise<void> {
+  /** Called by who asks for the unmount, and when the site has ended, whichever is first. Gives what is at no other site yet. */
+  private closeLinks(): Promise<Unshared | null> {
     return (this.closing ??= this.closeAll());
   }
 
-  private async closeAll(): Promise<void> {
+  private async closeAll(): Promise<Unshared | null> {
     if (this.keeping) clearInterval(this.keeping);
     await this.metrics?.close();
     await this.content.close();
@@ -563,10 +564,12 @@ export class RunningSite implements Daemon {
     await this.syncer?.stop();
     await this.ingest.close();
     await this.past.close();
+    const unshared = this.store ? this.unshared() : null; // reads what is closed next
     await this.store?.close();
     await this.durable.settled(); // it syncs the log that is about to go
     // The last to close the database, and one that may write: SQLite then copies its log into it, and removes the log.
     await this.checkpoints?.stop();
     this.mark.close();
+    return unshared;
   }
 }

@@ -161,6 +161,11 @@ export class SiteSyncStore implements SyncStore {
     return this.journal.bytesAfter(known);
   }
 
+  /** Bytes of the content that is at no other site which keeps everything. */
+  unsharedContentBytes(): number {
+    return this.objects.unsharedBytes();
+  }
+
   async ingest(changes: readonly ShippedChange[], from: SiteId): Promise<void> {
     const bytes = changes.map((change) => change.bytes);
     const deps = changes.map((change) => change.deps);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { temporaryDirectory } from '../journal/temporary-directory.js';
+import { systemClock } from '../sync/system-clock.js';
 import { Collector, type CollectorOptions } from './collector.js';
 import type { SiteRequests } from './site-sync-store.js';
 
@@ -27,6 +28,7 @@ function collectorWithCount(t: TestContext): { collector: Collector; begun: () =
   };
   const options = {
     stateDirectory: stateWithPacks(t),
+    clock: systemClock,
     site: { request } as unknown as SiteRequests,
     packUsers: { seal: async () => {}, forget: () => {} },
     log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
@@ -44,7 +46,12 @@ test('a file that began to be written as an eviction began lost what was written
   };
   const packUsers = { seal: async () => void asked.push('seal'), forget: () => {} };
   const stateDirectory = stateWithPacks(t);
-  const collector = new Collector({ stateDirectory, site: { request }, packUsers } as unknown as CollectorOptions);
+  const collector = new Collector({
+    stateDirectory,
+    clock: systemClock,
+    site: { request },
+    packUsers,
+  } as unknown as CollectorOptions);
   t.after(() => collector.close());
   await assert.rejects(collector.evict({ bytes: 1 }, []), /far enough/);
   // From when it began on, what is begun to be written is cited; so what is written is asked for then.

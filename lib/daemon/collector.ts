@@ -7,13 +7,13 @@
 
 import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import type { VersionVector } from '../crdt/change.js';
 import type { ObjectId, SiteId } from '../crdt/ids.js';
 import type { MissingObject } from '../chunks/object-kind.js';
 import type { MovedObject, UnusedObject } from '../chunks/object-store.js';
 import { packNames } from '../chunks/pack-use.js';
 import { commonVector } from '../journal/held-versions.js';
+import type { SyncClock } from '../sync/ports.js';
 import type { SurveyRequest } from '../volume/collection-survey.js';
 import type { EvictionRequest } from '../volume/eviction.js';
 import type { Evicted } from './content-interface.js';
@@ -22,9 +22,6 @@ import { unlessEnded } from './site-ended.js';
 import type { SiteRequests } from './site-sync-store.js';
 
 export type { CollectionReport };
-
-/** What a thread is started for: a collection, or an eviction, which goes the same way with other objects. */
-export type CollectionThreadData = CollectionData | (Sealed & { readonly eviction: EvictionRequest });
 
 interface Sealed {
   /** The packs that nobody writes to any more. */
@@ -39,7 +36,12 @@ export interface CollectionData extends Sealed {
   readonly carriesOut: boolean;
 }
 
-/** What the collection thread asks for. */
+/** As a collection, with other objects. */
+export interface EvictionData extends Sealed {
+  readonly eviction: EvictionRequest;
+}
+
+/** What the thread of a collection asks for. */
 export type CollectionQuestion =
   | {
       readonly ask: 'collect';
@@ -52,16 +54,7 @@ export type CollectionQuestion =
   | { readonly ask: 'verify'; readonly ids: readonly ObjectId[] }
   | { readonly ask: 'correctWants'; readonly needed: readonly MissingObject[]; readonly unneeded: readonly ObjectId[] };
 
-export interface CollectionAnswer {
-  readonly id: number;
-  readonly value?: unknown;
-  readonly error?: string;
-}
-
-type FromThread =
-  | { readonly id: number; readonly question: CollectionQuestion }
-  | { readonly report: CollectionReport }
-  | { readonly evicted: Evicted };
+export type CollectionAnswer = { readonly report: CollectionReport } | { readonly evicted: Evicted };
 
 /** A site that this one has met, as far as collections care. */
 export interface PeerNeeds {
@@ -91,6 +84,7 @@ export interface Keepers {
 
 export interface CollectorOptions {
   readonly stateDirectory: string;
+  readonly clock: SyncClock;
   readonly site: SiteRequests;
   /** Resolves when the commit is on stable storage. */
   readonly durable: (commit: number) => Promise<void>;
@@ -103,6 +97,11 @@ export interface CollectorOptions {
   readonly keepers: Keepers;
   /** Whether what is shown and not held is to be fetched. */
   readonly keepsAll: () => boolean;
+  /** Works on a collection or an eviction elsewhere (collection-work.ts). */
+  readonly run: (
+    data: CollectionData | EvictionData,
+    answer: (question: CollectionQuestion) => Promise<unknown>,
+  ) => Promise<CollectionAnswer>;
   readonly log: Log;
 }
 
@@ -127,19 +126,20 @@ const KEEPER_POLL_MS = 10;
 export class Collector {
   private running: Promise<unknown> = Promise.resolve();
   private closed = false;
-  private lastEndMs = performance.now();
+  private lastEndMs: number;
   private lastDurationMs = 0;
   private storedBytes: number | null = null;
   private readonly absent = new Set<ObjectId>();
-  private absentTimer: NodeJS.Timeout | null = null;
+  private cancelAbsent: (() => void) | null = null;
+  private cancelCheck: () => void = () => {};
   /** What was durable here when the eviction that is under way began. */
   private namedBefore: VersionVector = new Map();
-  private readonly timer: NodeJS.Timeout;
   /** What a peer had acknowledged when it last waited for no object: whatever it shows since, it holds. */
   private readonly settled = new Map<SiteId, VersionVector>();
 
   constructor(private readonly options: CollectorOptions) {
-    this.timer = setInterval(() => unlessEnded(this.check()), CHECK_EVERY_MS).unref();
+    this.lastEndMs = options.clock.now();
+    this.checkLater();
   }
 
   /** What there is, and what of it would go. Changes nothing. */
@@ -163,7 +163,7 @@ export class Collector {
         const { written } = await this.options.site.request('versionsWritten', null);
         await this.awaitKeeper();
         const eviction = { stateDirectory: this.options.stateDirectory, what, pins, written };
-        const answer = await this.runThread({ eviction, sealed, startedMs: Date.now() });
+        const answer = await this.run({ eviction, sealed, startedMs: this.options.clock.wallMs() });
         if (!('evicted' in answer)) throw new Error('the thread of an eviction answered with a collection');
         return [answer.evicted, answer.evicted.removedPacks];
       }),
@@ -175,12 +175,12 @@ export class Collector {
    * needs as far as it knows.
    */
   private async awaitKeeper(): Promise<void> {
-    const { site, durable, vector, keepers } = this.options;
+    const { site, durable, vector, keepers, clock } = this.options;
     const { commit } = await site.request('fold', null);
     await durable(commit);
     this.namedBefore = new Map(vector());
     for (let waitedMs = 0; waitedMs < KEEPER_WAIT_MS && !keepers.has(this.namedBefore); waitedMs += KEEPER_POLL_MS)
-      await new Promise((resolve) => setTimeout(resolve, KEEPER_POLL_MS));
+      await new Promise<void>((resolve) => void clock.setTimer(KEEPER_POLL_MS, resolve));
   }
 
   /** Resolves to what `run` does while no collection is under way, and none begins. */
@@ -191,14 +191,13 @@ export class Collector {
   /** Every linked peer says that it does not hold these. Whether anything needs them all the same is looked at soon. */
   reportedAbsent(ids: readonly ObjectId[]): void {
     for (const id of ids) this.absent.add(id);
-    const restsMs = this.lastEndMs + this.lastDurationMs / MAX_ABSENT_SHARE - performance.now();
-    this.absentTimer ??= setTimeout(
-      () => {
-        this.absentTimer = null;
-        if (this.absent.size > 0) this.collectQuietly();
-      },
-      Math.max(ABSENT_DELAY_MS, restsMs),
-    ).unref();
+    if (this.cancelAbsent || this.closed) return;
+    const { clock } = this.options;
+    const restsMs = this.lastEndMs + this.lastDurationMs / MAX_ABSENT_SHARE - clock.now();
+    this.cancelAbsent = clock.setTimer(Math.max(ABSENT_DELAY_MS, restsMs), () => {
+      this.cancelAbsent = null;
+      if (this.absent.size > 0) this.collectQuietly();
+    });
   }
 
   /** These are here now, whoever reported them absent. */
@@ -209,8 +208,8 @@ export class Collector {
   /** Resolves when no collection is under way; none begins any more. */
   async close(): Promise<void> {
     this.closed = true;
-    clearInterval(this.timer);
-    if (this.absentTimer) clearTimeout(this.absentTimer);
+    this.cancelCheck();
+    this.cancelAbsent?.();
     await this.running.catch(() => {});
   }
 
@@ -225,8 +224,15 @@ export class Collector {
     return result;
   }
 
+  private checkLater(): void {
+    this.cancelCheck = this.options.clock.setTimer(CHECK_EVERY_MS, () => {
+      unlessEnded(this.check());
+      this.checkLater();
+    });
+  }
+
   private async check(): Promise<void> {
-    const idleMs = performance.now() - this.lastEndMs;
+    const idleMs = this.options.clock.now() - this.lastEndMs;
     if (idleMs < Math.max(SHORT_INTERVAL_MS, this.lastDurationMs / MAX_SHARE)) return;
     if (idleMs >= INTERVAL_MS || this.isDiskLow() || (await this.isMuchStored())) this.collectQuietly();
   }
@@ -253,7 +259,8 @@ export class Collector {
   }
 
   private async collectNow(): Promise<CollectionReport> {
-    const startMs = performance.now();
+    const { clock } = this.options;
+    const startMs = clock.now();
     const absent = [...this.absent];
     this.absent.clear();
     try {
@@ -262,7 +269,7 @@ export class Collector {
         return [report, report.collected?.removedPacks ?? []];
       });
     } finally {
-      this.lastEndMs = performance.now();
+      this.lastEndMs = clock.now();
       this.lastDurationMs = this.lastEndMs - startMs;
       this.storedBytes = null;
     }
@@ -293,44 +300,26 @@ export class Collector {
     sealed: readonly string[],
     reportedAbsent: readonly ObjectId[] = [],
   ): Promise<CollectionReport> {
-    const startedMs = Date.now();
+    const startedMs = this.options.clock.wallMs();
     const rules = {
       nowUs: startedMs * US_PER_MS,
       keepHistoryMs: this.options.keepHistoryMs(),
       acknowledged: this.acknowledged(),
     };
     const { stateDirectory } = this.options;
-    const data: CollectionThreadData = {
+    const data: CollectionData = {
       request: { stateDirectory, rules, inUse, reportedAbsent, keepsAll: this.options.keepsAll() },
       carriesOut,
       sealed,
       startedMs,
     };
-    const answer = await this.runThread(data);
+    const answer = await this.run(data);
     if (!('report' in answer)) throw new Error('the thread of a collection answered with an eviction');
     return { ...answer.report, waitsFor: this.lagging() };
   }
 
-  private runThread(workerData: CollectionThreadData): Promise<Exclude<FromThread, { id: number }>> {
-    return new Promise((resolve, reject) => {
-      const worker = new Worker(new URL('collection-thread.js', import.meta.url), { workerData });
-      worker.on('message', (message: FromThread) => {
-        if (!('question' in message)) resolve(message);
-        else void this.answer(worker, message.id, message.question);
-      });
-      worker.once('error', reject);
-      worker.once('exit', (code) => reject(new Error(`the collection thread ended with code ${code}`)));
-    });
-  }
-
-  private async answer(worker: Worker, id: number, question: CollectionQuestion): Promise<void> {
-    let answer: CollectionAnswer;
-    try {
-      answer = { id, value: await this.carryOut(question) };
-    } catch (error) {
-      answer = { id, error: (error as Error).message };
-    }
-    worker.postMessage(answer, []);
+  private run(data: CollectionData | EvictionData): Promise<CollectionAnswer> {
+    return this.options.run(data, (question) => this.carryOut(question));
   }
 
   private async carryOut(question: CollectionQuestion): Promise<unknown> {

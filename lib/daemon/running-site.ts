@@ -44,6 +44,7 @@ import type {
   Transfer,
 } from './daemon-interface.js';
 import { Bandwidth } from './bandwidth.js';
+import { runInThread } from './collection-client.js';
 import { Collector } from './collector.js';
 import { DurableCommits } from './durable-commits.js';
 import { HOLDINGS_FILE } from './holdings-file.js';
@@ -264,6 +265,7 @@ export class RunningSite implements Daemon {
   private makeCollector(): Collector {
     return new Collector({
       stateDirectory: this.state.directory,
+      clock: systemClock,
       site: this.site,
       durable: (commit) => this.durable.reached(commit),
       packUsers: {
@@ -284,6 +286,7 @@ export class RunningSite implements Daemon {
         kept: (ids, vector) => this.syncer.keptElsewhere(ids, vector),
       },
       keepsAll: () => this.content.policy === 'everything',
+      run: runInThread,
       log: this.log,
     });
   }

@@ -226,11 +226,12 @@ export class ObjectStore implements ObjectSource {
   }
 
   /**
-   * Takes over objects that another thread has written to packs in the same directory, and made durable. What lies in a pack that
-   * is being removed is not taken: if it is wanted, it stays so.
+   * Takes over objects that another thread has written to packs in the same directory, and made durable.
    * @param areShared they come from a site that keeps everything
+   * @throws Error where not all of them {@link canAdopt}: none is taken, and if it is wanted, it stays so
    */
   adopt(objects: readonly PackedObject[], areShared = false): void {
+    if (!this.canAdopt(objects)) throw new Error('objects came to packs that are being removed: have them sent again');
     for (const object of objects) {
       if (this.retired.has(object.pack)) continue;
       if (this.index(object, Buffer.from(object.id, 'hex')) && !areShared) this.unshared.add(object.stored);

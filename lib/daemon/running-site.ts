@@ -270,8 +270,8 @@ export class RunningSite implements Daemon {
       durable: (commit) => this.durable.reached(commit),
       packUsers: {
         seal: async () => {
-          await this.received.seal();
           await this.ingest.seal();
+          await this.store.seal(); // what workers packed may be on its way to it
         },
         forget: (packs) => {
           this.store.forgetPacks(packs);

@@ -29,6 +29,7 @@ export interface SiteRequests {
 /** Verifies objects of peers, packs them and makes them durable: lib/chunks/received-objects.ts. */
 export interface ObjectIntake {
   store(objects: readonly ReceivedObject[]): Promise<PackedObject[]>;
+  seal(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -66,6 +67,8 @@ export class SiteSyncStore implements SyncStore {
   private readonly journal: JournalReader;
   private readonly objects: ObjectReader;
   private servedBase = false;
+  /** What was handed over and is not in the index yet. */
+  private readonly storing = new Set<Promise<void>>();
   /** About to be adopted, by whether another site keeps them. */
   private readonly adopting = new Map<boolean, { packed: PackedObject[]; adopted: Promise<void> }>();
 
@@ -244,7 +247,22 @@ export class SiteSyncStore implements SyncStore {
       if (!isObjectKind(kind)) throw new CorruptionError(`object ${id}: unknown kind ${kind}`);
       return { id, kind, bytes };
     });
-    await this.adopt(await this.received.store(checked), areShared);
+    await this.noted(this.received.store(checked).then((packed) => this.adopt(packed, areShared)));
+  }
+
+  private async noted(stored: Promise<void>): Promise<void> {
+    this.storing.add(stored);
+    try {
+      await stored;
+    } finally {
+      this.storing.delete(stored);
+    }
+  }
+
+  /** Resolves when what comes from now on goes to new packs, and the index has what went to those before. */
+  async seal(): Promise<void> {
+    await this.received.seal();
+    await Promise.allSettled(this.storing); // whoever handed it over hears of it
   }
 
   /**
@@ -255,10 +273,12 @@ export class SiteSyncStore implements SyncStore {
     let group = this.adopting.get(areShared);
     if (group === undefined) {
       const fresh: PackedObject[] = [];
-      const adopted = Promise.resolve().then(() => {
-        this.adopting.delete(areShared);
-        return this.adoptAll(fresh, areShared);
-      });
+      const adopted = this.noted(
+        Promise.resolve().then(() => {
+          this.adopting.delete(areShared);
+          return this.adoptAll(fresh, areShared);
+        }),
+      );
       this.adopting.set(areShared, (group = { packed: fresh, adopted }));
     }
     group.packed.push(...packed);

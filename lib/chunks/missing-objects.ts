@@ -3,7 +3,7 @@
 // a manifest counts as the file that it is of. That nothing in it is held is the object store's affair.
 
 import type { Database, Statement } from 'better-sqlite3';
-import type { MissingObject, ObjectKind } from './object-kind.js';
+import { type MissingObject, ObjectKind } from './object-kind.js';
 
 /** The primary key is the order in which they are asked for. */
 export const MISSING_SCHEMA = `CREATE TABLE IF NOT EXISTS missing (
@@ -17,7 +17,7 @@ export class MissingObjects {
   private readonly insert: Statement<[number, Buffer, number]>;
   private readonly delete: Statement<[Buffer]>;
   private readonly page: Statement<[number, Buffer, number]>;
-  private readonly find: Statement<[Buffer]>;
+  private readonly find: Statement<[Buffer], ObjectKind>;
 
   /** The table is there. */
   constructor(private readonly db: Database) {
@@ -27,7 +27,7 @@ export class MissingObjects {
     this.insert = db.prepare('INSERT OR IGNORE INTO missing (kind, id, bytes) VALUES (?, ?, ?)');
     this.delete = db.prepare<[Buffer]>('DELETE FROM missing WHERE kind IN (1, 2) AND id = ? RETURNING bytes').pluck();
     this.page = db.prepare('SELECT kind, id, bytes FROM missing WHERE (kind, id) > (?, ?) ORDER BY kind, id LIMIT ?');
-    this.find = db.prepare<[Buffer]>('SELECT 1 FROM missing WHERE kind IN (1, 2) AND id = ?').pluck();
+    this.find = db.prepare<[Buffer], ObjectKind>('SELECT kind FROM missing WHERE kind IN (1, 2) AND id = ?').pluck();
     [this.count, this.bytes] = db.prepare('SELECT count(*), total(bytes) FROM missing').raw().get() as [number, number];
   }
 
@@ -35,7 +35,11 @@ export class MissingObjects {
     return this.count > 0 && this.find.get(id) !== undefined;
   }
 
+  /** Nothing when it is wanted already. One of which not even the kind was known is one of this kind from now on. */
   add(id: Buffer, kind: ObjectKind, bytes: number): void {
+    const known = this.count > 0 ? this.find.get(id) : undefined;
+    if (known === ObjectKind.manifest || known === kind) return;
+    if (known !== undefined) this.remove(id);
     if (this.insert.run(kind, id, bytes).changes === 0) return;
     this.count++;
     this.bytes += bytes;

@@ -75,6 +75,18 @@ test('what is not held is absent, by name', (t) => {
   );
 });
 
+test('an object that was read before it came was counted twice as missing', (t) => {
+  const { store } = temporaryStore(t);
+  const id = objectIdOf(Buffer.from('elsewhere'));
+  store.want(id, manifest, 100);
+  assert.throws(() => store.get(id), AbsentObjects);
+  assert.deepEqual(store.missing(10), [{ id, kind: manifest, bytes: 100 }]);
+  const other = objectIdOf(Buffer.from('elsewhere too'));
+  assert.throws(() => store.get(other), AbsentObjects);
+  store.want(other, manifest, 50);
+  assert.deepEqual([store.missingCount(), store.missingBytes()], [2, 150]);
+});
+
 test('missing objects are listed, manifests first, until they come', (t) => {
   const { store, objectsDirectory } = temporaryStore(t);
   const contents = Array.from({ length: 10 }, (_, i) => randomBytes(100 + i, i));

@@ -37,6 +37,8 @@ export interface Amount {
 /** `unlisted`: chunks that may belong to a file whose list of chunks has not arrived. */
 export const KEPT_REASONS = [...HOLD_REASONS, 'unlisted'] as const;
 export type KeptReason = (typeof KEPT_REASONS)[number];
+/** What is kept for these alone can be done without. */
+const DISPENSABLE: ReadonlySet<KeptReason> = new Set(['merge', 'history', 'peers']);
 
 export interface CollectionSurvey {
   readonly kept: Readonly<Record<KeptReason, Amount>>;
@@ -210,17 +212,18 @@ class ObjectSurvey {
     }
   }
 
-  /** Of what is wanted: what nothing keeps; and of old versions what nobody who can be asked has. */
+  /**
+   * Of what is wanted: what nothing keeps; and what nobody who can be asked has of old versions, and of what a merge would be made on:
+   * without that the versions stay beside each other.
+   */
   private unneeded(): ObjectId[] {
     const absent = new Set(this.request.reportedAbsent);
-    const old = HOLD_REASONS.indexOf('history');
     const ids: ObjectId[] = [];
     const wanted = this.snapshot.db.prepare('select kind, id from missing').raw().all() as [ObjectKind, Buffer][];
     for (const [kind, blob] of wanted) {
-      const mark = this.marks.of(blob);
       const id = blob.toString('hex');
-      const isKept = this.reasonOf(blob, kind) !== undefined;
-      if (!isKept || (mark >= old && mark !== UNMARKED && absent.has(id))) ids.push(id);
+      const reason = this.reasonOf(blob, kind);
+      if (reason === undefined || (DISPENSABLE.has(reason) && absent.has(id))) ids.push(id);
     }
     return ids;
   }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { AbsentObjects } from '../chunks/absent-objects.js';
+import { encodeManifest, inlineManifest } from '../chunks/manifest.js';
 import { ObjectKind, objectIdOf } from '../chunks/object-kind.js';
 import { PackWriter } from '../chunks/pack.js';
 import type { ObjectId } from '../crdt/ids.js';
@@ -313,6 +314,33 @@ test('a site that joins waits for ever for old versions that were collected ever
   oslo.reportedAbsent = missing;
   await oslo.collect(all);
   assert.equal(oslo.volume.objects.missingCount(), 0);
+});
+
+test('sites wait for ever for what versions would be merged on, when power loss took it everywhere', async (t) => {
+  const [paris, oslo] = await pair(t);
+  const rome = await paris.join();
+  t.after(() => rome.remove());
+  paris.write('file', 'a\nb\nc\n');
+  await paris.mergeWith(oslo);
+  paris.write('file', 'A\nb\nc\n');
+  oslo.write('file', 'a\nb\nC\n');
+  paris.volume.files.setxattr(paris.resolve('file'), 'user.weft.merge', Buffer.from('text'), 0, false);
+  await oslo.publish();
+  paris.volume.fold();
+  for (const from of [paris, oslo]) {
+    const reader = JournalReader.open(from.directory);
+    const changes = reader.changesAfter(rome.volume.journal.vector(), 2 ** 30).map(({ bytes }) => bytes);
+    reader.close();
+    rome.volume.remote.deliver(changes, '', (error) => assert.equal(error, null));
+  }
+  while (rome.volume.background.run(() => false));
+  const base = objectIdOf(encodeManifest(inlineManifest(Buffer.from('a\nb\nc\n'))));
+  assert.ok(rome.volume.objects.missing(100).some(({ id }) => id === base));
+  rome.reportedAbsent = [base];
+  await rome.collect();
+  const left = rome.volume.objects.missing(100).map(({ id }) => id);
+  assert.equal(left.length, 2, 'what is shown and in conflict is waited for');
+  assert.ok(!left.includes(base));
 });
 
 test('chunks are collected that a file needs whose list of chunks has not arrived', async (t) => {

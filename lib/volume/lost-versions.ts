@@ -120,15 +120,15 @@ export class LostVersions {
       const version = versionOf(op);
       if (!version) return;
       if (gone.has(version.head.manifest)) version.preds.forEach(collect);
-      else before.set(formatHead(version.head), version);
+      else if (!before.has(contentKey(version))) before.set(contentKey(version), version);
     };
     lost.forEach(collect);
     if (before.size === 0) {
       const { mtime, copyIno } = parseHead(lost[0]!.value);
       return [formatHead({ manifest: nothing, size: 0, mtime, copyIno })];
     }
-    const inOrder = [...before].toSorted(([, a], [, b]) => a.stamp - b.stamp || a.counter - b.counter);
-    return inOrder.map(([value]) => value);
+    const inOrder = [...before.values()].toSorted((a, b) => a.stamp - b.stamp || a.counter - b.counter);
+    return inOrder.map(({ head }) => formatHead(head));
   }
 
   /** A removed file stays so: its removals have seen this, too. */
@@ -159,6 +159,11 @@ export class LostVersions {
     }
     return `/${Buffer.from(names.join('/'), 'latin1').toString()}`;
   }
+}
+
+/** Equal for versions that hold the same and are made of the same: one of them is enough. */
+function contentKey({ head: { manifest, merged = [] } }: Version): string {
+  return `${manifest} ${merged.join()}`;
 }
 
 function headsOf(inode: Inode): readonly Entry[] {

@@ -126,6 +126,24 @@ test('a version whose bytes power loss took gives way to the one before, and is 
   assert.equal(oslo.text('d/a'), 'first');
 });
 
+test('what two sites wrote alike is one version again after power loss took what was written on it', async (t) => {
+  const [oslo, paris] = await twoSites(t);
+  oslo.write('a', 'first');
+  await oslo.sendTo(paris);
+  for (const site of [oslo, paris]) site.write('a', 'alike');
+  await oslo.mergeWith(paris);
+  const heads = (): number => oslo.volume.journal.store.inode(oslo.resolve('a'))!.registers.get('head')!.length;
+  assert.equal(heads(), 2);
+  makeDurable(oslo);
+  const lose = contentAsItIs(oslo);
+  oslo.write('a', 'second');
+  oslo.volume.fold();
+  oslo.crash(0, lose);
+  oslo.volume.fold();
+  assert.equal(oslo.text('a'), 'alike');
+  assert.equal(heads(), 1);
+});
+
 test('bytes that power loss took of the packs, and the log still has, are packed again', (t) => {
   const oslo = site(t);
   oslo.write('a', 'first');

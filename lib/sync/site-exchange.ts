@@ -13,6 +13,7 @@ import type { Hello, Introduction } from './message.js';
 import type { ShippedObject, SyncLog, SyncStore } from './ports.js';
 import type { Settling } from './settling.js';
 import { type Pace, UNPACED } from './transfer-limits.js';
+import { covers } from './version-vector.js';
 import type { VersionVector } from '../crdt/change.js';
 import type { ObjectId, SiteId } from '../crdt/ids.js';
 import type { BaseOffer, BasePart } from '../journal/base-part.js';
@@ -242,6 +243,27 @@ export class SiteExchange implements ConnectionOwner {
     );
     if (nowhere.length > 0) this.store.absentEverywhere(nowhere);
     this.fetchSoon();
+  }
+
+  /** Whether a linked site that keeps everything acknowledged all of `vector`: it can be asked what it keeps. */
+  hasKeeper(vector: VersionVector): boolean {
+    return this.keepers(vector).length > 0;
+  }
+
+  /** Those of the objects, MAX_IDS at most, that a linked site keeps which acknowledged all of `vector`. */
+  async keptElsewhere(ids: readonly ObjectId[], vector: VersionVector): Promise<ObjectId[]> {
+    const left = new Set(ids);
+    for (const connection of this.keepers(vector)) {
+      if (left.size === 0) break;
+      for (const id of await this.askKept(connection, [...left])) left.delete(id);
+    }
+    return ids.filter((id) => !left.has(id));
+  }
+
+  private keepers(vector: VersionVector): Connection[] {
+    return this.connections().filter(
+      ({ session }) => session.ready && session.hello!.keepsAll && covers(session.acknowledged, vector),
+    );
   }
 
   /** Which of these objects the peer keeps; none when the connection ends first. One question at a time. */

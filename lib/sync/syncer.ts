@@ -26,7 +26,6 @@ import { Settling } from './settling.js';
 import { checkOptions } from './syncer-options.js';
 import type { SyncerOptions } from './syncer-options.js';
 import { LimitedPace, NO_LIMITS } from './transfer-limits.js';
-import { covers } from './version-vector.js';
 import type { VersionVector } from '../crdt/change.js';
 import type { ObjectId, SiteId } from '../crdt/ids.js';
 
@@ -278,25 +277,14 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
     return [...this.roster.peers.values()];
   }
 
-  /** Whether a linked site that keeps everything acknowledged all of `vector`: it can be asked what it keeps. */
+  /** See {@link SiteExchange.hasKeeper}. */
   hasKeeper(vector: VersionVector): boolean {
-    return this.keepers(vector).length > 0;
+    return this.exchange.hasKeeper(vector);
   }
 
-  /** Those of the objects, MAX_IDS at most, that a linked site keeps which acknowledged all of `vector`. */
-  async keptElsewhere(ids: readonly ObjectId[], vector: VersionVector): Promise<ObjectId[]> {
-    const left = new Set(ids);
-    for (const connection of this.keepers(vector)) {
-      if (left.size === 0) break;
-      for (const id of await this.exchange.askKept(connection, [...left])) left.delete(id);
-    }
-    return ids.filter((id) => !left.has(id));
-  }
-
-  private keepers(vector: VersionVector): Connection[] {
-    return this.exchange
-      .connections()
-      .filter(({ session }) => session.ready && session.hello!.keepsAll && covers(session.acknowledged, vector));
+  /** See {@link SiteExchange.keptElsewhere}. */
+  keptElsewhere(ids: readonly ObjectId[], vector: VersionVector): Promise<ObjectId[]> {
+    return this.exchange.keptElsewhere(ids, vector);
   }
 
   /** A one-time invite: see invite.ts. */

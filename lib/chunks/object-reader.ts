@@ -26,6 +26,7 @@ export class ObjectReader implements ObjectSource {
   private readonly selectHas: Statement<[Buffer]>;
   private readonly selectPlace: Statement<[Buffer]>;
   private readonly selectMissing: Statement<[number]>;
+  private readonly selectWanted: Statement<[Buffer]>;
   private readonly cache: LRUCache<ObjectId, Buffer>;
   private readonly buffers = new BufferPool(SPARE_BYTES);
 
@@ -35,12 +36,17 @@ export class ObjectReader implements ObjectSource {
     this.packs = new PackReader(directory);
     this.selectHas = this.db.prepare<[Buffer]>('SELECT 1 FROM object WHERE id = ?').pluck();
     this.selectPlace = this.db.prepare(LOCATE);
+    this.selectWanted = this.db.prepare<[Buffer]>('SELECT 1 FROM missing WHERE kind IN (1, 2) AND id = ?').pluck();
     this.selectMissing = this.db.prepare('SELECT kind, id, bytes FROM missing ORDER BY kind, id LIMIT ?');
     this.cache = new LRUCache({ maxSize: cacheBytes, sizeCalculation: (bytes) => bytes.length + ENTRY_BYTES });
   }
 
   has(id: ObjectId): boolean {
     return this.selectHas.get(Buffer.from(id, 'hex')) !== undefined;
+  }
+
+  isWanted(id: ObjectId): boolean {
+    return this.selectWanted.get(Buffer.from(id, 'hex')) !== undefined;
   }
 
   /** Bytes of what is held, as stored, and which no other site is known to keep: not too few. */

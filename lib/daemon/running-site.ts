@@ -156,6 +156,7 @@ export class RunningSite implements Daemon {
       collector: () => this.collector!,
       peers: () => this.syncer?.peers() ?? [],
       holds: (id) => this.store.holds(id),
+      isWanted: (id) => this.store.isWanted(id),
       giveUp: (ids) => this.site.send({ type: 'unavailable', ids }),
     });
     this.members = new VolumeMembers(() => this.site, this.durable, inviter);

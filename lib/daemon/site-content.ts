@@ -31,6 +31,8 @@ export interface SiteContentOptions {
   readonly collector: () => Collector;
   readonly peers: () => readonly ContentPeer[];
   readonly holds: (id: ObjectId) => boolean;
+  /** Whether it is fetched though nobody waits for it. */
+  readonly isWanted: (id: ObjectId) => boolean;
   /** Callers that wait for these get an error. */
   readonly giveUp: (ids: readonly ObjectId[]) => void;
   /** What is needed changed. */
@@ -205,7 +207,8 @@ export class SiteContent implements ObjectNeeds, ContentControl {
   absentEverywhere(ids: readonly ObjectId[]): void {
     this.passing.absentEverywhere(ids);
     this.reads.absentEverywhere(ids);
-    if (this.policy === 'everything') this.options.collector().reportedAbsent(ids);
+    const wanted = ids.filter((id) => this.options.isWanted(id));
+    if (wanted.length > 0) this.options.collector().reportedAbsent(wanted);
   }
 
   async close(): Promise<void> {

@@ -195,6 +195,11 @@ export class SiteSyncStore implements SyncStore {
     return this.objects.has(id);
   }
 
+  /** Whether it is fetched though nobody waits for it, by the last commit. */
+  isWanted(id: ObjectId): boolean {
+    return this.objects.isWanted(id);
+  }
+
   keepsAll(): boolean {
     return this.needs.keepsAll;
   }

@@ -167,10 +167,17 @@ function stillWritten(volume: Volume, [directory, name]: Place, isPerhaps: boole
   const own = store.claims(directory, name);
   const all = own.length > 0 ? own : store.claims(directory, baseOf(name));
   if (!all.some(({ ino }) => ino === shownIno)) return [];
-  const claims = all.filter(({ ino }) => ino !== shownIno);
+  const version = shownIno === undefined ? undefined : versionOf(volume, shownIno);
+  const claims = all.filter(({ ino }) => ino !== shownIno && versionOf(volume, ino) === version);
   const { drafts, openFiles } = volume['contents']['core'];
   const isKept = (ino: Ino): boolean => drafts.get(ino)?.dirty || (isPerhaps && openFiles.isOpenForWriting(ino));
   return claims.flatMap(({ ino, shown }) => (shown === null && isKept(ino) ? [ino] : []));
+}
+
+/** The manifest of what an inode shows, but for what is no version yet. */
+function versionOf(volume: Volume, ino: Ino): string | undefined {
+  const inode = volume.journal.store.inode(ino);
+  return inode && attributesOf(inode).head?.manifest;
 }
 
 /** By the call two files may have become equal, and are shown as one. */

@@ -43,6 +43,7 @@ import {
   syncedThenPowerLost,
 } from './crash-duels.js';
 import { type Choice, Duel } from './duel.js';
+import { evictedWhileWritten, fetchedWhileGivenUp, packedWhileGivenUp } from './eviction-duels.js';
 import {
   newFilesThenKilled,
   newFilesThenPowerLost,
@@ -96,6 +97,9 @@ const ROWS: readonly (readonly [weight: number, row: Row])[] = [
   [6, oldFileThenKilled],
   [3, untoldThenKilled],
   [4, readMeanwhile],
+  [5, evictedWhileWritten],
+  [5, packedWhileGivenUp],
+  [4, fetchedWhileGivenUp],
 ];
 const FAULT_ROWS: readonly (readonly [weight: number, row: Row])[] = [
   ...ROWS,

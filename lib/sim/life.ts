@@ -4,26 +4,27 @@
 
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { AbsentObjects } from '../chunks/absent-objects.js';
-import type { IngestJob } from '../chunks/ingest.js';
+import type { IngestFailure, IngestJob, IngestResult, IngestWorkerData } from '../chunks/ingest.js';
+import { failure, Ingester } from '../chunks/ingester.js';
 import { verifyObject } from '../chunks/object-kind.js';
-import { ObjectReader } from '../chunks/object-reader.js';
 import { PackWriter } from '../chunks/pack.js';
-import type { ActorId, ObjectId } from '../crdt/ids.js';
+import type { ActorId } from '../crdt/ids.js';
 import { PosixError } from '../errno.js';
+import type { Collector } from '../daemon/collector.js';
+import type { SiteConfig } from '../daemon/daemon-interface.js';
 import { DurableCommits } from '../daemon/durable-commits.js';
 import { SiteServer } from '../daemon/site-server.js';
 import { JournalKeeper } from '../daemon/journal-keeper.js';
+import type { SiteContent } from '../daemon/site-content.js';
 import { type ObjectIntake, SiteSyncStore } from '../daemon/site-sync-store.js';
 import { statePath, walPath } from '../journal/schema.js';
 import type { SyncLog } from '../sync/ports.js';
 import { SiteExchange } from '../sync/site-exchange.js';
-import { giveUpAbsent } from './absent-objects.js';
 import { KernelCacheModel } from './kernel-cache.js';
 import { KernelFiles } from './kernel-files.js';
 import type { Node } from './network.js';
 import type { Random } from './random.js';
-import { ingest } from './simulated-ingest.js';
+import { SimulatedContent } from './simulated-content.js';
 import { type Notice, SimulatedThread } from './simulated-thread.js';
 import type { Site } from './site.js';
 
@@ -33,8 +34,6 @@ const TICK_MS = 1_000;
 const KEEP_HISTORY_MS = 0;
 /** Most sites wait for one that is away; some have little patience, and it is sent the state when it is back. */
 const AWAY_MS = [Infinity, Infinity, 10_000, 2_000];
-/** What is reported absent comes in batches. */
-const ABSENT_DELAY_MS = 500;
 
 export class Life implements Node {
   readonly instance: string;
@@ -46,13 +45,14 @@ export class Life implements Node {
   /** What the site's programs have open. */
   readonly files: KernelFiles;
   store: SiteSyncStore | null = null;
+  private readonly keeping: SimulatedContent;
   private readonly keeper: JournalKeeper;
   dead = false;
   private readonly thread: SimulatedThread;
   private readonly packs: PackWriter;
   private readonly ingestTimes: Random;
   /** Of the ingest worker. */
-  private ingestReads: ObjectReader | undefined;
+  private ingester: Ingester | undefined;
   private cancelWake: () => void = () => {};
   private wakeAtMs = Infinity;
   /** Where its journal begins. */
@@ -110,11 +110,23 @@ export class Life implements Node {
       requestCounts: () => new Map(),
       cachesSettled: true,
     });
+    this.keeping = new SimulatedContent(site, random.fork('content'), {
+      thread: this.thread,
+      durable: this.durable,
+      exchange: () => this.exchange,
+      store: () => this.store!,
+      ingester: () => this.ingester,
+      isDead: () => this.dead,
+    });
     this.exchange = new SiteExchange(this.lateStore(), silentLog, {
-      admit: (connection, hello) => site.around.network.admit(this, connection, hello),
-      ready: () => {},
+      admit: (connection, hello) => {
+        site.peers.meet(hello);
+        return site.around.network.admit(this, connection, hello);
+      },
+      ready: (connection) => site.peers.linked(connection),
       isMember: () => true,
       closed: (connection, ending) => {
+        site.peers.unlinked(connection, ending, timeline.nowMs);
         // What a disk failed to take is no fault of the peer's.
         const isSound = site.around.totals.of('disk faults: EIO') + site.around.totals.of('disk faults: ENOSPC') === 0;
         if (isSound && (ending.code === 'rejected' || ending.code === 'protocol'))
@@ -142,7 +154,9 @@ export class Life implements Node {
     });
     if (site.hasPassthrough) this.writeBack(random.fork('write back'));
     this.wake(0);
-    this.started().catch((error: Error) => failed(error));
+    this.started().catch((error: Error) => {
+      if (!this.dead) failed(error); // a disk that failed has ended it
+    });
   }
 
   get index(): number {
@@ -159,30 +173,23 @@ export class Life implements Node {
     await this.durable.reached(this.durable.lastReported);
     this.site.around.network.start(this);
     this.tick();
+    await this.content.start();
   }
 
   private lateStore(): SiteSyncStore {
-    const { site } = this;
-    const needs = {
-      urgent: () => [],
-      arrived: () => {},
-      askedByPeer: () => {},
-      keepsAll: true,
-      rests: false,
-      absentEverywhere: (ids: readonly ObjectId[]) => this.absent(ids),
-    };
-    this.store = new SiteSyncStore(this.thread, this.durable, this.intake(), () => site.config, site.directory, needs);
+    const { site, keeping } = this;
+    const config = (): SiteConfig => site.config;
+    this.store = new SiteSyncStore(this.thread, this.durable, this.intake(), config, site.directory, keeping.content);
     return this.store;
   }
 
-  /** No link has these: soon looks which of them are worth waiting for. */
-  private absent(ids: readonly ObjectId[]): void {
-    const { timeline, clock, directory } = this.site;
-    timeline.after(ABSENT_DELAY_MS, () => {
-      if (this.dead) return;
-      this.guarded(() => giveUpAbsent(this.server.volume, directory, ids, clock.nowUs()));
-      this.wake(0);
-    });
+  /** What it keeps, and what of it goes. */
+  get content(): SiteContent {
+    return this.keeping.content;
+  }
+
+  get collector(): Collector {
+    return this.keeping.collector;
   }
 
   /** As lib/chunks/received-objects.ts, with a disk of simulated speed. */
@@ -194,6 +201,7 @@ export class Life implements Node {
         await this.diskSync(this.packs.takeUnsynced());
         return packed;
       },
+      seal: async () => this.packs.seal(),
       close: async () => this.packs.close(),
     };
   }
@@ -233,8 +241,9 @@ export class Life implements Node {
 
   /** After a failed sync, as after any failure that leaves the state in doubt, the daemon ends. */
   private diskFailed(error: Error): void {
+    if (this.dead) return; // the next one has a disk that refused nothing yet
     if (this.site.disk.refusals === 0) this.site.around.failed(error);
-    else if (!this.dead) this.site.die();
+    else this.site.die();
   }
 
   /** What the site's loop does: an exception ends the daemon, as lib/daemon/site-thread.ts has it. */
@@ -290,7 +299,8 @@ export class Life implements Node {
   private heard(notice: Notice): void {
     switch (notice.type) {
       case 'committed':
-        return this.durable.committed(notice);
+        this.durable.committed(notice);
+        return this.content.committed();
       case 'ingest':
         this.site.around.timeline.after(this.random.logUniform(1, 300), () => this.ingest(notice.job));
         return;
@@ -304,24 +314,37 @@ export class Life implements Node {
         for (const file of notice.files) rmSync(file, { force: true });
         return;
       case 'needed':
+        return this.content.needed(notice.ids, notice.file);
+      case 'ahead':
+        return this.content.ahead(notice.ids);
     }
   }
 
   private ingest(job: IngestJob): void {
     if (this.dead) return;
-    const { directory } = this.site;
+    const { directory, around } = this.site;
+    const answer = this.pack(job, { databasePath: statePath(directory), objectsDirectory: join(directory, 'packs') });
+    const tell = (): void => {
+      if (!('failed' in answer)) return this.thread.send({ type: 'ingested', result: answer });
+      this.thread.send({
+        type: 'ingestFailed',
+        jobId: job.jobId,
+        absent: answer.failed === 'absent' ? answer.ids : [],
+      });
+    };
+    // Programs may write to what was read already.
+    if (this.site.hasPassthrough) around.timeline.after(this.ingestTimes.logUniform(1, 300), tell);
+    else tell();
+  }
+
+  private pack(job: IngestJob, data: IngestWorkerData): IngestResult | IngestFailure {
     try {
-      this.ingestReads ??= new ObjectReader(statePath(directory), join(directory, 'packs'));
-      const result = ingest(job, this.ingestReads, join(directory, 'packs'));
-      const tell = (): void => this.thread.send({ type: 'ingested', result });
-      // Programs may write to what was read already.
-      if (this.site.hasPassthrough) this.site.around.timeline.after(this.ingestTimes.logUniform(1, 300), tell);
-      else tell();
+      // What the site was given is seen here at once, or not before this returns.
+      this.ingester ??= new Ingester(data, () => {});
     } catch (error) {
-      // The file may have been given up, and removed, while the job waited.
-      const absent = error instanceof AbsentObjects ? error.ids : [];
-      this.thread.send({ type: 'ingestFailed', jobId: job.jobId, absent });
+      return failure(job, error);
     }
+    return this.ingester.run([job])[0]!;
   }
 
   /** Everything that was told to callers becomes a version and is made durable. */
@@ -344,7 +367,8 @@ export class Life implements Node {
     // The writer first: the last connection to be closed copies SQLite's log to the database, unless it may only read.
     volume.journal.db.close();
     void this.store?.close();
-    this.ingestReads?.close();
+    this.ingester?.close();
+    this.keeping.dispose();
     this.closeObjects();
     volume['contents'].close();
     volume['drafts'].close();

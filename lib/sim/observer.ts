@@ -110,14 +110,15 @@ export class Observer {
     return Buffer.from(scratch.subarray(0, this.kernel.read(handle, READ_BYTES, scratch)));
   }
 
-  /** False when its bytes are not here, or damaged. */
+  /** False when its bytes are not here, or damaged: they come then, if another site has them. */
   isReadable(path: string): boolean {
     try {
       this.read(path);
       return true;
     } catch (error) {
-      if (error instanceof AbsentObjects || error instanceof CorruptionError) return false;
-      throw error;
+      if (error instanceof AbsentObjects) this.site.life!.content.needed(error.ids, path);
+      else if (!(error instanceof CorruptionError)) throw error;
+      return false;
     }
   }
 

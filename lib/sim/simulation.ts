@@ -162,7 +162,11 @@ class Simulation {
     try {
       for (const site of this.sites) site.start();
       await this.timeline.run(1_000);
-      const workload = new Workload(this.random.fork('workload'), this.hasFaults);
+      const workload = new Workload(
+        this.random.fork('workload'),
+        this.hasFaults,
+        this.sites.map(({ name }) => name),
+      );
       const count = this.plan.history?.length ?? this.plan.steps ?? 20 + Math.floor(this.random.logUniform(1, 110));
       for (let i = 0; i < count && this.wrong.length === 0; i++)
         await this.take(this.plan.history?.[i] ?? workload.next(this.scenes()));
@@ -298,6 +302,10 @@ class Simulation {
         return '';
       case 'rot':
         return this.rot(this.site(site), Number(words[0]));
+      case 'collect':
+      case 'evict':
+      case 'content':
+        return this.content(this.site(site), verb, words);
       case 'restart':
         if (this.site(site).disk.looksFull) return 'has no space';
         if (this.site(site).life) return 'runs';
@@ -367,6 +375,34 @@ class Simulation {
     return '';
   }
 
+  /** What a site keeps of the files' content. It goes on while the history does. */
+  private content(site: Site, verb: string, [word = '']: readonly string[]): string {
+    const { life } = site;
+    if (!life) return 'is down';
+    const isEverything = life.content.policy === 'everything';
+    let done: Promise<number>;
+    if (verb === 'collect') done = life.collector.collect().then(({ collected }) => collected!.discardedObjects);
+    else if (verb === 'evict') {
+      if (isEverything) return 'keeps everything';
+      // What others keep may be damaged, and nobody there has noticed yet.
+      if (this.isRotten) return 'has damage';
+      done = life.collector.evict(EVERYTHING, []).then(({ objects }) => objects);
+    } else {
+      // Somebody has to keep what others give up.
+      if (site === this.sites[0]) return 'keeps everything';
+      done = life.content.choose({ policy: word === 'everything' ? 'everything' : 'on-demand' }).then(() => 0);
+    }
+    this.totals.add(`content: ${verb}`);
+    done.then(
+      (objects) => this.totals.add(`content: objects given up by ${verb}`, objects),
+      (error: Error) => {
+        if (life.dead || site.disk.refusals > 0 || /being changed already/.test(error.message)) return;
+        this.wrong.push(`error: at ${site.name}: ${verb} failed: ${error.stack ?? error.message}`);
+      },
+    );
+    return '';
+  }
+
   /** A site starts again, and shows what it showed when it was killed. */
   private start(site: Site): void {
     if (!site.start()) return this.shownAtKill.forget(site);
@@ -387,8 +423,10 @@ class Simulation {
       perform(process, step);
     } catch (error) {
       if (error instanceof PosixError) result = error.code;
-      else if (error instanceof AbsentObjects) result = 'bytes not here yet';
-      else if (error instanceof Killed) result = 'killed meanwhile';
+      else if (error instanceof AbsentObjects) {
+        result = 'bytes not here yet';
+        site.life?.content.needed(error.ids, null);
+      } else if (error instanceof Killed) result = 'killed meanwhile';
       else if (error instanceof CorruptionError && this.isRotten) result = 'EIO, damaged';
       else if (site.disk.refusals > 0) result = `EIO, ${(error as Error).message}`;
       else throw error;
@@ -420,7 +458,7 @@ class Simulation {
         this.wrong.push(`not converged within ${CONVERGE_WITHIN_MS} ms: ${this.sites.map(standing).join('; ')}`);
         return 'failed';
       }
-    } while (open || !areAtRest(this.sites) || (this.isRotten && !areReadable(this.sites, this.processes)));
+    } while (open || !areAtRest(this.sites) || !this.isAllReadable());
     for (const site of this.sites) this.check(site, true);
     if (this.wrong.length > 0) return 'failed';
     for (const process of this.processes) process.begin('');
@@ -438,6 +476,12 @@ class Simulation {
     return `${digest.slice(0, 8)}, ${conflicts.length} conflicts, ${this.bytes.count} marks`;
   }
 
+  /** What is damaged, or given up, comes when it is read. */
+  private isAllReadable(): boolean {
+    const areKeepers = this.sites.every(({ config }) => config.content !== 'on-demand');
+    return (areKeepers && !this.isRotten) || areReadable(this.sites, this.processes);
+  }
+
   /** Programs end; false when one could not yet. */
   private closeHandles(): boolean {
     for (const [i, process] of this.processes.entries()) {
@@ -449,4 +493,8 @@ class Simulation {
   }
 }
 
-const EVENTS = new Set(['kill', 'restart', 'clock', 'power', 'full', 'space', 'fail', 'rot']);
+const EVENTS = new Set(
+  ['kill', 'restart', 'clock', 'power', 'full', 'space', 'fail', 'rot'].concat('collect', 'evict', 'content'),
+);
+/** More than there is. */
+const EVERYTHING = { bytes: 2 ** 50 };

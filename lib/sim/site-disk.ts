@@ -59,6 +59,18 @@ export class SiteDisk implements DiskBehaviour {
     this.failing = undefined;
   }
 
+  /** Does what the disk does by itself, however full it is. */
+  byItself(act: () => void): void {
+    const { fullness, failing } = this;
+    this.repair();
+    try {
+      act();
+    } finally {
+      this.fullness = fullness;
+      this.failing = failing;
+    }
+  }
+
   refuse(call: DiskCall): Errno | undefined {
     const isFull = this.fullness === 'really' && (call === 'create' || call === 'write' || call === 'commit');
     if (isFull) return this.refused('ENOSPC');

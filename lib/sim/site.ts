@@ -15,6 +15,7 @@ import type { Archive } from './archive.js';
 import type { ClockError } from './circumstances.js';
 import type { DiskImage } from './disk-image.js';
 import { Life } from './life.js';
+import { MetPeers } from './met-peers.js';
 import type { Network } from './network.js';
 import type { Random } from './random.js';
 import { lateStamp } from './recovered-stamps.js';
@@ -67,6 +68,8 @@ export class Site {
   /** How it comes about. */
   crash: Crash = 'killed';
   readonly disk: SiteDisk;
+  readonly peers = new MetPeers();
+  private kept: SiteConfig;
   private untilImage = 0;
   /** The latest that its clock told the two processes of it before the one that runs. */
   private endedUs = Infinity;
@@ -88,6 +91,19 @@ export class Site {
     /** Whether its kernel can be given local files to read and write by itself. */
     readonly hasPassthrough = false,
   ) {
+    const { name: siteName, siteId, slot } = identity;
+    this.kept = {
+      volumeId: 'simulated',
+      volume: 'simulated',
+      siteId,
+      site: siteName,
+      mountpoint: '/nowhere',
+      listen: '',
+      driver: 'kernel',
+      mountOptions: [],
+      peers: [],
+      slot,
+    };
     const { skewMs, rate, tickUs, fileTickUs } = clock;
     this.clock = new SiteClock(around.timeline, skewMs, rate, () => this.crashPoint(), tickUs, fileTickUs);
     // Only where the local file is more than a place for what the log says are its changes moments of their own.
@@ -116,19 +132,12 @@ export class Site {
   }
 
   get config(): SiteConfig {
-    const { name: site, siteId, slot } = this.identity;
-    return {
-      volumeId: 'simulated',
-      volume: 'simulated',
-      siteId,
-      site,
-      mountpoint: '/nowhere',
-      listen: '',
-      driver: 'kernel',
-      mountOptions: [],
-      peers: [],
-      slot,
-    };
+    return this.kept;
+  }
+
+  /** As site.json is written: whole, and at once. */
+  saveConfig(config: SiteConfig): void {
+    this.kept = config;
   }
 
   /** Of the process that runs. */
@@ -201,6 +210,7 @@ export class Site {
     this.kills++;
     for (const [actor, seq] of life.durable.vector) this.announced = new Map(this.announced).set(actor, seq);
     life.kill();
+    this.peers.startAnew();
     const { directory } = this;
     setImmediate(() => {
       // What closing still writes goes to a directory that nobody looks at any more: no fault of its disk says anything.
@@ -268,16 +278,8 @@ export class Site {
     const object = id === undefined ? undefined : objects.locate(id);
     if (!object) return false;
     this.rotten.add(object.id);
-    const fd = openSync(join(this.directory, 'packs', object.pack), 'r+');
-    try {
-      const at = object.offset + RECORD_HEADER_BYTES + (choice % object.stored);
-      const byte = Buffer.alloc(1);
-      readSync(fd, byte, 0, 1, at);
-      byte[0]! ^= 1 << (choice % 8);
-      writeSync(fd, byte, 0, 1, at);
-    } finally {
-      closeSync(fd);
-    }
+    const at = object.offset + RECORD_HEADER_BYTES + (choice % object.stored);
+    this.disk.byItself(() => flipBit(join(this.directory, 'packs', object.pack), at, choice % 8));
     return true;
   }
 
@@ -289,5 +291,17 @@ export class Site {
   get diskBytes(): number {
     const files = readdirSync(this.directory, { recursive: true, withFileTypes: true });
     return files.reduce((sum, file) => sum + (file.isFile() ? statSync(join(file.parentPath, file.name)).size : 0), 0);
+  }
+}
+
+function flipBit(path: string, at: number, bit: number): void {
+  const fd = openSync(path, 'r+');
+  try {
+    const byte = Buffer.alloc(1);
+    readSync(fd, byte, 0, 1, at);
+    byte[0]! ^= 1 << bit;
+    writeSync(fd, byte, 0, 1, at);
+  } finally {
+    closeSync(fd);
   }
 }

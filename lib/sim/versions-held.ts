@@ -3,15 +3,15 @@
 import { AbsentObjects } from '../chunks/absent-objects.js';
 import { decodeManifest } from '../chunks/manifest.js';
 import { readManifest } from '../chunks/manifest-reader.js';
+import type { ObjectSource } from '../chunks/object-store.js';
 import { CorruptionError } from '../codec/bytes.js';
 import type { Site } from './site.js';
 
-/** Undefined when no running site holds all of a version, `id` being its manifest's. */
+/** Undefined when neither a running site nor the archive holds all of a version, `id` being its manifest's. */
 export function versionHeldBy(sites: readonly Site[], id: string): Buffer | undefined {
   for (const site of sites) {
-    const { objects } = site.volume;
+    const objects = withArchive(site);
     try {
-      if (!objects.has(id)) continue;
       const manifest = decodeManifest(objects.get(id));
       const into = Buffer.alloc(manifest.size);
       readManifest(objects, manifest, 0, manifest.size, into, 0);
@@ -21,4 +21,11 @@ export function versionHeldBy(sites: readonly Site[], id: string): Buffer | unde
     }
   }
   return undefined;
+}
+
+function withArchive({ volume: { objects }, around: { archive } }: Site): ObjectSource {
+  return {
+    has: (id) => objects.has(id) || archive.object(id) !== undefined,
+    get: (id) => (objects.has(id) ? objects.get(id) : (archive.object(id) ?? objects.get(id))),
+  };
 }

@@ -77,6 +77,9 @@ const EVENTS = {
   kill: 4,
   restart: 2,
   clock: 1.5,
+  collect: 2,
+  evict: 5,
+  content: 0.3,
   power: 0,
   full: 0,
   space: 0,
@@ -88,20 +91,31 @@ const EVENTS_WITH_FAULTS = { ...EVENTS, kill: 2, power: 5, full: 1, space: 1.5, 
 const FULLNESS = { really: 5, guarded: 3, scarce: 2 };
 const DISK_CALLS = ['create', 'write', 'sync', 'commit'];
 
+/** How many sites fetch on demand, from the start of a schedule. */
+const ON_DEMAND_SHARE = 0.2;
+
 /** How often a duel begins, and how often something else comes between two of its steps. */
 const DUEL_SHARE = 0.2;
 const INTERRUPTION_SHARE = 0.04;
 
 export class Workload {
   private marks = 0;
-  /** What is left of a duel. */
-  private coming: Choice[] = [];
+  /** What is left of a duel, or of how it begins. */
+  private coming: Choice[];
+  /** Sites that give content up. */
+  private readonly onDemand: string[];
 
   constructor(
     private readonly random: Random,
     /** Whether disks and power fail. */
     private readonly hasFaults: boolean,
-  ) {}
+    /** Of all sites. The first keeps everything. */
+    names: readonly string[],
+  ) {
+    const policies = random.fork('on demand');
+    this.onDemand = names.slice(1).filter(() => policies.chance(ON_DEMAND_SHARE));
+    this.coming = this.onDemand.map((name) => step(name, 'content', 'on-demand'));
+  }
 
   next(scenes: readonly Scene[]): Step {
     const up = scenes.filter(({ process }) => process !== null);
@@ -161,6 +175,12 @@ export class Workload {
         return step(one, 'rot', random.below(1_000_000));
       case 'restart':
         return step(scenes.find(({ process }) => process === null)?.name ?? one, 'restart');
+      case 'collect':
+        return step(one, 'collect');
+      case 'evict':
+        return step(random.pick(this.onDemand) ?? one, 'evict');
+      case 'content':
+        return step(one, 'content', random.pick(['everything', 'on-demand'])!);
       case 'clock':
         return step(one, 'clock', Math.round((random.chance(0.5) ? 1 : -1) * random.logUniform(1, 100_000_000)));
     }

@@ -616,4 +616,71 @@ export const MUTANTS: readonly Mutant[] = [
     from: 'if (said && this.floor.covers(said))',
     to: 'if (false)',
   },
+  // ── what a site gives up ──
+  {
+    rule: 'given up: not what is laid under something that is being written',
+    file: 'volume/eviction.js',
+    from: 'of this.request.written)',
+    to: 'of [])',
+  },
+  {
+    rule: 'given up: what is being written is asked for once what is begun to be written is cited',
+    file: 'daemon/collector.js',
+    from: "this.next(() => this.begun(async (_inUse, sealed) => {\n            // What is begun to be written from now on is cited: asked any sooner, what is begun meanwhile would lose what it is laid over.\n            const { written } = await this.options.site.request('versionsWritten', null);",
+    to: "this.next(async () => this.options.site.request('versionsWritten', null)).then(({ written }) => this.begun(async (_inUse, sealed) => {",
+  },
+  {
+    rule: 'given up: only packs that were there before their writers ended them',
+    file: 'volume/collection.js',
+    from: 'names.has(name)',
+    to: 'true',
+  },
+  {
+    rule: 'given up: what a worker packed is not named in a pack that goes',
+    file: 'volume/ingest-jobs.js',
+    from: 'this.objects.canAdopt(objects) &&',
+    to: '',
+  },
+  {
+    rule: 'given up: what came from peers is in the index before packs are looked at',
+    file: 'daemon/site-sync-store.js',
+    from: 'await Promise.allSettled(this.storing);',
+    to: ';',
+  },
+  {
+    rule: 'given up: nothing that is cited since a collection began',
+    file: 'chunks/collection-guard.js',
+    from: 'return this.cited.has(id);',
+    to: 'return false;',
+  },
+  {
+    rule: 'given up: no pack that something came into since a collection began',
+    file: 'chunks/collection-guard.js',
+    from: 'return this.keptPacks.has(name);',
+    to: 'return false;',
+  },
+  {
+    rule: 'given up: nothing that no other site says it keeps',
+    file: 'volume/eviction.js',
+    from: 'if (!confirmed.has(candidate.id)) {',
+    to: 'if (false) {',
+  },
+  {
+    rule: 'given up: another site is asked that knows all that is named here',
+    file: 'sync/site-exchange.js',
+    from: '&& covers(session.acknowledged, vector)',
+    to: '',
+  },
+  {
+    rule: 'given up: a pack goes when it is durable that nothing names it',
+    file: 'daemon/collector.js',
+    from: 'await durable(commit);\n                packUsers',
+    to: 'packUsers',
+  },
+  {
+    rule: 'given up: copies are durable before they are named',
+    file: 'chunks/pack-rewriter.js',
+    from: 'writer.sync();',
+    to: ';',
+  },
 ];

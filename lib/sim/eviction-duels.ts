@@ -1,0 +1,66 @@
+// eviction-duels.ts — duels in which a site that fetches on demand gives content up while programs write what is laid over it, while it is
+// packed and while it is fetched, and is killed in the middle. See duels.ts.
+
+import { type Duel, FILES, type Words } from './duel.js';
+
+const SIZES = [40, 2_000, 70_000, 200_000];
+
+/** What the first site has, given up or not, the others have too. */
+function shared(d: Duel, path: string): void {
+  d.say(d.one, 'content', 'on-demand');
+  d.say(d.chance(0.6) ? d.one : d.other, 'write', path, d.mark(d.one), d.pick(...SIZES));
+  d.meet();
+  if (d.chance(0.5)) {
+    d.say(d.one, 'evict');
+    d.wait(100, 3_000);
+  }
+}
+
+/** Things go on at once; sooner or later the daemon is killed, if it is. */
+function atOnce(d: Duel, steps: readonly Words[]): void {
+  for (const words of steps) {
+    d.say(d.one, ...words);
+    if (d.chance(0.7)) d.wait(1, 60);
+  }
+  if (d.chance(0.7)) {
+    d.wait(1, 300);
+    if (d.chance(0.5)) d.say(d.one, 'kill');
+    else d.say(d.one, 'kill', 'after', 1 + d.random.below(20));
+    d.wait(1, 500);
+    d.say(d.one, 'restart');
+  }
+  d.meet();
+}
+
+/** A file is written to as what it shows is given up. */
+export function evictedWhileWritten(d: Duel): void {
+  const f = d.pick(...FILES);
+  shared(d, f);
+  const put = (): Words => ['put', 'h8', d.pick(-1, -1, 3), d.mark(d.one), d.pick(20, 400)];
+  const steps: Words[] = [['open', 'h8', f], put(), ['evict'], put(), ['evict'], put()];
+  if (d.chance(0.3)) steps.push(['close', 'h8'], ['evict']);
+  atOnce(d, steps.slice(0, 3 + d.random.below(steps.length - 2)));
+}
+
+/** What is packed meanwhile goes to packs that the collection did not see. */
+export function packedWhileGivenUp(d: Duel): void {
+  const [f, g] = d.random.shuffled(FILES) as [string, string];
+  shared(d, f);
+  const steps: Words[] = [];
+  const count = 2 + d.random.below(4);
+  for (let i = 0; i < count; i++) {
+    steps.push(d.chance(0.6) ? ['write', g, d.mark(d.one), d.pick(...SIZES)] : ['patch', f, -1, d.mark(d.one), 50]);
+    steps.push(d.chance(0.7) ? ['evict'] : ['collect']);
+  }
+  atOnce(d, steps);
+}
+
+/** What is being given up is read, and so fetched, and given up. */
+export function fetchedWhileGivenUp(d: Duel): void {
+  const f = d.pick(...FILES);
+  shared(d, f);
+  const change = (): Words => d.pick<Words>(['patch', f, -1, d.mark(d.one), 60], ['append', f, d.mark(d.one), 60]);
+  const steps: Words[] = [change(), ['evict'], change(), change(), ['evict'], change(), change()];
+  if (d.chance(0.3)) steps.splice(d.random.below(steps.length), 0, ['content', 'everything']);
+  atOnce(d, steps);
+}

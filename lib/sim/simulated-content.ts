@@ -14,7 +14,7 @@ import type { Ingester } from '../chunks/ingester.js';
 import type { Random } from './random.js';
 import type { Site } from './site.js';
 
-/** What takes the place of a version is all that matters, or nothing is ever given up that was shown once. */
+/** Mostly none is kept: what was shown once would not be given up in the time of a schedule. */
 const KEEP_HISTORY_MS = [0, 0, 30 * 86_400_000];
 
 /** The rest of the process. */

@@ -626,8 +626,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'given up: what is being written is asked for once what is begun to be written is cited',
     file: 'daemon/collector.js',
-    from: "this.next(() => this.begun(async (_inUse, sealed) => {\n            // What is begun to be written from now on is cited: asked any sooner, what is begun meanwhile would lose what it is laid over.\n            const { written } = await this.options.site.request('versionsWritten', null);",
-    to: "this.next(async () => this.options.site.request('versionsWritten', null)).then(({ written }) => this.begun(async (_inUse, sealed) => {",
+    from: "return this.next(() => this.begun(async (_inUse, sealed) => {\n            // What is begun to be written from now on is cited: asked any sooner, what is begun meanwhile would lose what it is laid over.\n            const { written } = await this.options.site.request('versionsWritten', null);",
+    to: "const begun = async (run) => { const { written } = await this.options.site.request('versionsWritten', null); return this.begun((inUse, sealed) => run(sealed, written)); }; return this.next(() => begun(async (sealed, written) => {",
   },
   {
     rule: 'given up: only packs that were there before their writers ended them',

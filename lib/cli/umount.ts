@@ -63,8 +63,10 @@ export const umountCommand: CommandModule<object, Options> = {
 
 /** Said of an end that went well: who takes the machine away should know. */
 function notShared({ changes, bytes }: Unshared): string {
-  const what = changes === 0 ? 'content' : `${groupDigits(changes)} change${changes === 1 ? '' : 's'}`;
-  return `${what}, ${sizeText(bytes)}: at no other site yet; weft sync --wait before weft umount says when they are\n`;
+  if (changes === 0)
+    return `content, ${sizeText(bytes)}: at no other site that keeps everything; weft status counts it\n`;
+  const what = `${groupDigits(changes)} change${changes === 1 ? '' : 's'}, ${sizeText(bytes)}`;
+  return `${what}: at no other site yet; weft sync --wait before weft umount says when they are\n`;
 }
 
 function removed(mountpoint: string): string {

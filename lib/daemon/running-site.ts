@@ -62,6 +62,7 @@ import { type BackupReport, checkTarget } from './site-backup.js';
 import { Settlements } from './settlements.js';
 import { SiteClient } from './site-client.js';
 import { SiteContent } from './site-content.js';
+import { SiteEnded } from './site-ended.js';
 import { SiteMembership } from './site-membership.js';
 import { siteKey } from './site-key-file.js';
 import { SiteSyncStore } from './site-sync-store.js';
@@ -515,8 +516,9 @@ export class RunningSite implements Daemon {
   }
 
   async stop(force: boolean): Promise<Unshared | null> {
-    await this.store.flush();
-    if (this.linked) await this.syncer.waitSettled(SHARE_WITHIN_MS);
+    await this.shareLast().catch((error: unknown) => {
+      if (!(error instanceof SiteEnded)) throw error; // somebody else unmounts it meanwhile
+    });
     // Refused while somebody uses the mount: everything goes on then.
     await unmountKernel(this.config().mountpoint, force);
     const grace = setTimeout(() => void this.endSession(), USERS_GRACE_MS);
@@ -526,6 +528,12 @@ export class RunningSite implements Daemon {
     if (unshared)
       this.log.warn(unshared, 'what is here and at no other site yet: it goes there from the next start on');
     return unshared;
+  }
+
+  /** Everything becomes durable, and what links let through in a moment goes to other sites. */
+  private async shareLast(): Promise<void> {
+    await this.store.flush();
+    if (this.linked) await this.syncer.waitSettled(SHARE_WITHIN_MS);
   }
 
   /** What is durable here and no other site acknowledged, and the content that no other one keeps. */

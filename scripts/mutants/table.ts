@@ -654,12 +654,6 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'return false;',
   },
   {
-    rule: 'given up: no pack that something came into since a collection began',
-    file: 'chunks/collection-guard.js',
-    from: 'return this.keptPacks.has(name);',
-    to: 'return false;',
-  },
-  {
     rule: 'given up: nothing that no other site says it keeps',
     file: 'volume/eviction.js',
     from: 'if (!confirmed.has(candidate.id)) {',

@@ -5,10 +5,11 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import type { Site } from '../scripts/sites/site.js';
 import { at, Team } from './team.test-support.js';
+import { writeWhole } from './write-whole.js';
 
 const ROUNDS = Number(process.env['ROUNDS'] || 2);
 const SEED = Number(process.env['SEED'] || 1);
@@ -89,7 +90,7 @@ class Writer {
       for (let writes = 0; writes < 3; writes++) {
         const piece = this.choice.bytes(1 + this.choice.below(Math.min(4000, content.length)));
         const offset = this.choice.below(content.length - piece.length + 1);
-        writeSync(fd, piece, 0, piece.length, offset);
+        writeWhole(fd, piece, offset);
         piece.copy(content, offset);
       }
     } finally {

@@ -5,6 +5,7 @@
 import { closeSync, openSync, renameSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writeWhole } from './write-whole.js';
 
 const FILES = 40;
 const CONTENTS = 60;
@@ -74,7 +75,7 @@ function patching(path: string, somewhere: number, bytes: Buffer): Step {
       const fd = openSync(join(directory, path), 'a+');
       closeSync(fd);
       const patched = openSync(join(directory, path), 'r+');
-      writeSync(patched, bytes, 0, bytes.length, somewhere);
+      writeWhole(patched, bytes, somewhere);
       closeSync(patched);
     },
     apply: (model) => {

@@ -544,7 +544,7 @@ export class RunningSite implements Daemon {
     for (const { vector } of others) raise(known, vector);
     const changes = lackingCount(known, this.durable.vector);
     const bytes = this.store.bytesAfter(known) + this.store.unsharedContentBytes();
-    return bytes === 0 ? null : { changes, bytes };
+    return changes === 0 && bytes === 0 ? null : { changes, bytes };
   }
 
   /** The fuse-native driver serves no mount that is not in the tree: there it has ended by itself. */
@@ -576,12 +576,14 @@ export class RunningSite implements Daemon {
     await this.syncer?.stop();
     await this.ingest.close();
     await this.past.close();
-    const unshared = this.store ? this.unshared() : null; // reads what is closed next
-    await this.store?.close();
     await this.durable.settled(); // it syncs the log that is about to go
-    // The last to close the database, and one that may write: SQLite then copies its log into it, and removes the log.
-    await this.checkpoints?.stop();
-    this.mark.close();
-    return unshared;
+    try {
+      return this.syncer ? this.unshared() : null; // of all that is durable, from a database that may be damaged
+    } finally {
+      await this.store?.close();
+      // The last to close the database, and one that may write: SQLite then copies its log into it, and removes the log.
+      await this.checkpoints?.stop();
+      this.mark.close();
+    }
   }
 }

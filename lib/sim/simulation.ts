@@ -493,8 +493,6 @@ class Simulation {
   }
 }
 
-const EVENTS = new Set(
-  ['kill', 'restart', 'clock', 'power', 'full', 'space', 'fail', 'rot'].concat('collect', 'evict', 'content'),
-);
+const EVENTS = new Set('kill restart clock power full space fail rot collect evict content'.split(' '));
 /** More than there is. */
 const EVERYTHING = { bytes: 2 ** 50 };

@@ -1,10 +1,10 @@
 // eviction.test.ts — which objects are given up, and that what goes is what another site said it keeps.
 
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { AbsentObjects } from '../chunks/absent-objects.js';
+import { randomBytes } from '../chunks/chunks-fixture.test-support.js';
 import { chunksOf, decodeManifest } from '../chunks/manifest.js';
 import { packNames } from '../chunks/pack-use.js';
 import type { Ino, ObjectId } from '../crdt/ids.js';
@@ -20,8 +20,9 @@ async function holding(t: TestContext): Promise<VolumeFixture> {
   const fixture = VolumeFixture.create();
   t.after(() => fixture.remove());
   fixture.volume.wanted.keepAll(false);
-  for (const name of ['a', 'b', 'c']) {
-    fixture.write(name, randomBytes(1_000_000));
+  for (const [i, name] of ['a', 'b', 'c'].entries()) {
+    // The same in each run: where it is cut into chunks says how much goes at a time.
+    fixture.write(name, randomBytes(1_000_000, i));
     await fixture.publish();
   }
   fixture.volume.collection.giveUpKept();

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { startCheckpointThread } from './checkpoint-thread.js';
 import { Checkpointer, makeCommitsDurable } from './checkpointer.js';
 import { Journal } from './journal.js';
@@ -80,6 +82,54 @@ test('the WAL does not grow past its bound while another connection is at a chec
     if (round % 10 === 0) assert.ok(journal.walBytes() <= MAX_WAL_BYTES, `${journal.walBytes()} bytes of WAL`);
   }
   assert.ok(busyCalls >= 50);
+});
+
+/** Reads that a busy machine puts aside for some milliseconds each, as another thread's are. */
+const SLOW_READS = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  const db = require('better-sqlite3')(workerData.path, { readonly: true });
+  const begin = db.prepare('begin');
+  const read = db.prepare('select count(*) from meta');
+  const end = db.prepare('commit');
+  const clock = new Int32Array(new SharedArrayBuffer(4));
+  let reads = 0;
+  const round = () => {
+    begin.run();
+    read.get();
+    Atomics.wait(clock, 0, 0, workerData.readMs);
+    end.run();
+    if (++reads === 1) parentPort.postMessage('reading');
+    timer = setTimeout(round, workerData.readMs);
+  };
+  let timer = setTimeout(round);
+  parentPort.on('message', () => { clearTimeout(timer); db.close(); parentPort.postMessage(reads); parentPort.close(); });
+`;
+
+test('the WAL does not grow past its bound while reads of another thread take milliseconds', async (t) => {
+  const directory = temporaryDirectory(t);
+  const journal = Journal.open(directory, { walTargetBytes: WAL_TARGET_BYTES });
+  t.after(() => journal.close());
+  const path = statePath(directory);
+  const reader = new Worker(SLOW_READS, { eval: true, workerData: { path, readMs: 8 } });
+  t.after(() => reader.terminate());
+  await once(reader, 'message');
+
+  let largestBytes = 0;
+  let longestMs = 0;
+  const endMs = performance.now() + 1_500;
+  for (let round = 1; performance.now() < endMs; round++) {
+    const beganMs = performance.now();
+    writeCommit(journal, round);
+    longestMs = Math.max(longestMs, performance.now() - beganMs);
+    largestBytes = Math.max(largestBytes, journal.walBytes());
+  }
+  reader.postMessage('end');
+  const [reads] = (await once(reader, 'message')) as [number];
+  t.diagnostic(
+    `${reads} reads, at most ${(largestBytes / 2 ** 20).toFixed(1)} MiB of WAL, ${longestMs.toFixed(1)} ms for a commit`,
+  );
+  assert.ok(reads >= 20, `${reads} reads`);
+  assert.ok(largestBytes <= MAX_WAL_BYTES, `${largestBytes} bytes of WAL`);
 });
 
 test('passes copy what is committed, leave little alone, and what they leave is still there', async (t) => {

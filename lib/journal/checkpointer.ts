@@ -7,7 +7,7 @@
 // each pass leaves only what was committed meanwhile, so the rest shrinks to a few commits. Journal.relax(), called between two
 // transactions, copies that rest itself, and the next transaction starts the log over. To keep relax() short a pass also syncs the
 // database file: SQLite does so only at the end of a complete checkpoint. Should the site write faster than passes here can
-// copy, Journal.commit() stops and copies at four times the target.
+// copy, Journal.commit() stops and copies at four times the target; for a read in its way it waits, but not long.
 // The log file never shrinks below its target; what counts is the part in use.
 
 import { fdatasyncSync, openSync } from 'node:fs';

@@ -48,6 +48,8 @@ const MAX_RELAX_BYTES = 2 * 2 ** 20;
 const WAL_LIMIT_FACTOR = 4;
 const CHECKPOINT_RETRY_MS = 1;
 const CHECKPOINT_WAIT_MS = 2_000;
+/** A read that another thread was put aside in is waited for; one that takes long, as a collection's may, must not stop the site. */
+const READ_WAIT_MS = 20;
 
 export class Journal {
   /** For tables of the layers above; their writes are part of the open transaction. */
@@ -481,7 +483,9 @@ export class Journal {
       // Read anew: a checkpoint that another connection is at says nothing of the log.
       const { walBytes, backlogBytes } = this.wal.read();
       if (walBytes < limitBytes || backlogBytes === 0) return;
-      if (!this.wal.checkpoint().isBusy || waitedMs >= CHECKPOINT_WAIT_MS) return;
+      const state = this.wal.checkpoint();
+      const waitMs = state.isBusy ? CHECKPOINT_WAIT_MS : state.backlogBytes > 0 ? READ_WAIT_MS : 0;
+      if (waitedMs >= waitMs) return;
       sleep(CHECKPOINT_RETRY_MS);
     }
   }

@@ -55,7 +55,8 @@ export class Drafts {
   private readonly scratch = new ByteWriter(4096);
   /** Of the local files. */
   readonly directory: string;
-  private readonly ended: string[] = [];
+  /** Local files that nothing reads any more. */
+  private readonly ended = new Set<string>();
   private readonly spares: SpareFiles;
   private readonly putRow: Statement;
   private readonly deleteRow: Statement;
@@ -177,6 +178,8 @@ export class Drafts {
   add(ino: Ino, key: number, content: Draft['content'], bases: readonly OpId[], mtime: Timestamp): Draft {
     const draft = new Draft(ino, key, content, bases, mtime, this.clock.monotonicMs());
     this.byIno.set(ino, draft);
+    // Recovery: one that began from a kept file has the file of the draft before, which ended.
+    if (content instanceof WorkingCopy) this.ended.delete(content.path);
     return draft;
   }
 
@@ -420,7 +423,7 @@ export class Drafts {
 
   /** Forgets a draft: its bytes are a version now, or unreachable. Recovery may need its local file until that is committed. */
   end(draft: Draft): void {
-    if (draft.content instanceof WorkingCopy) this.ended.push(draft.content.path);
+    if (draft.content instanceof WorkingCopy) this.ended.add(draft.content.path);
     draft.content.close();
     this.release(draft);
   }
@@ -433,12 +436,14 @@ export class Drafts {
 
   /** A local file that nothing reads any more. Recovery may need it until the commits up to now are durable. */
   discard(path: string): void {
-    this.ended.push(path);
+    this.ended.add(path);
   }
 
   /** The local files of the drafts that ended; to be removed once the commits up to now are durable. */
   takeEnded(): string[] {
-    return this.ended.splice(0);
+    const paths = [...this.ended];
+    this.ended.clear();
+    return paths;
   }
 
   /** The log position from which every draft can be rebuilt. */

@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import {
+  copyFileSync,
+  cpSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { checkInvariants } from '../crdt/invariants.js';
@@ -401,6 +411,31 @@ test('a large file that was opened to be written to does not become shorter when
   oslo.crash(0, emptyWork);
   await oslo.mergeWith(paris);
   assert.deepEqual([oslo.read('a'), paris.read('a')], [before, before]);
+});
+
+test('what was written and synced after an open without a write keeps its local file after power loss', async (t) => {
+  const oslo = site(t);
+  oslo.volume.allowPassthrough();
+  const bytes = randomBytes(200_000);
+  const ino = oslo.write('a', bytes);
+  await oslo.publish();
+  makeDurable(oslo);
+  const { files } = oslo.volume;
+  const lose = stateAsItIs(oslo);
+  files.release(files.open(ino, O_RDWR, false, USER).handle);
+  await oslo.publish(); // only the log says after power loss that this open ended
+  const { handle, backing } = files.open(ino, O_RDWR, false, USER);
+  writeSync(backing!, 'patched', 100_000);
+  bytes.write('patched', 100_000);
+  files.fsync(handle);
+  oslo.crash(0, lose);
+  const { volume } = oslo;
+  volume.journal.sync();
+  for (const path of volume.folding.durable(volume.folding.commit())) rmSync(path, { force: true });
+  oslo.crash();
+  await oslo.publish();
+  assert.deepEqual(oslo.read('a'), bytes);
+  assert.deepEqual(told(oslo), []);
 });
 
 test('what fsync covered while a version was being made is in the file after power loss', async (t) => {

@@ -3,10 +3,12 @@
 // saw. How a draft becomes a version is in publishing.ts: nothing is hashed on the way of a write(2).
 
 import { PosixError, posixError } from '../errno.js';
-import type { Ino, ObjectId } from '../crdt/ids.js';
+import type { Ino, ObjectId, OpId } from '../crdt/ids.js';
 import { attributesOf } from '../crdt/inode-attributes.js';
 import { shownHeads } from '../crdt/local-writes.js';
 import type { Timestamp } from '../crdt/inode.js';
+import { findVersion } from '../crdt/version-graph.js';
+import type { VersionHistory } from '../journal/version-history.js';
 import { nextData, nextHole } from '../chunks/manifest.js';
 import { readManifest } from '../chunks/manifest-reader.js';
 import { SMALL_CONTENT_MAX } from '../chunks/small-content.js';
@@ -40,6 +42,7 @@ export class FileContents {
 
   constructor(
     private readonly core: Core,
+    private readonly history: VersionHistory,
     private readonly stable: StableStorage,
     private readonly changes: InodeChanges,
     private readonly kept: KeptCopies,
@@ -234,9 +237,24 @@ export class FileContents {
       this.core.openFiles.adopt(ino, version);
     }
     const { mtime } = attributesOf(this.core.inode(ino));
+    const bases = this.basesOf(ino, version);
     const kept = this.kept.take(ino, version.manifestId);
-    if (kept) return this.core.drafts.beginFrom(ino, kept, version.manifestId, version.bases, mtime);
-    return this.core.drafts.begin(ino, emptied ? '' : version.manifestId, version.bases, mtime);
+    if (kept) return this.core.drafts.beginFrom(ino, kept, version.manifestId, bases, mtime);
+    return this.core.drafts.begin(ino, emptied ? '' : version.manifestId, bases, mtime);
+  }
+
+  /**
+   * What is overwritten by a write to what a handle shows. Of a conflict copy that became a file of its own elsewhere since it was opened
+   * that is what it began with there.
+   */
+  private basesOf(ino: Ino, { manifestId, bases }: OpenVersion): readonly OpId[] {
+    if (bases.length > 0 || manifestId === '') return bases;
+    const { heads } = attributesOf(this.core.inode(ino));
+    const same = heads.filter(({ manifest }) => manifest === manifestId);
+    if (same.length > 0) return same.map(({ counter, actor }) => ({ counter, actor }));
+    const { version } = this.history.versionsOf(ino);
+    const begin = findVersion(heads, version, ({ head, preds }) => head.manifest === manifestId && preds.length === 0);
+    return begin ? [{ counter: begin.counter, actor: begin.actor }] : [];
   }
 
   /** Sets the size by path or handle; publishes at the next fold when nobody has the file open. */

@@ -75,6 +75,35 @@ test('a file that stays open while its conflict is settled: what is written then
   assert.deepEqual(texts(one), ['OF OTHER, later', 'of one']);
 });
 
+test('a conflict copy that is open here while it is renamed there is no conflict with itself when it is written then', async () => {
+  const [one, other] = await writtenAtBoth();
+  const copy = `/${only(one, 'copy').path.join('/')}`;
+  const { handle } = one.volume.files.open(one.resolve(copy), 2, false, USER);
+  other.rename(copy, '/kept');
+  await other.sendTo(one);
+  one.volume.files.write(handle, 0, Buffer.from('OF'), false);
+  one.volume.files.release(handle);
+  await one.mergeWith(other);
+  assert.equal(one.digest, other.digest);
+  assert.deepEqual(texts(one), ['OF one', 'of other, later']);
+});
+
+test('what a conflict copy held is there once after it was added to here, open, and there, renamed', async () => {
+  const [one, other] = await writtenAtBoth();
+  const copy = `/${only(one, 'copy').path.join('/')}`;
+  const { handle } = one.volume.files.open(one.resolve(copy), 2, false, USER);
+  other.rename(copy, '/kept');
+  other.volume.files.setxattr(other.resolve('/kept'), 'user.weft.merge', Buffer.from('append'), 0, false);
+  other.write('/kept', 'of one, more of other');
+  await other.sendTo(one);
+  one.volume.files.write(handle, 'of one'.length, Buffer.from(', more of one'), false);
+  one.volume.files.release(handle);
+  await one.mergeWith(other);
+  await one.mergeWith(other);
+  assert.equal(one.digest, other.digest);
+  assert.deepEqual(texts(one), ['of one, more of other, more of one', 'of other, later']);
+});
+
 // ── conflicts of conflict copies ──────────────────────────────────────────────────────────────────────────────────────────────
 
 test('a conflict copy that is edited at both sites keeps all versions, and settles one by one', async () => {

@@ -205,7 +205,7 @@ export class Volume {
     this.awaited = new AwaitedVersions(options.actorId, (actor) => this.journal.lastSeqOf(actor), monotonicMs);
     this.publishing = new Publishing(core, this.changes, history, jobs, this.kept, published, this.awaited);
     const ahead = new ReadAhead(this.objects, options.onReadAhead);
-    this.contents = new FileContents(core, stable, this.changes, this.kept, this.publishing, ahead);
+    this.contents = new FileContents(core, history, stable, this.changes, this.kept, this.publishing, ahead);
     const names = new Namespace(core, this.changes, {
       named: (ino, victim) => this.publishing.named(ino, victim),
       // Local files of what has no name left are of no use.

@@ -10,6 +10,12 @@ import { fingerprint, marksIn } from './contents.js';
 /** Files above are written to working copies. */
 const LARGE_BYTES = SMALL_CONTENT_MAX;
 
+/** A file as a site shows it. */
+export interface ShownFile {
+  readonly ino: Ino;
+  readonly content: Buffer;
+}
+
 export class AcknowledgedBytes {
   private readonly required = new Map<string, { readonly step: string; readonly site: string; isSynced: boolean }>();
   private readonly given = new Set<string>();
@@ -86,15 +92,15 @@ export class AcknowledgedBytes {
   }
 
   /** What is wrong with these files, which are all that there are. */
-  check(files: ReadonlyMap<string, Buffer>): string[] {
+  check(files: ReadonlyMap<string, ShownFile>): string[] {
     const wrong: string[] = [];
     const held = new Set<string>();
-    for (const [path, content] of files) {
+    for (const [path, { ino, content }] of files) {
       const marks = marksIn(content);
       for (const mark of marks) held.add(mark);
-      // Of a mixture power loss may take all marks, where what was written never came to the disk though the length did.
-      const isLostMixture = this.mixed.size > 0 && content.every((byte) => byte === 0);
-      const isMixture = isLostMixture || [...marks].some((mark) => this.marksOfMixed.has(mark));
+      // A file of which power loss left the length, and none of the marks, is told by its number.
+      const isMixture =
+        [...marks].some((mark) => this.marksOfMixed.has(mark)) || (marks.size === 0 && this.mixed.has(ino));
       const mayBeMixed = content.length > LARGE_BYTES || isMixture;
       if (!mayBeMixed && !this.seen.has(fingerprint(content))) {
         wrong.push(`mixed bytes: ${path} holds ${describe(content)}, which nobody ever wrote`);

@@ -7,7 +7,7 @@ import { VOLUME_INO } from '../crdt/ids.js';
 import { checkInvariants } from '../crdt/invariants.js';
 import { compareWithStore, projectAll } from '../crdt/projection.js';
 import { assertOracleAgrees } from '../journal/oracle.js';
-import type { AcknowledgedBytes } from './acknowledged-bytes.js';
+import type { AcknowledgedBytes, ShownFile } from './acknowledged-bytes.js';
 import { fingerprint } from './contents.js';
 import { brokenRules } from './merge-rules.js';
 import type { Process } from './process.js';
@@ -92,7 +92,7 @@ export function treeShownBy(process: Process): string[] {
 }
 
 /** What programs see of a tree: a line per path. `files` gets the contents. */
-function shownBy(process: Process, files: Map<string, Buffer>): string[] {
+function shownBy(process: Process, files: Map<string, ShownFile>): string[] {
   return process.paths().map(([path, kind]) => {
     const { ino, mode, nlink, uid, gid, size, mtime } = process.stat(path);
     let content = '';
@@ -100,7 +100,7 @@ function shownBy(process: Process, files: Map<string, Buffer>): string[] {
       const bytes = process.read(path);
       if (bytes.length !== size) content = `${bytes.length} bytes of `;
       content += fingerprint(bytes);
-      files.set(path, bytes);
+      files.set(path, { ino, content: bytes });
     } else if (kind === 'o' && (mode & 0o170000) === 0o120000) content = process.target(path);
     const xattrs = JSON.stringify(process.xattrs(path));
     // The size of a directory says nothing, and it is the same at all sites anyway.
@@ -122,7 +122,7 @@ export function checkConverged(
     if (digests[i] !== digests[0]) wrong.push(withSite(`divergence: another digest than ${sites[0]!.name}`, site));
     if (JSON.stringify(conflicts[i]) !== JSON.stringify(conflicts[0]))
       wrong.push(withSite(`divergence: other conflicts than ${sites[0]!.name}`, site));
-    const files = new Map<string, Buffer>();
+    const files = new Map<string, ShownFile>();
     const shown = shownBy(processes[i]!, files);
     first ??= shown;
     for (const line of shown)

@@ -225,7 +225,7 @@ export class Site {
   die(): void {
     this.around.totals.add('daemons ended by their disk');
     this.kill();
-    this.crashed('killed');
+    this.crashed(this.crash); // power may have failed in the middle of what ended it
   }
 
   /** The simulation is over. */

@@ -182,6 +182,47 @@ export function copiesOfCopies(d: Duel): void {
   d.touchResult(f);
 }
 
+/** A conflict copy is open here while it becomes something else, or goes, there; and is written to then. */
+export function copyOpenMeanwhile(d: Duel): void {
+  const [f, g] = d.random.shuffled(FILES) as [string, string];
+  d.say(d.one, 'lines', f, [d.mark(d.one), d.mark(d.one), d.mark(d.one)].join(','));
+  d.meet();
+  const size = d.pick(30, 300, 70_000);
+  const change = (site: string): Words =>
+    d.pick<Words>(['append', f, d.mark(site), size], ['patch', f, 3, d.mark(site), 30], d.write(site, f));
+  d.apart([change(d.one)], [change(d.other)], d.third && d.chance(0.3) ? [change(d.third)] : []);
+  const onCopy = (site: string, act: (copy: string) => Words): void =>
+    void d.choices.push((scenes) => {
+      const copy = d.copyOf(scenes, site, f);
+      return copy === undefined ? undefined : step(site, ...act(copy));
+    });
+  onCopy(d.one, (copy) => ['open', 'c1', copy, d.pick('rw', 'rw', 'sync')]);
+  const put = (): Words => ['put', 'c1', d.pick(-1, -1, 3), d.mark(d.one), d.pick(20, 400)];
+  if (d.chance(0.2)) d.say(d.one, ...put());
+  if (d.chance(0.3)) d.part();
+  const policy = d.pick('append', 'ranges', 'text');
+  const acts: ((copy: string) => Words)[] = [
+    (copy) => ['mv', copy, g],
+    (copy) => ['mv', copy, f],
+    (copy) => ['append', copy, d.mark(d.other), 40],
+    (copy) => ['setxattr', copy, 'user.weft.merge', policy],
+    (copy) => ['chmod', copy, '640'],
+    (copy) => ['rm', copy],
+    () => ['rm', f],
+    () => ['mv', f, g],
+    () => ['setxattr', f, 'user.weft.merge', policy],
+  ];
+  const times = 1 + d.random.below(2);
+  for (let n = 0; n < times; n++) onCopy(d.other, d.pick(...acts));
+  if (d.chance(0.7)) d.meet();
+  d.say(d.one, ...put());
+  if (d.chance(0.5)) d.say(d.one, 'fsync', 'c1');
+  if (d.chance(0.2)) d.say(d.one, 'rm', f);
+  if (d.chance(0.6)) d.say(d.one, 'close', 'c1');
+  d.meet();
+  d.touchResult(d.pick(f, g));
+}
+
 /** A file has the very name that a conflict copy would get: somebody copied it from where the conflict is known already. */
 export function takenSuffix(d: Duel): void {
   const { third } = d;

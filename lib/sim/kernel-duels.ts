@@ -112,6 +112,39 @@ function oldFile(d: Duel, how: End): void {
   if (d.chance(0.5)) d.touchResult(f);
 }
 
+/** A large version is opened again and again, mostly without a write: its local file goes from one draft to the next. */
+function reopened(d: Duel, how: End): void {
+  const f = d.pick(...FILES);
+  d.say(d.one, 'write', f, d.mark(d.one), d.pick(3_000, 70_000, 100_000));
+  d.wait(100, 20_000);
+  const rounds = 2 + d.random.below(3);
+  for (let round = 1; round <= rounds; round++) {
+    const handle = `q${round}`;
+    d.say(d.one, 'open', handle, f, mode(d));
+    const uses = round === rounds ? 1 + d.random.below(2) : d.pick(0, 0, 0, 1);
+    for (let n = 0; n < uses; n++) d.say(d.one, ...use(d, handle, () => d.pick(20, 3_000)));
+    if (round === rounds) {
+      if (d.chance(0.6)) d.say(d.one, 'fsync', handle);
+      crash(d, how, handle);
+    } else {
+      d.say(d.one, 'close', handle);
+      if (d.chance(0.7)) d.wait(1, d.pick(20, 400, 3_000));
+    }
+  }
+  // What a start leaves to be removed goes once a commit is durable, and the next start looks for it.
+  if (d.chance(0.5)) d.wait(100, 3_000);
+  if (d.chance(0.4)) d.say(d.one, 'patch', f, -1, d.mark(d.one), 30);
+  if (d.chance(0.6)) crash(d, d.pick('kill', how), 'q9');
+}
+
+export function reopenedThenKilled(d: Duel): void {
+  reopened(d, 'kill');
+}
+
+export function reopenedThenPowerLost(d: Duel): void {
+  reopened(d, 'power');
+}
+
 export function oldFileThenKilled(d: Duel): void {
   oldFile(d, 'kill');
 }

@@ -41,6 +41,8 @@ export function checkVersions(sites: readonly Site[]): { wrong: string[]; merged
 class VersionRules {
   readonly wrong: string[] = [];
   private readonly writes = new Map<string, Write>();
+  /** Versions that a file was born with: of conflict copies that became files of their own. */
+  private readonly begins = new Set<string>();
   /** Every value that the policy of an inode ever had. */
   private readonly policies = new Map<Ino, Set<string>>();
   private readonly contents = new Map<string, Buffer | undefined>();
@@ -48,6 +50,7 @@ class VersionRules {
   constructor(private readonly sites: readonly Site[]) {
     for (const { bytes } of sites[0]!.around.archive.of(sites[0]!)) {
       const { actor, startOp, stamp, ops } = decodeChange(bytes, Infinity);
+      const born = new Set(ops.filter(({ key }) => key.endsWith('.born')).map(({ key }) => Number.parseInt(key, 10)));
       for (const [i, { key, value, pred }] of ops.entries()) {
         const point = key.indexOf('.');
         const [ino, field, counter] = [Number(key.slice(0, point)), key.slice(point + 1), startOp + i];
@@ -57,6 +60,7 @@ class VersionRules {
           const [manifest, , mtime] = text.split(' ') as [string, string, string];
           const write = { ino, stamp, actor, counter, manifest, mtime, merged, preds: pred };
           this.writes.set(`${counter}@${actor}`, { op: `${counter}@${actor}`, ...write });
+          if (born.has(ino)) this.begins.add(`${counter}@${actor}`);
         } else if (field === POLICY) {
           const all = this.policies.get(ino) ?? new Set();
           this.policies.set(ino, all.add(text.slice(1)));
@@ -72,6 +76,7 @@ class VersionRules {
         this.checkResult(write);
       if (write.merged.length > 0) this.checkOnce(write);
     }
+    this.checkBegins();
     // A merge that failed for its disk, or for damaged bytes, is tried again when the file changes or the site starts.
     const { totals } = this.sites[0]!.around;
     if (DISK_TROUBLE.every((what) => totals.of(what) === 0)) this.checkAllMerged();
@@ -116,6 +121,20 @@ class VersionRules {
       );
   }
 
+  /** Nobody has seen a file that was born with a version without one: what was written to it goes back to that. */
+  private checkBegins(): void {
+    if (!this.knowsAll()) return;
+    const bornWith = new Set([...this.begins].map((op) => this.writes.get(op)!.ino));
+    for (const { op, ino, preds } of this.writes.values())
+      if (preds.length === 0 && bornWith.has(ino) && !this.begins.has(op))
+        this.wrong.push(`version ${op} of ${ino} goes back to nothing, and the file was born with a version`);
+  }
+
+  /** Whether no site has dropped anything that others may not have overwritten. */
+  private knowsAll(): boolean {
+    return this.sites.every(({ volume }) => volume.journal.floor.generation === 0);
+  }
+
   /** Nothing that was written once is in a merge twice. */
   private checkOnce({ ino, op, manifest, merged }: Write): void {
     const is = this.content(manifest);
@@ -141,9 +160,8 @@ class VersionRules {
       const [a, b] = heads.map(({ counter, actor }) => this.writes.get(`${counter}@${actors.id(actor)}`)!);
       // Where a site was not waited for, what they go back to may have been dropped before it was overwritten everywhere: then nobody can
       // merge them any more.
-      const waited = this.sites.every(({ volume }) => volume.journal.floor.generation === 0);
       const isKnown = this.sites.some(({ volume }) => knowsCommon(volume, volume.journal.store.inode(ino)!));
-      if ((waited || isKnown) && this.mergeOf(policy, a!, b!))
+      if ((this.knowsAll() || isKnown) && this.mergeOf(policy, a!, b!))
         this.wrong.push(`versions of ${ino} lie side by side, its policy is ${policy}`);
     }
   }

@@ -248,13 +248,21 @@ export class FileContents {
    * that is what it began with there.
    */
   private basesOf(ino: Ino, { manifestId, bases }: OpenVersion): readonly OpId[] {
-    if (bases.length > 0 || manifestId === '') return bases;
-    const { heads } = attributesOf(this.core.inode(ino));
+    const inode = bases.length > 0 || manifestId === '' ? undefined : this.core.store.inode(ino);
+    if (!inode) return bases;
+    const { heads } = attributesOf(inode);
     const same = heads.filter(({ manifest }) => manifest === manifestId);
     if (same.length > 0) return same.map(({ counter, actor }) => ({ counter, actor }));
     const { version } = this.history.versionsOf(ino);
     const begin = findVersion(heads, version, ({ head, preds }) => head.manifest === manifestId && preds.length === 0);
-    return begin ? [{ counter: begin.counter, actor: begin.actor }] : [];
+    return begin ? [{ counter: begin.counter, actor: begin.actor }] : bases;
+  }
+
+  /** The same, of a handle: it goes on knowing that when the journal does not any more. */
+  private basesOfHandle(file: OpenFile): readonly OpId[] {
+    const bases = this.basesOf(file.ino, file.version);
+    if (bases !== file.version.bases) file.version = { ...file.version, bases };
+    return bases;
   }
 
   /** Sets the size by path or handle; publishes at the next fold when nobody has the file open. */
@@ -402,8 +410,9 @@ export class FileContents {
     const { drafts, openFiles } = this.core;
     for (const { ino, bases } of drafts.all()) yield { ino, bases };
     // Through a local file all handles write on what the first of them showed.
-    for (const { ino, writable, backed, version } of openFiles.all())
-      if ((writable || backed) && !drafts.get(ino)) yield { ino, bases: version.bases };
+    for (const file of openFiles.all())
+      if ((file.writable || file.backed) && !drafts.get(file.ino))
+        yield { ino: file.ino, bases: this.basesOfHandle(file) };
   }
 
   /** Drops the local files that nobody has open. */

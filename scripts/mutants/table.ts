@@ -660,6 +660,18 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'if (false) {',
   },
   {
+    rule: 'drafts: the local file of one that ended stays while the next one has it',
+    file: 'volume/drafts.js',
+    from: 'this.ended.delete(content.path);',
+    to: ';',
+  },
+  {
+    rule: 'copies: what is written to an open one goes on from the file that it became elsewhere',
+    file: 'volume/file-contents.js',
+    from: "const inode = bases.length > 0 || manifestId === '' ? undefined : ",
+    to: 'const inode = true ? undefined : ',
+  },
+  {
     rule: 'given up: another site is asked that knows all that is named here',
     file: 'sync/site-exchange.js',
     from: '&& covers(session.acknowledged, vector)',

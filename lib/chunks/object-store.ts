@@ -345,7 +345,11 @@ export class ObjectStore implements ObjectSource {
   }
 
   private noteSynced(endBytes: ReadonlyMap<string, number>): void {
-    for (const [pack, end] of endBytes) this.tails.synced(this.packNumber(pack), end);
+    for (const [name, end] of endBytes) {
+      const number = this.packNumbers.get(name);
+      // What a collection removed meanwhile has none any more.
+      if (number !== undefined) this.tails.synced(number, end);
+    }
   }
 
   /**
@@ -531,6 +535,8 @@ export class ObjectStore implements ObjectSource {
   endCollection(removed: readonly string[]): void {
     for (const name of removed) {
       this.db.prepare('DELETE FROM pack WHERE name = ?').run(name);
+      const number = this.packNumbers.get(name);
+      if (number !== undefined) this.tails.removed(number);
       this.packNumbers.delete(name);
     }
     this.guard = null;

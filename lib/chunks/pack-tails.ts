@@ -19,6 +19,7 @@ const SCHEMA = `CREATE TABLE IF NOT EXISTS pack_tail (pack INTEGER PRIMARY KEY, 
 export class PackTails {
   private readonly insert: Statement<[number]>;
   private readonly update: Statement<[number, number]>;
+  private readonly remove: Statement<[number]>;
   /** How far each pack is known to be synced. */
   private readonly known = new Map<number, number>();
   /** Packs of which that is to be noted. */
@@ -27,6 +28,7 @@ export class PackTails {
   constructor(private readonly db: Database) {
     db.exec(SCHEMA);
     this.insert = db.prepare('INSERT OR IGNORE INTO pack_tail VALUES (?, 0)');
+    this.remove = db.prepare('DELETE FROM pack_tail WHERE pack = ?');
     this.update = db.prepare('UPDATE pack_tail SET durable = ? WHERE pack = ?');
   }
 
@@ -42,6 +44,13 @@ export class PackTails {
     if (endBytes <= (this.known.get(pack) ?? Infinity)) return;
     this.known.set(pack, endBytes);
     this.advanced.add(pack);
+  }
+
+  /** A pack is gone, and the next one may get its number. */
+  removed(pack: number): void {
+    this.remove.run(pack);
+    this.known.delete(pack);
+    this.advanced.delete(pack);
   }
 
   /** Whether there is something to {@link note}. */

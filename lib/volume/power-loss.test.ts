@@ -184,6 +184,24 @@ test('a file that power loss left nothing of is empty', (t) => {
   assert.equal(oslo.volume.objects.missingCount(), 0);
 });
 
+test('a file that power loss left nothing of is empty, too, where its pack has the number of one that was collected', async (t) => {
+  const oslo = site(t);
+  oslo.write('collected', Buffer.alloc(3_000, 'x'));
+  makeDurable(oslo);
+  oslo.unlink('collected');
+  makeDurable(oslo);
+  const { removedPacks } = (await oslo.collect()).collected;
+  assert.equal(removedPacks.length, 1);
+  makeDurable(oslo);
+  const lose = contentAsItIs(oslo);
+  oslo.write('a', 'lost');
+  oslo.volume.fold();
+  assert.deepEqual(oslo.volume.journal.db.prepare('select number from pack').pluck().all(), [1]);
+  oslo.crash(0, lose);
+  assert.equal(oslo.text('a'), '');
+  assert.equal(told(oslo).length, 1);
+});
+
 test('a file that power loss left nothing of is empty at other sites too when power fails again at once', async (t) => {
   const [oslo, paris] = await twoSites(t);
   makeDurable(oslo);

@@ -314,6 +314,26 @@ test('a site did not start: power loss took the name of the first segment, and l
   assert.deepEqual([told.length, readdirSync(directory).includes(`damaged-${second}`)], [1, true]);
 });
 
+test('what was synced is lost: power failed when a segment before it had been released and begun anew', (t) => {
+  const directory = temporaryDirectory(t);
+  const log = IntentLog.open(directory, 0, SMALL);
+  const written = Array.from({ length: 6 }, (_, i) => append(log, 1, `${i} ${'x'.repeat(1_200)}`));
+  log.sync();
+  const [first, second] = segmentsIn(directory);
+  const folded = Number.parseInt(second!, 16);
+  log.release(folded - 1);
+  for (let i = 0; i < 6; i++) append(log, 1, `unsynced ${'x'.repeat(1_200)}`);
+  // The disk has the new header, and neither name that came after the sync.
+  const [kept, ...begunAnew] = segmentsIn(directory);
+  assert.equal(kept, second);
+  copyFileSync(join(directory, begunAnew[0]!), join(directory, first!));
+  for (const name of begunAnew) rmSync(join(directory, name));
+  log.close();
+  const reopened = IntentLog.open(directory, folded, { ...SMALL, afterPowerLoss: true });
+  assert.deepEqual(contents(reopened), written.slice(folded - 1));
+  reopened.close();
+});
+
 test('files that are no segments, or not the one they are named for, are no part of the log', (t) => {
   const directory = temporaryDirectory(t);
   const log = IntentLog.open(directory, 0, SMALL);

@@ -113,6 +113,11 @@ export class IntentLog {
     for (const name of names.filter((entry) => SEGMENT_NAME.test(entry)).toSorted()) {
       const path = join(directory, name);
       const content = ended ? undefined : readSegment(path);
+      if (!content && !ended && afterPowerLoss && nextLsn === 0) {
+        // It was given up and begun anew under another name, of which nothing was synced: no record of it is missed.
+        unlinkSync(path);
+        continue;
+      }
       if (content && nextLsn === 0 && content.firstLsn > foldedLsn + 1) {
         const where = `${directory}: begins at operation ${content.firstLsn}, but the state ends at ${foldedLsn}`;
         if (!afterPowerLoss) {

@@ -205,7 +205,9 @@ export class SiteContent implements ObjectNeeds, ContentControl {
   }
 
   absentEverywhere(ids: readonly ObjectId[]): void {
-    this.passing.absentEverywhere(ids);
+    // A site that fetches on demand seeks what it was asked for in vain: what is sought for a peer here may come from there.
+    const maySeek = this.options.peers().some(({ state, keepsAll }) => state === 'connected' && !keepsAll);
+    if (!maySeek) this.passing.absentEverywhere(ids);
     this.reads.absentEverywhere(ids);
     const wanted = ids.filter((id) => this.options.isWanted(id));
     if (wanted.length > 0) this.options.collector().reportedAbsent(wanted);

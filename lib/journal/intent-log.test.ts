@@ -314,24 +314,40 @@ test('a site did not start: power loss took the name of the first segment, and l
   assert.deepEqual([told.length, readdirSync(directory).includes(`damaged-${second}`)], [1, true]);
 });
 
-test('what was synced is lost: power failed when a segment before it had been released and begun anew', (t) => {
+for (const released of [1, 2])
+  test(`what was synced is lost: power failed when one of ${released} released segments before it had been begun anew`, (t) => {
+    const directory = temporaryDirectory(t);
+    const log = IntentLog.open(directory, 0, SMALL);
+    const write = (text: string): Appended => append(log, 1, `${text} ${'x'.repeat(1_200)}`);
+    const written = Array.from({ length: 3 * (released + 1) }, (_, i) => write(`${i}`));
+    log.sync();
+    const durable = new Map(segmentsIn(directory).map((name) => [name, readFileSync(join(directory, name))]));
+    const last = [...durable.keys()].at(-1)!;
+    const folded = Number.parseInt(last, 16);
+    log.release(folded - 1);
+    for (let i = 0; i < 4; i++) write('unsynced');
+    // The disk has the header of what was begun, and no name that came after the sync.
+    const [begun] = segmentsIn(directory).filter((name) => !durable.has(name));
+    const anew = readFileSync(join(directory, begun!));
+    log.close();
+    for (const name of segmentsIn(directory)) rmSync(join(directory, name));
+    for (const [i, [name, bytes]] of [...durable].entries())
+      writeFileSync(join(directory, name), i === 0 ? anew : bytes);
+    const reopened = IntentLog.open(directory, folded, { ...SMALL, afterPowerLoss: true });
+    assert.deepEqual(contents(reopened, folded - 1), written.slice(folded - 1));
+    reopened.close();
+  });
+
+test('a segment that is begun is the one that was released first, whatever power loss leaves of their names', (t) => {
   const directory = temporaryDirectory(t);
   const log = IntentLog.open(directory, 0, SMALL);
-  const written = Array.from({ length: 6 }, (_, i) => append(log, 1, `${i} ${'x'.repeat(1_200)}`));
-  log.sync();
-  const [first, second] = segmentsIn(directory);
-  const folded = Number.parseInt(second!, 16);
-  log.release(folded - 1);
-  for (let i = 0; i < 6; i++) append(log, 1, `unsynced ${'x'.repeat(1_200)}`);
-  // The disk has the new header, and neither name that came after the sync.
-  const [kept, ...begunAnew] = segmentsIn(directory);
-  assert.equal(kept, second);
-  copyFileSync(join(directory, begunAnew[0]!), join(directory, first!));
-  for (const name of begunAnew) rmSync(join(directory, name));
+  for (let i = 0; i < 9; i++) append(log, 1, 'x'.repeat(1_200));
+  const inodes = segmentsIn(directory).map((name) => statSync(join(directory, name)).ino);
+  log.release(6);
+  for (let i = 0; i < 3; i++) append(log, 1, 'x'.repeat(1_200));
+  const begun = segmentsIn(directory).at(-1)!;
+  assert.equal(statSync(join(directory, begun)).ino, inodes[0]);
   log.close();
-  const reopened = IntentLog.open(directory, folded, { ...SMALL, afterPowerLoss: true });
-  assert.deepEqual(contents(reopened), written.slice(folded - 1));
-  reopened.close();
 });
 
 test('files that are no segments, or not the one they are named for, are no part of the log', (t) => {

@@ -296,7 +296,8 @@ export class IntentLog {
     const sizeBytes = Math.max(this.segmentBytes, Math.ceil(needBytes / PAGE_BYTES) * PAGE_BYTES);
     const firstLsn = this.nextLsn;
     const path = join(this.directory, `${firstLsn.toString(16).padStart(14, '0')}.seg`);
-    const spare = sizeBytes === this.segmentBytes ? this.spares.pop() : undefined;
+    // The oldest: what power loss leaves under old names is begun anew from the beginning of the log on, see open().
+    const spare = sizeBytes === this.segmentBytes ? this.spares.shift() : undefined;
     // Under a spare's name until its header is right: recovery ignores it so far.
     const from = spare?.path ?? join(this.directory, `spare-${this.spareNumber++}`);
     const file = spare?.file ?? this.takeSupplied(from, sizeBytes) ?? MappedFile.create(from, sizeBytes);

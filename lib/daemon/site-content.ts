@@ -206,7 +206,7 @@ export class SiteContent implements ObjectNeeds, ContentControl {
 
   absentEverywhere(ids: readonly ObjectId[]): void {
     // A site that fetches on demand seeks what it was asked for in vain: what is sought for a peer here may come from there.
-    const maySeek = this.options.peers().some(({ state, keepsAll }) => state === 'connected' && !keepsAll);
+    const maySeek = this.options.peers().some(({ state, keepsAll }) => state === 'connected' && keepsAll === false);
     if (!maySeek) this.passing.absentEverywhere(ids);
     this.reads.absentEverywhere(ids);
     const wanted = ids.filter((id) => this.options.isWanted(id));

@@ -44,7 +44,7 @@ import {
   syncedThenPowerLost,
 } from './crash-duels.js';
 import { type Choice, Duel } from './duel.js';
-import { evictedWhileWritten, fetchedWhileGivenUp, packedWhileGivenUp } from './eviction-duels.js';
+import { evictedWhileWritten, fetchedWhileGivenUp, packedThenPowerLost, packedWhileGivenUp } from './eviction-duels.js';
 import {
   newFilesThenKilled,
   newFilesThenPowerLost,
@@ -116,6 +116,7 @@ const FAULT_ROWS: readonly (readonly [weight: number, row: Row])[] = [
   [6, reopenedThenPowerLost],
   [5, untoldThenPowerLost],
   [5, syncedThenGivenBack],
+  [6, packedThenPowerLost],
 ];
 
 /** The steps of one row. */

@@ -16,16 +16,16 @@ function shared(d: Duel, path: string): void {
   }
 }
 
-/** Things go on at once; sooner or later the daemon is killed, if it is. */
-function atOnce(d: Duel, steps: readonly Words[]): void {
+/** Things go on at once; sooner or later the daemon is killed or power fails, if it is so. */
+function atOnce(d: Duel, steps: readonly Words[], end: 'kill' | 'power' = 'kill'): void {
   for (const words of steps) {
     d.say(d.one, ...words);
     if (d.chance(0.7)) d.wait(1, 60);
   }
   if (d.chance(0.7)) {
     d.wait(1, 300);
-    if (d.chance(0.5)) d.say(d.one, 'kill');
-    else d.say(d.one, 'kill', 'after', 1 + d.random.below(20));
+    if (d.chance(0.5)) d.say(d.one, end);
+    else d.say(d.one, end, 'after', 1 + d.random.below(20));
     d.wait(1, 500);
     d.say(d.one, 'restart');
   }
@@ -44,6 +44,15 @@ export function evictedWhileWritten(d: Duel): void {
 
 /** What is packed meanwhile goes to packs that the collection did not see. */
 export function packedWhileGivenUp(d: Duel): void {
+  packed(d, 'kill');
+}
+
+/** What is packed right after a collection is in packs that have the numbers of those that went. */
+export function packedThenPowerLost(d: Duel): void {
+  packed(d, 'power');
+}
+
+function packed(d: Duel, end: 'kill' | 'power'): void {
   const [f, g] = d.random.shuffled(FILES) as [string, string];
   shared(d, f);
   const steps: Words[] = [];
@@ -52,7 +61,8 @@ export function packedWhileGivenUp(d: Duel): void {
     steps.push(d.chance(0.6) ? ['write', g, d.mark(d.one), d.pick(...SIZES)] : ['patch', f, -1, d.mark(d.one), 50]);
     steps.push(d.chance(0.7) ? ['evict'] : ['collect']);
   }
-  atOnce(d, steps);
+  if (end === 'power') steps.push(d.chance(0.5) ? ['write', g, d.mark(d.one), 40] : ['sync', g]);
+  atOnce(d, steps, end);
 }
 
 /** What is being given up is read, and so fetched, and given up. */

@@ -672,6 +672,18 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'const inode = true ? undefined : ',
   },
   {
+    rule: 'packs: how far one was synced is forgotten with it',
+    file: 'chunks/object-store.js',
+    from: 'this.tails.removed(number);',
+    to: ';',
+  },
+  {
+    rule: 'log: what power loss left of a released segment does not end it',
+    file: 'journal/intent-log.js',
+    from: 'if (!content && !ended && afterPowerLoss && nextLsn === 0) {',
+    to: 'if (false) {',
+  },
+  {
     rule: 'given up: another site is asked that knows all that is named here',
     file: 'sync/site-exchange.js',
     from: '&& covers(session.acknowledged, vector)',

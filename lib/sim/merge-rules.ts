@@ -394,7 +394,9 @@ function placeOf(value: unknown): Place {
 }
 
 function mergedOf({ value }: Entry): string[] {
-  return String(value).split(' ')[4]?.split(',') ?? [];
+  // Behind the blocks of a version with holes, if they are there.
+  const last = String(value).split(' ').at(-1)!;
+  return last.includes('@') ? last.split(',') : [];
 }
 
 function contentOf({ value }: Entry): string {

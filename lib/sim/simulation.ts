@@ -99,6 +99,8 @@ class Simulation {
   /** Whether disks fail in this schedule, and power. */
   private readonly hasFaults: boolean;
   private isRotten = false;
+  /** Collections, evictions and changes of what is kept that are under way. */
+  private contentWork = 0;
   private readonly setIdDrops = new Set<string>();
   /** Changes of other sites that the sites hold, counted when they last agreed. */
   private changesMerged = 0;
@@ -368,6 +370,8 @@ class Simulation {
 
   private rot(site: Site, choice: number): string {
     if (!site.life) return 'is down';
+    // What this site said that it keeps, another is about to give up.
+    if (this.contentWork > 0) return 'something is being given up';
     const others = this.sites.filter((other) => other !== site);
     if (!site.rot(choice, others)) return 'nothing that others hold';
     this.totals.add('disk faults: bit rot');
@@ -393,6 +397,9 @@ class Simulation {
       done = life.content.choose({ policy: word === 'everything' ? 'everything' : 'on-demand' }).then(() => 0);
     }
     this.totals.add(`content: ${verb}`);
+    this.contentWork++;
+    const ended = (): void => void this.contentWork--;
+    done.then(ended, ended);
     done.then(
       (objects) => this.totals.add(`content: objects given up by ${verb}`, objects),
       (error: Error) => {

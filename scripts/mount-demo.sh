@@ -11,7 +11,11 @@ if status=$($WEFT status "$mountpoint" --json 2>/dev/null); then
       $WEFT status "$mountpoint"
       echo "already mounted at $mountpoint; make umount unmounts it, weft invite $mountpoint lets another site join"
       ;;
-    *) $WEFT mount "$mountpoint" ;;
+    *)
+      # A mount that died is there and cannot be looked at: weft mount knows what to do, and says what it cannot.
+      mkdir -p "$mountpoint" 2>/dev/null || true
+      $WEFT mount "$mountpoint"
+      ;;
   esac
 else
   mkdir -p "$mountpoint"

@@ -10,7 +10,7 @@ import { type ContentPeer, SiteContent, type SiteContentOptions } from './site-c
 /** A site that fetches on demand. */
 function onDemand(t: TestContext, peers: ContentPeer[]): { content: SiteContent; reported: string[] } {
   const reported: string[] = [];
-  const collector = { reportedAbsent: (ids: readonly string[]) => void reported.push(...ids), arrived: () => {} };
+  const collector = { reportedAbsent: (ids: readonly string[]) => void reported.push(...ids) };
   const content = new SiteContent({
     state: { directory: '/nowhere', config: () => ({ ...someSiteConfig('/nowhere'), content: 'on-demand' }) },
     clock: systemClock,

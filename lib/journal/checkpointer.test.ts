@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { statSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { startCheckpointThread } from './checkpoint-thread.js';
@@ -87,7 +88,7 @@ test('the WAL does not grow past its bound while another connection is at a chec
 /** Reads that a busy machine puts aside for some milliseconds each, as another thread's are. */
 const SLOW_READS = `
   const { parentPort, workerData } = require('node:worker_threads');
-  const db = require('better-sqlite3')(workerData.path, { readonly: true });
+  const db = require(workerData.sqlite)(workerData.path, { readonly: true });
   const begin = db.prepare('begin');
   const read = db.prepare('select count(*) from meta');
   const end = db.prepare('commit');
@@ -110,7 +111,8 @@ test('the WAL does not grow past its bound while reads of another thread take mi
   const journal = Journal.open(directory, { walTargetBytes: WAL_TARGET_BYTES });
   t.after(() => journal.close());
   const path = statePath(directory);
-  const reader = new Worker(SLOW_READS, { eval: true, workerData: { path, readMs: 8 } });
+  const sqlite = createRequire(import.meta.url).resolve('better-sqlite3'); // not from the directory that the test is run in
+  const reader = new Worker(SLOW_READS, { eval: true, workerData: { sqlite, path, readMs: 8 } });
   t.after(() => reader.terminate());
   await once(reader, 'message');
 

@@ -1,3 +1,5 @@
+// pack-rewriter.test.ts — lib/chunks/pack-rewriter.ts on the simulated disk, which knows what was synced.
+
 import assert from 'node:assert/strict';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -40,6 +40,18 @@ test('memory fills up: a soak that is ended while its threads play leaves their 
   assert.deepEqual(scratchOf(pid), []);
 });
 
+// koffi's load, in the middle of which a thread was terminated, ended one run of 300 so.
+test('SIGABRT: a soak that is ended while its threads load', async () => {
+  for (const afterMs of [20, 60, 100, 140]) {
+    const { pid, ended, kill } = simulate('--minutes', '1', '--threads', '2');
+    while (!scratchOf(pid).some((name) => readdirSync(join(scratchRoot(), name)).length === 2)) await setTimeout(2);
+    await setTimeout(afterMs);
+    kill();
+    assert.deepEqual(await ended, [143, null]);
+    assert.deepEqual(scratchOf(pid), []);
+  }
+});
+
 test('a history that fails leaves no directory', async () => {
   const file = join(directory, 'failing.history');
   writeFileSync(file, 'seed 1 sites 2\noslo: conjure\n');

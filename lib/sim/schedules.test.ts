@@ -19,7 +19,7 @@ test(`${SCHEDULES} schedules of partitions, crashes and wrong clocks lose nothin
     const outcome = await simulate({ seed }, root);
     totals.addAll(outcome.totals.entries());
     if (outcome.wrong.length === 0) continue;
-    const shrunk = await shrink(outcome, root, 200);
+    const shrunk = await shrink(outcome, root, { mostRuns: 200 });
     assert.fail(`make sim SEED=${seed}: ${shrunk.wrong.join('\n')}\n${formatHistory(shrunk)}`);
   }
   for (const what of ['power losses', 'writes past the site', 'stores past the site'])

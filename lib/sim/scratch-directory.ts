@@ -1,5 +1,5 @@
 // scratch-directory.ts — where simulated disks are: in memory where the system has a place for that, and gone afterwards.
-// Threads that may be terminated get directories below that of the process: nothing runs at their exit.
+// Threads get directories below that of the process: nothing runs at the exit of one that an exception ends.
 
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -9,14 +9,21 @@ export function failureKind(outcome: Outcome): string | undefined {
   return outcome.wrong[0]?.split(':')[0];
 }
 
-/** The shortest failing run that was found, in at most so many runs. */
-export async function shrink(failing: Outcome, root: string, mostRuns = 600): Promise<Outcome> {
+/**
+ * The shortest failing run that was found, in at most so many runs.
+ * @param isStopped whether what was found so far has to do
+ */
+export async function shrink(
+  failing: Outcome,
+  root: string,
+  { mostRuns = 600, isStopped = (): boolean => false } = {},
+): Promise<Outcome> {
   let best = failing;
   let runs = 0;
   const kind = failureKind(failing);
   const plan: Plan = { ...failing.plan, sites: failing.siteCount, passthrough: failing.passthrough };
   const attempt = async (history: readonly Step[]): Promise<boolean> => {
-    if (runs++ >= mostRuns) return false;
+    if (runs++ >= mostRuns || isStopped()) return false;
     const outcome = await simulate({ ...plan, history }, root);
     if (failureKind(outcome) !== kind) return false;
     best = outcome;
@@ -31,7 +38,7 @@ export async function shrink(failing: Outcome, root: string, mostRuns = 600): Pr
     }
     if (size === 1 && !removed) break;
     size = size === 1 ? 1 : Math.ceil(size / 2);
-    if (runs >= mostRuns) break;
+    if (runs >= mostRuns || isStopped()) break;
   }
   for (const at of best.steps.keys()) {
     const smaller = withSmallSize(best.steps[at]!);

@@ -12,7 +12,8 @@ const REPORT_EVERY_MS = 500;
 /** A thread that found so many gives up: what is wrong is known by then. */
 const MOST_FAILURES = 3;
 
-const { options, first, every, directory } = workerData as Share;
+const { options, first, every, directory, stop } = workerData as Share;
+const isStopped = (): boolean => Atomics.load(stop, 0) !== 0;
 
 let current = first;
 // What is thrown outside of a step ends the thread, and the soak: which seed it was would be known to nobody.
@@ -33,13 +34,13 @@ async function play(): Promise<void> {
     reportedMs = performance.now();
   };
   for (let seed = first; seed < options.firstSeed + options.schedules; seed += every) {
-    if (performance.now() > untilMs || failures === MOST_FAILURES) break;
+    if (performance.now() > untilMs || failures === MOST_FAILURES || isStopped()) break;
     current = seed;
     const outcome = await simulate({ seed, sites: options.sites, steps: options.steps }, directory);
     totals.addAll(outcome.totals.entries());
     if (outcome.wrong.length > 0) {
       failures++;
-      const shrunk = options.failFast ? outcome : await shrink(outcome, directory);
+      const shrunk = options.failFast ? outcome : await shrink(outcome, directory, { isStopped });
       post({
         type: 'failed',
         failure: {

@@ -38,6 +38,8 @@ export interface Share {
   readonly every: number;
   /** Where it writes. */
   readonly directory: string;
+  /** One number; not 0 when it is to end after the run that it plays. */
+  readonly stop: Int32Array;
 }
 
 /** What a thread says: after some schedules, or when one failed. */
@@ -57,7 +59,8 @@ const INITIAL_HEAP_MIB = 600;
 
 /**
  * Plays them all; resolves when every thread is through. Rejects when a thread itself fails.
- * @param stop ends it before
+ * A thread is asked to end and never terminated: in the middle of an add-on's call that aborts the process (koffi's load does).
+ * @param stop ends it before, after the runs that are being played
  */
 export async function soak(
   options: SoakOptions,
@@ -68,47 +71,40 @@ export async function soak(
   setFlagsFromString(`--initial-heap-size=${INITIAL_HEAP_MIB}`);
   const totals = new Totals();
   const failures: Failure[] = [];
-  const workers: Worker[] = [];
   const scratch = scratchDirectory();
-  const end = (): Promise<unknown> => Promise.all(workers.map((worker) => worker.terminate()));
-  let isEnded = false;
+  const stopped = new Int32Array(new SharedArrayBuffer(4));
+  const end = (): void => void Atomics.store(stopped, 0, 1);
   const threads = Array.from({ length: options.threads }, (_, i) => {
     const directory = join(scratch.path, `thread-${i}`);
     mkdirSync(directory);
-    const share: Share = { options, first: options.firstSeed + i, every: options.threads, directory };
+    const share: Share = { options, first: options.firstSeed + i, every: options.threads, directory, stop: stopped };
     const worker = new Worker(new URL('./soak-thread.js', import.meta.url), {
       workerData: share,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
     });
-    workers.push(worker);
+    worker.on('message', (message: FromShare) => {
+      if (message.type === 'played') {
+        totals.addAll(message.totals);
+        progress(totals);
+        return;
+      }
+      failures.push(message.failure);
+      failed(message.failure);
+      if (options.failFast) end();
+    });
     return new Promise<void>((resolve, reject) => {
-      worker.on('message', (message: FromShare) => {
-        if (message.type === 'played') {
-          totals.addAll(message.totals);
-          progress(totals);
-          return;
-        }
-        failures.push(message.failure);
-        failed(message.failure);
-        if (!options.failFast) return;
-        isEnded = true;
-        void end();
+      worker.on('error', (error) => {
+        end();
+        reject(error);
       });
-      worker.on('error', reject);
-      worker.on('exit', (code) =>
-        code === 0 || isEnded ? resolve() : reject(new Error(`a thread ended with code ${code}`)),
-      );
+      worker.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`a thread ended with code ${code}`))));
     });
   });
-  stop?.addEventListener('abort', () => {
-    isEnded = true;
-    void end();
-  });
-  try {
-    await Promise.all(threads);
-  } finally {
-    await end();
-    scratch.remove();
-  }
+  if (stop?.aborted) end();
+  stop?.addEventListener('abort', end);
+  const ended = await Promise.allSettled(threads);
+  scratch.remove();
+  const broken = ended.find((thread) => thread.status === 'rejected');
+  if (broken) throw broken.reason;
   return { totals, failures };
 }

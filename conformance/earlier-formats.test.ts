@@ -3,21 +3,26 @@
 
 import assert from 'node:assert/strict';
 import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import Database from 'better-sqlite3';
 import { Cluster } from '../scripts/sites/cluster.js';
+import type { Site } from '../scripts/sites/site.js';
 import { runChecked } from '../scripts/sites/command.js';
 import { projectRoot } from '../scripts/sites/project-root.js';
 import { at, weft } from './team.test-support.js';
+
+async function unpack(site: Site, image: string): Promise<void> {
+  mkdirSync(site.state, { mode: 0o700 });
+  await runChecked('tar', ['-xzf', `${projectRoot()}/conformance/images/${image}.tar.gz`, '-C', site.state]);
+}
 
 /** Of site paris of a volume `team` with a second site, oslo; written, linked, in conflict, removed and unmounted there. */
 describe('a state directory of format 3', () => {
   const cluster = new Cluster('weft-earlier-formats');
   const paris = cluster.addSite('paris');
 
-  before(async () => {
-    mkdirSync(paris.state, { mode: 0o700 });
-    await runChecked('tar', ['-xzf', `${projectRoot()}/conformance/images/format-3.tar.gz`, '-C', paris.state]);
-  });
+  before(() => unpack(paris, 'format-3'));
   after(() => cluster.close());
 
   test('before it is mounted, a check says that mounting brings it up to date', async () => {
@@ -65,5 +70,36 @@ describe('a state directory of format 3', () => {
       paris.logTroubles().filter((line) => !/this state directory is a copy/.test(line)),
       [],
     );
+  });
+});
+
+/** Of site paris of a volume `team`: 300 files were removed, the journal was cut off behind that, and three changes came since. */
+describe('a state directory of format 6', () => {
+  const cluster = new Cluster('weft-format-6');
+  const paris = cluster.addSite('paris');
+
+  before(() => unpack(paris, 'format-6'));
+  after(() => cluster.close());
+
+  test('all that it holds is there, and what was removed is to be packed', async () => {
+    await paris.mount();
+    assert.deepEqual(readdirSync(paris.mountpoint).toSorted(), ['d', 'second']);
+    assert.deepEqual(readdirSync(at(paris, 'd')).toSorted(), ['kept', 'renamed']);
+    assert.equal(readFileSync(at(paris, 'd/renamed'), 'utf8'), 'version 3\n');
+    assert.equal(readFileSync(at(paris, 'second'), 'utf8'), 'kept\n');
+    assert.match(await runChecked('getfattr', ['-n', 'user.note', at(paris, 'd/kept')]), /user\.note="kept"/);
+    await paris.umount();
+    const db = new Database(join(paris.state, 'state.db'), { readonly: true });
+    assert.equal(db.prepare('select count(*) from removed_due').pluck().get(), 300);
+    db.close();
+  });
+
+  test('it is written to, checked and mounted again', async () => {
+    await paris.mount();
+    writeFileSync(at(paris, 'd/kept'), 'by this version');
+    await paris.umount();
+    await paris.mount();
+    assert.equal(readFileSync(at(paris, 'second'), 'utf8'), 'by this version');
+    assert.match(await weft(paris, 'fsck', '--data'), /^team: clean/);
   });
 });

@@ -7,7 +7,7 @@ import type { Change } from '../crdt/change.js';
 import { Inode } from '../crdt/inode.js';
 import { parseOp, timeOfStamp } from '../crdt/fields.js';
 import { writeRegister } from '../crdt/register.js';
-import { decodeBase } from '../journal/base-registers.js';
+import { BaseRows } from '../journal/base-rows.js';
 import { decodeChange } from '../journal/change-codec.js';
 import { decodeDots } from '../journal/dots.js';
 import { type FloorChange, FLOOR_KEY, parseFloorMark, readFloor } from '../journal/floor.js';
@@ -267,15 +267,14 @@ export class JournalCheck {
         this.maxOp = Math.max(this.maxOp, op);
       }
       for (const head of heads) this.heads.add(head);
-      const inos = this.db.prepare('select ino from base').pluck().all() as number[];
-      const select = this.db.prepare('select state from base where ino = ?').pluck();
-      for (const [done, ino] of inos.entries()) {
-        const { registers } = decodeBase(ino, select.get(ino) as Buffer);
+      let done = 0;
+      for (const { inode } of new BaseRows(this.db).after(-1)) {
+        const { ino, registers } = inode;
         let stamp = 0;
         for (const entries of registers.values()) for (const entry of entries) stamp = Math.max(stamp, entry.stamp);
         const time = timeOfStamp(stamp);
         store.insert(new Inode(ino, new Map(registers), 0, time, time));
-        if (done % COMMIT_EVERY === 0) this.scratch.commit(0);
+        if (++done % COMMIT_EVERY === 0) this.scratch.commit(0);
       }
     } catch (error) {
       this.isBaseWhole = false;

@@ -7,17 +7,22 @@ import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ObjectStore } from '../chunks/object-store.js';
 import { ObjectKind } from '../chunks/object-kind.js';
+import { ByteWriter } from '../codec/bytes.js';
 import { parseBorn, parseHead } from '../crdt/fields.js';
-import { ROOT_INO, sequenceOf, slotOf } from '../crdt/ids.js';
+import { type Ino, ROOT_INO, sequenceOf, slotOf } from '../crdt/ids.js';
 import { hasContestedAttributes } from '../crdt/attribute-conflicts.js';
 import type { Inode } from '../crdt/inode.js';
+import { decodeInode } from '../crdt/inode-codec.js';
 import { projectAll } from '../crdt/projection.js';
 import { syncPath } from '../file-sync.js';
+import { bareInode, BaseRows, encodeBase } from '../journal/base-rows.js';
 import { InodeRows } from '../journal/inode-rows.js';
 import type { Journal } from '../journal/journal.js';
 import { commitsOf, progressMark } from '../journal/log-fit.js';
 import { NAME_HASH_KEY } from '../journal/name-hash.js';
 import { dropPageSums, hasLog } from '../journal/page-sums.js';
+import { decodeBlock } from '../journal/removed-inodes.js';
+import { IS_REMOVED } from '../journal/removed-packing.js';
 import { type Cell, rowSum } from '../journal/row-sum.js';
 import { type Connection, openStateCheckpointer, settleState, statePath } from '../journal/schema.js';
 import type { JournalCheck } from './fsck-journal.js';
@@ -49,6 +54,8 @@ export function rebuildState(
   tell: Tell,
 ): Rebuilt {
   const lost: string[] = [];
+  const strays = straysIn(db);
+  for (const inode of strays) scratch.store.insert(inode);
   keepRows(db, scratch, journal.isWhole, tell);
   writeTree(scratch);
   const next = scratch.db;
@@ -58,6 +65,8 @@ export function rebuildState(
   if (!copyChanges(db, next, journal, tell)) lost.push('changes of which nothing is known any more');
   copy('floor', 'actor, seq, op, hash', true);
   copy('base', 'ino, state', false);
+  const unread = unpackBase(db, next, strays);
+  if (unread > 0) lost.push(`what is known of ${unread} removed files`);
   copy('parked', 'hash, bytes, deps', false);
   copy('draft', 'ino, lsn, state', false);
   // What places entries is chosen anew: only the order of listings changes.
@@ -92,12 +101,8 @@ const COLUMNS: Readonly<Record<string, string>> = {
 /** Times that only this site knows, and with lost changes whole rows, come from the rows that are intact. */
 function keepRows(db: Connection, scratch: Journal, isWhole: boolean, tell: Tell): void {
   const { store } = scratch;
-  const inos = new Set(store.inodes());
-  try {
-    for (const ino of db.prepare('select ino from inode').pluck().all() as number[]) inos.add(ino);
-  } catch {
-    // Those that changes name are known.
-  }
+  // Those that changes name are known.
+  const inos = new Set([...store.inodes(), ...inosOf(db, 'inode'), ...inosOf(db, 'removed')]);
   const rows = new InodeRows(db);
   let done = 0;
   for (const ino of inos) {
@@ -114,6 +119,48 @@ function keepRows(db: Connection, scratch: Journal, isWhole: boolean, tell: Tell
     }
     if (++done % ROWS_PER_COMMIT === 0) scratch.commit(0);
     tell('inodes', done, inos.size);
+  }
+}
+
+/** What was packed gets rows of its own again. @returns how many could not be read */
+function unpackBase(db: Connection, next: Connection, strays: readonly Inode[]): number {
+  const rows = new BaseRows(db);
+  const writer = new ByteWriter(1024);
+  const insert = next.prepare('insert or ignore into base(ino, state) values (?, ?)');
+  let unread = 0;
+  for (const ino of inosOf(db, 'removed')) {
+    try {
+      insert.run(ino, encodeBase(writer, rows.read(ino)!));
+    } catch {
+      unread++;
+    }
+  }
+  for (const { ino, registers } of strays) insert.run(ino, encodeBase(writer, bareInode(ino, registers)));
+  return unread;
+}
+
+/** What blocks have of inodes of which `removed` does not say where they are. */
+function straysIn(db: Connection): Inode[] {
+  const known = new Set([...inosOf(db, 'removed'), ...inosOf(db, 'base')]);
+  const strays = new Map<Ino, Inode>();
+  const select = db.prepare('select state from removed_block where id = ?').pluck();
+  for (const id of inosOf(db, 'removed_block', 'id')) {
+    try {
+      for (const [ino, bytes] of decodeBlock(id, select.get(id) as Buffer))
+        if (!known.has(ino)) strays.set(ino, decodeInode(ino, bytes));
+    } catch {
+      // Told as what could not be read of the inodes that are said to be in it.
+    }
+  }
+  return [...strays.values()];
+}
+
+/** As far as the table can be read. */
+function inosOf(db: Connection, table: string, column = 'ino'): number[] {
+  try {
+    return db.prepare(`select ${column} from ${table}`).pluck().all() as number[];
+  } catch {
+    return [];
   }
 }
 
@@ -254,6 +301,7 @@ function finish(path: string, journal: JournalCheck, ends: Ends, kept: ReadonlyM
   db.prepare(
     'update progress set folded_lsn = ?, max_op = ?, heads = ?, journal_bytes = ?, sequence = ?, mark = ?, sum = ? where id = 1',
   ).run(...cells, rowSum(...cells));
+  db.exec(`insert into removed_due(ino) select ino from inode join base using (ino) where ${IS_REMOVED}`);
   db.close();
   dropPageSums(path);
 }

@@ -138,10 +138,38 @@ export class TreeCheck {
         if (!mayHaveLinkRows.has(ino)) this.fault(`inode ${ino}: has rows of links that it knows nothing of`, ino);
       }
     });
+    this.guard('removed inodes', () => this.checkRemoved(rows, seen));
     this.inodes = seen.size;
     for (const ino of store.inodes()) {
       if (!seen.has(ino)) this.fault(`inode ${ino}: has no row`, ino);
       if (hasContestedAttributes(store.inode(ino)!)) this.contested.push(ino);
+    }
+  }
+
+  private checkRemoved(rows: InodeRows, seen: Set<Ino>): void {
+    const { store } = this.scratch;
+    const placed = new Map<number, number>();
+    const select = this.db
+      .prepare(`select ino, block from removed where ino > ? order by ino limit ${ROWS_PER_READ}`)
+      .raw();
+    for (let last = -1; ;) {
+      const page = select.all(last) as [Ino, number][];
+      for (const [ino, block] of page) {
+        placed.set(block, (placed.get(block) ?? 0) + 1);
+        if (seen.has(ino)) continue; // written since
+        seen.add(ino);
+        const inode = this.readInode(() => rows.read(ino)!, ino);
+        if (inode) this.checkInode(inode, store.inode(ino));
+      }
+      if (page.length < ROWS_PER_READ) break;
+      last = page.at(-1)![0];
+      this.tell('inodes', seen.size, null);
+    }
+    for (const ino of this.db.prepare('select ino from removed join base using (ino)').pluck().all() as Ino[])
+      this.fault(`inode ${ino}: has a row of the base, and is packed`, ino);
+    for (const [id, live] of this.db.prepare('select id, live from removed_block').raw().all() as [number, number][]) {
+      const count = placed.get(id) ?? 0;
+      if (live !== count) this.fault(`block ${id} of removed inodes: counts ${live}, there are ${count}`);
     }
   }
 

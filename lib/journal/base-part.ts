@@ -10,7 +10,7 @@ import { decodeInode, encodeInode } from '../crdt/inode-codec.js';
 import type { Entry, Inode } from '../crdt/inode.js';
 import { formatKey, validateOp } from '../crdt/register-schema.js';
 import { compareEntries } from '../crdt/register.js';
-import { bareInode } from './base-registers.js';
+import { bareInode } from './base-rows.js';
 import { ACTOR_BYTES } from './change-format.js';
 
 /** The last change of an actor below a floor. */

@@ -1,57 +1,38 @@
 // base-registers.ts — the registers that the changes below the floor (floor.ts) make: what the past, and a site that lacks those changes,
 // begin from.
 // Invariant: a row is the fold of the operations on its inode that are below the floor, and of no other. Nothing derived is in it:
-// links and times of the row are empty. Part of the journal's open transaction.
+// links and times of the row are empty. Of removed inodes a block may stand for the row (removed-inodes.ts). Part of the journal's open
+// transaction.
 
 import { ByteWriter } from '../codec/bytes.js';
 import type { Change } from '../crdt/change.js';
 import { parseOp } from '../crdt/fields.js';
 import type { ActorTable, Ino } from '../crdt/ids.js';
-import { decodeInode, encodeInode } from '../crdt/inode-codec.js';
-import type { Entry, Timestamp } from '../crdt/inode.js';
-import { Inode } from '../crdt/inode.js';
+import type { Inode } from '../crdt/inode.js';
 import { parseKey } from '../crdt/register-schema.js';
 import { writeRegister } from '../crdt/register.js';
-import { sealOf, unseal } from './row-sum.js';
+import { bareInode, BaseRows, decodeBase, encodeBase } from './base-rows.js';
+import { IS_REMOVED, type RemovedPacking } from './removed-packing.js';
 import type { Connection, Statement } from './schema.js';
-
-const NO_TIME: Timestamp = { s: 0, ns: 0 };
-
-/** Registers alone, without what a tree derives from them. */
-export function bareInode(ino: Ino, registers = new Map<string, readonly Entry[]>()): Inode {
-  return new Inode(ino, registers, 0, NO_TIME, NO_TIME);
-}
-
-/** @throws CorruptionError */
-export function decodeBase(ino: Ino, state: Buffer): Inode {
-  return decodeInode(ino, unseal(`base of inode ${ino}`, ino, state));
-}
-
-/** The bytes of a row, valid until the next call with this writer. */
-export function encodeBase(writer: ByteWriter, inode: Inode): Uint8Array {
-  encodeInode(writer.reset(), inode);
-  writer.u32(sealOf(inode.ino, writer.view()));
-  return writer.view();
-}
 
 export class BaseRegisters {
   private readonly changed = new Map<Ino, Inode>();
   private readonly writer = new ByteWriter(1024);
-  private readonly select: Statement;
+  private readonly rows: BaseRows;
   private readonly put: Statement;
 
   constructor(
-    db: Connection,
+    private readonly db: Connection,
     private readonly actors: ActorTable,
+    private readonly removed: RemovedPacking,
   ) {
-    this.select = db.prepare('select state from base where ino = ?').pluck();
+    this.rows = new BaseRows(db);
     this.put = db.prepare('replace into base(ino, state) values (?, ?)');
   }
 
   /** Undefined when nothing below the floor is of it. */
   read(ino: Ino): Inode | undefined {
-    const state = this.select.get(ino) as Buffer | undefined;
-    return this.changed.get(ino) ?? (state && decodeBase(ino, state));
+    return this.changed.get(ino) ?? this.rows.read(ino);
   }
 
   /** Takes in the operations of a change, the next one to be below the floor. {@link flush} follows. */
@@ -72,10 +53,18 @@ export class BaseRegisters {
   }
 
   /**
-   * Takes in the base of another site, which stands in `incoming`.
+   * Takes in the base of another site, which stands in `incoming`. {@link joined} follows.
    * @param merge what both together say of an inode
    */
-  join(db: Connection, merge: (own: Inode, other: Inode) => Inode): void {
+  join(merge: (own: Inode, other: Inode) => Inode): void {
+    const { db } = this;
+    const packed = db.prepare('select ino from incoming join removed using (ino) where ino > ? order by ino limit 1');
+    for (
+      let ino = packed.pluck().get(-1) as Ino | undefined;
+      ino !== undefined;
+      ino = packed.get(ino) as Ino | undefined
+    )
+      this.removed.takeOut(ino);
     const both = db.prepare(
       'select ino from incoming join base using (ino) where incoming.state <> base.state and ino > ? order by ino limit 1',
     );
@@ -88,9 +77,20 @@ export class BaseRegisters {
     db.exec('insert or replace into base(ino, state) select ino, state from incoming');
   }
 
+  /** To be called when what {@link join} took in is in the registers, too, and these are written. */
+  joined(): void {
+    this.db.exec(
+      `insert or ignore into removed_due(ino) select ino from incoming join inode using (ino) where ${IS_REMOVED}`,
+    );
+  }
+
   /** Writes what changed. */
   flush(): void {
-    for (const inode of this.changed.values()) this.put.run(inode.ino, encodeBase(this.writer, inode));
+    for (const inode of this.changed.values()) {
+      this.removed.takeOut(inode.ino);
+      this.put.run(inode.ino, encodeBase(this.writer, inode));
+      this.removed.note(inode.ino);
+    }
     this.changed.clear();
   }
 

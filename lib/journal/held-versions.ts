@@ -13,7 +13,7 @@ import type { Entry, Inode } from '../crdt/inode.js';
 import { parseKey } from '../crdt/register-schema.js';
 import { retentionOf, snapshotsOf } from '../crdt/snapshots.js';
 import { type FileVersions, nearestCommonVersions, type Version } from '../crdt/version-graph.js';
-import { decodeBase } from './base-registers.js';
+import { BaseRows } from './base-rows.js';
 import { decodeChange, startOpOf } from './change-codec.js';
 import { retentionInForce, siteRetention, UNLIMITED } from './retention.js';
 import type { StateSnapshot } from './state-snapshot.js';
@@ -46,7 +46,6 @@ export interface RetentionRules {
 /** Bases of bases of merges: criss-cross merges go that deep, see lib/volume/version-merge.ts. */
 const MERGE_DEPTH_MAX = 8;
 const CHANGES_PER_READ = 256;
-const INODES_PER_READ = 256;
 const MS_PER_S = 1_000;
 const US_PER_S = 1_000_000;
 
@@ -253,24 +252,19 @@ class HeldVersions {
   private visitBase(departures: ReadonlyMap<string, Departure>): void {
     if (departures.size === 0) return;
     const { db, actors } = this.snapshot;
-    const select = db.prepare('select ino, state from base where ino > ? order by ino limit ?').raw();
-    for (let last = -1; ;) {
-      const rows = select.all(last, INODES_PER_READ) as [Ino, Buffer][];
-      for (const [ino, state] of rows) {
-        for (const entry of decodeBase(ino, state).registers.get('head') ?? []) {
-          const departure = departures.get(`${entry.counter}@${actors.id(entry.actor)}`);
-          // Whoever knows of a snapshot keeps all changes since: what was written before them is in it.
-          if (departure)
-            this.visitDeparted(
-              ino,
-              String(entry.value),
-              this.bits(() => true),
-              departure,
-            );
-        }
+    for (const { inode } of new BaseRows(db).after(-1)) {
+      const { ino, registers } = inode;
+      for (const entry of registers.get('head') ?? []) {
+        const departure = departures.get(`${entry.counter}@${actors.id(entry.actor)}`);
+        // Whoever knows of a snapshot keeps all changes since: what was written before them is in it.
+        if (departure)
+          this.visitDeparted(
+            ino,
+            String(entry.value),
+            this.bits(() => true),
+            departure,
+          );
       }
-      if (rows.length < INODES_PER_READ) return;
-      last = rows.at(-1)![0];
     }
   }
 

@@ -14,7 +14,7 @@ import type { ActorId, Ino, Name } from '../crdt/ids.js';
 import { ActorTable, VOLUME_INO } from '../crdt/ids.js';
 import type { Inode } from '../crdt/inode.js';
 import { formatKey, parseKey } from '../crdt/register-schema.js';
-import { decodeBase } from './base-registers.js';
+import { BaseRows } from './base-rows.js';
 import { decodeChange } from './change-codec.js';
 import { type FloorMark, FLOOR_KEY, NO_FLOOR, parseFloorMark, readFloor } from './floor.js';
 import { openStateReader, statePath } from './schema.js';
@@ -72,6 +72,7 @@ export class HistoryIndex {
   private readonly baseChanges = new Map<number, IndexedChange>();
   private readonly basePlaces = new Map<Ino, readonly number[]>();
   private baseOf: FloorMark = NO_FLOOR;
+  private readonly baseRows: BaseRows;
   private readonly changes = new LRUCache<number, IndexedChange>({
     maxSize: OPS_REMEMBERED,
     sizeCalculation: ({ ops }) => ops.length + 1,
@@ -82,6 +83,7 @@ export class HistoryIndex {
     readonly db: Connection,
     private readonly state: Connection,
   ) {
+    this.baseRows = new BaseRows(state);
     this.readActors();
   }
 
@@ -175,10 +177,10 @@ export class HistoryIndex {
       .transaction(() => {
         if (!isNew()) return; // another thread was faster
         for (const table of ['touched', 'timed', 'placed', 'merged']) this.db.exec(`delete from ${table}`);
-        const inos = this.prepare(this.state, 'select ino from base').pluck().all() as Ino[];
-        for (const ino of inos) {
-          for (const [field, entries] of this.base(ino)?.registers ?? [])
-            if (ino !== VOLUME_INO) for (const { value } of entries) this.takeOp(ino, field, value);
+        for (const { inode } of this.baseRows.after(-1)) {
+          const { ino, registers } = inode;
+          if (ino === VOLUME_INO) continue;
+          for (const [field, entries] of registers) for (const { value } of entries) this.takeOp(ino, field, value);
         }
         this.prepare(this.db, 'update progress set lsn = ?, hash = null, generation = ?').run(
           floor.lsn,
@@ -234,9 +236,7 @@ export class HistoryIndex {
 
   /** An inode's registers where the journal begins; undefined when it had none then. */
   base(ino: Ino): Inode | undefined {
-    const state = this.prepare(this.state, 'select state from base where ino = ?').pluck().get(ino) as
-      Buffer | undefined;
-    return state && decodeBase(ino, state);
+    return this.baseRows.read(ino);
   }
 
   /**

@@ -7,7 +7,7 @@ import type { Ino } from '../crdt/ids.js';
 import type { Inode } from '../crdt/inode.js';
 import { ByteWriter } from '../codec/bytes.js';
 import type { BaseOffer, BasePart } from './base-part.js';
-import { decodeBase, encodeBase } from './base-registers.js';
+import { decodeBase, encodeBase } from './base-rows.js';
 import type { Connection, Statement } from './schema.js';
 
 /** The key among the journal's texts. */

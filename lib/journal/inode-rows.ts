@@ -1,4 +1,5 @@
-// inode-rows.ts — the rows of state.db that hold an inode: one for most; of one with many names, a row for each of its links besides.
+// inode-rows.ts — the rows of state.db that hold an inode: one for most; of one with many names, a row for each of its links besides; of a
+// removed one perhaps a place in a block (removed-inodes.ts), which a row of its own goes before.
 // Invariant: what is read is what was written last, or a CorruptionError names the row. A register is never removed, so an inode whose
 // links were once kept apart stays so, and `state` knows how many there are. Caches and transactions are the callers'.
 
@@ -7,6 +8,7 @@ import { LINK_PREFIX, linkField, linkOfField } from '../crdt/fields.js';
 import type { Ino, LinkId } from '../crdt/ids.js';
 import { type Entry, type Inode, LinksApart } from '../crdt/inode.js';
 import { ByteWriter } from '../codec/bytes.js';
+import { RemovedInodes } from './removed-inodes.js';
 import { checkRow, rowSum, sealOf, unseal } from './row-sum.js';
 import type { Connection, Statement } from './schema.js';
 
@@ -20,6 +22,7 @@ type LinkRow = [link: LinkId, state: Buffer, sum: number];
 
 export class InodeRows {
   private readonly writer = new ByteWriter(1024);
+  private readonly removed: RemovedInodes;
   private readonly select: Statement;
   private readonly selectLinks: Statement;
   private readonly put: Statement;
@@ -27,6 +30,7 @@ export class InodeRows {
 
   /** @param db open for writing, if {@link write} is called */
   constructor(db: Connection) {
+    this.removed = new RemovedInodes(db);
     this.select = db.prepare('select state from inode where ino = ?').pluck();
     this.selectLinks = db.prepare('select link, state, sum from link where ino = ? order by link').raw();
     this.put = db.prepare('replace into inode(ino, state) values (?, ?)');
@@ -36,7 +40,7 @@ export class InodeRows {
   /** @throws CorruptionError when a row of it is damaged */
   read(ino: Ino): Inode | undefined {
     const state = this.select.get(ino) as Buffer | undefined;
-    return state && this.decode(ino, state);
+    return state ? this.decode(ino, state) : this.removed.read(ino);
   }
 
   /** The inode whose column `state` this is. @throws CorruptionError when that or a row of one of its links is damaged */

@@ -7,7 +7,7 @@ import type { Dot, VersionVector } from '../crdt/change.js';
 import type { ActorId, Ino } from '../crdt/ids.js';
 import type { Inode } from '../crdt/inode.js';
 import { baseId, type BaseOffer, type BasePart, encodeBasePart } from './base-part.js';
-import { decodeBase } from './base-registers.js';
+import { BaseRows } from './base-rows.js';
 import { decodeDots } from './dots.js';
 import { FLOOR_KEY, parseFloorMark, readFloor } from './floor.js';
 import { DamagedChange, isIntactChange } from './lost-changes.js';
@@ -55,7 +55,7 @@ export class JournalReader {
   private readonly selectBytes: Statement;
   private readonly selectBytesAfter: Statement;
   private readonly selectMeta: Statement;
-  private readonly selectBase: Statement;
+  private readonly base: BaseRows;
   private readonly selectLast: Statement;
   private readonly selectFirstAfter: Statement;
   private actors: readonly HeldActor[] = [];
@@ -82,7 +82,7 @@ export class JournalReader {
     this.selectFirstAfter = db
       .prepare('select lsn from change where actor = ? and seq > ? order by seq limit 1')
       .pluck();
-    this.selectBase = db.prepare('select ino, state from base where ino > ? order by ino').raw();
+    this.base = new BaseRows(db);
     this.selectMeta = db.prepare('select value from meta where key = ?').pluck();
   }
 
@@ -119,18 +119,17 @@ export class JournalReader {
       this.readFloor();
       if (this.offer?.id !== id) return null;
       const inodes: Inode[] = [];
-      let bytes = 0;
-      let last = after;
+      let totalBytes = 0;
       let done = true;
-      for (const [ino, state] of this.selectBase.iterate(after) as Iterable<[Ino, Buffer]>) {
-        if (inodes.length > 0 && bytes + state.length > maxBytes) {
+      for (const { inode, bytes } of this.base.after(after)) {
+        if (inodes.length > 0 && totalBytes + bytes > maxBytes) {
           done = false;
           break;
         }
-        bytes += state.length;
-        inodes.push(decodeBase(ino, state));
-        last = ino;
+        totalBytes += bytes;
+        inodes.push(inode);
       }
+      const last = inodes.at(-1)?.ino ?? after;
       return { id, after, last, done, bytes: encodeBasePart(inodes, (index) => this.nameOf(index)) };
     });
   }
@@ -146,7 +145,7 @@ export class JournalReader {
           .toSorted((a, b) => (a.actor < b.actor ? -1 : 1));
         const { heads, stamp, lsn } = parseFloorMark(text);
         this.floorLsn = lsn;
-        const inodes = this.db.prepare('select count(*) from base').pluck().get() as number;
+        const inodes = this.base.count();
         this.floorVector = new Map(actors.map(({ actor, seq }) => [actor, seq]));
         this.offer = { id: baseId(actors), actors, heads, stamp, inodes };
         this.floorText = text;

@@ -24,6 +24,7 @@ import type { Lsn } from './intent-log.js';
 import { MetaTable } from './meta-table.js';
 import { NAME_HASH_KEY, NAME_HASH_KEY_BYTES, nameHash } from './name-hash.js';
 import { ParkedChanges } from './parked-changes.js';
+import { RemovedPacking, type RemovedPackingOptions } from './removed-packing.js';
 import { ReservedSequences } from './reserved-sequences.js';
 import type { Connection, Statement } from './schema.js';
 import { LastOperations } from './last-operations.js';
@@ -38,6 +39,7 @@ import { DEFAULT_WAL_TARGET_BYTES, Wal } from './wal.js';
 export interface JournalOptions extends TreeStoreOptions {
   /** WAL size from which it is worth having it started over; see {@link Journal.relax}. */
   readonly walTargetBytes?: number;
+  readonly removed?: RemovedPackingOptions;
   /** Told of damage in the state file that was put right when it was opened. */
   readonly healed?: (what: string) => void;
 }
@@ -72,6 +74,7 @@ export class Journal {
   /** What the changes make that were dropped. */
   readonly base: BaseRegisters;
   private readonly truncation: Truncation;
+  private readonly removed: RemovedPacking;
   private readonly lastOperations: LastOperations;
   private readonly progress: ProgressRow;
 
@@ -113,7 +116,8 @@ export class Journal {
     this.actors = this.ends.table;
     this.floor = new Floor(db, this.meta(FLOOR_KEY), (text) => this.setMeta(FLOOR_KEY, text));
     this.lastOperations = new LastOperations(db, this.floor);
-    this.base = new BaseRegisters(db, this.actors);
+    this.removed = new RemovedPacking(db, options.removed);
+    this.base = new BaseRegisters(db, this.actors, this.removed);
     this.truncation = new Truncation(db, this.floor, this.base);
     const lastLsn = db.prepare('select max(lsn) from change').pluck().get() as number | null;
     this.nextLsn = Math.max(lastLsn ?? 0, this.floor.lsn) + 1;
@@ -339,13 +343,15 @@ export class Journal {
   }
 
   /**
-   * Drops the oldest changes, as long as they `mayGo`, and gives their space back. Part of the open transaction.
+   * Drops the oldest changes, as long as they `mayGo`, packs what was removed by them, and gives their space back. Part of the open
+   * transaction.
    * @returns whether there is more to do
    */
   truncate(mayGo: (change: OldestChange) => boolean, isOver: () => boolean): boolean {
+    this.store.flush(); // whether an inode has a name, its row says
     const { bytes, more } = this.truncation.drop(mayGo, isOver);
     this.bytesOfChanges -= bytes;
-    return more || this.truncation.giveBack(isOver);
+    return more || this.removed.pack(isOver) || this.truncation.giveBack(isOver);
   }
 
   /** Highest operation of an actor that this site has seen, as far as its changes are here intact. */

@@ -52,6 +52,8 @@ const MAX_NAMED_PAGES = 5;
  * - From version 5 on the journal may begin at a floor: `floor` has the last change of each actor below it (floor.ts), `base` the
  *   registers that those changes make (base-registers.ts, sealed like `inode`), `incoming` the base of another site while it comes
  *   (incoming-base.ts). `deps` of a change says where those that it builds on stand (dots.ts).
+ * - From version 7 on a removed inode may be in a block instead of in `inode` and `base` (removed-inodes.ts): `removed` says in which,
+ *   `removed_block.live` how many of its inodes say so, and `removed_due` which are to be packed (removed-packing.ts).
  */
 const MIGRATIONS: readonly (string | ((db: Connection) => void))[] = [
   `create table inode(ino integer primary key, state blob not null);
@@ -99,6 +101,10 @@ const MIGRATIONS: readonly (string | ((db: Connection) => void))[] = [
    alter table change add column deps blob not null default x'';
    alter table parked add column deps blob not null default x'';`,
   noteDeps,
+  `create table removed(ino integer primary key, block integer not null);
+   create table removed_block(id integer primary key, live integer not null, state blob not null);
+   create table removed_due(ino integer primary key);
+   insert into removed_due(ino) select ino from inode join base using (ino) where ino <> 0 and substr(inode.state, 1, 2) = x'0100';`,
 ];
 
 /** Gives the rows of a table a sum of these columns. */

@@ -70,7 +70,11 @@ export class SqliteTreeStore implements TreeStore {
     this.cache = new GenerationCache(options.cachedInodes ?? DEFAULT_CACHED_INODES);
     this.dirents = new GenerationCache(options.cachedDirents ?? DEFAULT_CACHED_DIRENTS);
     this.inodeRows = new InodeRows(db);
-    this.selectInos = db.prepare(`select ino from inode where ino > ? order by ino limit ${INO_PAGE}`).pluck();
+    this.selectInos = db
+      .prepare(
+        `select ino from inode where ino > @last union select ino from removed where ino > @last order by ino limit ${INO_PAGE}`,
+      )
+      .pluck();
     const columns = 'cookie, name, ino, link, type, sum';
     this.selectDirent = db
       .prepare(`select ${columns} from dirent where parent = ? and cookie between ? and ? and name = ?`)
@@ -312,7 +316,7 @@ export class SqliteTreeStore implements TreeStore {
     let last = -1;
     for (;;) {
       // A page at a time: better-sqlite3 runs nothing else on a connection while a statement is being stepped.
-      const page = this.selectInos.all(last) as Ino[];
+      const page = this.selectInos.all({ last }) as Ino[];
       yield* page;
       if (page.length < INO_PAGE) return;
       last = page.at(-1)!;

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { encodeChange, type EncodedChange } from './change-codec.js';
 import { Journal } from './journal.js';
 import { JournalReader } from './journal-reader.js';
-import { decodeBase } from './base-registers.js';
+import { BaseRows } from './base-rows.js';
 import { foldChange, predecessors } from './register-fold.js';
 import { temporaryDirectory } from './temporary-directory.js';
 
@@ -64,8 +64,7 @@ test('what is dropped is in the base, and what is left follows it', (t) => {
       // The base, and the changes that are left on it, make the registers that all changes made.
       const scratch = Journal.open(`${at}-scratch`);
       for (let index = 0; index < again.actors.size; index++) scratch.actors.intern(again.actors.id(index));
-      for (const [ino, state] of again.db.prepare('select ino, state from base').raw().all() as [number, Buffer][])
-        scratch.store.insert(decodeBase(ino, state));
+      for (const { inode } of new BaseRows(again.db).after(-1)) scratch.store.insert(inode);
       for (const { change } of made.slice(dropped)) foldChange(change, scratch.store, scratch.actors);
       for (const ino of again.store.inodes())
         assert.deepEqual([...scratch.store.inode(ino)!.registers], [...again.store.inode(ino)!.registers]);

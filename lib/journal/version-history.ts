@@ -7,7 +7,7 @@ import type { Change, VersionVector } from '../crdt/change.js';
 import { parseHead, parseOp } from '../crdt/fields.js';
 import type { ActorTable, Ino, OpId } from '../crdt/ids.js';
 import type { FileVersions, Version } from '../crdt/version-graph.js';
-import { decodeBase } from './base-registers.js';
+import { BaseRows } from './base-rows.js';
 import { decodeChange, startOpOf } from './change-codec.js';
 import type { FloorChange } from './floor.js';
 import { GenerationCache } from './generation-cache.js';
@@ -31,7 +31,7 @@ export interface HistorySource {
 
 export class VersionHistory {
   private readonly selectBytes: Statement;
-  private readonly selectBase: Statement;
+  private readonly base: BaseRows;
   private readonly known = new GenerationCache<string, Version>(VERSIONS_REMEMBERED);
   /** First operations of changes. */
   private readonly starts = new GenerationCache<string, number>(VERSIONS_REMEMBERED);
@@ -42,7 +42,7 @@ export class VersionHistory {
 
   constructor(private readonly journal: HistorySource) {
     this.selectBytes = journal.db.prepare('select bytes from change where actor = ? and seq = ?').pluck();
-    this.selectBase = journal.db.prepare('select state from base where ino = ?').pluck();
+    this.base = new BaseRows(journal.db);
   }
 
   /** The version that an operation wrote; undefined when it is not in the journal, or wrote no version. */
@@ -78,8 +78,7 @@ export class VersionHistory {
   }
 
   private inBase(ino: Ino): Map<string, Version> {
-    const state = this.selectBase.get(ino) as Buffer | undefined;
-    const heads = state ? decodeBase(ino, state).registers.get('head') : undefined;
+    const heads = this.base.read(ino)?.registers.get('head');
     const versions = new Map<string, Version>();
     for (const { counter, actor, stamp, value } of heads ?? [])
       versions.set(`${counter}@${actor}`, { counter, actor, stamp, head: parseHead(value), preds: [UNKNOWN] });

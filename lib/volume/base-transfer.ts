@@ -16,7 +16,7 @@ import type { RegisterWrite } from '../crdt/replica.js';
 import { type HasSeen, mergeEntries } from '../crdt/state-merge.js';
 import { SNAPSHOT_PREFIX } from '../crdt/volume-fields.js';
 import { baseId, type BaseOffer, type BasePart, decodeBasePart } from '../journal/base-part.js';
-import { bareInode } from '../journal/base-registers.js';
+import { bareInode } from '../journal/base-rows.js';
 import { INCOMING_KEY, IncomingBase } from '../journal/incoming-base.js';
 import type { Core } from './core.js';
 import type { Folding } from './folding.js';
@@ -122,13 +122,15 @@ export class BaseTransfer {
     const isCovered = coverOf(offer, journal.actors.intern.bind(journal.actors));
     const floor = new Map(journal.floor.changes);
     const below: HasSeen = ({ actor, counter }) => counter <= (floor.get(actor)?.op ?? 0);
-    journal.base.join(journal.db, (own, other) => mergeInodes(own, below, other, isCovered, this.core));
+    journal.base.join((own, other) => mergeInodes(own, below, other, isCovered, this.core));
     const written: RegisterWrite[] = [];
     const writes = this.writes(hasSeen, isCovered, written);
     const changes = commits.applyBase(writes, offer.stamp, () => {
       journal.join(offer);
       this.core.objects.countedAnew(journal.changeCount);
     });
+    this.core.store.flush();
+    journal.base.joined();
     this.incoming.forget();
     for (const write of written) this.tell(write);
     for (const change of changes) this.core.tell(change);

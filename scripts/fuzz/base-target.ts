@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { ActorTable } from '../../lib/crdt/ids.js';
 import type { Entry, Inode } from '../../lib/crdt/inode.js';
 import { type BasePart, decodeBasePart, encodeBasePart } from '../../lib/journal/base-part.js';
-import { bareInode } from '../../lib/journal/base-registers.js';
+import { bareInode } from '../../lib/journal/base-rows.js';
 import type { Random } from '../../lib/sim/random.js';
 
 const ACTORS = ['ab', 'cd', 'ef'].map((hex) => hex.repeat(16));

@@ -11,6 +11,7 @@ import type { AcknowledgedBytes, ShownFile } from './acknowledged-bytes.js';
 import { fingerprint } from './contents.js';
 import { brokenRules } from './merge-rules.js';
 import type { Process } from './process.js';
+import { checkRegisters } from './registers-check.js';
 import type { Site } from './site.js';
 import { checkVersions } from './version-rules.js';
 import { versionHeldBy } from './versions-held.js';
@@ -114,7 +115,7 @@ export function checkConverged(
   processes: readonly Process[],
   bytes: AcknowledgedBytes,
 ): { wrong: string[]; conflicts: Conflict[]; digest: string } {
-  const wrong: string[] = [];
+  const wrong = checkRegisters(sites);
   const digests = sites.map((site) => site.digest);
   const conflicts = sites.map((site) => listConflicts(site.volume.journal.store, site.volume.journal.actors));
   let first: string[] | undefined;

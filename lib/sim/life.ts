@@ -58,6 +58,7 @@ export class Life implements Node {
   /** Where its journal begins. */
   private dropped: number;
   private generation: number;
+  private packed = 0;
 
   constructor(
     readonly site: Site,
@@ -289,11 +290,19 @@ export class Life implements Node {
     const { generation } = this.server.volume.journal.floor;
     if (generation > this.generation) this.site.around.totals.add('states taken over');
     this.generation = generation;
+    if (!more) this.countPacked();
     // As the loop does between two looks at the mount (lib/fuse/channel.ts).
     if (!more && this.site.hasPassthrough) while (this.random.chance(0.7) && this.server.volume.workMeanwhile());
     if (more) this.wake(this.random.next() * 0.2);
     else if (this.server.nextTimeoutMs >= 0) this.wake(this.server.nextTimeoutMs);
     this.site.afterWork();
+  }
+
+  private countPacked(): void {
+    const { db } = this.server.volume.journal;
+    const packed = db.prepare('select count(*) from removed').pluck().get() as number;
+    if (packed > this.packed) this.site.around.totals.add('removed inodes packed', packed - this.packed);
+    this.packed = packed;
   }
 
   private heard(notice: Notice): void {

@@ -22,6 +22,6 @@ test(`${SCHEDULES} schedules of partitions, crashes and wrong clocks lose nothin
     const shrunk = await shrink(outcome, root, { mostRuns: 200 });
     assert.fail(`make sim SEED=${seed}: ${shrunk.wrong.join('\n')}\n${formatHistory(shrunk)}`);
   }
-  for (const what of ['power losses', 'writes past the site', 'stores past the site'])
+  for (const what of ['power losses', 'writes past the site', 'stores past the site', 'removed inodes packed'])
     assert.ok(totals.of(what) > 0, what);
 });

@@ -701,4 +701,22 @@ export const MUTANTS: readonly Mutant[] = [
     from: 'writer.sync();',
     to: ';',
   },
+  {
+    rule: 'removed: what the journal is still about is not packed',
+    file: 'journal/removed-packing.js',
+    from: 'if (haveSameRegisters(inode, decodeBase(ino, rows[1])))',
+    to: 'if (true)',
+  },
+  {
+    rule: 'removed: a row of its own goes before the block',
+    file: 'journal/inode-rows.js',
+    from: 'return state ? this.decode(ino, state) : this.removed.read(ino);',
+    to: 'return this.removed.read(ino) ?? (state && this.decode(ino, state));',
+  },
+  {
+    rule: 'removed: who reads all inodes reads those in blocks, too',
+    file: 'journal/sqlite-tree-store.js',
+    from: 'union select ino from removed where ino > @last',
+    to: '',
+  },
 ];

@@ -486,7 +486,8 @@ class Simulation {
 
   /** What is damaged, or given up, comes when it is read. */
   private isAllReadable(): boolean {
-    const areKeepers = this.sites.every(({ config }) => config.content !== 'on-demand');
+    // One that is yet to find what it lacks, of what it is to keep from now on, keeps nothing that could be counted on.
+    const areKeepers = this.sites.every(({ life }) => life!.content.keepsAll);
     return (areKeepers && !this.isRotten) || areReadable(this.sites, this.processes);
   }
 

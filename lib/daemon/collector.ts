@@ -8,16 +8,16 @@
 import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { VersionVector } from '../crdt/change.js';
-import type { ObjectId, SiteId } from '../crdt/ids.js';
+import type { ObjectId } from '../crdt/ids.js';
 import type { MissingObject } from '../chunks/object-kind.js';
 import type { MovedObject, UnusedObject } from '../chunks/object-store.js';
 import { packNames } from '../chunks/pack-use.js';
-import { commonVector } from '../journal/held-versions.js';
 import type { SyncClock } from '../sync/ports.js';
 import type { SurveyRequest } from '../volume/collection-survey.js';
 import type { EvictionRequest } from '../volume/eviction.js';
 import type { Evicted } from './content-interface.js';
 import type { CollectionReport, Log } from './daemon-interface.js';
+import type { OtherSites } from './other-sites.js';
 import { unlessEnded } from './site-ended.js';
 import type { SiteRequests } from './site-sync-store.js';
 
@@ -56,16 +56,6 @@ export type CollectionQuestion =
 
 export type CollectionAnswer = { readonly report: CollectionReport } | { readonly evicted: Evicted };
 
-/** A site that this one has met, as far as collections care. */
-export interface PeerNeeds {
-  readonly siteId: SiteId;
-  readonly site: string;
-  /** What it acknowledged as durable. */
-  readonly vector: VersionVector;
-  /** Objects that it knows of and waits for. */
-  readonly missingCount: number;
-}
-
 /** What writes and reads packs on other threads than the site's. */
 export interface PackUsers {
   /** Resolves when what is written from now on goes to new packs. */
@@ -91,7 +81,8 @@ export interface CollectorOptions {
   readonly packUsers: PackUsers;
   /** What is durable here. */
   readonly vector: () => VersionVector;
-  readonly peers: () => readonly PeerNeeds[];
+  /** What the other sites of the volume know. */
+  readonly others: Pick<OtherSites, 'acknowledged' | 'lagging'>;
   /** How long versions are kept after something took their place, in milliseconds; null: as the volume says. */
   readonly keepHistoryMs: () => number | null;
   readonly keepers: Keepers;
@@ -134,8 +125,6 @@ export class Collector {
   private cancelCheck: () => void = () => {};
   /** What was durable here when the eviction that is under way began. */
   private namedBefore: VersionVector = new Map();
-  /** What a peer had acknowledged when it last waited for no object: whatever it shows since, it holds. */
-  private readonly settled = new Map<SiteId, VersionVector>();
 
   constructor(private readonly options: CollectorOptions) {
     this.lastEndMs = options.clock.now();
@@ -304,7 +293,7 @@ export class Collector {
     const rules = {
       nowUs: startedMs * US_PER_MS,
       keepHistoryMs: this.options.keepHistoryMs(),
-      acknowledged: this.acknowledged(),
+      acknowledged: this.options.others.acknowledged(),
     };
     const { stateDirectory } = this.options;
     const data: CollectionData = {
@@ -315,7 +304,7 @@ export class Collector {
     };
     const answer = await this.run(data);
     if (!('report' in answer)) throw new Error('the thread of a collection answered with an eviction');
-    return { ...answer.report, waitsFor: this.lagging() };
+    return { ...answer.report, waitsFor: this.options.others.lagging() };
   }
 
   private run(data: CollectionData | EvictionData): Promise<CollectionAnswer> {
@@ -344,25 +333,5 @@ export class Collector {
         return site.request('correctWants', { needed: [...needed], unneeded: [...unneeded] });
       }
     }
-  }
-
-  /** What every peer knows of, and would not build on anything older. A peer that waits for objects may still be given older ones. */
-  private acknowledged(): VersionVector | null {
-    const peers = this.options.peers();
-    if (peers.length === 0) return null;
-    for (const { siteId, vector, missingCount } of peers)
-      if (missingCount === 0) this.settled.set(siteId, new Map(vector));
-    return commonVector(peers.map(({ siteId }) => this.settled.get(siteId) ?? new Map()));
-  }
-
-  /** The peers for whose sake something may be kept. */
-  private lagging(): string[] {
-    const vector = [...this.options.vector()];
-    const knowsAll = ({ siteId }: PeerNeeds): boolean =>
-      vector.every(([actor, seq]) => (this.settled.get(siteId)?.get(actor) ?? 0) >= seq);
-    return this.options
-      .peers()
-      .filter((peer) => !knowsAll(peer))
-      .map(({ site }) => site);
   }
 }

@@ -51,6 +51,7 @@ import { HOLDINGS_FILE } from './holdings-file.js';
 import { InviteFile } from './invite-file.js';
 import { heldBy, type JournalReport, journalReport } from './journal-report.js';
 import { DEFAULT_AWAY_MS, JournalKeeper } from './journal-keeper.js';
+import { OtherSites } from './other-sites.js';
 import { KeptPeers } from './kept-peers.js';
 import { KNOWN_PEERS_FILE } from './known-peers-file.js';
 import { type Measured, MetricsServer } from './metrics.js';
@@ -281,7 +282,13 @@ export class RunningSite implements Daemon {
         },
       },
       vector: () => this.durable.vector,
-      peers: () => this.syncer.peersMet(),
+      others: new OtherSites({
+        siteId: this.config().siteId,
+        vector: () => this.durable.vector,
+        met: () => this.syncer.peersMet(),
+        members: () => this.members.all(),
+        holdings: () => this.syncer.holdings(),
+      }),
       keepHistoryMs: () => this.config().keepHistoryMs ?? null,
       keepers: {
         has: (vector) => this.syncer.hasKeeper(vector),

@@ -5,6 +5,7 @@
 import { workOn } from '../daemon/collection-work.js';
 import { Collector } from '../daemon/collector.js';
 import type { DurableCommits } from '../daemon/durable-commits.js';
+import { OtherSites } from '../daemon/other-sites.js';
 import { SiteContent } from '../daemon/site-content.js';
 import type { SiteRequests, SiteSyncStore } from '../daemon/site-sync-store.js';
 import type { RequestName, Requests, ToSite } from '../daemon/thread-protocol.js';
@@ -61,7 +62,13 @@ export class SimulatedContent {
         },
       },
       vector: () => durable.vector,
-      peers: () => site.peers.all(),
+      others: new OtherSites({
+        siteId: site.siteId,
+        vector: () => durable.vector,
+        met: () => site.peers.all(),
+        members: () => site.volume.membership.all(),
+        holdings: () => exchange().members.all(),
+      }),
       keepHistoryMs: () => keepHistoryMs,
       keepers: {
         has: (vector) => exchange().hasKeeper(vector),

@@ -41,9 +41,22 @@ export class AcknowledgedBytes {
       this.given.add(mark);
       this.required.set(mark, { step, site, isSynced: false });
     }
-    if (Math.max(before.length, after.length) > LARGE_BYTES) this.mayMix(ino);
-    if (this.mixed.has(ino)) for (const mark of [...marksIn(before), ...kept]) this.marksOfMixed.add(mark);
+    this.noteMixture(ino, before, after);
     this.saw(after);
+  }
+
+  /** The same, and nobody knows whether: the call was cut off, or the file removed. */
+  perhapsChanged(ino: Ino, before: Buffer, after: Buffer): void {
+    this.discarded(before);
+    this.discarded(after);
+    this.noteMixture(ino, before, after);
+    this.saw(after);
+  }
+
+  private noteMixture(ino: Ino, before: Buffer, after: Buffer): void {
+    if (Math.max(before.length, after.length) > LARGE_BYTES) this.mayMix(ino);
+    if (!this.mixed.has(ino)) return;
+    for (const content of [before, after]) for (const mark of marksIn(content)) this.marksOfMixed.add(mark);
   }
 
   /** A call that changes content failed: what was synced in vain is in the file nevertheless (write(2), O_SYNC). */
@@ -61,6 +74,11 @@ export class AcknowledgedBytes {
   /** A file may hold this. */
   saw(content: Buffer): void {
     this.seen.add(fingerprint(content));
+  }
+
+  /** Whether some file held just this after some call. */
+  wasWritten(content: Buffer): boolean {
+    return this.seen.has(fingerprint(content));
   }
 
   /** fsync(2) of a file that holds this returned. */

@@ -39,14 +39,9 @@ export class CallAccount {
   changed(ino: Ino, before: Buffer | null, hidden: string | undefined, after: Buffer): void {
     const wanted = !this.removedHere.has(ino);
     if (before === null && hidden !== undefined) this.bytes.discardedVersions.add(hidden);
-    if (wanted && this.site.image === null)
-      this.bytes.changed(ino, before ?? after.subarray(0, 0), after, this.site.name, this.step);
-    else {
-      // It may have had its effect, or not.
-      this.bytes.discarded(before ?? after.subarray(0, 0));
-      this.bytes.discarded(after);
-      this.bytes.saw(after);
-    }
+    const held = before ?? after.subarray(0, 0);
+    if (wanted && this.site.image === null) this.bytes.changed(ino, held, after, this.site.name, this.step);
+    else this.bytes.perhapsChanged(ino, held, after);
     this.acknowledged();
   }
 

@@ -37,6 +37,12 @@ export class Process extends FileCalls {
     if (this.isFile(ino) && this.volume.files.getattr(ino).nlink <= 1) this.account.discards(ino, this.seen(ino));
   }
 
+  /** What a file stands for at a name: files with the same content, which go with it. */
+  private equalsOf(ino: Ino, [parent, name]: Place): Ino[] {
+    const claims = this.volume.journal.store.claims(parent, name);
+    return claims.flatMap((claim) => (claim.shown === null && claim.ino !== ino ? claim.ino : []));
+  }
+
   // ── calls ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   mkdir(path: string): void {
@@ -84,12 +90,13 @@ export class Process extends FileCalls {
     if (this.isDirectory(found.ino)) throw posixError('EISDIR');
     this.discard(found.ino);
     this.changed(at);
+    const equals = this.equalsOf(found.ino, at);
     this.changing(
       [at],
       () => this.volume.files.unlink(...at),
       () => [[at, undefined]],
     );
-    this.account.removed(found.ino);
+    for (const ino of [found.ino, ...equals]) this.account.removed(ino);
     this.account.acknowledged();
   }
 
@@ -126,6 +133,7 @@ export class Process extends FileCalls {
       throw posixError(this.isBelow(from[0], victim.ino) ? 'ENOTEMPTY' : 'EISDIR');
     }
     if (victim) this.discard(victim.ino);
+    const equals = victim ? this.equalsOf(victim.ino, to) : [];
     this.changed(from, to);
     const isDirectory = this.isDirectory(source.ino);
     // A move may let deferred ones take effect: of all else nothing comes or goes.
@@ -142,7 +150,7 @@ export class Process extends FileCalls {
     );
     if (isDirectory && this.namesBut(this.find(to)!.ino, deferred) !== inside)
       throw new Error(`moving ${path} changed what is in it`);
-    if (victim) this.account.removed(victim.ino);
+    if (victim) for (const ino of [victim.ino, ...equals]) this.account.removed(ino);
     this.account.acknowledged();
   }
 

@@ -364,7 +364,11 @@ class Simulation {
     for (const [i, process] of this.processes.entries()) {
       if (!this.sites[i]!.life || this.sites[i] === site) continue;
       process.begin('');
-      for (const content of process.contents()) for (const mark of marksIn(content)) elsewhere.add(mark);
+      for (const content of process.contents()) {
+        // A mixture of writes that were being made when its version was: what is made of the file next may have lost the latest of them.
+        if (!this.bytes.wasWritten(content)) continue;
+        for (const mark of marksIn(content)) elsewhere.add(mark);
+      }
     }
     this.bytes.powerLost(site.name, elsewhere);
   }

@@ -690,6 +690,18 @@ export const MUTANTS: readonly Mutant[] = [
     to: '',
   },
   {
+    rule: 'given up: a site that was never met is waited for, too',
+    file: 'daemon/other-sites.js',
+    from: "role.kind === 'retired'",
+    to: 'true',
+  },
+  {
+    rule: 'given up: what a site said counts once all of it is here',
+    file: 'daemon/other-sites.js',
+    from: 'if (whole && covers(this.options.vector(), whole))',
+    to: 'if (whole)',
+  },
+  {
     rule: 'given up: a pack goes when it is durable that nothing names it',
     file: 'daemon/collector.js',
     from: 'await durable(commit);\n                packUsers',

@@ -34,6 +34,7 @@ export class JournalCheck {
   readonly lost: LostPlace[] = [];
   changes = 0;
   private floor: ReadonlyMap<number, FloorChange> = new Map();
+  private mark: string | undefined;
   private isBaseWhole = true;
   private last = 0;
   /** The first place. */
@@ -58,7 +59,20 @@ export class JournalCheck {
   ) {
     this.known = new Map(this.readLost().map((place) => [place.lsn, place]));
     this.internActors();
+    // A site that runs may drop changes between two reads.
+    const isAlone = !db.inTransaction;
+    if (isAlone) db.exec('begin');
     this.takeFloor();
+    if (isAlone) db.exec('commit');
+  }
+
+  /** Whether changes were dropped since it began: those that it had yet to read it takes for lost. */
+  get isOutdated(): boolean {
+    try {
+      return this.readMark() !== this.mark;
+    } catch {
+      return false; // damage, which is told where it is compared
+    }
   }
 
   /** What of the state the changes alone say. */
@@ -254,9 +268,9 @@ export class JournalCheck {
   private takeFloor(): void {
     const { store, actors } = this.scratch;
     try {
+      this.mark = this.readMark();
       this.floor = readFloor(this.db);
-      const text = this.db.prepare('select value from meta where key = ?').pluck().get(FLOOR_KEY);
-      const { lsn, heads } = parseFloorMark(text as string | undefined);
+      const { lsn, heads } = parseFloorMark(this.mark);
       this.last = lsn;
       this.first = lsn + 1;
       for (const [index, { seq, op, hash }] of this.floor) {
@@ -286,6 +300,10 @@ export class JournalCheck {
         remedy: 'weft umount, then weft fsck --repair: the rows of the state stand for what is damaged',
       });
     }
+  }
+
+  private readMark(): string | undefined {
+    return this.db.prepare('select value from meta where key = ?').pluck().get(FLOOR_KEY) as string | undefined;
   }
 
   private readLost(): LostPlace[] {

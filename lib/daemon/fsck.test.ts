@@ -61,6 +61,34 @@ test('a sound site is clean, running and closed, with every object read', async 
   site.reopenClosed();
 });
 
+test('changes were told as damaged that a running site dropped while it was checked', async (t) => {
+  const site = await siteWithFiles(t);
+  for (let i = 0; i < 500; i++) {
+    site.write('/dir/file 1', `again ${i}`);
+    site.volume.publishAll();
+    site.volume.fold();
+  }
+  let wasDropped = false;
+  const { faults, checked } = await fsck({
+    directory: site.directory,
+    config: { volume: 'team', site: 'paris', slot: 1 },
+    data: false,
+    repair: false,
+    daemon: async () => assert.fail('nothing is to be repaired'),
+    tell: (what) => {
+      if (wasDropped || what !== 'changes') return;
+      const { truncating, journal, background } = site.volume;
+      truncating.ask({ frontier: new Map(journal.vector()), keepHistoryMs: 0, nowUs: Infinity });
+      while (background.run(() => false));
+      site.volume.folding.commit();
+      wasDropped = true;
+    },
+  });
+  assert.ok(wasDropped);
+  assert.deepEqual(faults, []);
+  assert.equal(checked.changes, 0, 'all were dropped');
+});
+
 const DAMAGES: readonly [what: string, sql: string, says: RegExp][] = [
   ['an entry that leads elsewhere', "update dirent set ino = ino + 1 where name = 'file 7'", /entry "file 7"/],
   ['an entry that is gone', "delete from dirent where name = 'file 8'", /entry "file 8".*has no row/],

@@ -68,6 +68,8 @@ export async function fsck(options: FsckOptions): Promise<FsckReport> {
 class Check {
   readonly faults: Fault[] = [];
   readonly checked = { changes: 0, inodes: 0, entries: 0, objects: 0, bytes: 0 };
+  /** What the changes say. */
+  private scratch!: Journal;
 
   constructor(
     private readonly options: FsckOptions,
@@ -83,16 +85,16 @@ class Check {
     if (!this.checkTables()) return;
     const db = this.openState();
     if (!db) return;
-    const scratch = Journal.open(this.scratchDirectory);
+    this.scratch = Journal.open(this.scratchDirectory);
     try {
       this.checkFile(db);
-      const journal = this.checkContent(db, scratch);
+      const journal = this.checkContent(db);
       if (!repair) return;
       if (daemon) await this.repairBeside(daemon);
-      else this.repairHere(db, scratch, journal);
+      else this.repairHere(db, this.scratch, journal);
     } finally {
       if (db.open) db.close();
-      scratch.close();
+      this.scratch.close();
     }
   }
 
@@ -158,14 +160,24 @@ class Check {
       this.faults.push({ class: 'state', what: `state.db: ${what}`, paths: [], repaired: false, remedy });
   }
 
-  private checkContent(db: Connection, scratch: Journal): JournalCheck {
+  private checkContent(db: Connection): JournalCheck {
     const { directory, config, data, tell } = this.options;
     const { faults, checked } = this;
-    const journal = new JournalCheck(db, scratch, faults);
+    const faultsBefore = faults.length;
+    let journal = new JournalCheck(db, this.scratch, faults);
     journal.run(tell);
     db.exec('begin');
     try {
+      if (journal.isOutdated) {
+        // Changes that it was to read were dropped: this time none are meanwhile.
+        faults.splice(faultsBefore);
+        this.scratch.close();
+        rmSync(this.scratchDirectory, { recursive: true });
+        this.scratch = Journal.open(this.scratchDirectory);
+        journal = new JournalCheck(db, this.scratch, faults);
+      }
       journal.run(tell); // what was committed meanwhile
+      const { scratch } = this;
       const tree = new TreeCheck(db, scratch, journal, faults, tell);
       tree.run();
       db.exec('commit');

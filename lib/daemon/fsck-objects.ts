@@ -13,6 +13,7 @@ import { CorruptionError } from '../codec/bytes.js';
 import { parseHead } from '../crdt/fields.js';
 import type { Ino, ObjectId } from '../crdt/ids.js';
 import type { TreeStore } from '../crdt/tree-store.js';
+import { InodeRows } from '../journal/inode-rows.js';
 import type { Connection } from '../journal/schema.js';
 import type { Fault, FaultClass, Tell } from './fsck-report.js';
 
@@ -180,8 +181,19 @@ export class ObjectCheck {
       const blob = Buffer.from(id, 'hex');
       return held.get(blob) !== undefined || wanted.get(blob) !== undefined;
     };
-    const need = (id: ObjectId, kind: string, ino: Ino): void => {
-      if (this.keepsAll && !isKnown(id))
+    const inodes = new InodeRows(this.db);
+    // Beside a running site another version may have taken its place meanwhile, or the object have come.
+    const isStillShown = (ino: Ino, manifest: ObjectId): boolean => {
+      try {
+        const heads = inodes.read(ino)?.registers.get('head');
+        return !heads || heads.some(({ value }) => parseHead(value).manifest === manifest);
+      } catch (error) {
+        if (error instanceof CorruptionError) return true; // told of already
+        throw error;
+      }
+    };
+    const need = (id: ObjectId, kind: string, ino: Ino, manifest: ObjectId): void => {
+      if (this.keepsAll && !isKnown(id) && isStillShown(ino, manifest) && !isKnown(id))
         this.fault('absent', `${kind} ${id} is neither here nor asked of other sites`, MOUNT_REMEDY, id);
       const path = pathOf(ino);
       const fault = this.damaged.get(id);
@@ -193,11 +205,11 @@ export class ObjectCheck {
       if (pathOf(ino) === undefined) continue;
       for (const { value } of store.inode(ino)!.registers.get('head') ?? []) {
         const { manifest } = parseHead(value);
-        need(manifest, 'manifest', ino);
+        need(manifest, 'manifest', ino, manifest);
         if (!readsManifests || this.damaged.has(manifest)) continue;
         const bytes = this.readObject(manifest);
         if (!bytes) continue;
-        for (const chunk of chunksOf(decodeManifest(bytes))) need(chunk, 'chunk', ino);
+        for (const chunk of chunksOf(decodeManifest(bytes))) need(chunk, 'chunk', ino, manifest);
       }
     }
   }

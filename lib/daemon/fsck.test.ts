@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import Database from 'better-sqlite3';
+import { parseHead } from '../crdt/fields.js';
 import { sumsPath } from '../journal/page-sums.js';
 import { statePath } from '../journal/schema.js';
 import { VolumeFixture } from '../volume/volume-fixture.test-support.js';
@@ -87,6 +88,33 @@ test('changes were told as damaged that a running site dropped while it was chec
   assert.ok(wasDropped);
   assert.deepEqual(faults, []);
   assert.equal(checked.changes, 0, 'all were dropped');
+});
+
+test('an object was told as lost that a running site gave up while it was checked', async (t) => {
+  const site = await siteWithFiles(t);
+  const { manifest } = parseHead(
+    site.volume.journal.store.inode(site.resolve('/dir/file 7'))!.registers.get('head')![0]!.value,
+  );
+  let isGone = false;
+  const { faults } = await fsck({
+    directory: site.directory,
+    config: { volume: 'team', site: 'paris', slot: 1 },
+    data: true,
+    repair: false,
+    daemon: async () => assert.fail('nothing is to be repaired'),
+    tell: (what) => {
+      if (isGone || what !== 'objects') return;
+      site.write('/dir/file 7', 'another version');
+      site.volume.publishAll();
+      site.volume.fold();
+      // As a collection does that keeps no history.
+      const { db } = site.volume.journal;
+      isGone = db.prepare('delete from object where id = ?').run(Buffer.from(manifest, 'hex')).changes === 1;
+      site.volume.folding.commit();
+    },
+  });
+  assert.ok(isGone);
+  assert.deepEqual(faults, []);
 });
 
 const DAMAGES: readonly [what: string, sql: string, says: RegExp][] = [

@@ -12,13 +12,13 @@ import { ByteReader, ByteWriter, CorruptionError } from '../codec/bytes.js';
 import type { Ino } from '../crdt/ids.js';
 import { decodeInode, encodeInode } from '../crdt/inode-codec.js';
 import type { Inode } from '../crdt/inode.js';
-import { seal, unseal } from './row-sum.js';
+import { seal, SEAL_BYTES, unseal } from './row-sum.js';
 import type { Connection, Statement } from './schema.js';
 
 /** The bytes of each inode of a block. */
 export type RemovedBlock = ReadonlyMap<Ino, Uint8Array>;
 
-const CACHE_BYTES = 16 * 2 ** 20;
+const CACHE_BYTES = 8 * 2 ** 20;
 /** What a block's inodes may come to: a few of them have long extended attributes. */
 const MAX_BLOCK_BYTES = 2 ** 30;
 const BYTES_PER_ENTRY = 100;
@@ -87,7 +87,8 @@ export class RemovedInodes {
 
   /** Ids are given anew when a block is gone: its sum tells one from the other. */
   private block(id: number, state: Buffer): RemovedBlock {
-    const key = `${id}/${state.toString('latin1', state.length - 4)}`;
+    const sum = Buffer.isBuffer(state) ? state.toString('latin1', state.length - SEAL_BYTES) : '';
+    const key = `${id}/${sum}`;
     let block = this.blocks.get(key);
     if (!block) {
       block = decodeBlock(id, state);

@@ -168,6 +168,8 @@ test('a damaged block is named, and not taken for inodes that never were', (t) =
   const { db } = journal;
   db.exec("update removed_block set state = x'00' || substr(state, 2) where id = 1");
   assert.throws(() => new BaseRows(db).read(11), /block 1 of removed inodes: its row in state.db is damaged/);
+  db.exec('update removed_block set state = 5 where id = 1');
+  assert.throws(() => new BaseRows(db).read(11), /block 1 of removed inodes: its row in state.db is damaged/);
   db.exec('update removed set block = 2 where ino = 12');
   assert.throws(() => new BaseRows(db).read(12), /removed inode 12: not in block 2/);
   db.exec('delete from removed_block where id = 1');

@@ -11,7 +11,8 @@ export type Cell = number | string | Uint8Array | null;
 const START = 0x57656674;
 const ODD = 0x9e3779b1;
 const WORD = 2 ** 32;
-const SEAL_BYTES = 4;
+/** How many of them close a sealed blob. */
+export const SEAL_BYTES = 4;
 const EMPTY = Buffer.alloc(0);
 
 /** A bijection of `sum` for each `word`, and of `word` for each `sum`: what differs once differs to the end. */

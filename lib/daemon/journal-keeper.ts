@@ -6,7 +6,7 @@ import type { VersionVector } from '../crdt/change.js';
 import type { SiteId } from '../crdt/ids.js';
 import type { Member } from '../crdt/members.js';
 import type { Holding } from '../sync/member-vectors.js';
-import { type Frontier, SettledFrontier, stableFrontier } from '../sync/stable-frontier.js';
+import { type Frontier, type MemberStanding, SettledFrontier, stableFrontier } from '../sync/stable-frontier.js';
 import { covers } from '../sync/version-vector.js';
 import type { SiteRequests } from './site-sync-store.js';
 
@@ -30,6 +30,13 @@ export interface JournalKeeperOptions {
   readonly isServing: () => boolean;
 }
 
+/** How the journal stands to the other sites. */
+export interface JournalStanding {
+  readonly standings: readonly MemberStanding[];
+  /** Nothing is dropped because what others have is still to come here. */
+  readonly isUnsettled: boolean;
+}
+
 /** Nothing new is below the frontier, but what is there has grown older. */
 const ASK_AGAIN_MS = 60_000;
 
@@ -44,6 +51,10 @@ export class JournalKeeper {
   frontier(): Frontier {
     const { siteId, vector, members, holdings, awayMs, nowMs } = this.options;
     return stableFrontier(siteId, vector(), members(), holdings(), nowMs() - awayMs());
+  }
+
+  standing(): JournalStanding {
+    return { standings: this.frontier().standings, isUnsettled: this.settled.isUnsettled };
   }
 
   /** To be called every few seconds. */

@@ -1,7 +1,7 @@
 // journal-report.ts — what `weft journal` and `weft status` say of the journal: how large it is, from when on it goes, and what keeps the
 // rest of it.
 
-import type { MemberStanding } from '../sync/stable-frontier.js';
+import type { JournalStanding } from './journal-keeper.js';
 import type { Requests } from './thread-protocol.js';
 
 export interface JournalReport {
@@ -28,13 +28,13 @@ export interface JournalSite {
 
 type Stored = Pick<Requests['status']['reply'], 'journalBytes' | 'journalSinceUs' | 'journalHeldBy'>;
 
-export function journalReport(stored: Stored, standings: readonly MemberStanding[], awayMs: number): JournalReport {
+export function journalReport(stored: Stored, standing: JournalStanding, awayMs: number): JournalReport {
   return {
     bytes: stored.journalBytes,
     since: stored.journalSinceUs === 0 ? null : new Date(stored.journalSinceUs / 1000).toISOString(),
-    heldBy: heldBy(stored, standings),
+    heldBy: heldBy(stored, standing),
     awayMs,
-    sites: standings.map(({ site, lacks, seenMs, isFenced }) => ({
+    sites: standing.standings.map(({ site, lacks, seenMs, isFenced }) => ({
       site,
       lacks,
       seen: seenMs === 0 ? null : new Date(seenMs).toISOString(),
@@ -44,7 +44,10 @@ export function journalReport(stored: Stored, standings: readonly MemberStanding
 }
 
 /** In words, for people. */
-export function heldBy({ journalHeldBy: hold }: Stored, standings: readonly MemberStanding[]): string | null {
+export function heldBy(
+  { journalHeldBy: hold, journalBytes }: Stored,
+  { standings, isUnsettled }: JournalStanding,
+): string | null {
   const behind = standings.filter(({ lacks, isFenced }) => lacks > 0 && !isFenced).map(({ site }) => site);
   const unheard = standings.filter(({ seenMs }) => seenMs === 0).map(({ site }) => site);
   switch (hold?.by) {
@@ -58,8 +61,11 @@ export function heldBy({ journalHeldBy: hold }: Stored, standings: readonly Memb
       return `${hold.path}, which is open here since before another site changed it`;
     case 'sites':
       // When it was tried last; meanwhile they have it.
-      return behind.length > 0 ? `what ${behind.join(', ')} may lack` : null;
+      if (behind.length > 0) return `what ${behind.join(', ')} may lack`;
+      break;
     case undefined:
-      return unheard.length > 0 ? `${unheard.join(', ')}, not heard of yet` : null;
+      if (unheard.length > 0) return `${unheard.join(', ')}, not heard of yet`;
+      break;
   }
+  return isUnsettled && journalBytes > 0 ? 'what other sites have and this one does not yet' : null;
 }

@@ -429,7 +429,7 @@ export class RunningSite implements Daemon {
     const { commit } = await this.site.request('fold', null);
     const survey = await this.survey.at(commit);
     const stored = await this.site.request('status', null);
-    const held = heldBy(stored, this.keeper!.frontier().standings);
+    const held = heldBy(stored, this.keeper!.standing());
     return siteStatus(this.config(), this.listen, survey, stored, this.syncer.peers(), held);
   }
 
@@ -511,7 +511,7 @@ export class RunningSite implements Daemon {
   async journal(awayMs: number | null): Promise<JournalReport> {
     if (awayMs !== null) this.state.saveConfig({ ...this.config(), awayMs });
     const stored = await this.site.request('status', null);
-    return journalReport(stored, this.keeper!.frontier().standings, this.config().awayMs ?? DEFAULT_AWAY_MS);
+    return journalReport(stored, this.keeper!.standing(), this.config().awayMs ?? DEFAULT_AWAY_MS);
   }
 
   async keepHistory(durationMs: number): Promise<void> {

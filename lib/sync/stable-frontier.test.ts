@@ -87,7 +87,9 @@ test('a frontier is acted on when all is here that was at the sites that have it
   assert.equal(settled.next(own, seen(own)), null);
   assert.equal(settled.next(own, seen(own)), null, 'what Rome wrote before it had all of this may be news');
   const later = new Map(own).set(B, 6);
+  assert.ok(settled.isUnsettled);
   assert.deepEqual(settled.next(later, seen(later)), own);
+  assert.ok(!settled.isUnsettled);
   assert.deepEqual(settled.next(later, seen(later)), later);
 });
 

@@ -37,11 +37,18 @@ export interface Frontier {
  */
 export class SettledFrontier {
   private pending: Frontier | null = null;
+  private waits = false;
+
+  /** Whether it was still to come, what was said when a frontier was seen, when it was asked for last. */
+  get isUnsettled(): boolean {
+    return this.waits;
+  }
 
   /** @returns the last frontier that was seen, once `own` has what was said then; null until then */
   next(own: VersionVector, seen: Frontier): VersionVector | null {
     const { pending } = this;
-    if (pending && !covers(own, lowest(pending.joined, seen.joined))) return null;
+    this.waits = pending !== null && !covers(own, lowest(pending.joined, seen.joined));
+    if (this.waits) return null;
     this.pending = seen;
     return pending?.vector ?? null;
   }

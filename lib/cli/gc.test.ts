@@ -19,7 +19,7 @@ test('weft gc says what is kept for what, for whom, and what would go', async ()
       'kept for files        1 204    5.0 MiB',
       'kept for other sites  2        1.0 KiB',
       'would go              7        2.0 MiB',
-      'oslo may still need what is kept for other sites (weft link remove forgets a site)',
+      'oslo may still need what is kept for other sites (weft retire puts a site out)',
       'weft gc --run gives back 3.0 MiB of 9.0 MiB',
     ].join('\n'),
   );

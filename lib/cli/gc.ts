@@ -75,7 +75,7 @@ export function describeCollection(report: CollectionReport & { volume: string }
   rows.push([collected ? 'not needed' : 'would go', groupDigits(unused.objects), sizeText(unused.bytes)]);
   const lines = [renderTable([[volume, 'OBJECTS', 'SIZE'], ...rows])];
   if (kept.peers.objects > 0 && waitsFor.length > 0)
-    lines.push(`${waitsFor.join(', ')} may still need what is kept for other sites (weft link remove forgets a site)`);
+    lines.push(`${waitsFor.join(', ')} may still need what is kept for other sites (weft retire puts a site out)`);
   lines.push(
     collected
       ? `${sizeText(Math.max(0, collected.freedBytes))} of ${sizeText(packBytes)} reclaimed`

@@ -76,6 +76,17 @@ test('content was lost that a site needs which this one has never met', () => {
   assert.deepEqual(here.known, [['x', 5]]);
 });
 
+test('content was kept for ever for a site that was met, and then retired', () => {
+  const here = new Knowledge();
+  here.own = new Map([['x', 5]]);
+  here.members.push(member(C, 'rome'));
+  here.c = new Map([['x', 5]]);
+  assert.deepEqual(here.others.lagging(), ['oslo', 'rome']);
+  here.members[1] = member(B, 'oslo', { ...READ_WRITE, kind: 'retired' });
+  assert.deepEqual(here.known, [['x', 5]]);
+  assert.deepEqual(here.others.lagging(), []);
+});
+
 test('a site that waits for objects may be given older ones', () => {
   const here = new Knowledge();
   here.own = new Map([['x', 5]]);

@@ -69,8 +69,9 @@ export class OtherSites {
     const all = new Map(met().map((peer) => [peer.siteId, peer]));
     const held = new Map(holdings().map(({ siteId, vector }) => [siteId, vector]));
     for (const { siteId, name, role } of members()) {
-      if (siteId === self || all.has(siteId) || role.kind === 'retired') continue;
-      all.set(siteId, { siteId, site: name, vector: held.get(siteId) ?? NOTHING, missingCount: 0 });
+      if (role.kind === 'retired') all.delete(siteId);
+      else if (siteId !== self && !all.has(siteId))
+        all.set(siteId, { siteId, site: name, vector: held.get(siteId) ?? NOTHING, missingCount: 0 });
     }
     return [...all.values()];
   }

@@ -1,6 +1,7 @@
 // member-vectors.ts — what the sites of the volume hold durably, as far as this one heard: from its own links, or told on by others.
 // Invariant: an entry is what its site once said, so it holds at least that, unless its state was put back from a backup; entries only
-// rise. Nothing that must not go wrong depends on them: a site that lacks what others dropped on their strength is sent the state.
+// rise. A site that lacks the changes that others dropped on their strength is sent the state. Of content that is given up on it
+// (daemon/other-sites.ts) a site that was put back may miss what took the place of something longer ago than history is kept.
 
 import { MAX_ACTORS } from './message.js';
 import { ahead, raise } from './version-vector.js';

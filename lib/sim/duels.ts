@@ -44,7 +44,13 @@ import {
   syncedThenPowerLost,
 } from './crash-duels.js';
 import { type Choice, Duel } from './duel.js';
-import { evictedWhileWritten, fetchedWhileGivenUp, packedThenPowerLost, packedWhileGivenUp } from './eviction-duels.js';
+import {
+  evictedWhileWritten,
+  fetchedWhileGivenUp,
+  givenUpBehindThird,
+  packedThenPowerLost,
+  packedWhileGivenUp,
+} from './eviction-duels.js';
 import {
   newFilesThenKilled,
   newFilesThenPowerLost,
@@ -105,6 +111,7 @@ const ROWS: readonly (readonly [weight: number, row: Row])[] = [
   [5, evictedWhileWritten],
   [5, packedWhileGivenUp],
   [4, fetchedWhileGivenUp],
+  [4, givenUpBehindThird],
 ];
 const FAULT_ROWS: readonly (readonly [weight: number, row: Row])[] = [
   ...ROWS,

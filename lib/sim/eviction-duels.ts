@@ -74,3 +74,27 @@ export function fetchedWhileGivenUp(d: Duel): void {
   if (d.chance(0.3)) steps.splice(d.random.below(steps.length), 0, ['content', 'everything']);
   atOnce(d, steps);
 }
+
+/** Two that know of each other's changes give up what a third one, which they do not hear, has made needed again. */
+export function givenUpBehindThird(d: Duel): void {
+  const f = d.pick(...FILES);
+  shared(d, f);
+  if (d.chance(0.6)) d.say(d.other, 'setxattr', f, 'user.weft.merge', d.pick('append', 'text', 'ranges'));
+  d.meet();
+  d.part();
+  const open = d.chance(0.4);
+  const third = d.third ?? d.other;
+  d.race(
+    [d.one, [['write', f, d.mark(d.one), d.pick(...SIZES)], d.chance(0.7) ? ['rm', f] : d.write(d.one, f)]],
+    [third, [...(open ? ([['open', 'h8', f]] as const) : []), ['patch', f, -1, d.mark(third), 50]]],
+  );
+  d.wait(10, 2_000);
+  if (d.third !== undefined) d.say('', 'partition', d.one, d.other, '|', d.third);
+  else d.say('', 'heal');
+  d.wait(500, 2_000);
+  d.race([d.one, [['evict'], ['collect']]], [d.other, [['collect']]]);
+  d.say('', 'heal');
+  d.wait(1, 1_000);
+  d.race([d.one, [['evict'], ['collect']]], [d.other, [['collect']]], [third, open ? [['close', 'h8']] : []]);
+  d.meet();
+}

@@ -84,6 +84,27 @@ test('what a worker packed was lost, because a collection began as it began its 
   assert.equal(collected.removedPacks.length, 1);
 });
 
+test('a conflict copy without bytes: what was removed while it was open here was collected, and came back with the file', async (t) => {
+  const [paris, oslo] = await pair(t);
+  const ino = paris.write('e', 'first');
+  await paris.sendTo(oslo);
+  const { handle } = paris.volume.files.open(ino, O_RDWR, false, USER);
+  paris.volume.files.write(handle, 0, Buffer.from('PARIS'), false);
+  const bytes = randomBytes(LARGE_BYTES);
+  oslo.write('e', bytes);
+  await oslo.publish();
+  oslo.unlink('e');
+  await oslo.sendTo(paris);
+  await oslo.collect();
+  await paris.collect();
+  paris.volume.files.release(handle);
+  await paris.publish();
+  const names = paris.list('').filter((name) => name.startsWith('e'));
+  assert.equal(names.length, 2);
+  assert.equal(paris.text('e'), 'PARIS');
+  assert.ok(paris.read(names.find((name) => name !== 'e')!).equals(bytes));
+});
+
 test('the disk stays full of what was overwritten and removed', async (t) => {
   const paris = site(t);
   const large = new Map<string, Buffer>();

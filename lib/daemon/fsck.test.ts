@@ -8,7 +8,7 @@ import { sumsPath } from '../journal/page-sums.js';
 import { statePath } from '../journal/schema.js';
 import { VolumeFixture } from '../volume/volume-fixture.test-support.js';
 import { fsck } from './fsck.js';
-import type { FsckReport } from './fsck-report.js';
+import type { FsckReport, Tell } from './fsck-report.js';
 
 async function siteWithFiles(t: TestContext): Promise<VolumeFixture> {
   const site = VolumeFixture.create();
@@ -36,6 +36,18 @@ function check(site: VolumeFixture, options: { data?: boolean; repair?: boolean 
   });
 }
 
+/** Beside a site that runs, and does something at each step of the check. */
+function checkRunning(site: VolumeFixture, data: boolean, tell: Tell): Promise<FsckReport> {
+  return fsck({
+    directory: site.directory,
+    config: { volume: 'team', site: 'paris', slot: 1 },
+    data,
+    repair: false,
+    daemon: async () => assert.fail('nothing is to be repaired'),
+    tell,
+  });
+}
+
 /** Changes a closed state behind everybody's back, as a bad disk would, without its page sums to tell. */
 function damage(site: VolumeFixture, sql: string): void {
   const db = new Database(statePath(site.directory));
@@ -46,14 +58,7 @@ function damage(site: VolumeFixture, sql: string): void {
 
 test('a sound site is clean, running and closed, with every object read', async (t) => {
   const site = await siteWithFiles(t);
-  const running = await fsck({
-    directory: site.directory,
-    config: { volume: 'team', site: 'paris', slot: 1 },
-    data: true,
-    repair: false,
-    daemon: async () => assert.fail('nothing is to be repaired'),
-    tell: () => {},
-  });
+  const running = await checkRunning(site, true, () => {});
   assert.deepEqual(running.faults, []);
   assert.equal(running.exitCode, 0);
   assert.ok(running.checked.objects > 30 && running.checked.bytes > 0 && running.checked.entries > 30);
@@ -70,20 +75,13 @@ test('changes were told as damaged that a running site dropped while it was chec
     site.volume.fold();
   }
   let wasDropped = false;
-  const { faults, checked } = await fsck({
-    directory: site.directory,
-    config: { volume: 'team', site: 'paris', slot: 1 },
-    data: false,
-    repair: false,
-    daemon: async () => assert.fail('nothing is to be repaired'),
-    tell: (what) => {
-      if (wasDropped || what !== 'changes') return;
-      const { truncating, journal, background } = site.volume;
-      truncating.ask({ frontier: new Map(journal.vector()), keepHistoryMs: 0, nowUs: Infinity });
-      while (background.run(() => false));
-      site.volume.folding.commit();
-      wasDropped = true;
-    },
+  const { faults, checked } = await checkRunning(site, false, (what) => {
+    if (wasDropped || what !== 'changes') return;
+    const { truncating, journal, background } = site.volume;
+    truncating.ask({ frontier: new Map(journal.vector()), keepHistoryMs: 0, nowUs: Infinity });
+    while (background.run(() => false));
+    site.volume.folding.commit();
+    wasDropped = true;
   });
   assert.ok(wasDropped);
   assert.deepEqual(faults, []);
@@ -96,22 +94,15 @@ test('an object was told as lost that a running site gave up while it was checke
     site.volume.journal.store.inode(site.resolve('/dir/file 7'))!.registers.get('head')![0]!.value,
   );
   let isGone = false;
-  const { faults } = await fsck({
-    directory: site.directory,
-    config: { volume: 'team', site: 'paris', slot: 1 },
-    data: true,
-    repair: false,
-    daemon: async () => assert.fail('nothing is to be repaired'),
-    tell: (what) => {
-      if (isGone || what !== 'objects') return;
-      site.write('/dir/file 7', 'another version');
-      site.volume.publishAll();
-      site.volume.fold();
-      // As a collection does that keeps no history.
-      const { db } = site.volume.journal;
-      isGone = db.prepare('delete from object where id = ?').run(Buffer.from(manifest, 'hex')).changes === 1;
-      site.volume.folding.commit();
-    },
+  const { faults } = await checkRunning(site, true, (what) => {
+    if (isGone || what !== 'objects') return;
+    site.write('/dir/file 7', 'another version');
+    site.volume.publishAll();
+    site.volume.fold();
+    // As a collection does that keeps no history.
+    const { db } = site.volume.journal;
+    isGone = db.prepare('delete from object where id = ?').run(Buffer.from(manifest, 'hex')).changes === 1;
+    site.volume.folding.commit();
   });
   assert.ok(isGone);
   assert.deepEqual(faults, []);

@@ -12,7 +12,7 @@ import type { Inode } from '../crdt/inode.js';
 import { parseKey } from '../crdt/register-schema.js';
 import { writeRegister } from '../crdt/register.js';
 import { bareInode, BaseRows, decodeBase, encodeBase } from './base-rows.js';
-import { IS_REMOVED, type RemovedPacking } from './removed-packing.js';
+import { haveSameRegisters, IS_REMOVED, type RemovedPacking } from './removed-packing.js';
 import type { Connection, Statement } from './schema.js';
 
 export class BaseRegisters {
@@ -58,17 +58,21 @@ export class BaseRegisters {
    */
   join(merge: (own: Inode, other: Inode) => Inode): void {
     const { db } = this;
+    const selectOther = db.prepare('select state from incoming where ino = ?').pluck();
+    const removeOther = db.prepare('delete from incoming where ino = ?');
     const packed = db.prepare('select ino from incoming join removed using (ino) where ino > ? order by ino limit 1');
     for (
       let ino = packed.pluck().get(-1) as Ino | undefined;
       ino !== undefined;
       ino = packed.get(ino) as Ino | undefined
-    )
-      this.removed.takeOut(ino);
+    ) {
+      // Mostly both say the same, and it stays where it is.
+      if (haveSameRegisters(this.read(ino)!, decodeBase(ino, selectOther.get(ino) as Buffer))) removeOther.run(ino);
+      else this.removed.takeOut(ino);
+    }
     const both = db.prepare(
       'select ino from incoming join base using (ino) where incoming.state <> base.state and ino > ? order by ino limit 1',
     );
-    const selectOther = db.prepare('select state from incoming where ino = ?').pluck();
     const putOther = db.prepare('update incoming set state = ? where ino = ?');
     for (let ino = both.pluck().get(-1) as Ino | undefined; ino !== undefined; ino = both.get(ino) as Ino | undefined) {
       const merged = merge(this.read(ino)!, decodeBase(ino, selectOther.get(ino) as Buffer));

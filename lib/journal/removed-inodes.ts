@@ -2,7 +2,7 @@
 // Such an inode may never be forgotten, for a site that was put back from a backup may yet name it; in rows of its own it takes 740
 // bytes for good, in a block some 100. removed-packing.ts writes them.
 // Invariant: a block says of an inode what the changes below the floor say, so for as long as `removed` names the block, `base` has no row
-// of it. A row of it in `inode` is newer and goes before. Never decoded into memory as a whole.
+// of it. A row of it in `inode` is newer and goes before.
 //
 //   block: the deflated bytes (RFC 1951) of varint number × { varint ino · bytes: the inode (lib/crdt/inode-codec.ts) }, sealed under its id
 
@@ -77,12 +77,18 @@ export class RemovedInodes {
 
   /** As {@link read}, not decoded. */
   bytes(ino: Ino): Uint8Array | undefined {
+    return this.blockOf(ino)?.get(ino);
+  }
+
+  /** The block that it is in. @throws CorruptionError */
+  blockOf(ino: Ino): RemovedBlock | undefined {
     const row = this.select.get(ino) as [id: number, state: Buffer | null] | undefined;
     if (!row) return undefined;
     const [id, state] = row;
-    const bytes = state && this.block(id, state).get(ino);
-    if (!bytes) throw new CorruptionError(`removed inode ${ino}: not in block ${id}, where state.db says that it is`);
-    return bytes;
+    const block = state === null ? undefined : this.block(id, state);
+    if (!block?.has(ino))
+      throw new CorruptionError(`removed inode ${ino}: not in block ${id}, where state.db says that it is`);
+    return block;
   }
 
   /** Ids are given anew when a block is gone: its sum tells one from the other. */

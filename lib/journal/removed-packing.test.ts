@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import type { Ino } from '../crdt/ids.js';
 import { formatTombstone } from '../crdt/fields.js';
 import type { Inode } from '../crdt/inode.js';
 import { BaseRows } from './base-rows.js';
-import { Journal } from './journal.js';
+import { Journal, type JournalOptions } from './journal.js';
 import { predecessors, foldChange } from './register-fold.js';
 import { temporaryDirectory } from './temporary-directory.js';
 
@@ -33,6 +33,16 @@ const remove = (journal: Journal, ino: Ino): void =>
   write(journal, ino, 'link:1', formatTombstone(1, `file ${ino}`, []), 0);
 const note = (journal: Journal, ino: Ino, text: string): void =>
   write(journal, ino, 'x:user.n', `=${text}`, journal.store.inode(ino)?.nlink ?? 1);
+
+/** Inodes 10 to 17 were removed, and are in blocks 1 and 2; closed after the test. */
+function withPacked(t: TestContext, options: JournalOptions = SMALL): Journal {
+  const journal = Journal.open(temporaryDirectory(t), options);
+  t.after(() => journal.close());
+  for (let ino = 10; ino < 18; ino++) create(journal, ino);
+  for (let ino = 10; ino < 18; ino++) remove(journal, ino);
+  truncate(journal);
+  return journal;
+}
 
 /** Drops all changes, or the oldest ones. */
 function truncate(journal: Journal, changes = Infinity): void {
@@ -84,11 +94,7 @@ test('removed inodes that the journal is through with are in blocks, and read as
 });
 
 test('a removed inode that is written to again comes out of its block with the base, and goes into another one', (t) => {
-  const journal = Journal.open(temporaryDirectory(t), SMALL);
-  t.after(() => journal.close());
-  for (let ino = 10; ino < 18; ino++) create(journal, ino);
-  for (let ino = 10; ino < 18; ino++) remove(journal, ino);
-  truncate(journal);
+  const journal = withPacked(t);
   assert.equal(count(journal, 'removed'), 8);
   note(journal, 11, 'late');
   journal.commit(0);
@@ -107,11 +113,7 @@ test('a removed inode that is written to again comes out of its block with the b
 });
 
 test('a block of which little is left is given up', (t) => {
-  const journal = Journal.open(temporaryDirectory(t), SMALL);
-  t.after(() => journal.close());
-  for (let ino = 10; ino < 18; ino++) create(journal, ino);
-  for (let ino = 10; ino < 18; ino++) remove(journal, ino);
-  truncate(journal);
+  const journal = withPacked(t);
   for (let ino = 10; ino < 13; ino++) note(journal, ino, 'late');
   truncate(journal);
   assert.equal(count(journal, 'removed_block'), 1);
@@ -159,12 +161,22 @@ test('whatever is written, removed, revived and dropped: registers, times and ba
   assert.ok(packed > 0, 'nothing was packed');
 });
 
+test('the mount stood still while a base was taken over: each removed inode came out of its block, though it says the same', (t) => {
+  const journal = withPacked(t);
+  const other = withPacked(t, { removed: { waiting: Number.MAX_SAFE_INTEGER } });
+  note(other, 11, 'late');
+  truncate(other);
+  const rows = other.db.prepare('select ino, state from base').raw().all() as [Ino, Buffer][];
+  const insert = journal.db.prepare('insert into incoming(ino, state) values (?, ?)');
+  for (const row of rows) insert.run(...row);
+  journal.base.join((_own, incoming) => incoming);
+  assert.deepEqual(journal.db.prepare('select ino from base').pluck().all(), [11]);
+  assert.equal(count(journal, 'removed'), 7);
+  assert.deepEqual(baseOf(journal), baseOf(other));
+});
+
 test('a damaged block is named, and not taken for inodes that never were', (t) => {
-  const journal = Journal.open(temporaryDirectory(t), SMALL);
-  t.after(() => journal.close());
-  for (let ino = 10; ino < 18; ino++) create(journal, ino);
-  for (let ino = 10; ino < 18; ino++) remove(journal, ino);
-  truncate(journal);
+  const journal = withPacked(t);
   const { db } = journal;
   db.exec("update removed_block set state = x'00' || substr(state, 2) where id = 1");
   assert.throws(() => new BaseRows(db).read(11), /block 1 of removed inodes: its row in state.db is damaged/);

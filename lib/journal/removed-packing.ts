@@ -11,7 +11,7 @@ import { decodeInode, encodeInode } from '../crdt/inode-codec.js';
 import type { Inode } from '../crdt/inode.js';
 import { sameOp } from '../crdt/register.js';
 import { bareInode, decodeBase, encodeBase } from './base-rows.js';
-import { decodeBlock, encodeBlock, RemovedInodes } from './removed-inodes.js';
+import { encodeBlock, RemovedInodes } from './removed-inodes.js';
 import { sealOf, unseal } from './row-sum.js';
 import type { Connection, Statement } from './schema.js';
 
@@ -48,7 +48,6 @@ export class RemovedPacking {
   private readonly removeBase: Statement;
   private readonly take: Statement;
   private readonly lower: Statement;
-  private readonly selectBlock: Statement;
   private readonly removeBlock: Statement;
   private readonly keepInode: Statement;
   private readonly putBase: Statement;
@@ -74,7 +73,6 @@ export class RemovedPacking {
     this.removeBase = db.prepare('delete from base where ino = ?');
     this.take = db.prepare('delete from removed where ino = ? returning block').pluck();
     this.lower = db.prepare('update removed_block set live = live - 1 where id = ? returning live').pluck();
-    this.selectBlock = db.prepare('select state from removed_block where id = ?').pluck();
     this.removeBlock = db.prepare('delete from removed_block where id = ?');
     this.keepInode = db.prepare('insert or ignore into inode(ino, state) values (?, ?)');
     this.putBase = db.prepare('insert into base(ino, state) values (?, ?)');
@@ -126,12 +124,11 @@ export class RemovedPacking {
    * @throws CorruptionError
    */
   takeOut(ino: Ino): void {
-    const inode = this.removed.read(ino);
-    if (!inode) return;
+    const block = this.removed.blockOf(ino);
+    if (!block) return;
     const id = this.take.get(ino) as number;
-    this.writeRows(inode);
+    this.writeRows(decodeInode(ino, block.get(ino)!));
     const live = this.lower.get(id) as number;
-    const block = decodeBlock(id, this.selectBlock.get(id) as Buffer);
     if (live > block.size * LEAST_LEFT) return;
     for (const [other, bytes] of block) {
       if (this.isIn.get(other, id) === undefined) continue;
@@ -152,7 +149,8 @@ export class RemovedPacking {
   }
 }
 
-function haveSameRegisters(one: Inode, other: Inode): boolean {
+/** The same operations wrote all of them. */
+export function haveSameRegisters(one: Inode, other: Inode): boolean {
   if (one.registers.size !== other.registers.size) return false;
   for (const [field, entries] of one.registers) {
     const others = other.registers.get(field);

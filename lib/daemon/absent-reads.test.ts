@@ -65,6 +65,17 @@ test('a read of many pages waits for each of them in turn', () => {
   assert.deepEqual(bench.failed, ['a', 'a']);
 });
 
+test('a read fails for ten seconds after the site that has its bytes is linked again', () => {
+  const bench = new Bench();
+  bench.peers = [{ site: 'oslo', state: 'unreachable', keepsAll: true }];
+  bench.reads.needed(['a'], '/notes');
+  bench.advance(15_000);
+  bench.peers = [{ site: 'oslo', state: 'connected', keepsAll: true }];
+  bench.reads.needed(['a'], '/notes');
+  assert.deepEqual(bench.failed, ['a']);
+  assert.deepEqual([...bench.reads.urgent], ['a']);
+});
+
 test('a read waits in vain for what no site has', () => {
   const bench = new Bench();
   bench.reads.needed(['a', 'b'], '/notes');

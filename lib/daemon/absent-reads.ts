@@ -29,6 +29,8 @@ export class AbsentReads {
   private readonly waiting = new Map<ObjectId, { readonly sinceMs: number; readonly file: string | null }>();
   /** What was waited for in vain, and when that was given up. */
   private readonly givenUp = new Map<ObjectId, number>();
+  /** The sites that were linked then. */
+  private linkedThen: ReadonlySet<string> = new Set();
   private progressMs = -Infinity;
   private cancel: (() => void) | null = null;
 
@@ -37,6 +39,8 @@ export class AbsentReads {
   /** Callers wait for these bytes of the file at a path; null: it is not known which. */
   needed(ids: readonly ObjectId[], file: string | null): void {
     const now = this.options.clock.now();
+    // Another one can be asked now.
+    if (this.linked().some((site) => !this.linkedThen.has(site))) this.givenUp.clear();
     for (const [id, sinceMs] of this.givenUp) if (sinceMs + GIVEN_UP_MS <= now) this.givenUp.delete(id);
     const hopeless = ids.filter((id) => this.givenUp.has(id));
     if (hopeless.length > 0) this.options.giveUp(hopeless);
@@ -96,17 +100,26 @@ export class AbsentReads {
     const absent = ids.filter((id) => !this.options.holds(id)); // it may have come by another way
     if (absent.length === 0) return;
     for (const id of absent) this.givenUp.set(id, this.options.clock.now());
-    const peers = this.options.peers();
-    const named = (state: (connected: boolean) => boolean): string[] =>
-      peers.filter((peer) => state(peer.state === 'connected')).map(({ site }) => site);
-    const mayBeAt = named((connected) => !connected);
+    const notAt = this.linked();
+    this.linkedThen = new Set(notAt);
+    const mayBeAt = this.options
+      .peers()
+      .filter(({ state }) => state !== 'connected')
+      .map(({ site }) => site);
     this.options.log.warn(
-      { files: [...files], objects: absent.length, first: absent[0], mayBeAt, notAt: named((connected) => connected) },
+      { files: [...files], objects: absent.length, first: absent[0], mayBeAt, notAt },
       mayBeAt.length > 0
         ? `a read${ofFiles(files)} failed: its bytes are at a site that cannot be reached now (${mayBeAt.join(', ')})`
         : `a read${ofFiles(files)} failed: no site has its bytes`,
     );
     this.options.giveUp(absent);
+  }
+
+  private linked(): string[] {
+    return this.options
+      .peers()
+      .filter(({ state }) => state === 'connected')
+      .map(({ site }) => site);
   }
 }
 

@@ -464,12 +464,20 @@ export class ObjectStore implements ObjectSource {
     if ((this.guard || this.keepsAll) && this.has(manifest)) this.nameChunks(manifest);
   }
 
+  /** As {@link want}, for a version and its chunks. @param bytes see {@link MissingObject} */
+  wantVersion(manifest: ObjectId, bytes: number): void {
+    this.want(manifest, ObjectKind.manifest, bytes);
+    if (this.has(manifest)) this.eachChunk(manifest, (chunk, length) => this.want(chunk, ObjectKind.chunk, length));
+  }
+
   /** Of a version whose manifest is held. */
   private nameChunks(manifest: ObjectId): void {
+    this.eachChunk(manifest, (chunk, bytes) => this.name(chunk, ObjectKind.chunk, bytes));
+  }
+
+  private eachChunk(manifest: ObjectId, visit: (chunk: ObjectId, bytes: number) => void): void {
     try {
-      for (const [chunk, length] of chunkLengths(decodeManifest(this.get(manifest)))) {
-        this.name(chunk, ObjectKind.chunk, length);
-      }
+      for (const [chunk, length] of chunkLengths(decodeManifest(this.get(manifest)))) visit(chunk, length);
     } catch (error) {
       if (!(error instanceof CorruptionError)) throw error; // it is a missing one now; its chunks are wanted when it comes
     }

@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AbsentObjects } from '../chunks/absent-objects.js';
+import { chunksOf, decodeManifest } from '../chunks/manifest.js';
 import { ObjectKind } from '../chunks/object-kind.js';
+import { attributesOf } from '../crdt/inode-attributes.js';
 import { JournalReader } from '../journal/journal-reader.js';
 import { USER, VolumeFixture } from './volume-fixture.test-support.js';
 
@@ -23,16 +25,7 @@ test('Input/output error, says a truncating open during a partition: what it dis
   ] as const) {
     oslo.write(name, Buffer.alloc(size, 'oslo'));
     await oslo.publish();
-    const reader = JournalReader.open(oslo.directory);
-    paris.volume.remote.deliver(
-      reader.changesAfter(paris.volume.journal.vector(), 2 ** 30).map(({ bytes }) => bytes),
-      '',
-      (error) => {
-        if (error) throw error;
-      },
-    );
-    reader.close();
-    while (paris.volume.background.run(() => false));
+    receive(paris, oslo);
     assert.throws(() => paris.text(name), AbsentObjects);
 
     const { handle } = paris.volume.files.open(paris.resolve(name), O_WRONLY | O_TRUNC, false, USER);
@@ -57,11 +50,7 @@ test('a site that fetches on demand wants what other sites wrote, or all chunks 
   oslo.write('large', Buffer.alloc(3_000_000, 'oslo'));
   oslo.write('small', Buffer.from('oslo'));
   await oslo.publish();
-  const reader = JournalReader.open(oslo.directory);
-  const changes = reader.changesAfter(paris.volume.journal.vector(), 2 ** 30).map(({ bytes }) => bytes);
-  reader.close();
-  paris.volume.remote.deliver(changes, '', (error) => assert.equal(error, null));
-  while (paris.volume.background.run(() => false));
+  receive(paris, oslo);
   const { objects, arrivals } = paris.volume;
   let absent: readonly string[] = [];
   assert.throws(
@@ -85,3 +74,42 @@ test('a site that fetches on demand wants what other sites wrote, or all chunks 
   paris.volume.wanted.keepAll(false);
   assert.equal(objects.missingCount(), 0);
 });
+
+test('bytes that a written file is laid over are not asked for once others overwrote them, or not after a restart', async (t) => {
+  const paris = VolumeFixture.create();
+  const oslo = await paris.join();
+  t.after(() => {
+    paris.remove();
+    oslo.remove();
+  });
+  const { objects, arrivals, wanted, files, collection } = paris.volume;
+  wanted.keepAll(false);
+  oslo.write('large', Buffer.alloc(3_000_000, 'oslo'));
+  await oslo.publish();
+  receive(paris, oslo);
+  const before = attributesOf(paris.volume.journal.store.inode(paris.resolve('large'))!).head!.manifest;
+  const manifest = oslo.volume.objects.get(before);
+  objects.put(ObjectKind.manifest, manifest);
+  objects.flush();
+  arrivals.adopt([objects.locate(before)!]);
+  const { handle } = files.open(paris.resolve('large'), O_WRONLY, false, USER);
+  files.write(handle, 5, Buffer.from('paris'), false);
+  assert.equal(objects.missingCount(), 0, 'another site keeps what it shows');
+  oslo.write('large', Buffer.alloc(3_000_000, 'oslo again'));
+  await oslo.publish();
+  receive(paris, oslo);
+  const chunks = new Set(chunksOf(decodeManifest(manifest))).size;
+  assert.equal(objects.missingCount(), chunks);
+  wanted.keepAll(false);
+  assert.equal(objects.missingCount(), chunks);
+  assert.ok(collection.versionsWritten().includes(before));
+});
+
+/** Everything but content. */
+function receive(to: VolumeFixture, from: VolumeFixture): void {
+  const reader = JournalReader.open(from.directory);
+  const changes = reader.changesAfter(to.volume.journal.vector(), 2 ** 30).map(({ bytes }) => bytes);
+  reader.close();
+  to.volume.remote.deliver(changes, '', (error) => assert.equal(error, null));
+  while (to.volume.background.run(() => false));
+}

@@ -8,23 +8,25 @@ import type { MovedObject, ObjectStore, UnusedObject } from '../chunks/object-st
 import type { FileContents } from './file-contents.js';
 import type { Folding } from './folding.js';
 import type { IngestJobs } from './ingest-jobs.js';
+import type { VersionsInUse } from './versions-in-use.js';
 
 export class CollectionSteps {
   constructor(
     private readonly objects: ObjectStore,
     private readonly contents: FileContents,
+    private readonly inUse: VersionsInUse,
     private readonly folding: Folding,
     private readonly jobs: IngestJobs,
   ) {}
 
   /** The versions that are in use here, whatever the registers say. */
   versionsInUse(): ObjectId[] {
-    return [...new Set(this.contents.versionsInUse())];
+    return [...new Set(this.inUse.all())];
   }
 
-  /** The versions that drafts and open local files are laid over. */
+  /** The versions that what is written here is laid over, or is beside. */
   versionsWritten(): ObjectId[] {
-    return [...new Set(this.contents.versionsWritten())];
+    return [...new Set(this.inUse.written())];
   }
 
   /** Local files that are kept of what was written here, and that nobody has open, are of no more use. */

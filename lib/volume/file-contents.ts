@@ -3,8 +3,7 @@
 // saw. How a draft becomes a version is in publishing.ts: nothing is hashed on the way of a write(2).
 
 import { PosixError, posixError } from '../errno.js';
-import { parseHead } from '../crdt/fields.js';
-import type { Ino, ObjectId, OpId } from '../crdt/ids.js';
+import type { Ino, OpId } from '../crdt/ids.js';
 import { attributesOf } from '../crdt/inode-attributes.js';
 import { shownHeads } from '../crdt/local-writes.js';
 import type { Timestamp } from '../crdt/inode.js';
@@ -389,27 +388,6 @@ export class FileContents {
   /** Another site's version is shown, or the inode is gone: what is kept of it is of no use. */
   forget(ino: Ino): void {
     if (!this.core.openFiles.isOpen(ino)) this.kept.drop(ino);
-  }
-
-  /** The versions that open files show, and {@link versionsWritten}. */
-  *versionsInUse(): Generator<ObjectId> {
-    yield* this.core.openFiles.versions();
-    yield* this.versionsWritten();
-  }
-
-  /** Those that drafts and local files are laid over, that recovery would begin drafts from, and that what is written would be beside. */
-  *versionsWritten(): Generator<ObjectId> {
-    yield* this.kept.versions();
-    for (const { base, content } of this.core.drafts.all()) {
-      if (base !== '') yield base;
-      if (content instanceof WorkingCopy && content.baseId !== undefined) yield content.baseId;
-    }
-    // The file may have been removed elsewhere, with what was written there last: what is written here brings it back, and that with it.
-    for (const { ino } of this.writtenOn())
-      for (const { value } of this.core.store.inode(ino)?.registers.get('head') ?? []) {
-        const { manifest } = parseHead(value);
-        if (this.core.objects.has(manifest)) yield manifest;
-      }
   }
 
   /** What is written to files now, or would be through the handles that there are. */

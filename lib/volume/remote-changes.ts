@@ -187,11 +187,16 @@ export class RemoteChanges {
         const { manifest, size } = parseHead(String(op.value));
         this.named(ino, manifest, size);
         this.changed(ino);
-      } else if (op.key.endsWith(POLICY_KEY_END)) this.policyChanged(Number(op.key.slice(0, -POLICY_KEY_END.length)));
+      } else if (op.key.startsWith(LINK_PREFIX, dot + 1)) this.noteRemoved(Number(op.key.slice(0, dot)));
+      else if (op.key.endsWith(POLICY_KEY_END)) this.policyChanged(Number(op.key.slice(0, -POLICY_KEY_END.length)));
       else if (op.key.startsWith(ROLE_KEY)) this.rolesChanged = true;
       else if (op.key.startsWith(SNAPSHOT_KEY)) this.snapshotChanged(op.key.slice(SNAPSHOT_KEY.length));
     }
     for (const viewChange of viewChanges) this.core.tell(viewChange);
+  }
+
+  private noteRemoved(ino: Ino): void {
+    if (this.core.store.inode(ino)?.nlink === 0) this.changed(ino);
   }
 
   private claimError(change: Change): string | undefined {

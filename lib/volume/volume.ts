@@ -50,6 +50,7 @@ import { shownPath } from './shown-path.js';
 import { SpaceGuard } from './space-guard.js';
 import { StableStorage } from './stable-storage.js';
 import { Truncating } from './truncating.js';
+import { VersionsInUse } from './versions-in-use.js';
 import { VolumeFiles } from './volume-files.js';
 import { VolumePast } from './volume-past.js';
 import { VolumeRegisters } from './volume-registers.js';
@@ -232,6 +233,7 @@ export class Volume {
     const changed = (ino: Ino): void => {
       forget(ino);
       merges.note(ino);
+      this.wanted.overtaken(ino);
     };
     const wants = (ino: Ino, manifest: ObjectId, size: number): void => this.wanted.named(ino, manifest, size);
     this.quarantine = new Quarantine(options.onQuarantine);
@@ -272,7 +274,10 @@ export class Volume {
     this.membership = new Membership(core, this.folding, siteId, options.siteName);
     this.base = new BaseTransfer(core, this.folding, this.remote, options.actorId, note, {
       coming: (write) => this.registers.watch(write),
-      applied: () => this.registers.settleSlot(),
+      applied: () => {
+        this.registers.settleSlot();
+        this.wanted.allOvertaken();
+      },
       named: wants,
       changed,
       policyChanged,
@@ -292,8 +297,9 @@ export class Volume {
     );
     const { journal, objects, folding, background } = this;
     this.arrivals = new Arrivals(clock, journal, objects, folding, jobs, merges, background, onCorrupt);
-    this.collection = new CollectionSteps(objects, this.contents, folding, jobs);
-    this.wanted = new WantedContent(objects, merges, folding, new PinnedTrees(store, actors));
+    const inUse = new VersionsInUse(core, this.kept);
+    this.collection = new CollectionSteps(objects, this.contents, inUse, folding, jobs);
+    this.wanted = new WantedContent(objects, merges, folding, store, inUse, new PinnedTrees(store, actors));
     this.ownPast = new VolumePast(core, this.past, folding);
     this.restoring = new Restoring(core, changed);
     this.reversible = new ReversibleChanges(core, names, this.changes, this.files);

@@ -12,7 +12,7 @@ import { findSite } from './known-site.js';
 import { detachMount, releaseDeadHolder } from './dead-mount.js';
 import type { Unshared } from '../daemon/daemon-interface.js';
 import { withState } from './site-options.js';
-import { groupDigits, sizeText } from './text-table.js';
+import { countText, sizeText } from './text-table.js';
 
 const END_TIMEOUT_MS = 60_000;
 const POLL_MS = 10;
@@ -62,11 +62,19 @@ export const umountCommand: CommandModule<object, Options> = {
 };
 
 /** Said of an end that went well: who takes the machine away should know. */
-function notShared({ changes, bytes }: Unshared): string {
-  if (changes === 0)
-    return `content, ${sizeText(bytes)}: at no other site that keeps everything; weft status counts it\n`;
-  const what = `${groupDigits(changes)} change${changes === 1 ? '' : 's'}, ${sizeText(bytes)}`;
-  return `${what}: at no other site yet; weft sync --wait before weft umount says when they are\n`;
+function notShared({ changes, bytes, files }: Unshared): string {
+  const lines: string[] = [];
+  if (files > 0)
+    lines.push(
+      `${countText(files, 'written file')}: kept here, and sent once what was not written of it has come from another site`,
+    );
+  if (changes > 0)
+    lines.push(
+      `${countText(changes, 'change')}, ${sizeText(bytes)}: at no other site yet; weft sync --wait before weft umount says when they are`,
+    );
+  else if (bytes > 0)
+    lines.push(`content, ${sizeText(bytes)}: at no other site that keeps everything; weft status counts it`);
+  return `${lines.join('\n')}\n`;
 }
 
 function removed(mountpoint: string): string {

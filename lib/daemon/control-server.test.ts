@@ -101,7 +101,7 @@ function recordingDaemon(): Daemon {
     stop: async (force) => {
       if (stopError && !force) throw stopError;
       stopped();
-      return { changes: 2, bytes: 99 };
+      return { changes: 2, bytes: 99, files: 0 };
     },
     ended: new Promise<void>((resolve) => (stopped = resolve)),
   };
@@ -227,7 +227,7 @@ test('a stop is answered before the server closes; a refused one changes nothing
   const answer = exchange('{"id":2,"verb":"stop","force":true}\n');
   await server.stopped;
   await server.close();
-  assert.deepEqual(await answer, [{ id: 2, result: { changes: 2, bytes: 99 } }]);
+  assert.deepEqual(await answer, [{ id: 2, result: { changes: 2, bytes: 99, files: 0 } }]);
   server = await ControlServer.listen(recordingDaemon(), path, silent);
 });
 

@@ -173,6 +173,8 @@ export interface DamagedData {
 export interface Unshared {
   changes: number;
   bytes: number;
+  /** Files that were written here, and become versions once bytes come that were not written and other sites have. */
+  files: number;
 }
 
 /** A site that runs. Methods reject with an Error whose message names what is wrong and the remedy. */

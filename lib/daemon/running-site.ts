@@ -69,6 +69,7 @@ import { siteKey } from './site-key-file.js';
 import { SiteSyncStore } from './site-sync-store.js';
 import { SiteVectorsFile } from './site-vectors-file.js';
 import { SyncPacing } from './sync-pacing.js';
+import { waitInSync } from './sync-wait.js';
 import { siteStatus, transferOf } from './site-status.js';
 import { StateMark } from './state-mark.js';
 import { recordOrigin } from './state-origin.js';
@@ -112,6 +113,10 @@ export class RunningSite implements Daemon {
   private closing: Promise<Unshared | null> | null = null;
   private listen = '';
   private seeking = false;
+  /** Written files that were no versions at the end. */
+  private unfinished = 0;
+  /** Local files of what was written here and cannot become a version before bytes of others come. */
+  private readonly lacking = new Set<string>();
   /** Changes that are taken nowhere, by who sent them. */
   private readonly quarantinedFrom = new Map<SiteId, number>();
   private finish!: () => void;
@@ -387,10 +392,14 @@ export class RunningSite implements Daemon {
   private async runIngest(job: Extract<FromSite, { type: 'ingest' }>['job'], site: SiteClient): Promise<void> {
     try {
       const result = await this.ingest.run(job);
+      this.lacking.delete(job.path);
       site.send({ type: 'ingested', result });
     } catch (error) {
-      this.log.warn({ err: error, path: job.path }, 'a written file could not be packed yet; it is tried again');
       const absent = error instanceof AbsentObjects ? error.ids : [];
+      // Tried each second until they come: said once.
+      if (absent.length === 0 || !this.lacking.has(job.path))
+        this.log.warn({ err: error, path: job.path }, 'a written file could not be packed yet; it is tried again');
+      if (absent.length > 0) this.lacking.add(job.path);
       site.send({ type: 'ingestFailed', jobId: job.jobId, absent });
     }
   }
@@ -437,11 +446,8 @@ export class RunningSite implements Daemon {
     return transferOf(await this.site.request('status', null), this.syncer.peers());
   }
 
-  async syncWait(timeoutMs: number): Promise<boolean> {
-    const settled = await this.syncer.waitSettled(timeoutMs);
-    // What came meanwhile is in the kernel's view only once its caches forgot the old.
-    await this.store.flush();
-    return settled;
+  syncWait(timeoutMs: number): Promise<boolean> {
+    return waitInSync(this.syncer, this.store, timeoutMs);
   }
 
   async pause(peer: string | null): Promise<void> {
@@ -539,7 +545,7 @@ export class RunningSite implements Daemon {
 
   /** Everything becomes durable, and what links let through in a moment goes to other sites. */
   private async shareLast(): Promise<void> {
-    await this.store.flush();
+    this.unfinished = await this.store.flushWritten();
     if (this.linked) await this.syncer.waitSettled(SHARE_WITHIN_MS);
   }
 
@@ -551,7 +557,8 @@ export class RunningSite implements Daemon {
     for (const { vector } of others) raise(known, vector);
     const changes = lackingCount(known, this.durable.vector);
     const bytes = this.store.bytesAfter(known) + this.store.unsharedContentBytes();
-    return changes === 0 && bytes === 0 ? null : { changes, bytes };
+    const files = this.unfinished;
+    return changes === 0 && bytes === 0 && files === 0 ? null : { changes, bytes, files };
   }
 
   /** The fuse-native driver serves no mount that is not in the tree: there it has ended by itself. */

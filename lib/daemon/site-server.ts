@@ -437,9 +437,10 @@ export class SiteServer {
 
   /** A flush is answered when nothing that was written waits for its version, and the kernel forgot what changed. */
   private answerFlushes(): void {
-    if (this.flushes.length === 0 || this.volume.background.isPublishing || !this.server.cachesSettled) return;
+    const { background } = this.volume;
+    if (this.flushes.length === 0 || background.isPublishing || !this.server.cachesSettled) return;
     const commit = this.volume.fold();
-    for (const { id } of this.flushes.splice(0)) this.reply(id, 'flush', { commit });
+    for (const { id } of this.flushes.splice(0)) this.reply(id, 'flush', { commit, lacking: background.lackingCount });
   }
 
   private journalHold(): ShownHold | null {

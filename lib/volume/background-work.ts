@@ -71,6 +71,11 @@ export class BackgroundWork {
     return this.publishing.ingesting || this.mergesDue || this.merges.ingesting;
   }
 
+  /** See {@link Publishing.lackingCount}. */
+  get lackingCount(): number {
+    return this.publishing.lackingCount;
+  }
+
   /** How long the thread may sleep when nothing happens, in milliseconds; -1: for ever. */
   get nextTimeoutMs(): number {
     if (this.mergesDue || this.truncating.due) return 1;

@@ -29,6 +29,8 @@ const IDLE_PUBLISH_MS = 1_000;
 const LATEST_PUBLISH_MS = 10_000;
 /** A closed file that could not be packed (the disk fails, bytes of its base are not here) is tried again after this long. */
 const RETRY_MS = 1_000;
+/** Who waits for versions waits no longer than this for bytes that other sites would have to send. */
+const LACKING_WAIT_MS = 3_000;
 
 export class Publishing {
   /** Drafts that nobody has open any more. */
@@ -112,11 +114,18 @@ export class Publishing {
     }
   }
 
-  /** Whether a version is being made of something that was written, or will be once more. */
+  /** Whether a version is being made of something that was written, or will be once more: soon, as far as that is up to this site. */
   get ingesting(): boolean {
-    for (const draft of this.core.drafts.all()) if (draft.ingesting !== 0) return true;
-    for (const draft of this.due) if (draft.failedAtMs !== -Infinity) return true;
+    for (const draft of this.core.drafts.all()) if (draft.ingesting !== 0 && !this.isStuck(draft)) return true;
+    for (const draft of this.due) if (draft.failedAtMs !== -Infinity && !this.isStuck(draft)) return true;
     return false;
+  }
+
+  /** Written files of which there is no version because bytes that were not written are at other sites. */
+  get lackingCount(): number {
+    let count = 0;
+    for (const { lacksSinceMs } of this.core.drafts.all()) if (lacksSinceMs !== Infinity) count++;
+    return count;
   }
 
   /** Whether a fold would publish or drop something. */
@@ -129,6 +138,10 @@ export class Publishing {
 
   private isPutOff({ failedAtMs }: Draft): boolean {
     return failedAtMs !== -Infinity && this.core.clock.monotonicMs() - failedAtMs < RETRY_MS;
+  }
+
+  private isStuck({ lacksSinceMs }: Draft): boolean {
+    return this.core.clock.monotonicMs() - lacksSinceMs >= LACKING_WAIT_MS;
   }
 
   private publishClosed(draft: Draft): void {
@@ -198,9 +211,11 @@ export class Publishing {
     draft.syncedSinceAsked = this.core.openFiles.isWrittenSynced(draft.ino);
     this.jobs.ask(content, {
       ingested: (result) => this.ingested(draft, content, result),
-      failed: () => {
+      failed: (absent) => {
         this.notIngested(draft, content);
         draft.failedAtMs = this.core.clock.monotonicMs();
+        if (absent.length === 0) draft.lacksSinceMs = Infinity;
+        else if (draft.lacksSinceMs === Infinity) draft.lacksSinceMs = draft.failedAtMs;
       },
       outdated: () => this.notIngested(draft, content),
     });
@@ -211,6 +226,7 @@ export class Publishing {
     const generation = draft.ingesting;
     draft.ingesting = 0;
     draft.failedAtMs = -Infinity;
+    draft.lacksSinceMs = Infinity;
     // Written to meanwhile, and closed: what the worker read is not the whole truth, so it reads again. What stays open is
     // published nevertheless, or a log that is never quiet would never reach the peers.
     if (draft.generation !== generation && !this.core.openFiles.isOpen(draft.ino)) {

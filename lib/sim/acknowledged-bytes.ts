@@ -71,6 +71,11 @@ export class AcknowledgedBytes {
     this.mixed.add(ino);
   }
 
+  /** Versions of a file that is a mixture may have this in them. */
+  mayHold(ino: Ino, data: Buffer): void {
+    this.noteMixture(ino, data, data);
+  }
+
   /** A file may hold this. */
   saw(content: Buffer): void {
     this.seen.add(fingerprint(content));

@@ -10,6 +10,8 @@ import type { Volume } from '../volume/volume.js';
 import type { Site } from './site.js';
 
 const SET_ID_BITS = 0o6000;
+/** Of the 255 bytes of a name a suffix takes no more than the rest. */
+const STEM_LENGTH = 150;
 
 export type Place = readonly [parent: Ino, name: Name];
 
@@ -101,7 +103,7 @@ function withEffects<T>(
     const moved = changed
       .filter((name) => deferred.has(expected.get(name)!) || deferred.has(now.get(name)!))
       .map(baseOf);
-    const shown = new Set([...now].map(([name, ino]) => `${ino} as ${baseOf(name)}`));
+    const shown = new Set([...now].map(([name, ino]) => `${ino} as ${stemOf(name)}`));
     for (const name of changed) {
       const [was, is] = [expected.get(name), now.get(name)];
       if (was === undefined && isCopyOfNamed(volume, is!, named)) continue;
@@ -113,7 +115,7 @@ function withEffects<T>(
       const isSuffix =
         (isLoose || publishesAll) &&
         name !== baseOf(name) &&
-        (was === undefined || shown.has(`${was} as ${baseOf(name)}`));
+        (was === undefined || shown.has(`${was} as ${stemOf(name)}`));
       if (isSuffix) continue;
       throw new Error(`${what}: ${directory}/${name} led to ${was} and leads to ${is}, which was not asked for`);
     }
@@ -135,6 +137,11 @@ function isDirectory({ journal: { store } }: Volume, ino: Ino): boolean {
 /** A name without the suffix of a conflict. */
 function baseOf(name: Name): Name {
   return name.split('.~')[0]!;
+}
+
+/** What is left of it beside any suffix: of a long name the suffix takes as much as it needs. */
+function stemOf(name: Name): string {
+  return baseOf(name).slice(0, STEM_LENGTH);
 }
 
 /** Of directories and what is in them, but for conflict copies, which have that of the file. */

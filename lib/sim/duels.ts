@@ -50,6 +50,7 @@ import {
   givenUpBehindThird,
   packedThenPowerLost,
   packedWhileGivenUp,
+  writtenUnfetched,
 } from './eviction-duels.js';
 import {
   newFilesThenKilled,
@@ -112,6 +113,7 @@ const ROWS: readonly (readonly [weight: number, row: Row])[] = [
   [5, packedWhileGivenUp],
   [4, fetchedWhileGivenUp],
   [4, givenUpBehindThird],
+  [4, writtenUnfetched],
 ];
 const FAULT_ROWS: readonly (readonly [weight: number, row: Row])[] = [
   ...ROWS,

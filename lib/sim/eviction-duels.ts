@@ -98,3 +98,36 @@ export function givenUpBehindThird(d: Duel): void {
   d.race([d.one, [['evict'], ['collect']]], [d.other, [['collect']]], [third, open ? [['close', 'h8']] : []]);
   d.meet();
 }
+
+/** A file of which little was fetched is appended to, while others go on without it and give up what nobody says that he needs. */
+export function writtenUnfetched(d: Duel): void {
+  const f = d.pick(...FILES);
+  d.say(d.one, 'content', 'on-demand');
+  d.say(d.other, 'write', f, d.mark(d.other), d.pick(...SIZES));
+  d.meet();
+  const log = (): Words => ['log', 'h8', d.mark(d.one), d.pick(20, 400)];
+  d.say(d.one, 'open', 'h8', f, 'log');
+  d.say(d.one, ...log()); // its list of chunks comes
+  d.wait(100, 2_000);
+  const isApart = d.chance(0.5);
+  if (isApart) d.part();
+  const change = d.pick<readonly Words[]>(
+    [d.write(d.other, f)],
+    [['rm', f]],
+    [d.write(d.other, f), ['rm', f]],
+    [['patch', f, 3, d.mark(d.other), 50]],
+  );
+  d.race([d.one, d.chance(0.5) ? [log()] : [log(), log()]], [d.other, change]);
+  if (isApart) d.say('', 'heal');
+  d.wait(200, 1_500);
+  const end = d.pick<readonly Words[]>(
+    [['close', 'h8']],
+    [log(), ['close', 'h8']],
+    [['evict'], log()],
+    [['kill'], ['restart']],
+  );
+  d.race([d.one, end], [d.other, [['collect'], ['collect']]]);
+  d.wait(200, 1_500);
+  d.say(d.other, 'collect');
+  d.meet();
+}

@@ -2,6 +2,7 @@
 // Each call is told to the account of acknowledged bytes, one by one: a program may be killed between two. Whether bytes go through the site or
 // past it is for the site to say when a file is opened (kernel-files.ts).
 
+import { AbsentObjects } from '../chunks/absent-objects.js';
 import { PosixError, posixError } from '../errno.js';
 import type { Ino } from '../crdt/ids.js';
 import type { AcknowledgedBytes } from './acknowledged-bytes.js';
@@ -21,13 +22,14 @@ const WRITE_BYTES = 128 << 10;
 /** How far behind the end of a file something is written at most, bytes. */
 const GAP_BYTES = 5_000;
 
-/** How a descriptor is opened: to read and write, each write synced, or to read only. */
-export const OPEN_FLAGS = { rw: O_RDWR, sync: O_RDWR | O_SYNC, r: 0 } as const;
+/** How a descriptor is opened: to read and write, each write synced, to read only, or to append. */
+export const OPEN_FLAGS = { rw: O_RDWR, sync: O_RDWR | O_SYNC, r: 0, log: O_RDWR | O_APPEND } as const;
 export type OpenMode = keyof typeof OPEN_FLAGS;
 
 interface Descriptor {
   readonly handle: number;
   readonly ino: Ino;
+  readonly appends: boolean;
 }
 
 export class FileCalls extends Observer {
@@ -85,7 +87,7 @@ export class FileCalls extends Observer {
     this.account.acknowledged();
   }
 
-  private make(at: Place, flags: number): Descriptor {
+  private make(at: Place, flags: number): { readonly handle: number; readonly ino: Ino } {
     this.changed(at);
     const made = this.changing(
       [at],
@@ -242,7 +244,7 @@ export class FileCalls extends Observer {
   open(name: string, path: string, mode: OpenMode = 'rw'): void {
     const ino = this.file(path);
     if (this.descriptors.has(name)) throw posixError('EBUSY');
-    this.descriptors.set(name, { handle: this.kernel.open(ino, OPEN_FLAGS[mode]), ino });
+    this.descriptors.set(name, { handle: this.kernel.open(ino, OPEN_FLAGS[mode]), ino, appends: mode === 'log' });
   }
 
   /** A new file, which stays open. */
@@ -250,12 +252,32 @@ export class FileCalls extends Observer {
     const at = this.place(path);
     if (this.volume.files.lookup(...at)) throw posixError('EEXIST');
     if (this.descriptors.has(name)) throw posixError('EBUSY');
-    this.descriptors.set(name, this.make(at, OPEN_FLAGS[mode]));
+    this.descriptors.set(name, { ...this.make(at, OPEN_FLAGS[mode]), appends: mode === 'log' });
   }
 
   put(name: string, offset: number, data: Buffer): void {
+    const { handle, ino, appends } = this.descriptor(name);
+    this.pwrite(ino, handle, this.offsetIn(handle, appends ? -1 : offset), data);
+  }
+
+  /** Appends without a look at what is there, which need not be here. */
+  log(name: string, data: Buffer): void {
     const { handle, ino } = this.descriptor(name);
-    this.pwrite(ino, handle, this.offsetIn(handle, offset), data);
+    const write = (): void => this.effects.droppingSetId(ino, () => this.kernel.write(handle, 0, data));
+    if (this.isHere(handle)) return this.changingBytes(ino, handle, data, write);
+    this.account.appendingUnread(ino, data);
+    write();
+    this.account.appendedUnread(ino, data);
+  }
+
+  private isHere(handle: number): boolean {
+    try {
+      this.readAll(handle);
+      return true;
+    } catch (error) {
+      if (error instanceof AbsentObjects) return false;
+      throw error;
+    }
   }
 
   /** A store to a file that is mapped, which cannot make it longer. */

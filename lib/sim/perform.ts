@@ -63,6 +63,8 @@ export function perform(process: Process, { verb, words }: Step): void {
       return process.create(a, b, modeOf(c));
     case 'put':
       return process.put(a, Number(b), marked(c, Number(d)));
+    case 'log':
+      return process.log(a, marked(b, Number(c)));
     case 'store':
       return process.store(a, Number(b), marked(c, Number(d)));
     case 'cut':

@@ -690,6 +690,12 @@ export const MUTANTS: readonly Mutant[] = [
     to: '',
   },
   {
+    rule: 'fetched: what is written on here, once others overwrote or removed it',
+    file: 'volume/wanted-content.js',
+    from: 'this.objects.keepsAll || !this.inUse.isWritten(ino)',
+    to: 'true',
+  },
+  {
     rule: 'given up: a site that was never met is waited for, too',
     file: 'daemon/other-sites.js',
     from: "role.kind === 'retired'",

@@ -180,6 +180,8 @@ export class Commits {
 
   /** Recovery: applies what the log already holds. */
   replay(writes: readonly WriteDraft[], time: Timestamp, touched: readonly Ino[]): void {
+    // That a draft is over is no change. One without anything in it would be of now, and what is recovered next as late.
+    if (writes.length === 0 && touched.length === 0) return;
     this.openCommit();
     for (const draft of writes) this.replica.apply([this.identify(draft)]);
     this.touch(touched, writes, time);

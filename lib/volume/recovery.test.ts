@@ -210,3 +210,17 @@ test('the time of a directory that was changed right after a crash is the same a
   site.crash();
   assert.deepEqual(time(), shown);
 });
+
+test('what a start gives up after power loss wins over what others wrote meanwhile, because the last start gave up, too', async (t) => {
+  const site = VolumeFixture.create();
+  t.after(() => site.remove());
+  site.write('file', 'before');
+  await site.publish();
+  site.volume.fold();
+  const { changeCount } = site.volume.journal;
+  const { commits } = site.volume['contents']['core'];
+  commits.logEnd(site.resolve('file'), { s: 0, ns: 0 }); // as for a draft of which it has no other record
+  site.crash(3_600_000);
+  site.volume.fold();
+  assert.equal(site.volume.journal.changeCount, changeCount);
+});

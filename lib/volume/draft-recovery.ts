@@ -123,6 +123,16 @@ export class DraftRecovery {
     this.awaitBytes.add(this.drafts.add(ino, lsn, new SmallContent(), bases, mtime));
   }
 
+  /**
+   * A draft began with the record `lsn`, from a version whose bytes are damaged: as if it had begun from nothing, so that it takes no version's
+   * place. A local file has all that was written, and nothing else says whether there is one.
+   */
+  begunBeside({ ino, mtime, file }: DraftBegun, lsn: number): void {
+    const path = file === '' ? this.drafts.path(ino, lsn) : join(this.drafts.directory, basename(file));
+    const content = existsSync(path) ? WorkingCopy.adoptSpilled(path, this.objects) : new SmallContent();
+    this.drafts.add(ino, lsn, content, [], mtime);
+  }
+
   /** A draft began with the record `lsn`, from a version that there is no longer: these are its bytes. */
   begunFrom(content: SmallContent, { ino, bases, mtime }: DraftBegun, lsn: number): Draft {
     const draft = this.drafts.add(ino, lsn, content, bases, mtime);

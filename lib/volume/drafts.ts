@@ -20,7 +20,7 @@ import { rowSum, seal } from '../journal/row-sum.js';
 import { AbsentObjects } from '../chunks/absent-objects.js';
 import { sizeAfter } from '../chunks/fallocate-rules.js';
 import type { FileStamp } from '../chunks/local-file.js';
-import { decodeManifest, type Manifest } from '../chunks/manifest.js';
+import { chunksOf, decodeManifest, type Manifest } from '../chunks/manifest.js';
 import type { ObjectStore } from '../chunks/object-store.js';
 import { readManifest } from '../chunks/manifest-reader.js';
 import { SMALL_CONTENT_MAX, SmallContent } from '../chunks/small-content.js';
@@ -189,7 +189,12 @@ export class Drafts {
     const manifest = this.manifest(base);
     if (manifest.size > SMALL_CONTENT_MAX) return large(manifest);
     const bytes = Buffer.alloc(manifest.size);
-    readManifest(this.objects, manifest, 0, manifest.size, bytes, 0);
+    try {
+      readManifest(this.objects, manifest, 0, manifest.size, bytes, 0);
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+      throw new AbsentObjects(chunksOf(manifest).filter((id) => !this.objects.has(id)));
+    }
     return new SmallContent(bytes, manifest.holes);
   }
 

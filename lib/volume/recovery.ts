@@ -339,6 +339,13 @@ export class Recovery {
     } catch (error) {
       if (!(error instanceof AbsentObjects)) throw error;
       if (this.goesOn(begun, lsn)) return;
+      if (!this.powerLoss) {
+        this.draftRecovery.begunBeside(begun, lsn);
+        this.baseless.delete(begun.ino);
+        const text = `it stands beside version ${begun.base}, which is damaged here, with zeros for what is there`;
+        this.lost(begun.ino, new CorruptionError(text));
+        return;
+      }
       this.baseless.add(begun.ino);
       this.lost(begun.ino, new CorruptionError(`version ${begun.base} was not on stable storage`));
     }

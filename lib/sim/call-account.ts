@@ -13,8 +13,11 @@ export class Killed extends Error {}
 export class CallAccount {
   /** Inodes whose last name was removed by this site: nobody asks for their bytes any more. */
   private readonly removedHere = new Set<Ino>();
-  /** What was appended to files whose bytes were not here: nobody sees that they hold it when they are emptied or removed before those come. */
-  private readonly unread = new Map<Ino, Buffer[]>();
+  /**
+   * What files hold for all that this site knows: nobody sees it when they are emptied or removed while their bytes are damaged, or are not
+   * here; then this is what was done away with.
+   */
+  private readonly held = new Map<Ino, Buffer[]>();
   private step = '';
 
   constructor(
@@ -40,8 +43,9 @@ export class CallAccount {
   /** A call that changes content returned. Nobody asks for the bytes of a file that this site removed. */
   changed(ino: Ino, before: Buffer | null, hidden: string | undefined, after: Buffer): void {
     const wanted = !this.removedHere.has(ino);
-    if (before === null) this.discardUnread(ino);
+    if (before === null) this.discardHeld(ino);
     if (before === null && hidden !== undefined) this.bytes.discardedVersions.add(hidden);
+    this.held.set(ino, [after]);
     const held = before ?? after.subarray(0, 0);
     if (wanted && this.site.image === null) this.bytes.changed(ino, held, after, this.site.name, this.step);
     else this.bytes.perhapsChanged(ino, held, after);
@@ -56,14 +60,13 @@ export class CallAccount {
 
   /** … and it returned. */
   appendedUnread(ino: Ino, data: Buffer): void {
-    const unread = this.unread.get(ino);
-    if (unread) unread.push(data);
-    else this.unread.set(ino, [data]);
+    const before = this.held.get(ino) ?? [];
     this.changed(ino, Buffer.alloc(0), undefined, data);
+    this.held.set(ino, [...before, data]);
   }
 
-  private discardUnread(ino: Ino): void {
-    for (const data of this.unread.get(ino) ?? []) this.bytes.discarded(data);
+  private discardHeld(ino: Ino): void {
+    for (const data of this.held.get(ino) ?? []) this.bytes.discarded(data);
   }
 
   /** See {@link AcknowledgedBytes.failed}. */
@@ -84,7 +87,7 @@ export class CallAccount {
   /** What a removal of a file's last name does away with: what its path shows (null: not here), and what else this site has of it. */
   discards(ino: Ino, content: Buffer | null): void {
     if (content) this.bytes.discarded(content);
-    else this.discardUnread(ino);
+    else this.discardHeld(ino);
     const inode = this.site.volume.journal.store.inode(ino);
     for (const { manifest } of inode ? attributesOf(inode).heads : []) this.bytes.discardedVersions.add(manifest);
     const shown = this.versionShown(ino);

@@ -121,6 +121,8 @@ describe('a site that has not fetched what it writes to', () => {
       (await oslo.weft(['sync', '--wait', oslo.mountpoint], { timeoutMs: 20_000 })).stdout,
       /no peer is connected/,
     );
+    const backup = await weft(oslo, 'backup', oslo.mountpoint, `${oslo.state}.backup`);
+    assert.match(backup, /in it without what was written last: 1 file,/);
     const umount = await oslo.weft(['umount', oslo.mountpoint], { timeoutMs: 20_000 });
     assert.equal(umount.code, 0, umount.stderr);
     assert.match(umount.stdout, /1 written file: kept here, and sent once what was not written of it has come/);

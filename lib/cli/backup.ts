@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { findSite, withDaemon } from './known-site.js';
 import { withJson, withState } from './site-options.js';
-import { sizeText } from './text-table.js';
+import { countText, sizeText } from './text-table.js';
 
 interface Options {
   mountpoint: string;
@@ -27,7 +27,9 @@ export const backupCommand: CommandModule<object, Options> = {
   handler: async ({ mountpoint, directory, state: stateOption, json }) => {
     const state = findSite(mountpoint, stateOption);
     const report = await withDaemon(state, (daemon) => daemon.request('backup', { directory: resolve(directory) }));
-    const text = `${sizeText(report.bytes)} in ${report.directory}`;
+    const { bytes, unfinishedFiles } = report;
+    const unfinished = `\nin it without what was written last: ${countText(unfinishedFiles, 'file')}, the rest of which is at another site`;
+    const text = `${sizeText(bytes)} in ${report.directory}${unfinishedFiles > 0 ? unfinished : ''}`;
     process.stdout.write(`${json ? JSON.stringify(report, null, 2) : text}\n`);
   },
 };

@@ -3,11 +3,11 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JournalReport } from '../daemon/journal-report.js';
-import type { BackupReport } from '../daemon/site-backup.js';
 import type { BandwidthControl } from '../daemon/bandwidth.js';
 import type { ContentControl, ContentSettings, Evicted, PinnedPath } from '../daemon/content-interface.js';
 import type { HistoryRow, SiteHistory } from '../daemon/history-interface.js';
 import type {
+  BackupTaken,
   CollectionReport,
   ConflictRow,
   Daemon,
@@ -223,9 +223,9 @@ export class FakeDaemon implements Daemon {
     return 'ab'.repeat(32);
   }
 
-  async backup(directory: string): Promise<BackupReport> {
+  async backup(directory: string): Promise<BackupTaken> {
     this.calls.push(`backup ${directory}`);
-    return { directory, bytes: 2 << 20 };
+    return { directory, bytes: 2 << 20, unfinishedFiles: 0 };
   }
 
   async invite(ttlMs: number): Promise<string> {

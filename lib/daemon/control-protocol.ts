@@ -5,10 +5,10 @@
 
 import type { JournalReport } from './journal-report.js';
 import type { LimitReport } from './bandwidth.js';
-import type { BackupReport } from './site-backup.js';
 import type { ContentSettings, Evicted, PinnedPath } from './content-interface.js';
 import type { HistoryRow, Restored, SnapshotList, Undeleted } from './history-interface.js';
 import type {
+  BackupTaken,
   CollectionReport,
   ConflictRow,
   DamagedData,
@@ -31,7 +31,7 @@ export interface ControlResults {
   addPeer: null;
   removePeer: null;
   invite: string;
-  backup: BackupReport;
+  backup: BackupTaken;
   renameSite: null;
   /** The new identity. */
   rotateKey: string;

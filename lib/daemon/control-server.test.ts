@@ -64,7 +64,7 @@ function recordingDaemon(): Daemon {
     invite: async (ttlMs) => `invite ${ttlMs}`,
     renameSite: async () => {},
     rotateKey: async () => 'ab'.repeat(32),
-    backup: async (directory) => ({ directory, bytes: 1 }),
+    backup: async (directory) => ({ directory, bytes: 1, unfinishedFiles: 0 }),
     repair: async (damaged) => damaged,
     conflicts: async () => [],
     bandwidth: {

@@ -177,6 +177,11 @@ export interface Unshared {
   files: number;
 }
 
+export interface BackupTaken extends BackupReport {
+  /** Files that were written here and are in it as they were before: they lack bytes that other sites have. */
+  readonly unfinishedFiles: number;
+}
+
 /** A site that runs. Methods reject with an Error whose message names what is wrong and the remedy. */
 export interface Daemon {
   status(): Promise<SiteStatus>;
@@ -200,7 +205,7 @@ export interface Daemon {
   /** Makes a new key, which takes the place of the present one. Resolves to its identity. */
   rotateKey(): Promise<string>;
   /** Copies all that the site is to a new directory (absolute path): what was acknowledged before, and what is shown of other sites. */
-  backup(directory: string): Promise<BackupReport>;
+  backup(directory: string): Promise<BackupTaken>;
   conflicts(pathPrefix: string | null): Promise<ConflictRow[]>;
   readonly past: SiteHistory;
   readonly content: ContentControl;

@@ -29,6 +29,7 @@ import { Syncer } from '../sync/syncer.js';
 import { lackingCount, raise } from '../sync/version-vector.js';
 import { systemClock, systemRandom } from '../sync/system-clock.js';
 import type {
+  BackupTaken,
   CollectionReport,
   ConflictRow,
   Daemon,
@@ -59,7 +60,7 @@ import { Past } from './past.js';
 import { peerRows } from './peer-rows.js';
 import { repair } from './repair.js';
 import { backUp } from './backing-up.js';
-import { type BackupReport, checkTarget } from './site-backup.js';
+import { checkTarget } from './site-backup.js';
 import { Settlements } from './settlements.js';
 import { SiteClient } from './site-client.js';
 import { SiteContent } from './site-content.js';
@@ -478,12 +479,14 @@ export class RunningSite implements Daemon {
     return this.membership.rotateKey();
   }
 
-  async backup(target: string): Promise<BackupReport> {
+  async backup(target: string): Promise<BackupTaken> {
     const { directory } = this.state;
     checkTarget(target, { directory, mountpoint: this.config().mountpoint });
     // Whatever was written becomes versions, and those are what is copied.
-    await this.store.flush();
-    return this.collector!.apart(() => backUp(directory, target, new Date(systemClock.wallMs()).toISOString()));
+    const unfinishedFiles = await this.store.flushWritten();
+    const time = new Date(systemClock.wallMs()).toISOString();
+    const report = await this.collector!.apart(() => backUp(directory, target, time));
+    return { ...report, unfinishedFiles };
   }
 
   async peersKnown(): Promise<PeerRow[]> {

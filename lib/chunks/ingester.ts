@@ -4,9 +4,10 @@
 import { LRUCache } from 'lru-cache';
 import { CorruptionError } from '../codec/bytes.js';
 import type { ObjectId } from '../crdt/ids.js';
-import { PosixError } from '../errno.js';
+import { PosixError, posixError } from '../errno.js';
 import { AbsentObjects } from './absent-objects.js';
 import type { IngestFailure, IngestJob, IngestResult, IngestWorkerData } from './ingest.js';
+import { isReserveNeeded } from './disk-reserve.js';
 import { LocalFile } from './local-file.js';
 import { decodeManifest } from './manifest.js';
 import { makeVersion } from './new-version.js';
@@ -22,6 +23,7 @@ import { RangeSet } from './range-set.js';
 const RECENT_OBJECTS = 32_768;
 
 export class Ingester {
+  private readonly directory: string;
   private readonly index: ObjectReader;
   private readonly packs: PackReader;
   private readonly writer: PackWriter;
@@ -32,6 +34,7 @@ export class Ingester {
     { databasePath, objectsDirectory }: IngestWorkerData,
     private readonly awaitCommit: (isThere: () => boolean) => void,
   ) {
+    this.directory = objectsDirectory;
     this.index = new ObjectReader(databasePath, objectsDirectory);
     this.packs = new PackReader(objectsDirectory);
     this.writer = new PackWriter(objectsDirectory, 'ingest');
@@ -65,7 +68,7 @@ export class Ingester {
       put: (kind: PackedObject['kind'], bytes: Uint8Array) => {
         const id = objectIdOf(bytes);
         if (!packed.has(id) && !this.index.has(id)) {
-          const object = this.recent.get(id) ?? this.writer.append(kind, id, bytes);
+          const object = this.recent.get(id) ?? this.append(kind, id, bytes);
           this.recent.set(id, object);
           packed.set(id, object);
         }
@@ -79,6 +82,12 @@ export class Ingester {
     } finally {
       file.close();
     }
+  }
+
+  /** The reserve is for what cannot wait; a written file can. */
+  private append(kind: PackedObject['kind'], id: ObjectId, bytes: Uint8Array): PackedObject {
+    if (isReserveNeeded(this.directory, bytes.length)) throw posixError('ENOSPC');
+    return this.writer.append(kind, id, bytes);
   }
 
   private source(): ObjectSource {

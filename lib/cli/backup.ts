@@ -28,7 +28,7 @@ export const backupCommand: CommandModule<object, Options> = {
     const state = findSite(mountpoint, stateOption);
     const report = await withDaemon(state, (daemon) => daemon.request('backup', { directory: resolve(directory) }));
     const { bytes, unfinishedFiles } = report;
-    const unfinished = `\nin it without what was written last: ${countText(unfinishedFiles, 'file')}, the rest of which is at another site`;
+    const unfinished = `\nin it without what was written last: ${countText(unfinishedFiles, 'file')}: could not be packed yet, the log says why`;
     const text = `${sizeText(bytes)} in ${report.directory}${unfinishedFiles > 0 ? unfinished : ''}`;
     process.stdout.write(`${json ? JSON.stringify(report, null, 2) : text}\n`);
   },

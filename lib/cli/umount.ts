@@ -66,7 +66,7 @@ function notShared({ changes, bytes, files }: Unshared): string {
   const lines: string[] = [];
   if (files > 0)
     lines.push(
-      `${countText(files, 'written file')}: kept here, and sent once what was not written of it has come from another site`,
+      `${countText(files, 'written file')}: kept here, and at no other site: could not be packed yet, the log says why`,
     );
   if (changes > 0)
     lines.push(

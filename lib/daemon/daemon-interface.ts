@@ -173,12 +173,12 @@ export interface DamagedData {
 export interface Unshared {
   changes: number;
   bytes: number;
-  /** Files that were written here, and become versions once bytes come that were not written and other sites have. */
+  /** Files that were written here and could not become versions yet: bytes that were not written are elsewhere, or the disk is full. */
   files: number;
 }
 
 export interface BackupTaken extends BackupReport {
-  /** Files that were written here and are in it as they were before: they lack bytes that other sites have. */
+  /** Files that were written here and are in it as they were before, for they could not become versions yet. */
   readonly unfinishedFiles: number;
 }
 

@@ -116,8 +116,8 @@ export class RunningSite implements Daemon {
   private seeking = false;
   /** Written files that were no versions at the end. */
   private unfinished = 0;
-  /** Local files of what was written here and cannot become a version before bytes of others come. */
-  private readonly lacking = new Set<string>();
+  /** Local files of what was written here and could not become a version. */
+  private readonly unpacked = new Set<string>();
   /** Changes that are taken nowhere, by who sent them. */
   private readonly quarantinedFrom = new Map<SiteId, number>();
   private finish!: () => void;
@@ -393,14 +393,14 @@ export class RunningSite implements Daemon {
   private async runIngest(job: Extract<FromSite, { type: 'ingest' }>['job'], site: SiteClient): Promise<void> {
     try {
       const result = await this.ingest.run(job);
-      this.lacking.delete(job.path);
+      this.unpacked.delete(job.path);
       site.send({ type: 'ingested', result });
     } catch (error) {
       const absent = error instanceof AbsentObjects ? error.ids : [];
-      // Tried each second until they come: said once.
-      if (absent.length === 0 || !this.lacking.has(job.path))
+      // Tried each second until it can: said once.
+      if (!this.unpacked.has(job.path))
         this.log.warn({ err: error, path: job.path }, 'a written file could not be packed yet; it is tried again');
-      if (absent.length > 0) this.lacking.add(job.path);
+      this.unpacked.add(job.path);
       site.send({ type: 'ingestFailed', jobId: job.jobId, absent });
     }
   }

@@ -440,7 +440,8 @@ export class SiteServer {
     const { background } = this.volume;
     if (this.flushes.length === 0 || background.isPublishing || !this.server.cachesSettled) return;
     const commit = this.volume.fold();
-    for (const { id } of this.flushes.splice(0)) this.reply(id, 'flush', { commit, lacking: background.lackingCount });
+    for (const { id } of this.flushes.splice(0))
+      this.reply(id, 'flush', { commit, unpacked: background.unpackedCount });
   }
 
   private journalHold(): ShownHold | null {

@@ -306,11 +306,11 @@ export class SiteSyncStore implements SyncStore {
     await this.flushWritten();
   }
 
-  /** The same. Gives how many written files are no versions yet, for want of bytes that other sites have. */
+  /** The same. Gives how many written files could not become versions yet. */
   async flushWritten(): Promise<number> {
-    const { commit, lacking } = await this.site.request('flush', null);
+    const { commit, unpacked } = await this.site.request('flush', null);
     await this.durable.reached(commit);
-    return lacking;
+    return unpacked;
   }
 
   async close(): Promise<void> {

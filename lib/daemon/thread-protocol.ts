@@ -54,8 +54,8 @@ export interface Requests {
   /** Another thread found these damaged: check them, and have them sent again if they are. */
   verifyChanges: { args: { changes: { actor: ActorId; seq: number }[] }; reply: { damaged: number } };
   /** Handle what the kernel queued, publish closed files, commit. The reply is the commit's position. */
-  /** `lacking`: files that were written here and are no versions, for want of bytes that other sites have. */
-  flush: { args: null; reply: { commit: number; lacking: number } };
+  /** `unpacked`: files that were written here and could not become versions: their other bytes are elsewhere, or the disk is full. */
+  flush: { args: null; reply: { commit: number; unpacked: number } };
   /** Commit what was acknowledged. */
   fold: { args: null; reply: { commit: number } };
   /** Make a file show an old version; or, with `to`, a new file with it. */

@@ -71,9 +71,9 @@ export class BackgroundWork {
     return this.publishing.ingesting || this.mergesDue || this.merges.ingesting;
   }
 
-  /** See {@link Publishing.lackingCount}. */
-  get lackingCount(): number {
-    return this.publishing.lackingCount;
+  /** See {@link Publishing.unpackedCount}. */
+  get unpackedCount(): number {
+    return this.publishing.unpackedCount;
   }
 
   /** How long the thread may sleep when nothing happens, in milliseconds; -1: for ever. */

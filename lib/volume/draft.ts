@@ -26,8 +26,8 @@ export class Draft {
   ingesting = 0;
   /** Monotonic milliseconds when no version could be made of it, and none was since; -Infinity: never. */
   failedAtMs = -Infinity;
-  /** Monotonic milliseconds since when none can be made of it because bytes that it is laid over are not here; Infinity: they are. */
-  lacksSinceMs = Infinity;
+  /** … since when none can be made of it: bytes that it is laid over are not here, or the disk is full. Infinity: nothing failed since the last. */
+  failingSinceMs = Infinity;
   /**
    * fsync(2) covered it since it was last published: its pack must be on disk before the log lets go of its bytes, and after power loss
    * its local file can be relied on.

@@ -29,8 +29,8 @@ const IDLE_PUBLISH_MS = 1_000;
 const LATEST_PUBLISH_MS = 10_000;
 /** A closed file that could not be packed (the disk fails, bytes of its base are not here) is tried again after this long. */
 const RETRY_MS = 1_000;
-/** Who waits for versions waits no longer than this for bytes that other sites would have to send. */
-const LACKING_WAIT_MS = 3_000;
+/** Who waits for versions waits no longer than this for one that cannot be made: what was written is safe where it is. */
+const FAILING_WAIT_MS = 3_000;
 
 export class Publishing {
   /** Drafts that nobody has open any more. */
@@ -114,17 +114,17 @@ export class Publishing {
     }
   }
 
-  /** Whether a version is being made of something that was written, or will be once more: soon, as far as that is up to this site. */
+  /** Whether a version is being made of something that was written, or will be once more, and may succeed. */
   get ingesting(): boolean {
     for (const draft of this.core.drafts.all()) if (draft.ingesting !== 0 && !this.isStuck(draft)) return true;
     for (const draft of this.due) if (draft.failedAtMs !== -Infinity && !this.isStuck(draft)) return true;
     return false;
   }
 
-  /** Written files of which there is no version because bytes that were not written are at other sites. */
-  get lackingCount(): number {
+  /** Written files of which no version could be made so far. */
+  get unpackedCount(): number {
     let count = 0;
-    for (const { lacksSinceMs } of this.core.drafts.all()) if (lacksSinceMs !== Infinity) count++;
+    for (const { failingSinceMs } of this.core.drafts.all()) if (failingSinceMs !== Infinity) count++;
     return count;
   }
 
@@ -140,8 +140,8 @@ export class Publishing {
     return failedAtMs !== -Infinity && this.core.clock.monotonicMs() - failedAtMs < RETRY_MS;
   }
 
-  private isStuck({ lacksSinceMs }: Draft): boolean {
-    return this.core.clock.monotonicMs() - lacksSinceMs >= LACKING_WAIT_MS;
+  private isStuck({ failingSinceMs }: Draft): boolean {
+    return this.core.clock.monotonicMs() - failingSinceMs >= FAILING_WAIT_MS;
   }
 
   private publishClosed(draft: Draft): void {
@@ -211,11 +211,10 @@ export class Publishing {
     draft.syncedSinceAsked = this.core.openFiles.isWrittenSynced(draft.ino);
     this.jobs.ask(content, {
       ingested: (result) => this.ingested(draft, content, result),
-      failed: (absent) => {
+      failed: () => {
         this.notIngested(draft, content);
         draft.failedAtMs = this.core.clock.monotonicMs();
-        if (absent.length === 0) draft.lacksSinceMs = Infinity;
-        else if (draft.lacksSinceMs === Infinity) draft.lacksSinceMs = draft.failedAtMs;
+        draft.failingSinceMs = Math.min(draft.failingSinceMs, draft.failedAtMs);
       },
       outdated: () => this.notIngested(draft, content),
     });
@@ -226,7 +225,7 @@ export class Publishing {
     const generation = draft.ingesting;
     draft.ingesting = 0;
     draft.failedAtMs = -Infinity;
-    draft.lacksSinceMs = Infinity;
+    draft.failingSinceMs = Infinity;
     // Written to meanwhile, and closed: what the worker read is not the whole truth, so it reads again. What stays open is
     // published nevertheless, or a log that is never quiet would never reach the peers.
     if (draft.generation !== generation && !this.core.openFiles.isOpen(draft.ino)) {

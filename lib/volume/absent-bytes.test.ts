@@ -1,7 +1,7 @@
 // absent-bytes.test.ts — what can be done with a file that another site wrote, before its bytes have arrived.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { AbsentObjects } from '../chunks/absent-objects.js';
 import { chunksOf, decodeManifest } from '../chunks/manifest.js';
 import { ObjectKind } from '../chunks/object-kind.js';
@@ -12,13 +12,16 @@ import { USER, VolumeFixture } from './volume-fixture.test-support.js';
 const O_WRONLY = 1;
 const O_TRUNC = 0o1000;
 
-test('Input/output error, says a truncating open during a partition: what it discards need not be here', async (t) => {
+async function twoSites(t: TestContext): Promise<[paris: VolumeFixture, oslo: VolumeFixture]> {
   const paris = VolumeFixture.create();
+  t.after(() => paris.remove());
   const oslo = await paris.join();
-  t.after(() => {
-    paris.remove();
-    oslo.remove();
-  });
+  t.after(() => oslo.remove());
+  return [paris, oslo];
+}
+
+test('Input/output error, says a truncating open during a partition: what it discards need not be here', async (t) => {
+  const [paris, oslo] = await twoSites(t);
   for (const [name, size] of [
     ['small', 100],
     ['large', 3_000_000],
@@ -40,12 +43,7 @@ test('Input/output error, says a truncating open during a partition: what it dis
 });
 
 test('a site that fetches on demand wants what other sites wrote, or all chunks of a file of which one was read', async (t) => {
-  const paris = VolumeFixture.create();
-  const oslo = await paris.join();
-  t.after(() => {
-    paris.remove();
-    oslo.remove();
-  });
+  const [paris, oslo] = await twoSites(t);
   paris.volume.wanted.keepAll(false);
   oslo.write('large', Buffer.alloc(3_000_000, 'oslo'));
   oslo.write('small', Buffer.from('oslo'));
@@ -76,12 +74,7 @@ test('a site that fetches on demand wants what other sites wrote, or all chunks 
 });
 
 test('bytes that a written file is laid over are not asked for once others overwrote them, or not after a restart', async (t) => {
-  const paris = VolumeFixture.create();
-  const oslo = await paris.join();
-  t.after(() => {
-    paris.remove();
-    oslo.remove();
-  });
+  const [paris, oslo] = await twoSites(t);
   const { objects, arrivals, wanted, files, collection } = paris.volume;
   wanted.keepAll(false);
   oslo.write('large', Buffer.alloc(3_000_000, 'oslo'));

@@ -259,17 +259,28 @@ export class Drafts {
 
   private syncContent(draft: Draft): void {
     if (draft.content instanceof WorkingCopy) {
-      const isShared = draft.seen !== null; // what the kernel writes, only the file holds
-      if (!this.logWhole(draft, draft.content)) {
-        const isInLog = draft.logHoldsData;
-        if (isShared || draft.unsyncedFile) this.syncFile(draft);
-        if (isShared && isInLog) this.recordShare(draft); // those bytes are older than the file's
-        draft.logsData = !isShared;
-      }
+      if (!this.logWhole(draft, draft.content)) this.syncLocal(draft);
     }
     if (!draft.synced) this.record(RECORD.synced, draft.ino, draft.mtime, 0, 0, 0, NOTHING);
     draft.synced = true;
     draft.syncedSinceAsked = true;
+  }
+
+  /** What only the local file holds is on stable storage then; of a draft that has one. */
+  private syncLocal(draft: Draft): void {
+    const isShared = draft.seen !== null; // what the kernel writes, only the file holds
+    const isInLog = draft.logHoldsData;
+    if (isShared || draft.unsyncedFile) this.syncFile(draft);
+    if (isShared && isInLog) this.recordShare(draft); // those bytes are older than the file's
+    draft.logsData = !isShared;
+  }
+
+  /**
+   * A version is about to be committed of a draft on which fsync(2) is called while it was made. After power loss the local file counts for
+   * more than that version, which other sites may have by then: it must not hold less.
+   */
+  beforeVersion(draft: Draft): void {
+    if (draft.content instanceof WorkingCopy) this.syncLocal(draft);
   }
 
   /** Instead of syncing the local file of a small draft; false where that has to be done. */

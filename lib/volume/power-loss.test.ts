@@ -12,10 +12,12 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { WorkingCopy } from '../chunks/working-copy.js';
 import { checkInvariants } from '../crdt/invariants.js';
 import { USER, VolumeFixture } from './volume-fixture.test-support.js';
 
 const O_RDWR = 2;
+const O_SYNC = 0o4010000;
 const O_TRUNC = 0o1000;
 
 function site(t: TestContext): VolumeFixture {
@@ -475,6 +477,54 @@ test('what fsync covered while a version was being made is in the file after pow
   oslo.crash(0, lose);
   assert.deepEqual(oslo.read('a'), expected);
   assert.deepEqual(told(oslo), []);
+});
+
+/** The local files of drafts as they are at each fdatasync(2) from now on, and no more. */
+function workAsSynced(t: TestContext, fixture: VolumeFixture): (copy: string) => void {
+  let lose = workAsItIs(fixture);
+  const sync = WorkingCopy.prototype.sync; // eslint-disable-line @typescript-eslint/unbound-method -- called on what it is called on
+  t.mock.method(WorkingCopy.prototype, 'sync', function (this: WorkingCopy) {
+    sync.call(this);
+    lose = workAsItIs(fixture);
+  });
+  return (copy) => lose(copy);
+}
+
+test('a version that others have is not overwritten by older bytes of a file that was open with O_SYNC when power failed', async (t) => {
+  const [oslo, paris] = await twoSites(t);
+  oslo.volume.allowPassthrough();
+  const ino = oslo.write('a', Buffer.alloc(200_000, 1));
+  await oslo.sendTo(paris);
+  makeDurable(oslo);
+  const { files } = oslo.volume;
+  const lose = workAsSynced(t, oslo);
+  files.open(ino, O_RDWR | O_SYNC, false, USER);
+  const { backing } = files.open(ino, O_RDWR, false, USER);
+  const shown = Buffer.alloc(200_000, 2);
+  writeSync(backing!, shown, 0, shown.length, 0); // through the other handle: the kernel syncs nothing
+  await oslo.sendTo(paris);
+  makeDurable(oslo);
+  oslo.crash(0, lose);
+  await oslo.mergeWith(paris);
+  assert.deepEqual([oslo.read('a').equals(shown), paris.read('a').equals(shown)], [true, true]);
+});
+
+test('a version that others have is not overwritten by older bytes of a file that was synced while it was made', async (t) => {
+  const oslo = site(t);
+  oslo.write('a', 'small');
+  makeDurable(oslo);
+  const lose = workAsSynced(t, oslo);
+  const { handle, write } = opened(oslo, 'a');
+  write(0, Buffer.alloc(200_000, 1));
+  oslo.volume.publishAll();
+  oslo.volume.files.fsync(handle);
+  const shown = Buffer.alloc(200_000, 2);
+  write(0, shown); // a worker reads it, and no fsync(2) covers it
+  for (const result of await oslo.pack()) oslo.volume.arrivals.ingested(result);
+  makeDurable(oslo);
+  oslo.crash(0, lose);
+  await oslo.publish();
+  assert.ok(oslo.read('a').equals(shown));
 });
 
 for (const isOpen of [true, false]) {

@@ -270,6 +270,7 @@ export class Publishing {
     const steps = [() => settleBeforeWrite(this.core.tree, ino), [{ ino, field: 'head', value, bases: draft.bases }]];
     const now = this.core.clock.now();
     const staysSynced = !ends && draft.syncedSinceAsked;
+    if (staysSynced) this.core.drafts.beforeVersion(draft);
     this.core.perform(steps, now, [], [], { entries: [], inodes: [ino] }, { ino, ends, staysSynced });
     this.core.drafts.published(draft, staysSynced);
     this.noteUntoldWrite(draft, now);

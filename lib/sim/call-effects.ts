@@ -6,6 +6,7 @@ import { compareTimes, formatTimestamp } from '../crdt/fields.js';
 import type { Ino, Name } from '../crdt/ids.js';
 import { attributesOf } from '../crdt/inode-attributes.js';
 import type { Timestamp } from '../crdt/inode.js';
+import { sameOp } from '../crdt/register.js';
 import type { Volume } from '../volume/volume.js';
 import type { Site } from './site.js';
 
@@ -70,6 +71,7 @@ function withEffects<T>(
   const changeTimes = changeTimesOf(volume, before);
   const written = heirsOf(volume, places, false);
   const perhapsWritten = heirsOf(volume, places, true);
+  const overwritten = overwrittenCopies(volume);
   const result = act();
   const isRemoval = moving.length === 0 && due(result).some(([, ino]) => ino === undefined);
   const heirs = isRemoval ? written : perhapsWritten;
@@ -107,6 +109,7 @@ function withEffects<T>(
     for (const name of changed) {
       const [was, is] = [expected.get(name), now.get(name)];
       if (was === undefined && isCopyOfNamed(volume, is!, named)) continue;
+      if (is === undefined && named.includes(overwritten.get(was!)!)) continue;
       if (copies.has(was ?? is!) || (is === undefined && isHidden(volume, directory, name, was!))) continue;
       if (moved.includes(baseOf(name))) continue;
       // What was hidden and is being written to is no equal of the other after a change of that: it is shown beside it.
@@ -121,6 +124,21 @@ function withEffects<T>(
     }
   }
   return result;
+}
+
+/**
+ * Copies whose versions go with the next one that is made of what was written, and of which file: a file that was open when another version
+ * won is still written on the one that it showed then.
+ */
+function overwrittenCopies(volume: Volume): Map<Ino, Ino> {
+  const { drafts } = volume['contents']['core'];
+  const copies = new Map<Ino, Ino>();
+  for (const { ino, dirty, bases } of drafts.all()) {
+    const inode = dirty ? volume.journal.store.inode(ino) : undefined;
+    for (const head of inode ? attributesOf(inode).heads : [])
+      if (bases.some((base) => sameOp(base, head))) copies.set(head.copyIno, ino);
+  }
+  return copies;
 }
 
 /** What gets a name is published by the call, a directory with all that was closed: what is concurrent lies beside it from then on. */

@@ -25,7 +25,7 @@ import {
 } from './pack-record.js';
 import type { RecordHeader } from './pack-record.js';
 import { RecordBatch } from './record-batch.js';
-import { fallocate, startWriteback } from './sparse-file.js';
+import { dropCached, fallocate, startWriteback } from './sparse-file.js';
 import { asErrno, withErrno } from './system-error.js';
 
 /** An object in a pack: what an index needs to find and check it. */
@@ -50,6 +50,11 @@ const PACK_LIMIT_BYTES = 256 << 20;
 const GROW_BYTES = 8 << 20;
 /** The kernel is told to write this much at a time, long before a sync waits for it. */
 const WRITEBACK_BYTES = 8 << 20;
+/**
+ * What lies further behind in a pack does not stay in the page cache. The working copy that it was read from is there already, and memory that
+ * was just given back is taken faster than other: measured in a virtual machine, ingest of 1 GiB at 530 MB/s instead of 350.
+ */
+const CACHED_BYTES = 64 << 20;
 /** Records up to this are copied behind their header and go out in one write. */
 const COPY_BYTES = 1 << 20;
 /** Staged records go out when there are this many bytes of them; blocks for them are reserved this much at a time. */
@@ -69,6 +74,8 @@ export class PackWriter {
   private allocated = 0;
   /** Up to here the kernel was told to write to disk. */
   private flushing = 0;
+  /** Up to here the page cache was given back. */
+  private dropped = 0;
   private scratch: Buffer = Buffer.alloc(0);
   /** The records before `end` that the file does not hold yet. */
   private staged: Buffer = Buffer.alloc(0);
@@ -274,6 +281,10 @@ export class PackWriter {
     const written = this.end - this.stagedBytes;
     startWriteback(this.fd, this.flushing, written - this.flushing);
     this.flushing = written;
+    const behind = written - CACHED_BYTES;
+    if (behind <= this.dropped) return;
+    dropCached(this.fd, this.dropped, behind - this.dropped);
+    this.dropped = behind;
   }
 
   private startPack(): void {
@@ -292,6 +303,7 @@ export class PackWriter {
     this.allocated = PACK_HEADER_BYTES;
     this.reserved = PACK_HEADER_BYTES;
     this.flushing = 0;
+    this.dropped = 0;
     this.directoryUnsynced = true;
   }
 

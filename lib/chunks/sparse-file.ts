@@ -1,5 +1,5 @@
-// sparse-file.ts — the system calls on files that Node does not offer: fallocate(2), lseek(2) for data and holes, and
-// sync_file_range(2) to set the disk to work early.
+// sparse-file.ts — the system calls on files that Node does not offer: fallocate(2), lseek(2) for data and holes,
+// sync_file_range(2) to set the disk to work early, and posix_fadvise(2) for what need not stay in memory.
 
 import { constants } from 'node:os';
 import koffi from 'koffi';
@@ -23,7 +23,15 @@ const syncFileRangeCall = libc.func(
   'int sync_file_range(int fd, int64_t offset, int64_t length, unsigned int flags)',
 ) as (fd: number, offset: number, length: number, flags: number) => number;
 
+const fadviseCall = libc.func('int posix_fadvise(int fd, int64_t offset, int64_t length, int advice)') as (
+  fd: number,
+  offset: number,
+  length: number,
+  advice: number,
+) => number;
+
 const SYNC_FILE_RANGE_WRITE = 2;
+const POSIX_FADV_DONTNEED = 4;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const CODES = new Map(Object.entries(ERRNO).map(([code, errno]) => [errno as number, code as ErrnoCode]));
@@ -42,6 +50,11 @@ export function fallocate(fd: number, mode: number, offset: number, length: numb
 /** Has the kernel begin to write a range to disk, without waiting: the fdatasync to come has less to do then. Promises nothing. */
 export function startWriteback(fd: number, offset: number, length: number): void {
   syncFileRangeCall(fd, offset, length, SYNC_FILE_RANGE_WRITE);
+}
+
+/** Gives back the page cache of a range, as far as it is on disk. */
+export function dropCached(fd: number, offset: number, length: number): void {
+  fadviseCall(fd, offset, length, POSIX_FADV_DONTNEED);
 }
 
 /** The first byte at or after `offset` in a part of the file that has data; -1 when there is none. */

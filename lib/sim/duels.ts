@@ -60,6 +60,7 @@ import {
   readMeanwhile,
   reopenedThenKilled,
   reopenedThenPowerLost,
+  shownThenPowerLost,
   syncedThenGivenBack,
   untoldThenKilled,
   untoldThenPowerLost,
@@ -125,6 +126,7 @@ const FAULT_ROWS: readonly (readonly [weight: number, row: Row])[] = [
   [6, reopenedThenPowerLost],
   [5, untoldThenPowerLost],
   [5, syncedThenGivenBack],
+  [8, shownThenPowerLost],
   [6, packedThenPowerLost],
 ];
 

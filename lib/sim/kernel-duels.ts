@@ -112,6 +112,21 @@ function oldFile(d: Duel, how: End): void {
   if (d.chance(0.5)) d.touchResult(f);
 }
 
+/** What nothing synced goes to others in a version, of a file whose local file counts after power loss because of what was synced. */
+export function shownThenPowerLost(d: Duel): void {
+  const f = d.pick(...FILES);
+  d.say(d.one, 'write', f, d.mark(d.one), 70_000 + d.random.below(60_000));
+  if (d.chance(0.5)) d.wait(100, 3_000);
+  d.say(d.one, 'open', 's1', f, 'sync');
+  if (d.chance(0.5)) d.say(d.one, 'put', 's1', d.pick(-1, 0, 7), d.mark(d.one), d.pick(20, 3_000));
+  d.wait(1, 2_500);
+  d.say(d.one, 'write', f, d.mark(d.one), d.pick(90_000, 30_000));
+  d.wait(1_050, 3_000);
+  d.say(d.one, 'power');
+  d.wait(1, 500);
+  d.say(d.one, 'restart');
+}
+
 /** A large version is opened again and again, mostly without a write: its local file goes from one draft to the next. */
 function reopened(d: Duel, how: End): void {
   const f = d.pick(...FILES);

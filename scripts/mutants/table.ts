@@ -389,7 +389,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'fsync: the working copy is synced',
     file: 'volume/drafts.js',
-    from: 'if (isShared || draft.unsyncedFile)\n                    this.syncFile(draft);',
+    from: 'if (isShared || draft.unsyncedFile)\n            this.syncFile(draft);',
+    to: '',
+  },
+  {
+    rule: 'fsync: a local file that counts after power loss holds no less than the version that others have',
+    file: 'volume/publishing.js',
+    from: 'if (staysSynced)\n            this.core.drafts.beforeVersion(draft);',
     to: '',
   },
   {

@@ -6,6 +6,7 @@
 #   make scenarios    partitions between real sites, one readable story per file   (SCENARIOS='--only NAME')
 #   make play         a story of your own on simulated sites, in milliseconds       (SCENARIO=FILE, or all)
 #   make bench        this filesystem beside the local one and bindfs               (BENCH='--quick')
+#   make bench-content  a large file from one site to another         (BENCH_CONTENT='--rounds 3 --check')
 #   make bench-journal  many operations on few files: what stays on disk  (BENCH_JOURNAL='--operations 100000 --check')
 #   make bench-merge  two sites merge what they did apart, at work      (BENCH_MERGE='--operations 10000 --check')
 #   make bench-link   two sites with a wire of 200 ms, 1 % loss and 50 Mbit/s between them  (BENCH_LINK='--loss 0 --check')
@@ -52,7 +53,7 @@ WEFT    := $(NODE) dist/lib/cli/main.js
 SOURCES := $(shell find $(CURDIR)/lib $(CURDIR)/scripts $(CURDIR)/conformance -type d -o -name '*.ts')
 
 .DEFAULT_GOAL := build
-.PHONY: build mount umount test tidy lint format bench bench-journal bench-merge scenarios play sim soak mutants posix conformance programs clean flips fuzz crashes kills eight bench-link
+.PHONY: build mount umount test tidy lint format bench bench-content bench-journal bench-merge scenarios play sim soak mutants posix conformance programs clean flips fuzz crashes kills eight bench-link
 
 build: dist/.built
 
@@ -122,6 +123,9 @@ kills: build
 soak: build
 	@$(NODE) dist/scripts/simulate.js $(SIMULATION) --seed $(or $(SEED),1) \
 	  $(if $(SCHEDULES),--schedules $(SCHEDULES)) $(if $(MINUTES),--minutes $(MINUTES))
+
+bench-content: build
+	@$(NODE) dist/scripts/bench-content.js $(BENCH_CONTENT)
 
 bench-merge: build
 	@$(NODE) dist/scripts/bench-merge.js $(BENCH_MERGE)

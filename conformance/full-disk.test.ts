@@ -1,14 +1,26 @@
-// full-disk.test.ts — a disk on which there is room for what is written, and none to pack it: a real daemon whose state is on a small
-// tmpfs. Needs root and /dev/fuse.
+// full-disk.test.ts — a disk on which there is room for what is written and none to pack it, or none at all: real daemons whose state is
+// on a small tmpfs. Needs root and /dev/fuse.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statfsSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { after, test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster } from '../scripts/sites/cluster.js';
-import { runChecked } from '../scripts/sites/command.js';
+import { type CommandResult, run, runChecked } from '../scripts/sites/command.js';
+import type { Site } from '../scripts/sites/site.js';
 import { at } from './team.test-support.js';
 
 const WRITTEN_BYTES = 80 << 20;
@@ -17,6 +29,8 @@ const LEFT_BYTES = 48 << 20;
 
 const cluster = new Cluster('weft-full-disk');
 const paris = cluster.addSite('paris');
+const rome = cluster.addSite('rome');
+const oslo = cluster.addSite('oslo');
 
 after(() => cluster.close());
 
@@ -25,20 +39,84 @@ async function until(condition: () => boolean): Promise<void> {
     assert.ok(performance.now() < endMs, 'within 20 s');
 }
 
-test('weft umount does not return, or the daemon ends by itself, when the disk is too full to pack what was written', async (t) => {
-  mkdirSync(paris.state);
-  await runChecked('mount', ['-t', 'tmpfs', '-o', 'size=170m', 'weft-full-disk', paris.state]);
+/** A small disk for the state of a site. */
+async function smallDisk(t: TestContext, site: Site, mebibytes: number): Promise<void> {
+  mkdirSync(site.state);
+  await runChecked('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'weft-full-disk', site.state]);
   t.after(async () => {
-    await paris.kill();
-    await runChecked('umount', ['--lazy', paris.state]);
+    await site.kill();
+    await runChecked('umount', ['--lazy', site.state]);
   });
+}
+
+function leftBytes({ state }: Site): number {
+  const { bavail, bsize } = statfsSync(state);
+  return bavail * bsize;
+}
+
+function isRefused(act: () => void): boolean {
+  try {
+    act();
+    return false;
+  } catch (error) {
+    assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC');
+    return true;
+  }
+}
+
+test('the daemon ends by itself, or what is left to remove things is taken, when fallocate takes all of the disk', async (t) => {
+  await smallDisk(t, rome, 200);
+  await rome.create('team');
+  const open = openSync(at(rome, 'allocated'), 'w'); // else it is packed, and takes nothing
+  const allocate = (bytes: number): Promise<CommandResult> =>
+    run('fallocate', ['--length', String(bytes), at(rome, 'allocated')]);
+  const { code, stderr } = await allocate(leftBytes(rome) - (1 << 20));
+  assert.equal(code, 1);
+  assert.match(stderr, /No space left on device/);
+  await runChecked('fallocate', ['--length', String(leftBytes(rome) - (70 << 20)), at(rome, 'allocated')]);
+  // Punching gives back, and is not refused when there is little.
+  await runChecked('dd', ['if=/dev/zero', `of=${join(rome.state, 'other')}`, 'bs=1M', 'count=20', 'status=none']);
+  let made = 0;
+  await until(() => isRefused(() => mkdirSync(at(rome, `made${made++}`))));
+  await runChecked('fallocate', ['--punch-hole', '--length', String(60 << 20), at(rome, 'allocated')]);
+  await until(() => !isRefused(() => mkdirSync(at(rome, 'taken'))));
+  closeSync(open);
+});
+
+test('the daemon ends by itself when somebody else fills its disk to the last block', async (t) => {
+  await smallDisk(t, oslo, 200);
+  await oslo.create('team');
+  for (let i = 0; i < 200; i++) writeFileSync(at(oslo, `file${i}`), `acknowledged ${i}`);
+  const other = join(oslo.state, 'other');
+  await until(
+    () => !existsSync(join(oslo.state, 'intent', 'ready.tmp')) && existsSync(join(oslo.state, 'intent', 'ready')),
+  );
+  const { code } = await run('dd', ['if=/dev/zero', `of=${other}`, 'bs=64K']);
+  assert.equal(code, 1);
+  assert.equal(leftBytes(oslo), 0);
+  await until(() => isRefused(() => writeFileSync(at(oslo, 'refused'), 'x')));
+  rmSync(at(oslo, 'refused'), { force: true });
+  for (let i = 0; i < 100; i++) unlinkSync(at(oslo, `file${i}`));
+  await sleep(1_000); // commits are made
+  assert.equal(readFileSync(at(oslo, 'file100'), 'utf8'), 'acknowledged 100');
+  rmSync(other);
+  await until(() => !isRefused(() => writeFileSync(at(oslo, 'taken'), 'x')));
+  const { pid } = await oslo.status();
+  await oslo.kill();
+  await oslo.mount();
+  assert.notEqual((await oslo.status()).pid, pid);
+  assert.deepEqual(readdirSync(oslo.mountpoint).length, 101);
+  const troubles = oslo.logTroubles().filter((line) => !line.includes('could not be kept'));
+  assert.deepEqual(troubles, []);
+});
+
+test('weft umount does not return, or the daemon ends by itself, when the disk is too full to pack what was written', async (t) => {
+  await smallDisk(t, paris, 190);
   await paris.create('team');
   const bytes = randomBytes(WRITTEN_BYTES);
   writeFileSync(at(paris, 'file'), bytes);
-  const isRefused = (): boolean => paris.logTroubles().some((line) => line.includes('could not be packed yet'));
-  await until(isRefused);
-  const { bavail, bsize } = statfsSync(paris.state);
-  assert.ok(bavail * bsize > LEFT_BYTES, `${bavail * bsize} bytes are left to commit to`);
+  await until(() => paris.logTroubles().some((line) => line.includes('could not be packed yet')));
+  assert.ok(leftBytes(paris) > LEFT_BYTES, `${leftBytes(paris)} bytes are left to commit to`);
   assert.ok(readFileSync(at(paris, 'file')).equals(bytes));
   const { code, stderr } = await paris.weft(['umount', paris.mountpoint], { timeoutMs: 20_000 });
   assert.equal(code, 0, stderr);

@@ -7,6 +7,7 @@ import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, writeFileSyn
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Cluster } from '../scripts/sites/cluster.js';
+import { runChecked } from '../scripts/sites/command.js';
 
 describe('a daemon that ends while its mount is in use', () => {
   const cluster = new Cluster('weft-restart');
@@ -52,6 +53,14 @@ describe('a daemon that ends while its mount is in use', () => {
     await new Promise((resolve) => shell.once('close', resolve));
     assert.match(said, /Transport endpoint is not connected/);
     assert.match(said, /^file$/m, 'it goes on where it stood once it went there again');
+  });
+
+  test('unmounted by umount(8), it is mounted again at once, though the daemon still packs what was written last', async () => {
+    const bytes = Buffer.alloc(200 << 20, 'written last');
+    writeFileSync(join(oslo.mountpoint, 'large'), bytes);
+    await runChecked('umount', [oslo.mountpoint]);
+    await oslo.mount();
+    assert.ok(readFileSync(join(oslo.mountpoint, 'large')).equals(bytes));
   });
 
   test('an orderly end is refused while the mount is used, and says what is at no other site', async () => {

@@ -5,8 +5,13 @@ import { statfsSync } from 'node:fs';
 
 const RESERVE_BYTES = 64 * 2 ** 20;
 
+/** Bytes that the disk of `directory` has beside the reserve; less than 0: a part of that is taken. */
+export function roomBesideReserve(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize - RESERVE_BYTES;
+}
+
 /** True when less than the reserve would be left on the disk of `directory` once it holds so many bytes more. */
 export function isReserveNeeded(directory: string, moreBytes = 0): boolean {
-  const { bavail, bsize } = statfsSync(directory);
-  return bavail * bsize - moreBytes < RESERVE_BYTES;
+  return roomBesideReserve(directory) < moreBytes;
 }

@@ -29,6 +29,12 @@ export function fallocateVerb(mode: number): FallocateVerb {
   return verb;
 }
 
+/** Whether a mode gives blocks to what has none. EOPNOTSUPP. */
+export function takesSpace(mode: number): boolean {
+  const verb = fallocateVerb(mode);
+  return verb !== 'punch' && verb !== 'collapse';
+}
+
 /** Checks a call against fallocate(2), for a file of `size` bytes that can grow to `maxSize`; returns what it asks for. EOPNOTSUPP, EINVAL, EFBIG. */
 export function checkFallocate(
   mode: number,

@@ -2,6 +2,8 @@
 // Two implementations behave the same up to their sizes: small-content.ts (memory) and working-copy.ts (a sparse local file).
 // Neither knows names, inodes or versions: the volume turns their bytes into a new version.
 
+import { PosixError } from '../errno.js';
+
 /** fallocate(2) modes, linux/falloc.h. Punching a hole comes with FALLOC_KEEP_SIZE, as the kernel demands. */
 export const FALLOC_KEEP_SIZE = 1;
 export const FALLOC_PUNCH_HOLE = 2;
@@ -37,4 +39,30 @@ export interface WritableContent {
   blocks(): number;
   /** Frees what is held in memory and open; a local file stays. */
   close(): void;
+}
+
+/** How many bytes of a range have no data: in holes, and past the end. */
+export function holeBytes(
+  content: Pick<WritableContent, 'size' | 'seekData' | 'seekHole'>,
+  from: number,
+  to: number,
+): number {
+  const end = Math.min(to, content.size);
+  let bytes = to - Math.max(from, end);
+  for (let at = from; at < end;) {
+    const hole = Math.min(content.seekHole(at), end);
+    const data = hole < end ? nextData(content, hole, end) : end;
+    bytes += data - hole;
+    at = data;
+  }
+  return bytes;
+}
+
+function nextData(content: Pick<WritableContent, 'seekData'>, from: number, end: number): number {
+  try {
+    return Math.min(content.seekData(from), end);
+  } catch (error) {
+    if (!(error instanceof PosixError && error.code === 'ENXIO')) throw error;
+    return end;
+  }
 }

@@ -2,11 +2,13 @@
 // Options given now replace those and are kept. With --state DIR the mountpoint may be a new one.
 
 import { resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { CommandModule } from 'yargs';
 import type { SiteConfig } from '../daemon/daemon-interface.js';
 import { StateDirectory } from '../daemon/state-directory.js';
 import { StateLock } from '../daemon/state-lock.js';
 import { realPath, StateRegistry } from '../daemon/state-registry.js';
+import { mountedAt } from '../fuse/mount-table.js';
 import { releaseDeadHolder } from './dead-mount.js';
 import { Failure, shellWord } from './failure.js';
 import { usableMountpoint } from './mountpoint.js';
@@ -19,6 +21,10 @@ import {
   logLevelOf,
   metricsOf,
 } from './site-options.js';
+
+/** What was written last may have to be packed. A detached mount (umount -l) goes on for as long as somebody has a file open there. */
+const END_TIMEOUT_MS = 30_000;
+const POLL_MS = 20;
 
 interface Options extends StartOptions {
   mountpoint: string;
@@ -37,13 +43,7 @@ export const mountCommand: CommandModule<object, Options> = {
     const state = findState(options.mountpoint, options.state);
     const config = state.config();
     await releaseDeadHolder(state);
-    if (await StateLock.isHeld(state.directory)) {
-      const pid = StateLock.holder(state.directory);
-      throw new Failure(
-        `volume ${config.volume} is mounted already at ${config.mountpoint} (process ${pid ?? 'unknown'}): ` +
-          `weft umount ${shellWord(config.mountpoint)} first`,
-      );
-    }
+    await awaitEnd(state, config);
     const given = readMountOptions(options.o ?? []);
     const changes: Partial<SiteConfig> = {
       mountpoint: usableMountpoint(options.mountpoint, state.directory, given.allowNonEmpty),
@@ -62,6 +62,24 @@ export const mountCommand: CommandModule<object, Options> = {
     );
   },
 };
+
+/** Waits for a daemon whose mount is gone already, as after umount(8), to have written down what is left. */
+async function awaitEnd({ directory }: StateDirectory, { volume, mountpoint }: SiteConfig): Promise<void> {
+  const deadlineMs = performance.now() + END_TIMEOUT_MS;
+  while (await StateLock.isHeld(directory)) {
+    const isMounted = mountedAt(mountpoint) !== undefined;
+    if (isMounted || performance.now() > deadlineMs) {
+      const what = isMounted
+        ? `is mounted already at ${mountpoint}`
+        : `was unmounted from ${mountpoint} and is still in use`;
+      throw new Failure(
+        `volume ${volume} ${what} (process ${StateLock.holder(directory) ?? 'unknown'}): ` +
+          `weft umount ${shellWord(mountpoint)} first`,
+      );
+    }
+    await delay(POLL_MS);
+  }
+}
 
 /** Only the exact mountpoint will do here: a directory inside some volume is not where to mount that. */
 function findState(path: string, stateOption: string | undefined): StateDirectory {

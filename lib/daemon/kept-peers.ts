@@ -3,6 +3,7 @@
 // Invariant: what a person said is kept when the call returns; what the links say is kept a moment later, once for many of them,
 // because they say something with every commit.
 
+import type { Log } from './daemon-interface.js';
 import { isInvite } from '../sync/invite.js';
 import type { Holding } from '../sync/member-vectors.js';
 import type { KnownPeer } from '../sync/peer.js';
@@ -11,6 +12,7 @@ import type { SiteState } from './daemon-interface.js';
 import type { SiteVectorsFile } from './site-vectors-file.js';
 
 const KEEP_DELAY_MS = 500;
+const FULL_DISK: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT']);
 
 export class KeptPeers {
   private keeping: NodeJS.Timeout | null = null;
@@ -20,6 +22,7 @@ export class KeptPeers {
     private readonly file: SiteVectorsFile<KnownPeer>,
     private readonly holdings: SiteVectorsFile<Holding>,
     private readonly state: SiteState,
+    private readonly log: Log,
   ) {}
 
   /** `peer`: null: all. */
@@ -48,8 +51,18 @@ export class KeptPeers {
   keepSoon(): void {
     this.keeping ??= setTimeout(() => {
       this.keeping = null;
-      this.keep();
+      this.keepIfRoom();
     }, KEEP_DELAY_MS).unref();
+  }
+
+  /** What the links said is learnt again: a full disk is no reason to end. */
+  keepIfRoom(): void {
+    try {
+      this.keep();
+    } catch (error) {
+      if (!FULL_DISK.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+      this.log.warn({ err: error }, 'what is known of other sites could not be kept; it is tried again');
+    }
   }
 
   keep(): void {

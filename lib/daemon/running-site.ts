@@ -250,7 +250,7 @@ export class RunningSite implements Daemon {
         this.durable.reconsider();
         this.peers.keepSoon();
       });
-      this.peers = new KeptPeers(this.syncer, this.knownPeers, this.holdings, this.state);
+      this.peers = new KeptPeers(this.syncer, this.knownPeers, this.holdings, this.state, this.log);
       // Links tell it what came, and what nobody has.
       this.collector = this.makeCollector();
       this.listen = await this.syncer.start();
@@ -589,7 +589,7 @@ export class RunningSite implements Daemon {
     await this.metrics?.close();
     await this.content.close();
     await this.collector?.close();
-    this.peers?.keep();
+    this.peers?.keepIfRoom();
     await this.syncer?.stop();
     await this.ingest.close();
     await this.past.close();

@@ -29,6 +29,8 @@ export class Checkpointer {
   private readonly wal: Wal;
   private readonly descriptor: number;
   private readonly startBytes: number;
+  /** Of the log in use at the last {@link poll}. */
+  walBytes = 0;
 
   private constructor(
     private readonly path: string,
@@ -47,7 +49,8 @@ export class Checkpointer {
 
   /** Makes a pass when it is worth one; blocks this thread for as long as the disk takes. @returns whether it did */
   poll(): boolean {
-    const { walBytes, backlogBytes } = this.wal.read();
+    const { walBytes, backlogBytes, isBusy } = this.wal.read();
+    if (!isBusy) this.walBytes = walBytes;
     if (walBytes < this.startBytes || backlogBytes < MIN_PASS_BYTES) return false;
     this.wal.checkpoint();
     fdatasyncSync(this.descriptor);

@@ -9,11 +9,12 @@ import { shownHeads } from '../crdt/local-writes.js';
 import type { Timestamp } from '../crdt/inode.js';
 import { findVersion } from '../crdt/version-graph.js';
 import type { VersionHistory } from '../journal/version-history.js';
+import { takesSpace } from '../chunks/fallocate-rules.js';
 import { nextData, nextHole } from '../chunks/manifest.js';
 import { readManifest } from '../chunks/manifest-reader.js';
 import { SMALL_CONTENT_MAX } from '../chunks/small-content.js';
 import { WorkingCopy } from '../chunks/working-copy.js';
-import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE } from '../chunks/writable-content.js';
+import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, holeBytes } from '../chunks/writable-content.js';
 import type { Attributes, Caller, Opened } from './file-system.js';
 import type { Core } from './core.js';
 import type { Draft } from './draft.js';
@@ -207,8 +208,8 @@ export class FileContents {
 
   write(handle: number, offset: number, data: Buffer, killSuidGid: boolean): number {
     const file = this.core.openFiles.writable(handle);
-    this.core.space.check();
     Drafts.checkRange(offset, data.length);
+    this.core.space.check(data.length);
     if (data.length === 0) return 0;
     const draft = this.draftFor(file.ino, file.version);
     const now = this.core.clock.now();
@@ -296,8 +297,8 @@ export class FileContents {
     const file = this.core.openFiles.writable(handle);
     if (length <= 0) throw posixError('EINVAL');
     Drafts.checkRange(offset, length);
-    this.core.space.check();
     const draft = this.draftFor(file.ino, file.version);
+    if (takesSpace(mode)) this.core.space.check(holeBytes(draft.content, offset, offset + length));
     const now = this.core.clock.now();
     this.core.drafts.allocate(draft, mode, offset, length, now);
     this.wroteTo(file.ino, now, false);

@@ -1,8 +1,8 @@
 // space-guard.ts — refuses changes while the disk that holds the state is nearly full.
 // Why before and not at the failing write: an operation that was logged must also fit into the database, and what frees space
-// (unlink, truncate) needs some itself. So a reserve is kept that only those may use.
+// (unlink, truncate, punching holes) needs some itself. So a reserve is kept that only those may use.
 
-import { isReserveNeeded } from '../chunks/disk-reserve.js';
+import { roomBesideReserve } from '../chunks/disk-reserve.js';
 import { posixError } from '../errno.js';
 
 const CHECK_EVERY_MS = 500;
@@ -10,31 +10,36 @@ const AMPLE_BYTES = 4 * 2 ** 30;
 
 export class SpaceGuard {
   private checkedMs = -Infinity;
-  private full = false;
-  private ample = false;
+  /** Beside the reserve, when it was last looked at, less what was taken since. */
+  private roomBytes = 0;
 
   constructor(
     private readonly directory: string,
     private readonly monotonicMs: () => number,
   ) {}
 
-  /** @throws PosixError ENOSPC */
-  check(): void {
-    this.look();
-    if (this.full) throw posixError('ENOSPC');
+  /**
+   * @param bytes what is about to be taken of the disk, as far as that can be told
+   * @throws PosixError ENOSPC
+   */
+  check(bytes = 0): void {
+    if (this.isStale || this.roomBytes < bytes) this.look();
+    if (this.roomBytes < bytes) throw posixError('ENOSPC');
+    this.roomBytes -= bytes;
   }
 
   /** Whether there is so much room that a writer who is not asked between two writes will hardly come to the reserve. */
   get isAmple(): boolean {
-    this.look();
-    return this.ample;
+    if (this.isStale) this.look();
+    return this.roomBytes >= AMPLE_BYTES;
+  }
+
+  private get isStale(): boolean {
+    return this.monotonicMs() - this.checkedMs >= CHECK_EVERY_MS;
   }
 
   private look(): void {
-    const now = this.monotonicMs();
-    if (now - this.checkedMs < CHECK_EVERY_MS) return;
-    this.checkedMs = now;
-    this.full = isReserveNeeded(this.directory);
-    this.ample = !isReserveNeeded(this.directory, AMPLE_BYTES);
+    this.checkedMs = this.monotonicMs();
+    this.roomBytes = roomBesideReserve(this.directory);
   }
 }

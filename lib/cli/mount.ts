@@ -9,6 +9,7 @@ import { StateDirectory } from '../daemon/state-directory.js';
 import { StateLock } from '../daemon/state-lock.js';
 import { realPath, StateRegistry } from '../daemon/state-registry.js';
 import { mountedAt } from '../fuse/mount-table.js';
+import { ControlClient } from './control-client.js';
 import { releaseDeadHolder } from './dead-mount.js';
 import { Failure, shellWord } from './failure.js';
 import { usableMountpoint } from './mountpoint.js';
@@ -24,6 +25,8 @@ import {
 
 /** What was written last may have to be packed. A detached mount (umount -l) goes on for as long as somebody has a file open there. */
 const END_TIMEOUT_MS = 30_000;
+/** That its mount is gone a daemon notices at once. */
+const NOTICE_MS = 500;
 const POLL_MS = 20;
 
 interface Options extends StartOptions {
@@ -63,13 +66,14 @@ export const mountCommand: CommandModule<object, Options> = {
   },
 };
 
-/** Waits for a daemon whose mount is gone already, as after umount(8), to have written down what is left. */
+/** Waits for a daemon whose mount is gone, as after umount(8), to have written down what is left. */
 async function awaitEnd({ directory }: StateDirectory, { volume, mountpoint }: SiteConfig): Promise<void> {
-  const deadlineMs = performance.now() + END_TIMEOUT_MS;
+  const startMs = performance.now();
   while (await StateLock.isHeld(directory)) {
-    const isMounted = mountedAt(mountpoint) !== undefined;
-    if (isMounted || performance.now() > deadlineMs) {
-      const what = isMounted
+    const waitedMs = performance.now() - startMs;
+    const isUsed = mountedAt(mountpoint) !== undefined || (waitedMs > NOTICE_MS && (await isServed(directory)));
+    if (isUsed || waitedMs > END_TIMEOUT_MS) {
+      const what = isUsed
         ? `is mounted already at ${mountpoint}`
         : `was unmounted from ${mountpoint} and is still in use`;
       throw new Failure(
@@ -78,6 +82,21 @@ async function awaitEnd({ directory }: StateDirectory, { volume, mountpoint }: S
       );
     }
     await delay(POLL_MS);
+  }
+}
+
+/** Whether the daemon serves a volume: one that is about to end does not answer that. */
+async function isServed(directory: string): Promise<boolean> {
+  const client = await ControlClient.connect(directory);
+  if (!client) return false;
+  try {
+    await client.request('status', {}, { silenceMs: NOTICE_MS });
+    return true;
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return false;
+  } finally {
+    client.close();
   }
 }
 

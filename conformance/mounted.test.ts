@@ -3,7 +3,17 @@
 // Needs root and /dev/fuse.
 
 import assert from 'node:assert/strict';
-import { closeSync, constants, linkSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -14,12 +24,24 @@ import type { Site } from '../scripts/sites/site.js';
 import { close, dropCache, pread } from './posix/file-calls.js';
 import { Watch } from './posix/inotify.js';
 import { must } from './posix/libc.js';
-import { nameToHandle, newHandle, O_DIRECTORY, O_PATH, O_RDONLY, open, openByHandle } from './posix/path-calls.js';
+import {
+  nameToHandle,
+  newHandle,
+  O_DIRECTORY,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+  O_TMPFILE,
+  open,
+  openByHandle,
+} from './posix/path-calls.js';
 import { fstat, lstat } from './posix/stat.js';
 
 const PATIENCE_MS = 20_000;
 /** So long after a small new file the next one is written by the kernel itself. */
 const PAST_BURST_MS = 150;
+/** Long after a file that was closed has become a version. */
+const LATE_MS = 400;
 /** Longer than a tick of the slowest kernel clock (HZ=100). */
 const TICK_MS = 15;
 
@@ -81,6 +103,12 @@ async function extremes(top: string): Promise<string> {
     cd attributes; getfattr -h -d -m - -e hex attributed listed
   `;
   return runChecked('bash', ['-c', script, 'bash', top], { env: { LC_ALL: 'C' } });
+}
+
+/** Bytes on disk of what is written to files and is no version yet, and of what is kept of versions. */
+function spaceOfLocalFiles({ state }: Site): number {
+  const work = join(state, 'work');
+  return readdirSync(work).reduce((sum, name) => sum + statSync(join(work, name)).blocks * 512, 0);
 }
 
 describe('a mount', () => {
@@ -184,6 +212,37 @@ describe('a mount', () => {
       assert.equal(openByHandle(mount, handle, O_PATH), -116, 'ESTALE');
     } finally {
       must('close', close(mount));
+    }
+  });
+
+  test('a removed file that only an O_PATH descriptor holds can be opened and given a name again with all that was written to it', async () => {
+    for (const [name, length] of [
+      ['small', 1000],
+      ['large', 32 << 20],
+    ] as const) {
+      const path = join(here.mountpoint, name);
+      const bytes = Buffer.alloc(length, name);
+      writeFileSync(path, bytes);
+      const fd = must('open', open(path, O_PATH));
+      await rm(path);
+      await sleep(LATE_MS);
+      assert.deepEqual(await readFile(`/proc/self/fd/${fd}`), bytes);
+      assert.ok(spaceOfLocalFiles(here) >= (length < 1 << 20 ? 0 : length), 'the local file is there');
+      must('close', close(fd));
+      const endMs = Date.now() + PATIENCE_MS;
+      while (spaceOfLocalFiles(here) >= 16 << 20) {
+        assert.ok(Date.now() < endMs, 'what nothing leads to any more takes space');
+        await sleep(10);
+      }
+
+      const unnamed = must('open', open(here.mountpoint, O_TMPFILE | O_RDWR, 0o600));
+      writeSync(unnamed, bytes);
+      const held = must('open', open(`/proc/self/fd/${unnamed}`, O_PATH));
+      must('close', close(unnamed));
+      await sleep(LATE_MS);
+      await runChecked('ln', ['-L', `/proc/${process.pid}/fd/${held}`, `${path} named`]);
+      must('close', close(held));
+      assert.deepEqual(await readFile(`${path} named`), bytes);
     }
   });
 

@@ -3,7 +3,7 @@
 // the kernel keeps by itself. INIT and INTERRUPT belong to the session.
 
 import { getattr, setattr, statfs, statx } from './attribute-handlers.js';
-import { EMPTY, type Handler, NO_REPLY } from './call.js';
+import { EMPTY, type Handler } from './call.js';
 import { fsyncdir, opendir, readdir, readdirplus, releasedir } from './directory-handlers.js';
 import {
   copyFileRange,
@@ -18,17 +18,15 @@ import {
   tmpfile,
   write,
 } from './file-handlers.js';
+import { batchForget, forget } from './forget-handlers.js';
 import { link, lookup, mkdir, mknod, readlink, rename, rename2, rmdir, symlink, unlink } from './namespace-handlers.js';
 import { OPCODE, OPCODE_LIMIT } from './opcodes.js';
 import { getxattr, listxattr, removexattr, setxattr } from './xattr-handlers.js';
 
-/** Node ids are inode numbers, which are never reused: nothing counts lookups, so nothing is to be forgotten. */
-const forget: Handler = () => NO_REPLY;
-
 const BY_OPCODE: readonly (readonly [number, Handler])[] = [
   [OPCODE.LOOKUP, lookup],
   [OPCODE.FORGET, forget],
-  [OPCODE.BATCH_FORGET, forget],
+  [OPCODE.BATCH_FORGET, batchForget],
   [OPCODE.GETATTR, getattr],
   [OPCODE.STATX, statx],
   [OPCODE.SETATTR, setattr],

@@ -203,6 +203,10 @@ export class MemoryFileSystem implements FileSystem {
 
   replyFirst(): void {}
 
+  awaitForget(): void {}
+
+  forget(): void {}
+
   settle(): void {}
 
   lookup(parent: Ino, name: Name): Attributes | undefined {

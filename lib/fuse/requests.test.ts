@@ -9,6 +9,7 @@ import { CAPTURED } from './captured-requests.test-support.js';
 import { decodeInit } from './init.js';
 import { OPCODE } from './opcodes.js';
 import {
+  decodeBatchForget,
   decodeCopyFileRange,
   decodeCreate,
   decodeFallocate,
@@ -226,4 +227,19 @@ test('offsets above 2^53 stay above it', () => {
     bytes.writeBigUInt64LE(offset, REQUEST_HEADER_LENGTH + 8);
     assert.ok(decodeRead(decodeRequest(bytes, bytes.length).body).offset > Number.MAX_SAFE_INTEGER);
   }
+});
+
+test('the nodes of a captured BATCH_FORGET, and one that says more than it holds', () => {
+  const nodes: number[] = [];
+  decodeBatchForget(body('BATCH_FORGET'), (node) => nodes.push(node));
+  assert.deepEqual(
+    nodes,
+    Array.from({ length: 6 }, (_, n) => FIRST_INO + 1 + n),
+  );
+  const writer = new ByteWriter(64);
+  writer.u32(2);
+  writer.u32(0);
+  for (const word of [7, 0, 1, 0]) writer.u32(word);
+  const bytes = Buffer.from(writer.view());
+  assert.throws(() => decodeBatchForget(new ByteReader(bytes, 0, bytes.length), () => undefined), CorruptionError);
 });

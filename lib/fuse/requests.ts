@@ -353,6 +353,17 @@ export function decodeCopyFileRange(body: ByteReader): CopyFileRangeRequest {
   return { source, sourceOffset, targetNode, target, targetOffset, length };
 }
 
+/** struct fuse_batch_forget_in, and a struct fuse_forget_one for each: calls `each` with its node id. */
+export function decodeBatchForget(body: ByteReader, each: (node: number) => void): void {
+  const count = body.u32('count of forgotten nodes');
+  skip(body, 4);
+  for (let n = 0; n < count; n++) {
+    const node = body.safe64('forgotten node id');
+    skip(body, 8); // how many lookups
+    each(node);
+  }
+}
+
 /** struct fuse_interrupt_in: the unique of the request to give up. */
 export function decodeInterrupt(body: ByteReader): number {
   return body.safe64('interrupted unique');

@@ -115,6 +115,7 @@ export class Session {
     this.log = options.log;
     this.fileSystem = options.fileSystem;
     this.fileSystem.replyFirst();
+    this.fileSystem.awaitForget();
     this.notifier = new Notifier(mounted.fd, options.log);
     this.kernelCache = {
       invalidateEntry: (parent, name) => this.notifier.invalidateEntry(parent, name),

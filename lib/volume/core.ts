@@ -34,6 +34,8 @@ export class Core {
   readonly dropped = new DroppedContents();
   /** Somebody calls {@link settle} after each reply. */
   repliesFirst = false;
+  /** Somebody says when the kernel refers to an inode no more. */
+  awaitsForget = false;
   /** The kernel knows of nothing that is done now: it did not ask for it. */
   private isUnasked = false;
 

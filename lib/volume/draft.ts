@@ -59,6 +59,9 @@ export class Draft {
   /** Intent log position from which it can be rebuilt. */
   logStart: number;
 
+  /** Its file was removed, and the kernel refers to it no more: nobody can open it. */
+  isForgotten = false;
+
   /** The kernel could write to its local file before the last start, and programs of then may have it open still. */
   isHeldByOthers = false;
 

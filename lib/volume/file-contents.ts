@@ -386,6 +386,12 @@ export class FileContents {
     } else this.stable.syncVersion(ino);
   }
 
+  /** The kernel refers to the inode no more. */
+  forgotten(ino: Ino): void {
+    const draft = this.core.drafts.get(ino);
+    if (draft) this.publishing.forgotten(draft);
+  }
+
   /** Another site's version is shown, or the inode is gone: what is kept of it is of no use. */
   forget(ino: Ino): void {
     if (!this.core.openFiles.isOpen(ino)) this.kept.drop(ino);

@@ -101,6 +101,10 @@ export interface FileSystem {
   replyFirst(): void;
   /** Completes the last call. After {@link replyFirst} it has to follow each call, once that was answered, before anything else. */
   settle(): void;
+  /** From now on {@link forget} is called: an inode that was removed is kept as it is until then. */
+  awaitForget(): void;
+  /** The kernel refers to an inode no more (FORGET): not by a name, nor by any descriptor, those of O_PATH among them. */
+  forget(ino: Ino): void;
 
   /** Undefined when there is no such entry: the driver replies a cacheable negative entry. */
   lookup(parent: Ino, name: Name): Attributes | undefined;

@@ -57,7 +57,15 @@ export class Publishing {
 
   /** Recovery: nobody has anything open. */
   closedAll(): void {
-    for (const draft of this.core.drafts.all()) this.due.add(draft);
+    for (const draft of this.core.drafts.all()) {
+      draft.isForgotten = true;
+      this.due.add(draft);
+    }
+  }
+
+  /** The kernel refers to the file of this draft no more. If it was removed, nothing leads to it from now on. */
+  forgotten(draft: Draft): void {
+    if (!this.isReachable(draft.ino)) draft.isForgotten = true;
   }
 
   /**
@@ -130,7 +138,8 @@ export class Publishing {
 
   /** Whether a fold would publish or drop something. */
   get hasClosed(): boolean {
-    for (const draft of this.due) if (draft.ingesting === 0 && !this.isPutOff(draft)) return true;
+    for (const draft of this.due)
+      if (draft.ingesting === 0 && !this.isPutOff(draft) && !this.mayBeOpened(draft)) return true;
     return false;
   }
 
@@ -147,7 +156,12 @@ export class Publishing {
   private publishClosed(draft: Draft): void {
     if (draft.ingesting !== 0 || this.isPutOff(draft)) return;
     if (draft.dirty && this.isReachable(draft.ino)) this.publishDraft(draft);
-    else this.abandon(draft);
+    else if (!this.mayBeOpened(draft)) this.abandon(draft);
+  }
+
+  /** Whether an O_PATH descriptor, or an open that found the name before it went, may lead to what a removed file holds. */
+  private mayBeOpened(draft: Draft): boolean {
+    return this.core.awaitsForget && draft.dirty && !draft.isForgotten && !this.isReachable(draft.ino);
   }
 
   /** Drops a draft that holds nothing new, or that nothing can reach. The log must say so: recovery would look for its bytes. */

@@ -62,6 +62,14 @@ export class VolumeFiles implements FileSystem {
     this.core.settle();
   }
 
+  awaitForget(): void {
+    this.core.awaitsForget = true;
+  }
+
+  forget(ino: Ino): void {
+    if (!this.past.owns(ino)) this.contents.forgotten(ino);
+  }
+
   lookup(parent: Ino, name: Name): Attributes | undefined {
     if (this.past.owns(parent)) return this.past.lookup(parent, name);
     return this.names.lookup(parent, name) ?? (this.past.isEntrance(parent, name) ? this.past.entrance() : undefined);

@@ -13,3 +13,43 @@ export function syncPath(path: string): void {
     closeSync(fd);
   }
 }
+
+/**
+ * Syncs of one thing, which all fail once one of them did. The system says once to each descriptor that it could not write something, and
+ * does not try again: the next fsync(2) succeeds, and what it was asked for is not on the disk (fsync(2), "BUGS"; "Can Applications
+ * Recover from fsync Failures?", USENIX ATC 2020).
+ */
+export class LastingSync {
+  private failure: unknown = null;
+
+  get hasFailed(): boolean {
+    return this.failure !== null;
+  }
+
+  /** @throws what `sync` throws, and from then on always that */
+  run<T>(sync: () => T): T {
+    this.check();
+    try {
+      return sync();
+    } catch (error) {
+      this.failure = error;
+      throw error;
+    }
+  }
+
+  /** The same of one that does not block this thread. */
+  async runAside(sync: () => Promise<void>): Promise<void> {
+    this.check();
+    try {
+      await sync();
+    } catch (error) {
+      this.failure ??= error;
+      throw error;
+    }
+  }
+
+  /** @throws what the sync that failed threw */
+  check(): void {
+    if (this.failure !== null) throw this.failure;
+  }
+}

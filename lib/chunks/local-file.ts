@@ -6,10 +6,10 @@ import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync,
 import { dirname } from 'node:path';
 import { CorruptionError } from '../codec/bytes.js';
 import { PosixError, posixError } from '../errno.js';
-import { syncPath } from '../file-sync.js';
+import { LastingSync, syncPath } from '../file-sync.js';
 import { sizeAfter } from './fallocate-rules.js';
 import { MAX_FILE_BYTES } from './manifest.js';
-import { fallocate, seekData, seekHole } from './sparse-file.js';
+import { fallocate, seekData, seekHole } from '../file-calls.js';
 import { withErrno } from './system-error.js';
 import {
   FALLOC_COLLAPSE_RANGE,
@@ -41,6 +41,7 @@ export class LocalFile {
   private shared = false;
   private cut = false;
   private directoryUnsynced = true;
+  private readonly lastingSync = new LastingSync();
 
   private constructor(path: string, fd: number) {
     this.path = path;
@@ -221,14 +222,21 @@ export class LocalFile {
     return withErrno(() => fstatSync(this.fd).blocks);
   }
 
-  /** fdatasync, and the first time fsync of the directory too. */
+  /** fdatasync, and the first time fsync of the directory too. Fails for good once it failed. */
   sync(): void {
-    withErrno(() => {
-      fdatasyncSync(this.fd);
-      if (!this.directoryUnsynced) return;
-      syncPath(dirname(this.path));
-      this.directoryUnsynced = false;
-    });
+    this.lastingSync.run(() =>
+      withErrno(() => {
+        fdatasyncSync(this.fd);
+        if (!this.directoryUnsynced) return;
+        syncPath(dirname(this.path));
+        this.directoryUnsynced = false;
+      }),
+    );
+  }
+
+  /** Whether a {@link sync} failed: what of its bytes is on the disk is not known, nor will be. */
+  get hasFailed(): boolean {
+    return this.lastingSync.hasFailed;
   }
 
   close(): void {

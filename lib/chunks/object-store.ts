@@ -8,7 +8,7 @@ import type { Database, Statement } from 'better-sqlite3';
 import { LRUCache } from 'lru-cache';
 import { CorruptionError } from '../codec/bytes.js';
 import type { ObjectId } from '../crdt/ids.js';
-import { syncPath } from '../file-sync.js';
+import { LastingSync, syncPath } from '../file-sync.js';
 import { AbsentObjects } from './absent-objects.js';
 import { CollectionGuard } from './collection-guard.js';
 import { chunkLengths, chunksOf, decodeManifest } from './manifest.js';
@@ -74,6 +74,7 @@ export class ObjectStore implements ObjectSource {
   private readonly directory: string;
   private readonly writer: PackWriter;
   private readonly tails: PackTails;
+  private readonly lastingSync = new LastingSync();
   /** What other threads were told to sync, by the commit with which they will say that they did. */
   private readonly beingSynced: { readonly commit: number; readonly endBytes: ReadonlyMap<string, number> }[] = [];
   private lastTaken = 0;
@@ -339,9 +340,14 @@ export class ObjectStore implements ObjectSource {
     return (this.storedBytes ??= this.selectBytes.get() as number);
   }
 
-  /** fdatasync of this store's own packs. */
+  /** fdatasync of this store's own packs. Fails for good once it failed. */
   sync(): void {
-    this.noteSynced(this.writer.sync());
+    this.noteSynced(this.lastingSync.run(() => this.writer.sync()));
+  }
+
+  /** @throws what made {@link sync} fail */
+  checkSynced(): void {
+    this.lastingSync.check();
   }
 
   private noteSynced(endBytes: ReadonlyMap<string, number>): void {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { listPacks } from './pack-use.js';
-import { fallocate } from './sparse-file.js';
+import { fallocate } from '../file-calls.js';
 import { FALLOC_KEEP_SIZE } from './writable-content.js';
 
 test('what the filesystem sets aside behind a pack that is being written is not what a collection gives back', (t) => {

@@ -25,7 +25,7 @@ import {
 } from './pack-record.js';
 import type { RecordHeader } from './pack-record.js';
 import { RecordBatch } from './record-batch.js';
-import { dropCached, fallocate, startWriteback } from './sparse-file.js';
+import { dropCached, fallocate, startWriteback } from '../file-calls.js';
 import { asErrno, withErrno } from './system-error.js';
 
 /** An object in a pack: what an index needs to find and check it. */

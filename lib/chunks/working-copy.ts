@@ -377,6 +377,11 @@ export class WorkingCopy implements WritableContent {
     this.file.sync();
   }
 
+  /** Whether that failed: it fails from then on. */
+  get hasFailed(): boolean {
+    return this.file.hasFailed;
+  }
+
   close(): void {
     this.file.close();
   }

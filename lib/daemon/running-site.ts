@@ -16,7 +16,7 @@ import { IngestPool } from '../chunks/ingest.js';
 import { ReceivedObjects } from '../chunks/received-objects.js';
 import { unmountKernel } from '../fuse/mount.js';
 import { type CheckpointThread, startCheckpointThread } from '../journal/checkpoint-thread.js';
-import { makeCommitsDurable } from '../journal/checkpointer.js';
+import { WalSync } from '../journal/wal-sync.js';
 import { intentPath, SEGMENT_BYTES } from '../journal/intent-log.js';
 import { supplySegment } from '../journal/segment-supply.js';
 import { statePath } from '../journal/schema.js';
@@ -102,6 +102,7 @@ export class RunningSite implements Daemon {
   private keeping: NodeJS.Timeout | null = null;
   private checkpoints: CheckpointThread | null = null;
   private readonly durable: DurableCommits;
+  private readonly walSync: WalSync;
   private readonly pacing = new SyncPacing();
   private readonly ingest: IngestPool;
   private readonly knownPeers: SiteVectorsFile<KnownPeer>;
@@ -131,11 +132,12 @@ export class RunningSite implements Daemon {
   ) {
     const { directory } = state;
     this.mark = new StateMark(directory);
+    this.walSync = new WalSync(directory);
     this.durable = new DurableCommits(
       async (unsynced) => {
         this.pacing.began(performance.now());
         await fsyncPaths(unsynced);
-        await makeCommitsDurable(directory);
+        await this.walSync.runAside();
         this.pacing.ended(performance.now());
       },
       (commit) => this.advanced(commit),
@@ -597,6 +599,7 @@ export class RunningSite implements Daemon {
     try {
       return this.syncer ? this.unshared() : null; // of all that is durable, from a database that may be damaged
     } finally {
+      this.walSync.close();
       await this.store?.close();
       // The last to close the database, and one that may write: SQLite then copies its log into it, and removes the log.
       await this.checkpoints?.stop();

@@ -20,7 +20,9 @@ import type { DriverLog } from './driver-log.js';
 
 function causeOf(error: unknown): string {
   if (error instanceof CorruptionError) return 'bad bytes';
-  return error instanceof SystemCallError ? 'a system call' : 'a bug';
+  // Node's own say which call it was.
+  const { syscall } = (error ?? {}) as NodeJS.ErrnoException;
+  return error instanceof SystemCallError || syscall !== undefined ? 'a system call' : 'a bug';
 }
 
 export class Dispatcher {

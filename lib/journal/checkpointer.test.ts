@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { startCheckpointThread } from './checkpoint-thread.js';
-import { Checkpointer, makeCommitsDurable } from './checkpointer.js';
+import { Checkpointer } from './checkpointer.js';
 import { Journal } from './journal.js';
 import { checkState, statePath, walPath } from './schema.js';
 import { temporaryDirectory } from './temporary-directory.js';
@@ -144,7 +144,7 @@ test('passes copy what is committed, leave little alone, and what they leave is 
   assert.ok(checkpointer.poll());
   assert.ok(!checkpointer.poll(), 'the pass copied everything');
   writeCommit(journal, 101);
-  await makeCommitsDurable(directory);
+  journal.sync();
   const expected = journal.store.list(5, 0, 1_000);
   journal.db.close();
   checkpointer.close();

@@ -1,4 +1,4 @@
-// checkpointer.ts — keeps SQLite's write-ahead log short and makes commits durable, from a thread other than the site's.
+// checkpointer.ts — keeps SQLite's write-ahead log short, from a thread other than the site's.
 // Invariant: never waits for the site thread and never makes it wait; holds no read transaction between calls.
 //
 // How the log gets short: frames are copied into the database by passive checkpoints here. SQLite starts the log over from its
@@ -11,9 +11,8 @@
 // The log file never shrinks below its target; what counts is the part in use.
 
 import { fdatasyncSync, openSync } from 'node:fs';
-import { open } from 'node:fs/promises';
 import type { Connection } from './schema.js';
-import { openStateCheckpointer, settleState, statePath, walPath } from './schema.js';
+import { openStateCheckpointer, settleState, statePath } from './schema.js';
 import { DEFAULT_WAL_TARGET_BYTES, Wal } from './wal.js';
 
 export interface CheckpointerOptions {
@@ -60,20 +59,6 @@ export class Checkpointer {
   close(): void {
     this.db.close();
     settleState(this.path);
-  }
-}
-
-/**
- * Makes every commit made so far in a directory's state survive power loss, without blocking the calling thread: a vector that
- * was read before the call may be shipped when it resolves.
- * A sync of the log is enough: what is not in it any more was synced into the database before its place was used again.
- */
-export async function makeCommitsDurable(directory: string): Promise<void> {
-  const handle = await open(walPath(statePath(directory)), 'r');
-  try {
-    await handle.datasync();
-  } finally {
-    await handle.close();
   }
 }
 

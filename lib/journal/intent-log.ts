@@ -23,7 +23,7 @@ import {
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { CorruptionError } from '../codec/bytes.js';
-import { syncPath } from '../file-sync.js';
+import { LastingSync, syncPath } from '../file-sync.js';
 import { HEADER_BYTES, PREFIX_BYTES, readSegment, RECORD_OVERHEAD, SEGMENT_MAGIC } from './intent-segment.js';
 import type { IntentRecord, Lsn, SegmentContent } from './intent-segment.js';
 import { MappedFile } from './mapped-file.js';
@@ -78,6 +78,7 @@ export class IntentLog {
   private spareNumber = 0;
   private nextLsn: Lsn;
   private syncedNextLsn: Lsn;
+  private readonly lastingSync = new LastingSync();
 
   private current: MappedFile | undefined;
   private bytes: Buffer = Buffer.alloc(0);
@@ -225,9 +226,17 @@ export class IntentLog {
     this.owed = { kind, payload };
   }
 
-  /** Makes every record appended so far survive power loss. */
+  /** Makes every record appended so far survive power loss. Fails for good once it failed. */
   sync(): void {
-    if (this.syncedNextLsn === this.nextLsn) return;
+    if (this.syncedNextLsn !== this.nextLsn) this.lastingSync.run(() => this.syncFiles());
+  }
+
+  /** @throws what made {@link sync} fail */
+  checkSynced(): void {
+    this.lastingSync.check();
+  }
+
+  private syncFiles(): void {
     for (const file of this.unsynced) file.sync();
     this.unsynced.clear();
     this.current?.sync();

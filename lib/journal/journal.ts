@@ -30,11 +30,12 @@ import type { Connection, Statement } from './schema.js';
 import { LastOperations } from './last-operations.js';
 import { LostChanges } from './lost-changes.js';
 import { ProgressRow } from './progress.js';
-import { explain, openState, settleState, statePath, walPath } from './schema.js';
+import { explain, openState, settleState, statePath } from './schema.js';
 import { SqliteTreeStore } from './sqlite-tree-store.js';
 import type { TreeStoreOptions } from './sqlite-tree-store.js';
 import { type OldestChange, Truncation } from './truncation.js';
 import { DEFAULT_WAL_TARGET_BYTES, Wal } from './wal.js';
+import { WalSync } from './wal-sync.js';
 
 export interface JournalOptions extends TreeStoreOptions {
   /** WAL size from which it is worth having it started over; see {@link Journal.relax}. */
@@ -82,6 +83,7 @@ export class Journal {
   readonly sequences: ReservedSequences;
   private readonly metas: MetaTable;
   private readonly wal: Wal;
+  private readonly walSync: WalSync;
   private readonly walTargetBytes: number;
   private changesAtCommit = 0;
 
@@ -96,6 +98,7 @@ export class Journal {
     this.path = path;
     this.walTargetBytes = options.walTargetBytes ?? DEFAULT_WAL_TARGET_BYTES;
     this.wal = new Wal(db);
+    this.walSync = new WalSync(dirname(path));
     this.beginStatement = db.prepare('begin immediate');
     this.commitStatement = db.prepare('commit');
     this.insertChange = db.prepare(
@@ -422,9 +425,14 @@ export class Journal {
     this.begin();
   }
 
-  /** Makes every commit so far survive power loss, and waits for it. */
+  /** Makes every commit so far survive power loss, and waits for it. Fails for good once it failed. */
   sync(): void {
-    syncPath(walPath(this.path));
+    this.walSync.run();
+  }
+
+  /** @throws what made {@link sync} fail */
+  checkSynced(): void {
+    this.walSync.check();
   }
 
   /** Bytes of the WAL in use; it stays bounded as long as {@link relax} is called now and then. */
@@ -457,6 +465,7 @@ export class Journal {
   close(foldedLsn: Lsn = this.folded): void {
     if (!this.db.open) return;
     this.write(foldedLsn, this.sequences.unused);
+    this.walSync.close();
     this.db.close();
     settleState(this.path); // does nothing while somebody else has it open
   }
@@ -477,6 +486,7 @@ export class Journal {
       this.folded = foldedLsn;
     } catch (error) {
       // SQLite rolled back, but the caches did not: nothing may be read or written here any more.
+      this.walSync.close();
       this.db.close();
       throw explain(this.path, error);
     }

@@ -4,15 +4,9 @@
 // Invariant: the length of SQLite's log is not changed by this: the blocks lie behind its end (fallocate(2), FALLOC_FL_KEEP_SIZE).
 
 import { closeSync, openSync } from 'node:fs';
-import koffi from 'koffi';
+import { PosixError } from '../errno.js';
+import { fallocate } from '../file-calls.js';
 import { statePath, walPath } from './schema.js';
-
-const fallocate = koffi.load('libc.so.6').func('int fallocate(int fd, int mode, int64_t offset, int64_t length)') as (
-  fd: number,
-  mode: number,
-  offset: number,
-  length: number,
-) => number;
 
 const FALLOC_FL_KEEP_SIZE = 1;
 /** What removing things may take of it until there is space again: some thousand commits. */
@@ -37,9 +31,12 @@ export class WalRoom {
     // No lock of SQLite is on this file: closing it drops none.
     const fd = openSync(this.path, 'r+');
     try {
-      if (fallocate(fd, FALLOC_FL_KEEP_SIZE, walBytes, ROOM_BYTES) !== 0) return false;
+      fallocate(fd, FALLOC_FL_KEEP_SIZE, walBytes, ROOM_BYTES);
       this.endBytes = walBytes + ROOM_BYTES;
       return true;
+    } catch (error) {
+      if (!(error instanceof PosixError)) throw error;
+      return false;
     } finally {
       closeSync(fd);
     }

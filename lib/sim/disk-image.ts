@@ -15,7 +15,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join, relative } from 'node:path';
-import { seekData, seekHole } from '../chunks/sparse-file.js';
+import { seekData, seekHole } from '../file-calls.js';
 import { fileTimeNs, setFileTime } from './file-times.js';
 import type { Random } from './random.js';
 

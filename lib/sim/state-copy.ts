@@ -4,7 +4,7 @@
 
 import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readdirSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { seekData, seekHole } from '../chunks/sparse-file.js';
+import { seekData, seekHole } from '../file-calls.js';
 import { fileTimeNs, setFileTime } from './file-times.js';
 
 const scratch = Buffer.allocUnsafeSlow(1 << 20);

@@ -277,10 +277,10 @@ export class Drafts {
 
   /**
    * A version is about to be committed of a draft on which fsync(2) is called while it was made. After power loss the local file counts for
-   * more than that version, which other sites may have by then: it must not hold less.
+   * more than that version, which other sites may have by then: it must not hold less. EIO: it cannot be relied on.
    */
   beforeVersion(draft: Draft): void {
-    if (draft.content instanceof WorkingCopy) this.syncLocal(draft);
+    this.syncLocal(draft);
   }
 
   /** Instead of syncing the local file of a small draft; false where that has to be done. */

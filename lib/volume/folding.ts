@@ -56,8 +56,9 @@ export class Folding {
     private readonly committed: () => void,
   ) {}
 
-  /** Publishes what was closed and commits everything up to now. Returns the number of the last commit. */
+  /** Publishes what was closed and commits everything up to now. Returns the number of the last commit. Throws when the disk failed. */
   fold(): number {
+    this.stable.check();
     const startedMs = this.clock.monotonicMs();
     this.publishing.publish();
     if (this.log.sizeBytes > LOG_LIMIT_BYTES && this.drafts.count > 0) {

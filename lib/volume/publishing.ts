@@ -3,6 +3,7 @@
 // after they were closed, large ones are ingested by a worker. What changed no byte becomes no version: it would be in conflict with
 // what another site writes meanwhile.
 
+import { PosixError } from '../errno.js';
 import type { Ino, ObjectId, OpId } from '../crdt/ids.js';
 import { fileClaims } from '../crdt/placement.js';
 import { compareTimes, formatHead, formatTimestamp } from '../crdt/fields.js';
@@ -193,7 +194,7 @@ export class Publishing {
     this.due.delete(draft);
     const { content, ino } = draft;
     const isVersion = manifestId !== '' && content instanceof WorkingCopy && content.isComplete && content.isUnchanged;
-    if (this.kept.passthrough && isVersion && !draft.isHeldByOthers) {
+    if (this.kept.passthrough && isVersion && !content.hasFailed && !draft.isHeldByOthers) {
       this.core.drafts.release(draft);
       this.kept.keep(ino, manifestId, content);
     } else this.core.drafts.end(draft);
@@ -225,11 +226,7 @@ export class Publishing {
     draft.syncedSinceAsked = this.core.openFiles.isWrittenSynced(draft.ino);
     this.jobs.ask(content, {
       ingested: (result) => this.ingested(draft, content, result),
-      failed: () => {
-        this.notIngested(draft, content);
-        draft.failedAtMs = this.core.clock.monotonicMs();
-        draft.failingSinceMs = Math.min(draft.failingSinceMs, draft.failedAtMs);
-      },
+      failed: () => this.failed(draft, content),
       outdated: () => this.notIngested(draft, content),
     });
   }
@@ -238,8 +235,6 @@ export class Publishing {
   private ingested(draft: Draft, content: WorkingCopy, result: IngestResult): void {
     const generation = draft.ingesting;
     draft.ingesting = 0;
-    draft.failedAtMs = -Infinity;
-    draft.failingSinceMs = Infinity;
     // Written to meanwhile, and closed: what the worker read is not the whole truth, so it reads again. What stays open is
     // published nevertheless, or a log that is never quiet would never reach the peers.
     if (draft.generation !== generation && !this.core.openFiles.isOpen(draft.ino)) {
@@ -252,9 +247,39 @@ export class Publishing {
       content.unpublished();
       return;
     }
+    if (!this.isFileReady(draft)) {
+      this.failed(draft, content);
+      return;
+    }
+    draft.failedAtMs = -Infinity;
+    draft.failingSinceMs = Infinity;
     const manifest = decodeManifest(Buffer.from(result.manifest));
     content.published(result.manifestId, manifest);
     this.commitVersion(draft, generation, result.manifestId, manifest);
+  }
+
+  /** Makes the local file of a draft hold no less than the version that is about to be committed. False when the disk fails. */
+  private isFileReady(draft: Draft): boolean {
+    if (!this.staysSynced(draft)) return true;
+    try {
+      this.core.drafts.beforeVersion(draft);
+      return true;
+    } catch (error) {
+      if (!(error instanceof PosixError)) throw error;
+      return false;
+    }
+  }
+
+  /** Whether after power loss the local file of a draft will count for more than the version that is being made of it. */
+  private staysSynced({ ino, syncedSinceAsked }: Draft): boolean {
+    return syncedSinceAsked && this.core.openFiles.isOpen(ino);
+  }
+
+  /** None could be made now. */
+  private failed(draft: Draft, content: WorkingCopy): void {
+    this.notIngested(draft, content);
+    draft.failedAtMs = this.core.clock.monotonicMs();
+    draft.failingSinceMs = Math.min(draft.failingSinceMs, draft.failedAtMs);
   }
 
   /** No version came of it; the draft stays, and is tried again when it is next due. */
@@ -283,8 +308,7 @@ export class Publishing {
     const value = formatHead({ manifest: manifestId, size, mtime: draft.mtime, copyIno, blocks });
     const steps = [() => settleBeforeWrite(this.core.tree, ino), [{ ino, field: 'head', value, bases: draft.bases }]];
     const now = this.core.clock.now();
-    const staysSynced = !ends && draft.syncedSinceAsked;
-    if (staysSynced) this.core.drafts.beforeVersion(draft);
+    const staysSynced = this.staysSynced(draft);
     this.core.perform(steps, now, [], [], { entries: [], inodes: [ino] }, { ino, ends, staysSynced });
     this.core.drafts.published(draft, staysSynced);
     this.noteUntoldWrite(draft, now);

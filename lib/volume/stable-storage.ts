@@ -24,6 +24,8 @@ export class StableStorage {
     private readonly log: IntentLog,
     private readonly journal: Journal,
     private readonly objects: ObjectStore,
+    /** Told that {@link check} will throw. */
+    private readonly failed: () => void,
   ) {}
 
   /** Number of the last commit. */
@@ -55,11 +57,26 @@ export class StableStorage {
 
   /** Makes this commit durable, if it is not, and then every operation so far. Waits for the disk. */
   sync(commit = NO_COMMIT): void {
-    if (Math.max(commit, this.remoteCommit) > this.durableCommit) {
-      this.objects.sync();
-      this.journal.sync();
-      this.durableCommit = this.committed;
+    try {
+      if (Math.max(commit, this.remoteCommit) > this.durableCommit) {
+        this.objects.sync();
+        this.journal.sync();
+        this.durableCommit = this.committed;
+      }
+      this.log.sync();
+    } catch (error) {
+      this.failed();
+      throw error;
     }
-    this.log.sync();
+  }
+
+  /**
+   * After a sync that failed nobody knows what is on the disk, and no later one will tell.
+   * @throws what it failed with: nothing may be called durable any more
+   */
+  check(): void {
+    this.objects.checkSynced();
+    this.journal.checkSynced();
+    this.log.checkSynced();
   }
 }

@@ -148,7 +148,7 @@ export class Volume {
       },
     });
     const { store, actors } = this.journal;
-    const stable = new StableStorage(this.log, this.journal, this.objects);
+    const stable = new StableStorage(this.log, this.journal, this.objects, () => this.folding.commitSoon());
 
     // What all parts share.
     const named = new NamedVersions(store, this.objects);

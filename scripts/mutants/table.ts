@@ -395,7 +395,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'fsync: a local file that counts after power loss holds no less than the version that others have',
     file: 'volume/publishing.js',
-    from: 'if (staysSynced)\n            this.core.drafts.beforeVersion(draft);',
+    from: 'this.core.drafts.beforeVersion(draft);',
     to: '',
   },
   {

@@ -1,10 +1,11 @@
-// sparse-file.ts — the system calls on files that Node does not offer: fallocate(2), lseek(2) for data and holes,
-// sync_file_range(2) to set the disk to work early, and posix_fadvise(2) for what need not stay in memory.
+// file-calls.ts — the system calls on local files that Node does not offer: fallocate(2), lseek(2) for data and holes,
+// sync_file_range(2) to set the disk to work early, and posix_fadvise(2) for what need not stay in memory. For all layers that touch the
+// disk; none of the pure files.
 
 import { constants } from 'node:os';
 import koffi from 'koffi';
-import { ERRNO, posixError } from '../errno.js';
-import type { ErrnoCode } from '../errno.js';
+import { ERRNO, posixError } from './errno.js';
+import type { ErrnoCode } from './errno.js';
 
 const libc = koffi.load('libc.so.6');
 const fallocateCall = libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)') as (

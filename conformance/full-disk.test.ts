@@ -31,6 +31,7 @@ const cluster = new Cluster('weft-full-disk');
 const paris = cluster.addSite('paris');
 const rome = cluster.addSite('rome');
 const oslo = cluster.addSite('oslo');
+const milan = cluster.addSite('milan');
 
 after(() => cluster.close());
 
@@ -80,6 +81,26 @@ test('the daemon ends by itself, or what is left to remove things is taken, when
   await until(() => isRefused(() => mkdirSync(at(rome, `made${made++}`))));
   await runChecked('fallocate', ['--punch-hole', '--length', String(60 << 20), at(rome, 'allocated')]);
   await until(() => !isRefused(() => mkdirSync(at(rome, 'taken'))));
+  closeSync(open);
+});
+
+test('df shows as available what no program can write', async (t) => {
+  await smallDisk(t, milan, 200);
+  await milan.create('team');
+  const { bavail, bsize } = statfsSync(milan.mountpoint);
+  const shown = bavail * bsize;
+  const reserve = leftBytes(milan) - shown;
+  assert.ok(Math.abs(reserve - (64 << 20)) < 1 << 20, `${reserve} bytes are not shown`);
+  const open = openSync(at(milan, 'allocated'), 'w');
+  await runChecked('fallocate', ['--length', String(shown - (8 << 20)), at(milan, 'allocated')]);
+  const { code } = await run('fallocate', [
+    '--offset',
+    String(1 << 30),
+    '--length',
+    String(16 << 20),
+    at(milan, 'allocated'),
+  ]);
+  assert.equal(code, 1);
   closeSync(open);
 });
 

@@ -298,7 +298,7 @@ export class FileContents {
     if (length <= 0) throw posixError('EINVAL');
     Drafts.checkRange(offset, length);
     const draft = this.draftFor(file.ino, file.version);
-    if (takesSpace(mode)) this.core.space.check(holeBytes(draft.content, offset, offset + length));
+    if (takesSpace(mode)) this.core.space.check(length, () => holeBytes(draft.content, offset, offset + length));
     const now = this.core.clock.now();
     this.core.drafts.allocate(draft, mode, offset, length, now);
     this.wroteTo(file.ino, now, false);

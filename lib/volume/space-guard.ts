@@ -19,11 +19,13 @@ export class SpaceGuard {
   ) {}
 
   /**
-   * @param bytes what is about to be taken of the disk, as far as that can be told
+   * @param bytes what is about to be taken of the disk, or more
+   * @param exactly how much of that it is: asked only where there is not ample room
    * @throws PosixError ENOSPC
    */
-  check(bytes = 0): void {
+  check(bytes = 0, exactly?: () => number): void {
     if (this.isStale || this.roomBytes < bytes) this.look();
+    if (this.roomBytes < bytes && exactly) bytes = exactly();
     if (this.roomBytes < bytes) throw posixError('ENOSPC');
     this.roomBytes -= bytes;
   }

@@ -4,6 +4,7 @@
 // What a call does is not here: names, attributes, contents and extended attributes have a file each. See file-system.ts.
 
 import { constants, statfsSync } from 'node:fs';
+import { besideReserve } from '../chunks/disk-reserve.js';
 import { posixError } from '../errno.js';
 import type { Ino, Name } from '../crdt/ids.js';
 import { type Core, NAME_MAX } from './core.js';
@@ -187,12 +188,13 @@ export class VolumeFiles implements FileSystem {
   }
 
   statfs(): StatFs {
-    const { bsize, blocks, bfree, bavail, files, ffree } = statfsSync(this.stateDirectory);
+    const disk = statfsSync(this.stateDirectory);
+    const { bsize, blocks, bfree, files, ffree } = disk;
     return {
       blockSize: bsize,
       blocks,
       blocksFree: bfree,
-      blocksAvailable: bavail,
+      blocksAvailable: Math.max(0, Math.floor(besideReserve(disk) / bsize)),
       files,
       filesFree: ffree,
       nameLength: NAME_MAX,

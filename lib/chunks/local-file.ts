@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import { CorruptionError } from '../codec/bytes.js';
 import { PosixError, posixError } from '../errno.js';
 import { LastingSync, syncPath } from '../file-sync.js';
+import { maxLocalFiles } from './descriptor-limit.js';
 import { sizeAfter } from './fallocate-rules.js';
 import { MAX_FILE_BYTES } from './manifest.js';
 import { fallocate, seekData, seekHole } from '../file-calls.js';
@@ -43,14 +44,21 @@ export class LocalFile {
   private directoryUnsynced = true;
   private readonly lastingSync = new LastingSync();
 
+  /** Of this thread: one has nearly all of them. */
+  private static openCount = 0;
+  private static maxOpen: number | undefined;
+
   private constructor(path: string, fd: number) {
     this.path = path;
     this.fd = fd;
     this.bytes = this.measure();
+    LocalFile.openCount++;
   }
 
-  /** A new file of `length` bytes of hole, at a path where nothing is. EFBIG, ENOSPC. */
+  /** A new file of `length` bytes of hole, at a path where nothing is. EFBIG, ENOSPC; ENFILE when too many are open. */
   static create(path: string, length: number): LocalFile {
+    LocalFile.maxOpen ??= maxLocalFiles();
+    if (LocalFile.openCount >= LocalFile.maxOpen) throw posixError('ENFILE');
     return withErrno(() => {
       const file = new LocalFile(path, openSync(path, 'wx+', 0o600));
       try {
@@ -240,6 +248,7 @@ export class LocalFile {
   }
 
   close(): void {
+    LocalFile.openCount--;
     closeSync(this.fd);
   }
 

@@ -52,18 +52,18 @@ export class WorkingCopy implements WritableContent {
     this.adopt(Math.min(file.length, base?.manifest.size ?? 0), Infinity);
   }
 
-  /** A new working copy of a version, at a path where nothing is. EFBIG, ENOSPC. */
+  /** A new working copy of a version, at a path where nothing is. EFBIG, ENOSPC, ENFILE. */
   static create(path: string, baseId: ObjectId, base: Manifest, objects: ObjectSource): WorkingCopy {
     const origin = { id: baseId, manifest: base };
     return new WorkingCopy(LocalFile.create(path, base.size), objects, origin, new RangeSet(), new RangeSet());
   }
 
-  /** A new working copy of nothing, at a path where nothing is. ENOSPC. */
+  /** A new working copy of nothing, at a path where nothing is. ENOSPC, ENFILE. */
   static ofNothing(path: string, objects: ObjectSource): WorkingCopy {
     return new WorkingCopy(LocalFile.create(path, 0), objects, null, new RangeSet(), new RangeSet());
   }
 
-  /** A new working copy with the bytes of a SmallContent, which is left as it is, at a path where nothing is. ENOSPC. */
+  /** A new working copy with the bytes of a SmallContent, which is left as it is, at a path where nothing is. ENOSPC, ENFILE. */
   static spill(path: string, small: SmallContent, objects: ObjectSource): WorkingCopy {
     const file = LocalFile.create(path, small.size);
     try {

@@ -112,7 +112,7 @@ export class Drafts {
     return this.logBegun(ino, this.log.upcomingLsn, content, { ino, base, bases, mtime, file: basename(content.path) });
   }
 
-  /** Begins empty content, of a file that is new or was emptied, in a local file that the kernel writes to. ENOSPC, EMFILE: nothing was begun. */
+  /** Begins empty content, of a file that is new or was emptied, in a local file that the kernel writes to. ENOSPC, ENFILE: nothing was begun. */
   beginShared(ino: Ino, bases: readonly OpId[], mtime: Timestamp): Draft {
     const content = this.spares.take();
     const key = this.log.upcomingLsn;

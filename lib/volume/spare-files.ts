@@ -24,7 +24,7 @@ export class SpareFiles {
     private readonly unique: () => number,
   ) {}
 
-  /** An empty file. ENOSPC, EMFILE. */
+  /** An empty file. ENOSPC, ENFILE. */
   take(): WorkingCopy {
     if (this.empty.length === 0) this.emptyOne();
     const name = (): string => `spare-${this.unique().toString(36)}-${this.made++}`;

@@ -55,13 +55,17 @@ function atimesOfReading(path: string): [before: bigint, after: bigint] {
   return [before, lstat(path).atime];
 }
 
-/** Times from 1901 to 2446, all that a file can have, and a path as long as one can be. */
+/** Times from 1901 to 2446 and beyond, all that a file can have, and a path as long as one can be. */
 const WRITE_EXTREMES = `
   set -euo pipefail
   cd "$1"; mkdir times attributes
   for time in -2147483648 -2147483647.999999999 -0.000000001 0 2147483647.999999999 2147483648 15032385534.999999999 15032385535; do
     : > times/$time; mkdir times/d$time; ln -s target times/s$time
     touch -h -d @$time times/$time times/d$time times/s$time
+  done
+  # What no register holds becomes what is nearest.
+  for time in -9223372036854775808 -8796093022209.5 8796093022208.5 9007199254740993 9223372036854775807; do
+    echo content > times/$time; touch -d @$time times/$time
   done
   cd attributes
   for mode in 0 1777 2755 4711 7777; do : > $mode; chown 4294967294:61001 $mode; chmod $mode $mode; done
@@ -186,6 +190,8 @@ describe('a mount', () => {
     const expected = await extremes(top);
     assert.match(expected, /-2147483648\.0000000000/);
     assert.match(expected, /15032385535\.0000000000/);
+    assert.match(expected, /\n9223372036854775807 f .* 8796093022208\.0000000000/);
+    assert.match(expected, /\n-9223372036854775808 f .* -8796093022208\.0000000000/);
     await here.kill();
     await here.mount();
     assert.equal(await extremes(top), expected, 'after SIGKILL');

@@ -12,7 +12,7 @@ import {
   formatTombstone,
 } from './fields.js';
 import { parseBorn, parseHead, parseLink, parseTimestamp } from './fields.js';
-import { formatKey, nameError, parseKey, validateOp } from './register-schema.js';
+import { formatKey, nameError, parseKey, heldTime, validateOp } from './register-schema.js';
 
 const ID = '0123456789abcdef'.repeat(2);
 const MANIFEST = ID + ID;
@@ -171,4 +171,20 @@ test('no string makes validation fail in another way', () => {
       }
     }),
   );
+});
+
+test('a time that no register holds becomes the nearest that one does', () => {
+  for (const [s, ns, held] of [
+    [0, 5, 0],
+    [2 ** 43 - 1, 999_999_999, 2 ** 43 - 1],
+    [2 ** 43, 1, 2 ** 43],
+    [Number.MAX_SAFE_INTEGER, 7, 2 ** 43],
+    [-(2 ** 43), 3, -(2 ** 43)],
+    [-(2 ** 43) - 1, 3, -(2 ** 43)],
+    [Number.MIN_SAFE_INTEGER, 7, -(2 ** 43)],
+  ] as const) {
+    const time = heldTime({ s, ns });
+    assert.equal(time.s, held);
+    validateOp(formatKey(5, 'times'), formatTimestamp(time));
+  }
 });

@@ -9,6 +9,7 @@ import { linkOfField, parseTimestamp, parseXattr, wholeBlocks } from './fields.j
 import type { Place } from './fields.js';
 import { MAX_SLOT, ROOT_INO, VOLUME_INO } from './ids.js';
 import type { Ino, Name } from './ids.js';
+import type { Timestamp } from './inode.js';
 import {
   parseAddresses,
   parseIdentity,
@@ -92,6 +93,12 @@ function integerError(value: Value, max: number): string | undefined {
     return `${JSON.stringify(value).slice(0, 50)} is no integer from 0 to ${max}`;
   }
   return undefined;
+}
+
+/** The nearest time that a register can hold, as a filesystem has it with times that it cannot (timestamp_truncate() of Linux). */
+export function heldTime(time: Timestamp): Timestamp {
+  if (time.s >= SECONDS_MAX) return { s: SECONDS_MAX, ns: 0 };
+  return time.s < -SECONDS_MAX ? { s: -SECONDS_MAX, ns: 0 } : time;
 }
 
 function timeError(seconds: number): string | undefined {

@@ -19,6 +19,7 @@ import {
 } from '../crdt/fields.js';
 import { attributesOf, type InodeAttributes, xattrOf } from '../crdt/inode-attributes.js';
 import type { Inode, Timestamp } from '../crdt/inode.js';
+import { heldTime } from '../crdt/register-schema.js';
 import { type Creation, settleCopy, settleBeforeWrite, type WriteDraft } from '../crdt/local-writes.js';
 import { AccessTimes } from './access-times.js';
 import type { AttributeChanges, Attributes, Caller } from './file-system.js';
@@ -138,13 +139,13 @@ export class InodeChanges {
     if (changes.mode !== undefined) this.chmodWrites(writes, target, changes.mode & 0o7777);
     if (changes.uid !== undefined || changes.gid !== undefined) this.chownWrites(writes, target, changes);
     if (changes.mtime !== undefined) {
-      const mtime = changes.mtime === 'now' ? now : changes.mtime;
+      const mtime = changes.mtime === 'now' ? now : heldTime(changes.mtime);
       if (!contents.touchDraft(target, mtime))
         writes.push({ ino: target, field: 'times', value: formatTimestamp(mtime) });
     }
     if (writes.length > 0) this.change(target, writes, now);
     else this.core.setCtime(target, now);
-    if (changes.atime !== undefined) this.setAtime(target, changes.atime === 'now' ? now : changes.atime);
+    if (changes.atime !== undefined) this.setAtime(target, changes.atime === 'now' ? now : heldTime(changes.atime));
     return this.attributes(target);
   }
 

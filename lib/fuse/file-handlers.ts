@@ -4,7 +4,7 @@
 import { PosixError, posixError } from '../errno.js';
 import type { Created, Ino, Opened } from '../volume/file-system.js';
 import { modeForStrangers } from './attribute-handlers.js';
-import { fileRead } from './atime-policy.js';
+import { fileRead, readWillMove } from './atime-policy.js';
 import { attributeSeconds, type Call, callerOf, checkName, checkRange, EMPTY, MAX_FILE_BYTES } from './call.js';
 import {
   ENTRY_OUT_LENGTH,
@@ -71,9 +71,9 @@ export function open(call: Call): number {
   const { request, fileSystem, backings, cache } = call;
   const ino = request.node;
   const { flags, killSuidGid } = decodeOpen(request.body);
-  const opened = killSuidGid
-    ? openWithoutPrivileges(call, flags)
-    : fileSystem.open(ino, flags, false, callerOf(request));
+  const willMove = readWillMove(call, flags);
+  const made = killSuidGid ? openWithoutPrivileges(call, flags) : fileSystem.open(ino, flags, false, callerOf(request));
+  const opened = willMove ? { ...made, keepCache: false } : made;
   const known = !backings.changesUnseen(ino);
   const end = openedReply(call, ino, flags, opened, REPLY_HEADER_LENGTH);
   if (known && backings.changesUnseen(ino)) cache.invalidateInode(ino, false);

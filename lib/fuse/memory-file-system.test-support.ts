@@ -207,6 +207,10 @@ export class MemoryFileSystem implements FileSystem {
 
   forget(): void {}
 
+  readMoves(): boolean {
+    return false;
+  }
+
   settle(): void {}
 
   lookup(parent: Ino, name: Name): Attributes | undefined {

@@ -19,10 +19,15 @@ export class AccessTimes {
     return this.moved.get(inode.ino) ?? inode.atime;
   }
 
-  /** Somebody read. `always`: strictatime. */
-  read(inode: Inode, now: Timestamp, always: boolean): void {
+  /** Whether reading moves it. `always`: strictatime. */
+  moves(inode: Inode, now: Timestamp, always: boolean): boolean {
     const atime = this.of(inode);
-    if (!always && isAfter(atime, inode.ctime) && now.s - atime.s < DAY_S) return;
+    return always || !isAfter(atime, inode.ctime) || now.s - atime.s >= DAY_S;
+  }
+
+  /** Somebody read. */
+  read(inode: Inode, now: Timestamp, always: boolean): void {
+    if (!this.moves(inode, now, always)) return;
     this.moved.delete(inode.ino);
     this.moved.set(inode.ino, now);
     if (this.moved.size <= FILES_REMEMBERED) return;

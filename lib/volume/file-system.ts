@@ -142,6 +142,8 @@ export interface FileSystem {
   fsyncdir(ino: Ino): void;
   statfs(): StatFs;
 
+  /** Whether {@link accessed} would move atime now. */
+  readMoves(ino: Ino, always: boolean): boolean;
   /**
    * Somebody read the content, the target or the entries: atime moves to now if the inode changed since (relatime), or `always`.
    * Nothing is written for it.

@@ -149,6 +149,11 @@ export class InodeChanges {
     return this.attributes(target);
   }
 
+  readMoves(ino: Ino, always: boolean): boolean {
+    const inode = this.core.store.inode(this.core.directory(ino));
+    return inode !== undefined && this.accessTimes.moves(inode, this.core.clock.now(), always);
+  }
+
   accessed(ino: Ino, always: boolean): void {
     const inode = this.core.store.inode(this.core.directory(ino));
     if (inode) this.accessTimes.read(inode, this.core.clock.now(), always);

@@ -80,6 +80,10 @@ export class VolumeFiles implements FileSystem {
     return this.past.owns(ino) ? this.past.attributes(ino) : this.changes.attributes(ino);
   }
 
+  readMoves(ino: Ino, always: boolean): boolean {
+    return !this.past.owns(ino) && this.changes.readMoves(ino, always);
+  }
+
   accessed(ino: Ino, always: boolean): void {
     if (!this.past.owns(ino)) this.changes.accessed(ino, always);
   }

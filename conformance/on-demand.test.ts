@@ -17,8 +17,9 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster } from '../scripts/sites/cluster.js';
 import { run, runChecked } from '../scripts/sites/command.js';
 import type { Site } from '../scripts/sites/site.js';
@@ -90,6 +91,25 @@ describe('a site that fetches what is read', () => {
     assert.ok(readFileSync(at(oslo, 'large')).equals(large));
     await paris.resume();
     await fsck(oslo);
+  });
+
+  test('an open waits for the bytes that another program is reading', async () => {
+    await oslo.statusUntil('linked', ({ peers }) => peers.every(({ state }) => state === 'connected'));
+    const bytes = randomBytes(3_000_000);
+    writeFileSync(at(paris, 'slow'), bytes);
+    await cluster.settle([paris, oslo]);
+    process.kill(paris.daemonPid!, 'SIGSTOP');
+    let reading: Promise<Buffer>;
+    try {
+      reading = readFile(at(oslo, 'slow'));
+      await sleep(500);
+      const started = Date.now();
+      await (await open(at(oslo, 'slow'))).close();
+      assert.ok(Date.now() - started < 3_000, `${Date.now() - started} ms`);
+    } finally {
+      process.kill(paris.daemonPid!, 'SIGCONT');
+    }
+    assert.ok((await reading).equals(bytes));
   });
 
   test('what is written there is everywhere, on top of what was not fetched too', async () => {

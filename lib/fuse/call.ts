@@ -3,7 +3,7 @@
 // and returns the offset behind it. It throws what the filesystem throws: dispatcher.ts is where errors become errno.
 
 import { posixError } from '../errno.js';
-import type { Attributes, Caller, FileSystem } from '../volume/file-system.js';
+import type { Attributes, Caller, FileSystem, Ino } from '../volume/file-system.js';
 import type { KernelCache } from '../volume/ports.js';
 import type { BackingFiles } from './backing-files.js';
 import type { AtimePolicy } from './atime-policy.js';
@@ -19,6 +19,8 @@ export interface Call {
   readonly cache: KernelCache;
   readonly backings: BackingFiles;
   readonly atime: AtimePolicy;
+  /** Whether requests on a node wait for objects: reads among them hold locks on their pages. */
+  readonly isAwaited: (ino: Ino) => boolean;
 }
 
 /** Returns the length of the reply with its header, or {@link NO_REPLY}. */

@@ -5,7 +5,7 @@
 import { AbsentObjects } from '../chunks/absent-objects.js';
 import { CorruptionError } from '../codec/bytes.js';
 import { ERRNO, PosixError } from '../errno.js';
-import type { FileSystem } from '../volume/file-system.js';
+import type { FileSystem, Ino } from '../volume/file-system.js';
 import type { KernelCache } from '../volume/ports.js';
 import { type AtimePolicy, RELATIME } from './atime-policy.js';
 import type { BackingFiles } from './backing-files.js';
@@ -36,7 +36,9 @@ export class Dispatcher {
   private readonly backings: BackingFiles;
   private readonly log: DriverLog;
   private readonly atime: AtimePolicy;
+  private readonly isAwaited: (ino: Ino) => boolean;
 
+  /** @param isAwaited whether requests on a node wait for objects */
   constructor(
     fileSystem: FileSystem,
     agreement: Agreement,
@@ -44,6 +46,7 @@ export class Dispatcher {
     backings: BackingFiles,
     log: DriverLog,
     atime: AtimePolicy = RELATIME,
+    isAwaited: (ino: Ino) => boolean = () => false,
   ) {
     this.fileSystem = fileSystem;
     this.agreement = agreement;
@@ -51,6 +54,7 @@ export class Dispatcher {
     this.backings = backings;
     this.log = log;
     this.atime = atime;
+    this.isAwaited = isAwaited;
   }
 
   /**
@@ -70,6 +74,7 @@ export class Dispatcher {
         cache: this.cache,
         backings: this.backings,
         atime: this.atime,
+        isAwaited: this.isAwaited,
       };
       const length = handler(call);
       if (length > 0) putHeader(this.reply, length, 0, request.unique);

@@ -71,7 +71,8 @@ export function open(call: Call): number {
   const { request, fileSystem, backings, cache } = call;
   const ino = request.node;
   const { flags, killSuidGid } = decodeOpen(request.body);
-  const willMove = readWillMove(call, flags);
+  // Dropping the pages would wait for those that a read has locked.
+  const willMove = !call.isAwaited(ino) && readWillMove(call, flags);
   const made = killSuidGid ? openWithoutPrivileges(call, flags) : fileSystem.open(ino, flags, false, callerOf(request));
   const opened = willMove ? { ...made, keepCache: false } : made;
   const known = !backings.changesUnseen(ino);

@@ -125,7 +125,8 @@ export class Session {
     this.backings = new BackingFiles(mounted.fd, options.log);
     const atime = atimePolicy(parseMountOptions(options.options));
     const { fileSystem, log } = options;
-    this.dispatcher = new Dispatcher(fileSystem, agreement, this.kernelCache, this.backings, log, atime);
+    const isAwaited = (ino: Ino): boolean => this.parked.waitsOn(ino);
+    this.dispatcher = new Dispatcher(fileSystem, agreement, this.kernelCache, this.backings, log, atime, isAwaited);
   }
 
   /**

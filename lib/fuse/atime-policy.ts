@@ -1,6 +1,6 @@
 // atime-policy.ts — whether reading moves atime, by mount option (mount(8)) and by how the file was opened (O_NOATIME).
-// The kernel leaves atime to a FUSE server, and does not tell it of reads that its page cache answers: those move nothing. So what is opened
-// to be read begins without that cache where a read is to move atime, which under relatime is once after each change.
+// The kernel leaves atime to a FUSE server, and does not tell it of reads that its page cache answers: those move nothing. So what is
+// opened to be read begins without that cache where a read is to move atime, which under relatime is once after each change.
 
 import type { Call } from './call.js';
 import type { MountOptions } from './mount-options.js';

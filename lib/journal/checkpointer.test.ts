@@ -146,7 +146,7 @@ test('passes copy what is committed, leave little alone, and what they leave is 
   writeCommit(journal, 101);
   journal.sync();
   const expected = journal.store.list(5, 0, 1_000);
-  journal.db.close();
+  journal.abandon();
   checkpointer.close();
 
   const reopened = Journal.open(directory);

@@ -77,7 +77,7 @@ test('everything is the same after a restart, and nothing uncommitted is', (t) =
   ];
   author(journal, ALICE, op('1.c'));
   journal.setMeta('site', 'Genève');
-  journal.db.close(); // as a crash would
+  journal.abandon(); // as a crash would
 
   const reopened = openJournal(t, directory);
   assert.deepEqual(
@@ -175,7 +175,7 @@ test('inode sequence numbers are never handed out twice, after a clean end or a 
       if (i === 5) journal.commit(0);
     }
     if (life % 2 === 0) journal.close();
-    else journal.db.close();
+    else journal.abandon();
   }
   const journal = openJournal(t, directory);
   assert.ok(journal.sequences.take() < 4 * 2 ** 18, 'a clean end wastes none');
@@ -198,7 +198,7 @@ test('a failed commit closes the journal, and leaves the state of the commit bef
     journal.commit(2);
   }, /full/);
   assert.equal(journal.isUsable, false);
-  journal.db.close();
+  journal.abandon();
   const reopened = openJournal(t, directory);
   assert.equal(reopened.foldedLsn, 1);
   assert.deepEqual([...reopened.vector()], [[ALICE, 1]]);

@@ -470,6 +470,12 @@ export class Journal {
     settleState(this.path); // does nothing while somebody else has it open
   }
 
+  /** Closes without a commit: what the open transaction holds is given up. */
+  abandon(): void {
+    this.walSync.close();
+    this.db.close();
+  }
+
   private begin(): void {
     this.beginStatement.run();
     this.changesAtCommit = this.totalChanges.get() as number;
@@ -486,8 +492,7 @@ export class Journal {
       this.folded = foldedLsn;
     } catch (error) {
       // SQLite rolled back, but the caches did not: nothing may be read or written here any more.
-      this.walSync.close();
-      this.db.close();
+      this.abandon();
       throw explain(this.path, error);
     }
   }

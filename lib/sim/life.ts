@@ -374,7 +374,7 @@ export class Life implements Node {
   dispose(): void {
     const { volume } = this.server;
     // The writer first: the last connection to be closed copies SQLite's log to the database, unless it may only read.
-    volume.journal.db.close();
+    volume.journal.abandon();
     void this.store?.close();
     this.ingester?.close();
     this.keeping.dispose();

@@ -4,6 +4,7 @@ import type { DaemonModule } from '../daemon/daemon-interface.js';
 import { logPathOf } from '../daemon/state-directory.js';
 import { openLog } from './daemon-log.js';
 import { messageOf, oneLine, UsageError } from './failure.js';
+import { endWithoutHandlers } from './process-end.js';
 import type { SiteJob, SiteReport } from './site-job.js';
 import { runSite } from './site-process.js';
 
@@ -16,6 +17,7 @@ export function loadDaemon(): Promise<DaemonModule> {
 export async function serveJob(load: () => Promise<DaemonModule>): Promise<never> {
   if (!process.send) throw new UsageError('weft daemon is started by weft create, join and mount: use these');
   process.umask(0o077);
+  endWithoutHandlers();
   let ready = false;
   process.once('disconnect', () => {
     // The command that waits for us was killed: nobody would learn that this site started.

@@ -4,6 +4,7 @@ import { logPathOf } from '../daemon/state-directory.js';
 import { loadDaemon } from './daemon-process.js';
 import { openLog, rotateLog } from './daemon-log.js';
 import type { Progress } from '../daemon/daemon-interface.js';
+import { endWithoutHandlers } from './process-end.js';
 import type { ReadySite, SiteJob } from './site-job.js';
 import { runSite } from './site-process.js';
 
@@ -14,6 +15,7 @@ export async function runInForeground(
   onReady: (site: ReadySite) => void,
 ): Promise<void> {
   process.umask(0o077);
+  endWithoutHandlers();
   const logPath = logPathOf(job.directory);
   rotateLog(logPath);
   const log = openLog(logPath, { level: job.logLevel, foreground: true });

@@ -1,0 +1,39 @@
+// How the process of a daemon ends whose log is on a disk that fails.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { MemoryMount } from '../fuse/memory-mount.test-support.js';
+import { MNT_DETACH, unmountNow } from '../fuse/system-calls.js';
+
+const CHILD = `
+  import { endWithoutHandlers } from ${JSON.stringify(new URL('process-end.js', import.meta.url).href)};
+  endWithoutHandlers();
+  process.once('message', () => process.exit(3));
+  process.send('ready');
+`;
+
+test(
+  'a daemon whose log cannot be synced does not end, and every program in the mount waits',
+  { timeout: 20_000 },
+  async (t) => {
+    const mount = await MemoryMount.start();
+    const log = openSync(join(mount.path, 'daemon.log'), 'w');
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', CHILD], {
+      stdio: ['ignore', log, log, 'ipc'],
+    });
+    t.after(() => child.kill('SIGKILL'));
+    await new Promise((resolve) => child.once('message', resolve));
+    closeSync(log);
+    // Nobody serves the file any more: every sync of it fails.
+    void mount.order({ kind: 'stop' });
+    await mount.ended;
+    if (mount.mounted) unmountNow(mount.path, MNT_DETACH);
+    mount.release();
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.send('end');
+    assert.equal(await ended, 3);
+  },
+);

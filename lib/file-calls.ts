@@ -1,6 +1,6 @@
 // file-calls.ts — the system calls on local files that Node does not offer: fallocate(2), lseek(2) for data and holes,
-// sync_file_range(2) to set the disk to work early, and posix_fadvise(2) for what need not stay in memory. For all layers that touch the
-// disk; none of the pure files.
+// sync_file_range(2) to set the disk to work early, posix_fadvise(2) for what need not stay in memory, and futimens(3), for Node's futimes
+// knows no nanoseconds. For all layers that touch the disk; none of the pure files.
 
 import { constants } from 'node:os';
 import koffi from 'koffi';
@@ -31,10 +31,16 @@ const fadviseCall = libc.func('int posix_fadvise(int fd, int64_t offset, int64_t
   advice: number,
 ) => number;
 
+const futimensCall = libc.func('int futimens(int fd, const void *times)') as (fd: number, times: Buffer) => number;
+
 const SYNC_FILE_RANGE_WRITE = 2;
 const POSIX_FADV_DONTNEED = 4;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
+/** struct timespec times[2]: access and modification, each i64 seconds and i64 nanoseconds. */
+const TIMESPEC_BYTES = 16;
+const UTIME_OMIT = (1n << 30n) - 2n;
+const NS_PER_S = 1_000_000_000n;
 const CODES = new Map(Object.entries(ERRNO).map(([code, errno]) => [errno as number, code as ErrnoCode]));
 
 function fail(): never {
@@ -56,6 +62,16 @@ export function startWriteback(fd: number, offset: number, length: number): void
 /** Gives back the page cache of a range, as far as it is on disk. */
 export function dropCached(fd: number, offset: number, length: number): void {
   fadviseCall(fd, offset, length, POSIX_FADV_DONTNEED);
+}
+
+/** Sets the time of modification of a file, nanoseconds since 1970. A PosixError of its errno. */
+export function setModified(fd: number, ns: bigint): void {
+  const times = Buffer.alloc(2 * TIMESPEC_BYTES);
+  times.writeBigInt64LE(UTIME_OMIT, 8);
+  const rest = ((ns % NS_PER_S) + NS_PER_S) % NS_PER_S;
+  times.writeBigInt64LE((ns - rest) / NS_PER_S, TIMESPEC_BYTES);
+  times.writeBigInt64LE(rest, TIMESPEC_BYTES + 8);
+  if (futimensCall(fd, times) !== 0) fail();
 }
 
 /** The first byte at or after `offset` in a part of the file that has data; -1 when there is none. */

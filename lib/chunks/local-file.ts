@@ -42,7 +42,7 @@ export class LocalFile {
   private shared = false;
   private cut = false;
   private directoryUnsynced = true;
-  private readonly lastingSync = new LastingSync();
+  private readonly lastingSync: LastingSync;
 
   /** Of this thread: one has nearly all of them. */
   private static openCount = 0;
@@ -51,6 +51,7 @@ export class LocalFile {
   private constructor(path: string, fd: number) {
     this.path = path;
     this.fd = fd;
+    this.lastingSync = new LastingSync(dirname(dirname(path)));
     this.bytes = this.measure();
     LocalFile.openCount++;
   }

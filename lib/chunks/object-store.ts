@@ -3,12 +3,12 @@
 // It shares the site thread's connection inside its open transaction: it never begins, commits or waits for the disk by itself.
 
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Database, Statement } from 'better-sqlite3';
 import { LRUCache } from 'lru-cache';
 import { CorruptionError } from '../codec/bytes.js';
 import type { ObjectId } from '../crdt/ids.js';
-import { LastingSync, syncPath } from '../file-sync.js';
+import { LastingSync, rewriteFile, syncPath } from '../file-sync.js';
 import { AbsentObjects } from './absent-objects.js';
 import { CollectionGuard } from './collection-guard.js';
 import { chunkLengths, chunksOf, decodeManifest } from './manifest.js';
@@ -74,7 +74,7 @@ export class ObjectStore implements ObjectSource {
   private readonly directory: string;
   private readonly writer: PackWriter;
   private readonly tails: PackTails;
-  private readonly lastingSync = new LastingSync();
+  private readonly lastingSync: LastingSync;
   /** What other threads were told to sync, by the commit with which they will say that they did. */
   private readonly beingSynced: { readonly commit: number; readonly endBytes: ReadonlyMap<string, number> }[] = [];
   private lastTaken = 0;
@@ -112,6 +112,7 @@ export class ObjectStore implements ObjectSource {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     this.db = db;
     this.directory = directory;
+    this.lastingSync = new LastingSync(dirname(directory));
     this.writer = new PackWriter(directory, 'site');
     this.reader = new PackReader(directory);
     this.onCorrupt = options.onCorrupt ?? (() => {});
@@ -384,10 +385,11 @@ export class ObjectStore implements ObjectSource {
   /**
    * After a crash: looks at the objects that were not known to be on stable storage, gives up those that are not what they should be, and
    * makes the others durable. To be called before anything is put.
+   * @param mayLackWrites a sync failed: what reads well may not be on the disk, and another sync would not write it
    * @returns what power loss took. It was written by this site, in commits that it has told nobody of; others may have the same bytes, so
    *   it is wanted.
    */
-  recover(): ObjectId[] {
+  recover(mayLackWrites = false): ObjectId[] {
     const select = this.db.prepare(
       'SELECT id, offset, stored, raw, kind, flags FROM object WHERE pack = ? AND offset >= ?',
     );
@@ -399,7 +401,8 @@ export class ObjectStore implements ObjectSource {
         if (!this.isIntact(object)) lost.push(object);
       }
       const path = join(this.directory, name);
-      if (existsSync(path)) syncPath(path);
+      if (!existsSync(path)) continue;
+      this.lastingSync.run(() => (mayLackWrites ? rewriteFile(path, durable) : syncPath(path)));
     }
     if (left.length > 0) syncPath(this.directory);
     for (const { id, kind, raw } of lost) {

@@ -20,7 +20,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { CorruptionError } from '../codec/bytes.js';
 import { LastingSync, syncPath } from '../file-sync.js';
@@ -78,7 +78,7 @@ export class IntentLog {
   private spareNumber = 0;
   private nextLsn: Lsn;
   private syncedNextLsn: Lsn;
-  private readonly lastingSync = new LastingSync();
+  private readonly lastingSync: LastingSync;
 
   private current: MappedFile | undefined;
   private bytes: Buffer = Buffer.alloc(0);
@@ -88,6 +88,7 @@ export class IntentLog {
 
   private constructor(directory: string, segmentBytes: number, segments: Segment[], nextLsn: Lsn) {
     this.directory = directory;
+    this.lastingSync = new LastingSync(dirname(directory));
     this.segmentBytes = segmentBytes;
     this.segments = segments;
     this.nextLsn = nextLsn;
@@ -156,8 +157,10 @@ export class IntentLog {
       segments.push({ path, firstLsn: content.firstLsn, nextLsn, sizeBytes: statSync(path).size, file: undefined });
     }
     // A process that was killed may have left records in the page cache only; sync() answers for those too.
-    for (const { path } of segments) syncPath(path);
-    syncPath(directory);
+    new LastingSync(dirname(directory)).run(() => {
+      for (const { path } of segments) syncPath(path);
+      syncPath(directory);
+    });
     return new IntentLog(directory, segmentBytes, segments, Math.max(nextLsn, foldedLsn + 1));
   }
 

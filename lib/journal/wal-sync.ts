@@ -12,10 +12,12 @@ const fdatasyncAside = promisify(fdatasync);
 
 export class WalSync {
   private descriptor = -1;
-  private readonly lastingSync = new LastingSync();
+  private readonly lastingSync: LastingSync;
 
   /** Of a directory where a Journal is open, until {@link close}. */
-  constructor(private readonly directory: string) {}
+  constructor(private readonly directory: string) {
+    this.lastingSync = new LastingSync(directory);
+  }
 
   /** Waits for the disk. Fails for good once it failed. */
   run(): void {

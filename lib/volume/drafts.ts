@@ -50,6 +50,11 @@ function fileName(ino: Ino, key: number): string {
   return `${ino.toString(36)}.${key.toString(36)}`;
 }
 
+/** Where the local files of drafts are. */
+export function localFilesPath(stateDirectory: string): string {
+  return join(stateDirectory, 'work');
+}
+
 export class Drafts {
   private readonly byIno = new Map<Ino, Draft>();
   private readonly scratch = new ByteWriter(4096);
@@ -71,7 +76,7 @@ export class Drafts {
     /** Told of a file from which was cut what the kernel wrote beyond the longest that a file can be. */
     private readonly wasCut: (ino: Ino) => void,
   ) {
-    this.directory = join(stateDirectory, 'work');
+    this.directory = localFilesPath(stateDirectory);
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
     this.spares = new SpareFiles(this.directory, objects, () => log.upcomingLsn);
     this.putRow = journal.db.prepare('replace into draft(ino, lsn, state) values (?, ?, ?)');

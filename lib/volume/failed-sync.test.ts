@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { ROOT_INO } from '../crdt/ids.js';
 import { USER, VolumeFixture } from './volume-fixture.test-support.js';
@@ -25,6 +25,29 @@ function site(t: TestContext): VolumeFixture {
     }
   });
   return fixture;
+}
+
+/** When the local files were written to, ns. */
+function timesOf({ directory }: VolumeFixture): Map<string, bigint> {
+  const work = join(directory, 'work');
+  return new Map(fs.readdirSync(work).map((name) => [name, fs.statSync(join(work, name), { bigint: true }).mtimeNs]));
+}
+
+/** The files that are written to, by the folder or file of the state directory. */
+function writtenFiles(t: TestContext): Set<string> {
+  const { writeSync } = fs;
+  const written = new Set<string>();
+  const noting = t.mock.method(fs, 'writeSync', ((fd: number, ...rest: [Buffer]) => {
+    const path = fs.readlinkSync(`/proc/self/fd/${fd}`);
+    written.add(path.endsWith('-wal') ? 'wal' : basename(dirname(path)));
+    return writeSync(fd, ...rest);
+  }) as typeof writeSync);
+  syncBuiltinESMExports();
+  t.after(() => {
+    noting.mock.restore();
+    syncBuiltinESMExports();
+  });
+  return written;
 }
 
 /** From now on the first fdatasync(2) of a file that `isIt` fails, and those that follow succeed, as Linux has it. */
@@ -114,4 +137,34 @@ test('a disk that cannot sync the local file of a file that is synced again and 
   assert.equal(a.volume.background.unpackedCount, 1);
   await a.publish();
   assert.equal(a.volume.background.unpackedCount, 0);
+});
+
+test('a site that starts after a sync failed builds on what the system gave up to write', async (t) => {
+  for (const failing of ['intent', 'packs', 'work']) {
+    const a = site(t);
+    const large = opened(a, 'large', LARGE);
+    a.write('small', SMALL);
+    a.volume.publishAll();
+    a.volume.folding.commit();
+    failOnce(t, (path) => path.startsWith(a.directory) && basename(dirname(path)) === failing);
+    const { handle } = a.volume.files.open(a.resolve('small'), O_RDWR, false, USER);
+    assert.throws(
+      () => {
+        a.volume.files.fsync(large);
+        a.volume.files.fsync(handle);
+      },
+      { code: 'EIO' },
+    );
+    t.mock.restoreAll();
+    const times = timesOf(a);
+    const written = writtenFiles(t);
+    a.crash();
+    assert.deepEqual([...written].toSorted(), ['intent', 'packs', 'wal', 'work'], failing);
+    assert.ok(a.read('large').equals(LARGE));
+    assert.ok(a.read('small').equals(SMALL));
+    for (const [name, time] of times) assert.equal(timesOf(a).get(name) ?? time, time);
+    written.clear();
+    a.crash();
+    assert.deepEqual([...written], [], 'only once');
+  }
 });

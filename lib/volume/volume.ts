@@ -8,6 +8,7 @@ import type { Value, VersionVector } from '../crdt/change.js';
 import { type Ino, type ObjectId, type SiteId, VOLUME_INO } from '../crdt/ids.js';
 import { Replica } from '../crdt/replica.js';
 import { HybridClock } from '../crdt/stamp.js';
+import { clearFailedSync, hasFailedSync } from '../failed-sync-mark.js';
 import { IntentLog, intentPath } from '../journal/intent-log.js';
 import { Journal } from '../journal/journal.js';
 import { VersionHistory } from '../journal/version-history.js';
@@ -44,6 +45,7 @@ import { Recovery } from './recovery.js';
 import { Quarantine } from './quarantine.js';
 import { RemoteChanges } from './remote-changes.js';
 import { Restoring } from './restoring.js';
+import { rewriteState } from './rewriting.js';
 import { ReversibleChanges } from './reversible-changes.js';
 import { Settlement } from './settlement.js';
 import { shownPath } from './shown-path.js';
@@ -134,6 +136,8 @@ export class Volume {
     const monotonicMs = (): number => clock.monotonicMs();
 
     // What is stored.
+    const mayLackWrites = hasFailedSync(stateDirectory);
+    if (mayLackWrites) rewriteState(stateDirectory);
     this.journal = Journal.open(stateDirectory, { healed: onCorrupt });
     const { changeCount } = this.journal;
     this.log = IntentLog.open(intentPath(stateDirectory), this.journal.foldedLsn, {
@@ -305,7 +309,8 @@ export class Volume {
     this.reversible = new ReversibleChanges(core, names, this.changes, this.files);
     this.settlement = new Settlement(core, names, this.changes, this.reversible);
 
-    const lost = noteLost(objects.recover(), journal);
+    const lost = noteLost(objects.recover(mayLackWrites), journal);
+    clearFailedSync(stateDirectory);
     const draftRecovery = new DraftRecovery(
       journal.db,
       this.drafts,

@@ -107,3 +107,39 @@ export function syncedThenFolded(d: Duel): void {
   d.wait(1, 500);
   d.say(d.one, 'restart');
 }
+
+/** A sync fails, and so the site ends or the program tries again; what is synced afterwards is there after power loss. */
+export function syncedAfterFailedSync(d: Duel): void {
+  const [f, g] = d.random.shuffled(FILES) as [string, string];
+  const size = (): number => d.pick(20, 400, 3_000, 70_000 + d.random.below(90_000));
+  if (d.chance(0.8)) d.say(d.one, 'write', f, d.mark(d.one), size());
+  if (d.chance(0.5)) d.wait(1, 1_000);
+  const put = (handle: string): void => {
+    d.say(d.one, 'open', handle, f);
+    d.say(d.one, 'put', handle, d.pick(-1, 5), d.mark(d.one), size());
+  };
+  const fail = (): void => d.say(d.one, 'fail', 'sync', d.pick(1, 1, 1, 2, 2, 3, 4));
+  if (d.chance(0.6)) {
+    put('h10');
+    if (d.chance(0.3)) d.say(d.one, 'write', g, d.mark(d.one), 30_000);
+    fail();
+    d.say(d.one, 'fsync', 'h10');
+    if (d.chance(0.3)) d.say(d.one, 'fsync', 'h10');
+    if (d.chance(0.5)) d.wait(1, 1_500);
+  } else {
+    // A sync fails that nobody waits for: of a pack, say.
+    fail();
+    d.say(d.one, 'write', d.pick(f, g), d.mark(d.one), size());
+    d.wait(1, 3_000);
+  }
+  if (d.chance(0.5)) d.say(d.one, 'kill');
+  d.say(d.one, 'restart');
+  if (d.chance(0.3)) d.wait(1, 500);
+  if (d.chance(0.5)) put('h11');
+  else d.say(d.one, 'open', 'h11', f);
+  d.say(d.one, 'fsync', 'h11');
+  if (d.chance(0.3)) d.wait(1, 1_000);
+  d.say(d.one, 'power');
+  d.wait(1, 500);
+  d.say(d.one, 'restart');
+}

@@ -23,6 +23,8 @@ export interface DiskBehaviour {
   readonly image: DiskImage | null;
   /** The errno that this call fails with, if it does. */
   refuse(call: DiskCall): Errno | undefined;
+  /** A sync of this file failed. */
+  giveUp(path: string): void;
   /** What statfs(2) says is left. */
   readonly freeBytes: number;
   /** What the clock of its machine says, as far as files are told: nanoseconds since 1970. */
@@ -78,16 +80,28 @@ function guard(behaviour: DiskBehaviour | undefined, call: DiskCall, syscall: st
 
 const { closeSync, fdatasyncSync, fsyncSync, ftruncateSync, openSync, statfsSync, writeSync } = fs;
 
+/** It may have been renamed since it was opened. */
+function pathOf(fd: number): string {
+  return fs.readlinkSync(`/proc/self/fd/${fd}`);
+}
+
+function syncSimulated(fd: number, behaviour: DiskBehaviour, withTimes: boolean): void {
+  const code = behaviour.refuse('sync');
+  if (code) {
+    behaviour.giveUp(pathOf(fd));
+    throw systemError(code, 'fsync');
+  }
+  behaviour.image?.sync([pathOf(fd)], withTimes);
+}
+
 /** @param withTimes fsync(2) makes a file's times durable too, and fdatasync(2) does not where the data can be had without */
 function noting(sync: (fd: number) => void, withTimes: boolean): (fd: number) => void {
   return (fd) => {
     const behaviour = behaviourOfOpen(fd);
     const local = opened.get(fd)?.isLocal ? behaviour : undefined;
     local?.moment();
-    guard(behaviour, 'sync', 'fsync');
+    if (behaviour) syncSimulated(fd, behaviour, withTimes);
     sync(fd);
-    // It may have been renamed since it was opened.
-    behaviour?.image?.sync([fs.readlinkSync(`/proc/self/fd/${fd}`)], withTimes);
     local?.moment();
   };
 }
@@ -115,9 +129,12 @@ function replace(): void {
       opened.set(fd, { directory: stateDirectoryOf(path)!, isLocal: basename(dirname(path)) === LOCAL_FILES });
     return isNew ? changing(fd, () => fd) : fd;
   }) as typeof openSync;
-  fs.writeSync = ((fd: number, ...rest: [Buffer]) => {
-    guard(behaviourOfOpen(fd), 'write', 'write');
-    return changing(fd, () => writeSync(fd, ...rest));
+  fs.writeSync = ((fd: number, bytes: Buffer, ...rest: [from: number, length: number, position: number]) => {
+    const behaviour = behaviourOfOpen(fd);
+    guard(behaviour, 'write', 'write');
+    const count = changing(fd, () => writeSync(fd, bytes, ...rest));
+    if (behaviour?.image?.hasGivenUp) behaviour.image.written(pathOf(fd), rest[2], count);
+    return count;
   }) as typeof writeSync;
   fs.ftruncateSync = (fd, length) => changing(fd, () => ftruncateSync(fd, length));
   fs.statfsSync = ((path: string) => {

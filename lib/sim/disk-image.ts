@@ -1,7 +1,9 @@
 // disk-image.ts — what a simulated site's disk holds for good: every file and directory as it was when it was last synced.
 // Invariant: what power loss leaves of a file is what was last synced of it, with any of the sectors that were written since; of a
 // directory, what was last synced, with any of the creations, renames and removals since, each of them whole. No order is taken for
-// granted: see ALICE (Pillai et al., OSDI 2014) for why programs are tested against so little.
+// granted: see ALICE (Pillai et al., OSDI 2014) for why programs are tested against so little. Pages that a sync failed to write are given
+// up: they are read as they were written, and no later sync writes them (Rebello et al., "Can Applications Recover from fsync Failures?",
+// USENIX ATC 2020).
 
 import {
   closeSync,
@@ -51,8 +53,19 @@ export interface Capture {
   readonly directories: readonly (readonly [path: string, entries: ReadonlyMap<string, number>])[];
 }
 
+/** A page of a file that a sync failed to write. */
+interface GivenUpPage {
+  /** What is read: as long as that is so, nobody wrote to it since, and no sync writes it. */
+  readonly cached: Buffer;
+  readonly onDisk: Buffer;
+}
+
+/** By number in the file. */
+type GivenUpPages = ReadonlyMap<number, GivenUpPage>;
+
 export class DiskImage {
   private readonly files = new Map<number, { order: number; state: Synced }>();
+  private readonly givenUp = new Map<number, GivenUpPages>();
   /** By path below the state directory: names, with the inode numbers of the files. */
   private readonly directories = new Map<string, { order: number; entries: ReadonlyMap<string, number> }>();
   private order = 0;
@@ -104,7 +117,7 @@ export class DiskImage {
     for (const path of paths) {
       const stat = statSync(path, { throwIfNoEntry: false });
       if (stat?.isDirectory()) directories.push([relative(this.directory, path), this.entriesOf(path)]);
-      else if (stat) files.push([stat.ino, this.stateOf(path, this.files.get(stat.ino)?.state, withTimes)]);
+      else if (stat) files.push([stat.ino, this.stateOf(path, stat.ino, withTimes)]);
     }
     return { order: ++this.order, files, directories };
   }
@@ -114,6 +127,38 @@ export class DiskImage {
       if ((this.files.get(inode)?.order ?? 0) < order) this.files.set(inode, { order, state });
     for (const [path, entries] of directories)
       if ((this.directories.get(path)?.order ?? 0) < order) this.directories.set(path, { order, entries });
+  }
+
+  /** fsync(2) of this file failed: of what was to be written, some or all never will be. */
+  failed(random: Random, path: string): void {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (!stat?.isFile()) return;
+    const now = readFile(path).content;
+    const synced = this.contentOf(stat.ino, now).content;
+    const lost = new Map(this.givenUp.get(stat.ino));
+    const share = random.chance(0.5) ? 1 : random.next();
+    for (let at = 0, page = 0; at < now.length; at += PAGE_BYTES, page++) {
+      const cached = now.subarray(at, at + PAGE_BYTES);
+      const onDisk = pad(synced.subarray(at, at + PAGE_BYTES), cached.length);
+      if (!cached.equals(onDisk) && random.chance(share)) lost.set(page, { cached, onDisk });
+    }
+    this.giveUp(stat.ino, lost);
+  }
+
+  /** write(2) to a part of a file: those pages are written by the next sync, be they what they were. */
+  written(path: string, offset: number, length: number): void {
+    const inode = statSync(path).ino;
+    const [first, last] = [Math.floor(offset / PAGE_BYTES), Math.ceil((offset + length) / PAGE_BYTES)];
+    this.giveUp(inode, new Map([...(this.givenUp.get(inode) ?? [])].filter(([page]) => page < first || page >= last)));
+  }
+
+  get hasGivenUp(): boolean {
+    return this.givenUp.size > 0;
+  }
+
+  private giveUp(inode: number, pages: GivenUpPages): void {
+    if (pages.size > 0) this.givenUp.set(inode, pages);
+    else this.givenUp.delete(inode);
   }
 
   /** SQLite copies its log to the database: the log is synced first and then, if all of it was copied, the database. */
@@ -127,11 +172,13 @@ export class DiskImage {
     return new Map(this.filePaths(directory).map((path) => [path.slice(directory.length + 1), statSync(path).ino]));
   }
 
-  private stateOf(path: string, before: Synced | undefined, withTimes: boolean): Synced {
+  private stateOf(path: string, inode: number, withTimes: boolean): Synced {
+    const before = this.files.get(inode)?.state;
+    const lost = this.givenUp.get(inode);
     const fd = openSync(path, 'r');
     try {
-      const isAppended = path.endsWith('.pack') || (path.endsWith(WAL) && !this.walStartsOver);
-      const now = isAppended ? readEnd(fd) : readBlocks(fd, before && isBlocks(before) ? before.blocks : []);
+      const isAppended = !lost && (path.endsWith('.pack') || (path.endsWith(WAL) && !this.walStartsOver));
+      const now = isAppended ? readEnd(fd) : readBlocks(fd, before && isBlocks(before) ? before.blocks : [], lost);
       const isTimeLate = !withTimes && before?.lengthBytes === now.lengthBytes;
       return { ...now, timeNs: isTimeLate ? before.timeNs : fileTimeNs(fd) };
     } finally {
@@ -155,6 +202,7 @@ export class DiskImage {
     // Of a file that was removed only the synced state is left: it needs a number that no file has.
     const numberOf = (inode: number): number => inodes.get(inode) ?? -inode;
     for (const [inode, { state }] of this.files) copy.files.set(numberOf(inode), { order: 0, state });
+    for (const [inode, pages] of this.givenUp) copy.givenUp.set(numberOf(inode), pages);
     for (const [path, { entries }] of this.directories) {
       const ofCopy = new Map([...entries].map(([name, inode]) => [name, numberOf(inode)]));
       copy.directories.set(path, { order: 0, entries: ofCopy });
@@ -177,6 +225,7 @@ export class DiskImage {
 
   private leave(random: Random, inode: number, path: string | undefined, target: string): void {
     const now = path === undefined ? undefined : readFile(path);
+    if (now) putOnDisk(now.content, this.givenUp.get(inode));
     const synced = this.contentOf(inode, now?.content);
     const left = !now ? synced : chooseSectors(random, synced, now, target.endsWith(WAL));
     const isTimeLate = random.fork(`time of ${target.slice(target.lastIndexOf('/') + 1)}`).chance(0.5);
@@ -261,12 +310,21 @@ function isBlocks(state: Synced): state is Synced & SyncedBlocks {
 
 let scratch = Buffer.allocUnsafeSlow(64 << 10);
 
+/** Makes a file's bytes what the disk has of them once it was told to write them all. */
+function putOnDisk(content: Buffer, lost: GivenUpPages | undefined): void {
+  for (const [page, { cached, onDisk }] of lost ?? []) {
+    const place = content.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
+    if (place.equals(cached)) onDisk.copy(place);
+  }
+}
+
 /** A file's bytes. Most of a file is what it was: a sync then costs no memory. */
-function readBlocks(fd: number, before: readonly Buffer[]): SyncedBlocks {
+function readBlocks(fd: number, before: readonly Buffer[], lost: GivenUpPages | undefined): SyncedBlocks {
   const lengthBytes = fstatSync(fd).size;
   const length = dataEnd(fd, lengthBytes);
   if (scratch.length < length) scratch = Buffer.allocUnsafeSlow(2 * length);
   for (let at = 0; at < length;) at += readSync(fd, scratch, at, length - at, at);
+  putOnDisk(scratch.subarray(0, length), lost);
   const blocks: Buffer[] = [];
   for (let at = 0; at < length; at += BLOCK_BYTES) {
     const bytes = scratch.subarray(at, Math.min(at + BLOCK_BYTES, length));

@@ -39,6 +39,7 @@ import {
   draftInOldLog,
   killedBeforeFold,
   lostLink,
+  syncedAfterFailedSync,
   syncedOnUnsynced,
   syncedThenFolded,
   syncedThenPowerLost,
@@ -119,6 +120,7 @@ const ROWS: readonly (readonly [weight: number, row: Row])[] = [
 const FAULT_ROWS: readonly (readonly [weight: number, row: Row])[] = [
   ...ROWS,
   [9, syncedThenPowerLost],
+  [8, syncedAfterFailedSync],
   [6, syncedOnUnsynced],
   [6, syncedThenFolded],
   [12, newFilesThenPowerLost],

@@ -10,6 +10,7 @@ import { verifyObject } from '../chunks/object-kind.js';
 import { PackWriter } from '../chunks/pack.js';
 import type { ActorId } from '../crdt/ids.js';
 import { PosixError } from '../errno.js';
+import { markFailedSync } from '../failed-sync-mark.js';
 import type { Collector } from '../daemon/collector.js';
 import type { SiteConfig } from '../daemon/daemon-interface.js';
 import { DurableCommits } from '../daemon/durable-commits.js';
@@ -223,7 +224,10 @@ export class Life implements Node {
         // After the moment that the crash goes back to nothing becomes durable, or is told to others.
         if (this.dead || this.site.image !== null) return;
         const code = disk.refuse('sync');
-        if (code) return reject(new Error(`fsync: ${code}`));
+        if (code) {
+          for (const path of paths) disk.giveUp(path);
+          return reject(new Error(`fsync: ${code}`));
+        }
         if (captured) disk.image!.completed(captured);
         resolve();
       }),
@@ -243,6 +247,7 @@ export class Life implements Node {
   /** After a failed sync, as after any failure that leaves the state in doubt, the daemon ends. */
   private diskFailed(error: Error): void {
     if (this.dead) return; // the next one has a disk that refused nothing yet
+    markFailedSync(this.site.directory);
     if (this.site.disk.refusals === 0) this.site.around.failed(error);
     else this.site.die();
   }

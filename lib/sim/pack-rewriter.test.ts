@@ -28,7 +28,7 @@ test('objects that a collection moved are lost when power fails as soon as they 
   });
   writer.sync();
   writer.close();
-  const disk = new SiteDisk(state, true, new Totals(), { fileTimeNs: 0n }, () => {});
+  const disk = new SiteDisk(state, true, new Totals(), { fileTimeNs: 0n }, () => {}, random.fork('disk'));
   after(() => SiteDisk.forget(state));
   let moves = 0;
   for (const { moved } of rewritePacks(packs, objects)) {

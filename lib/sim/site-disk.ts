@@ -30,6 +30,8 @@ export class SiteDisk implements DiskBehaviour {
     private readonly clock: { readonly fileTimeNs: bigint },
     /** See {@link DiskBehaviour.moment}. */
     readonly moment: () => void,
+    /** Chooses what is lost by a sync that fails. */
+    private readonly random: Random,
   ) {
     this.image = isRemembered ? DiskImage.durable(directory) : null;
     setBehaviour(directory, this);
@@ -83,6 +85,10 @@ export class SiteDisk implements DiskBehaviour {
     this.refusals++;
     this.totals.add(`disk faults: ${code}`);
     return code;
+  }
+
+  giveUp(path: string): void {
+    this.image?.failed(this.random, path);
   }
 
   /** Copies the state as a process leaves it that is killed now. */

@@ -108,7 +108,7 @@ export class Site {
     this.clock = new SiteClock(around.timeline, skewMs, rate, () => this.crashPoint(), tickUs, fileTickUs);
     // Only where the local file is more than a place for what the log says are its changes moments of their own.
     const moment = hasPassthrough ? () => this.crashPoint() : () => {};
-    this.disk = new SiteDisk(directory, around.remembersSyncs, around.totals, this.clock, moment);
+    this.disk = new SiteDisk(directory, around.remembersSyncs, around.totals, this.clock, moment, random.fork('disk'));
   }
 
   get timeline(): Timeline {

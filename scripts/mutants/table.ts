@@ -429,6 +429,30 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'if (gone.size >= 0)',
   },
   {
+    rule: "after a failed sync SQLite's log is written again",
+    file: 'volume/rewriting.js',
+    from: 'walPath(statePath(directory)),',
+    to: '',
+  },
+  {
+    rule: 'after a failed sync the log is written again',
+    file: 'volume/rewriting.js',
+    from: "...filesOf(intentPath(directory)).filter((path) => path.endsWith('.seg')),",
+    to: '',
+  },
+  {
+    rule: 'after a failed sync the local files of drafts are written again',
+    file: 'volume/rewriting.js',
+    from: '...filesOf(localFilesPath(directory)),',
+    to: '',
+  },
+  {
+    rule: 'after a failed sync the packs are written again',
+    file: 'chunks/object-store.js',
+    from: 'mayLackWrites ? rewriteFile(path, durable) :',
+    to: '',
+  },
+  {
     rule: 'a change is sent only when it is durable',
     file: 'daemon/durable-commits.js',
     from: 'await this.sync([...new Set(batch.flatMap(({ unsynced }) => unsynced))]);',

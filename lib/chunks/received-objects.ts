@@ -72,7 +72,11 @@ export class ReceivedObjects {
   private synced(): Promise<void> {
     this.nextSync ??= this.lastSync.then(() => {
       this.nextSync = null;
-      const sync = fsyncPaths(this.writer.takeUnsynced());
+      const sync = fsyncPaths(this.writer.takeUnsynced()).catch(async (error: unknown) => {
+        // Whatever the disk has of this pack, nothing is built on it.
+        await this.seal();
+        throw error;
+      });
       this.lastSync = sync.catch(() => {}); // whoever waits for it hears of it
       return sync;
     });

@@ -2,6 +2,7 @@
 // Invariant: nothing is mounted before the site has inode numbers of its own, that nobody else gives out: claimed from the volume, and
 // claimed anew when the state directory was put back or went back. Who talks to whom in a running site is in running-site.ts.
 
+import { hasFailedSync } from '../failed-sync-mark.js';
 import { healState, statePath } from '../journal/schema.js';
 import { type Member, READ_WRITE } from '../crdt/members.js';
 import { redeemInvite } from '../sync/join.js';
@@ -55,6 +56,8 @@ export async function startDaemon(state: SiteState, log: Log): Promise<Daemon> {
   const lost = lostCommits(state.directory);
   if (lost > 0)
     log.error({ commits: lost }, 'the state lacks commits that it had: it was damaged, or files of it were put back');
+  if (hasFailedSync(state.directory))
+    log.warn({ directory: state.directory }, 'the disk failed before: what may not be on it is written again');
   const afterPowerLoss = mayLackUnsynced(state.directory);
   if (lost > 0 || isCopy(state.directory)) await adoptCopy(state, log, afterPowerLoss);
   const site = new RunningSite(state, log);

@@ -46,8 +46,7 @@ export class ObjectCheck {
    */
   run(store: TreeStore, pathOf: (ino: Ino) => string | undefined, withData: boolean): void {
     try {
-      this.checkPacks();
-      this.checkIndex(withData);
+      this.checkPacks(this.checkIndex(withData));
       this.checkNeeded(store, pathOf, withData);
     } finally {
       this.packs.close();
@@ -68,11 +67,12 @@ export class ObjectCheck {
     if (object !== undefined) this.damaged.set(object, fault);
   }
 
-  private checkPacks(): void {
+  /** @param named those that the index has something in: a collection removes the others, be they what they are */
+  private checkPacks(named: ReadonlySet<string>): void {
     if (!existsSync(this.directory)) return;
     const header = Buffer.alloc(PACK_HEADER_BYTES);
     for (const name of readdirSync(this.directory)) {
-      if (!name.endsWith('.pack')) continue;
+      if (!name.endsWith('.pack') || !named.has(name)) continue;
       const path = join(this.directory, name);
       try {
         const fd = openSync(path, 'r');
@@ -94,7 +94,8 @@ export class ObjectCheck {
     }
   }
 
-  private checkIndex(withData: boolean): void {
+  /** @returns the packs that are named in it */
+  private checkIndex(withData: boolean): Set<string> {
     const sizes = new Map<string, number>();
     const columns = 'object.id, object.pack, object.offset, object.stored, object.kind, pack.name';
     const select = this.db
@@ -122,6 +123,7 @@ export class ObjectCheck {
       this.fault('index', `the index of objects: ${(error as Error).message}`, 'weft umount, then weft fsck --repair');
     }
     if (withData) this.readAll(places);
+    return new Set(sizes.keys());
   }
 
   private sizeOf(pack: string, sizes: Map<string, number>): number {

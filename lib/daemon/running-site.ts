@@ -14,6 +14,7 @@ import { AbsentObjects } from '../chunks/absent-objects.js';
 import { fsyncPaths } from '../chunks/fsync-paths.js';
 import { IngestPool } from '../chunks/ingest.js';
 import { ReceivedObjects } from '../chunks/received-objects.js';
+import { hasFailedSync, markFailedSync } from '../failed-sync-mark.js';
 import { unmountKernel } from '../fuse/mount.js';
 import { type CheckpointThread, startCheckpointThread } from '../journal/checkpoint-thread.js';
 import { WalSync } from '../journal/wal-sync.js';
@@ -425,10 +426,13 @@ export class RunningSite implements Daemon {
 
   private diskFailed(error: Error): void {
     this.log.error({ err: error }, 'the disk that holds the state failed; nothing more is sent to other sites');
+    markFailedSync(this.state.directory);
     this.fail(error);
   }
 
   private siteEnded(reason: string | null): void {
+    // By whatever: it may have been a sync of SQLite's own.
+    if (reason !== null) markFailedSync(this.state.directory);
     this.closeLinks().then(
       () => (reason === null ? this.finish() : this.fail(new Error(reason))),
       (error: Error) => this.fail(reason === null ? error : new Error(reason, { cause: error })),
@@ -602,7 +606,8 @@ export class RunningSite implements Daemon {
       this.walSync.close();
       await this.store?.close();
       // The last to close the database, and one that may write: SQLite then copies its log into it, and removes the log.
-      await this.checkpoints?.stop();
+      if (hasFailedSync(this.state.directory)) this.checkpoints?.abandon();
+      else await this.checkpoints?.stop();
       this.mark.close();
     }
   }

@@ -37,8 +37,9 @@ function supply(): void {
   }
 }
 
-parentPort!.on('message', () => {
+parentPort!.on('message', (order: 'stop' | 'rest') => {
   clearTimeout(timer);
+  if (order === 'rest') return;
   checkpointer.close();
   parentPort!.close();
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { statSync } from 'node:fs';
+import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
@@ -164,4 +164,28 @@ test('an error of the checkpoint thread is told, not swallowed', async (t) => {
     t.after(() => thread.stop());
   });
   assert.match((await told).message, /no such state/);
+});
+
+function isOpenAs(fd: string, path: string): boolean {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`) === path;
+  } catch {
+    return false; // it was closed meanwhile
+  }
+}
+
+test('a checkpoint thread that is abandoned takes the log with it when all others have closed the state', async (t) => {
+  const directory = temporaryDirectory(t);
+  const journal = Journal.open(directory);
+  const openCount = (): number =>
+    readdirSync('/proc/self/fd').filter((fd) => isOpenAs(fd, statePath(directory))).length;
+  const before = openCount();
+  const thread = startCheckpointThread(directory, (error) => assert.fail(error));
+  writeCommit(journal, 1);
+  while (openCount() < before + 2) await new Promise((resolve) => setTimeout(resolve, 10));
+  journal.close();
+  assert.ok(statSync(walPath(statePath(directory))).size > 0);
+  thread.abandon();
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.ok(statSync(walPath(statePath(directory))).size > 0);
 });

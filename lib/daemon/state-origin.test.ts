@@ -56,6 +56,15 @@ test('what was not synced may be missing after another boot, on another device, 
     writeFileSync(path, JSON.stringify({ ...recorded, ...changed }));
     assert.equal(mayLackUnsynced(state), true, JSON.stringify(changed));
   }
+  const isKnown = recorded['filesystem'] !== '';
+  for (const [filesystem, mayLack] of [
+    ['ext4 1', isKnown],
+    ['', false],
+    [undefined, false],
+  ] as const) {
+    writeFileSync(path, JSON.stringify({ ...recorded, filesystem }));
+    assert.equal(mayLackUnsynced(state), mayLack, `mounted anew: ${filesystem}`);
+  }
   const { inode, birthNs } = recorded;
   writeFileSync(path, JSON.stringify({ inode, birthNs }));
   assert.equal(mayLackUnsynced(state), false, 'written by a version that did not say');

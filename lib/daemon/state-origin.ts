@@ -1,9 +1,10 @@
 // state-origin.ts — where a state directory was used last: tells it from a copy, and whether all that was written to it is still there.
 // `origin.json` holds its own inode number and time of birth, and is written anew at every start: no copy of it matches itself, nor
 // does one that was copied over it. A site that was put back has forgotten which inode numbers it gave out since, while other
-// sites know the files that have them. Not seen are snapshots that bring back whole disks. It also holds the machine's boot and the
-// device of the filesystem: as long as both are the same, what a killed process wrote is in the page cache or on the disk. Not the mount,
-// which is another one in each mount namespace (ip-netns(8), containers). Not seen is a disk that was lost and came back as it was named.
+// sites know the files that have them. Not seen are snapshots that bring back whole disks. It also holds the machine's boot, the
+// device of the filesystem, and which life of that it is: as long as all are the same, what a killed process wrote is in the page cache or
+// on the disk. A disk that failed, or was pulled out, loses it, and comes back under the same name. Not the mount, which is another one in
+// each mount namespace (ip-netns(8), containers).
 
 import {
   closeSync,
@@ -12,15 +13,17 @@ import {
   fsyncSync,
   openSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { syncPath } from '../file-sync.js';
 
+const FILESYSTEMS = ['ext4', 'xfs', 'f2fs'];
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 
 const ORIGIN = z.object({
@@ -29,6 +32,8 @@ const ORIGIN = z.object({
   /** The kernel's boot_id (random(4)), '' where it has none, and the device's number. Earlier versions wrote neither. */
   boot: z.string().optional(),
   device: z.string().optional(),
+  /** See {@link filesystemLife}. */
+  filesystem: z.string().optional(),
 });
 type Origin = z.infer<typeof ORIGIN>;
 
@@ -54,9 +59,30 @@ export function mayLackUnsynced(directory: string): boolean {
   const recorded = readOrigin(directory);
   if (recorded === undefined) return false;
   if (recorded === null || isCopy(directory)) return true;
-  const { boot, device } = recorded;
+  const { boot, device, filesystem } = recorded;
   if (boot === undefined || device === undefined) return false;
-  return boot !== bootId() || device !== statSync(directory, { bigint: true }).dev.toString();
+  const { dev } = statSync(directory, { bigint: true });
+  if (boot !== bootId() || device !== dev.toString()) return true;
+  const now = filesystemLife(dev);
+  return filesystem !== undefined && filesystem !== '' && now !== '' && filesystem !== now;
+}
+
+/**
+ * What tells a filesystem from itself once it was unmounted everywhere and mounted again: the number of the directory that ext4, XFS or f2fs
+ * makes for it in /sys/fs, which no later one gets (kernfs). '' where there is none.
+ * @param device st_dev, as stat(2) puts it together (makedev(3))
+ */
+function filesystemLife(device: bigint): string {
+  const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn);
+  const minor = (device & 0xffn) | ((device >> 12n) & 0xffffff00n);
+  const link = `/sys/dev/block/${major}:${minor}`;
+  if (!existsSync(link)) return '';
+  const name = basename(readlinkSync(link));
+  for (const type of FILESYSTEMS) {
+    const stat = statSync(join('/sys/fs', type, name), { bigint: true, throwIfNoEntry: false });
+    if (stat) return `${type} ${stat.ino}`;
+  }
+  return '';
 }
 
 /** Undefined: there is none yet; null: it cannot be read. */
@@ -93,6 +119,7 @@ export function recordOrigin(directory: string): void {
       birthNs: birthtimeNs.toString(),
       boot: bootId(),
       device: dev.toString(),
+      filesystem: filesystemLife(dev),
     };
     writeFileSync(fd, `${JSON.stringify(origin)}\n`);
     fsyncSync(fd);

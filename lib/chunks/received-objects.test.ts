@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { test } from 'node:test';
 import { CorruptionError } from '../codec/bytes.js';
 import { PosixError } from '../errno.js';
@@ -44,6 +45,22 @@ test('wrong bytes are refused by name, and nothing of the batch is stored', asyn
   );
   await assert.rejects(received.store([named(chunk, Buffer.alloc((1 << 20) + 1))]), /at most 1048576 are allowed/);
   assert.deepEqual(readdirSync(directory), []);
+});
+
+test('what comes after a sync that failed is put into the pack that this left, be it on the disk or not', async (t) => {
+  const directory = temporaryDirectory(t);
+  const received = new ReceivedObjects(directory);
+  t.after(() => received.close());
+  const [first] = await received.store([named(chunk, randomBytes(10_000, 1))]);
+  const file = await open(directory, 'r');
+  const failing = t.mock.method(Object.getPrototypeOf(file) as FileHandle, 'sync', async () => {
+    failing.mock.restore();
+    throw Object.assign(new Error('EIO'), { code: 'EIO', errno: -5 });
+  });
+  await file.close();
+  await assert.rejects(received.store([named(chunk, randomBytes(10_000, 2))]), { code: 'EIO' });
+  const [next] = await received.store([named(chunk, randomBytes(10_000, 3))]);
+  assert.notEqual(next!.pack, first!.pack);
 });
 
 test(

@@ -168,8 +168,21 @@ test('a pack whose writer was killed before it wrote anything is no fault', asyn
   site.volume.close();
   writeFileSync(join(site.directory, 'packs', 'ingest-000000000000-0.pack'), '');
   assert.deepEqual((await check(site, { data: true })).faults, []);
-  writeFileSync(join(site.directory, 'packs', 'ingest-000000000000-1.pack'), 'no pack');
-  assert.equal((await check(site)).faults.length, 1);
+  site.reopenClosed();
+});
+
+test('a pack that a failed sync left, in which the index names nothing, is told as damaged', async (t) => {
+  const site = await siteWithFiles(t);
+  site.volume.close();
+  const packs = join(site.directory, 'packs');
+  const named = readdirSync(packs);
+  writeFileSync(join(packs, 'ingest-000000000000-1.pack'), 'no pack');
+  assert.deepEqual((await check(site)).faults, []);
+  for (const name of named) {
+    const bytes = readFileSync(join(packs, name));
+    writeFileSync(join(packs, name), Buffer.concat([Buffer.from('X'), bytes.subarray(1)]));
+  }
+  assert.equal((await check(site)).faults.length, named.length);
   site.reopenClosed();
 });
 

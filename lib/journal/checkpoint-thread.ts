@@ -1,5 +1,6 @@
 // checkpoint-thread.ts — a worker thread that waits for the disk in the site thread's place: checkpoints, and the intent log's next segment.
-// Invariant: stop() resolves once the thread has closed its connection; abandon() never closes it. See checkpointer.ts and segment-supply.ts for what it does.
+// Invariant: stop() resolves once the thread has closed its connection; abandon() never closes it.
+// See checkpointer.ts and segment-supply.ts for what it does.
 
 import { Worker } from 'node:worker_threads';
 import type { CheckpointerOptions } from './checkpointer.js';

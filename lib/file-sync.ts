@@ -79,11 +79,7 @@ export class LastingSync {
 
   private fail(error: unknown): never {
     this.failure ??= error;
-    try {
-      markFailedSync(this.stateDirectory);
-    } catch {
-      // A filesystem that takes no empty file either takes nothing until it is mounted anew, and then shows what is on the disk.
-    }
+    markFailedSync(this.stateDirectory);
     throw error;
   }
 

@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { basename, dirname } from 'node:path';
 import { LocalFile } from '../chunks/local-file.js';
+import { FAILED_SYNC_MARK } from '../failed-sync-mark.js';
 import { Journal } from '../journal/journal.js';
 import { walPath } from '../journal/schema.js';
 import { Wal } from '../journal/wal.js';
@@ -43,8 +44,16 @@ const ERRNO: Readonly<Record<Errno, number>> = { ENOSPC: -28, EIO: -5 };
 const LOCAL_FILES = 'work';
 const BLOCK_BYTES = 4096;
 
-/** The state directory of each open file on a simulated disk, by descriptor; and whether it is the local file of a draft. */
-const opened = new Map<number, { readonly directory: string; readonly isLocal: boolean }>();
+interface OpenFile {
+  readonly directory: string;
+  /** Of a draft. */
+  readonly isLocal: boolean;
+  /** Its blocks are there: a write finds room. */
+  readonly isMark: boolean;
+}
+
+/** Each open file on a simulated disk, by descriptor. */
+const opened = new Map<number, OpenFile>();
 const behaviours = new Map<string, DiskBehaviour>();
 
 /** From now on the files of this state directory, `…/state-<number>`, behave so. */
@@ -126,12 +135,16 @@ function replace(): void {
     if (isNew) guard(behaviour, 'create', 'open');
     const fd = openSync(path, flags ?? 'r', mode);
     if (behaviour)
-      opened.set(fd, { directory: stateDirectoryOf(path)!, isLocal: basename(dirname(path)) === LOCAL_FILES });
+      opened.set(fd, {
+        directory: stateDirectoryOf(path)!,
+        isLocal: basename(dirname(path)) === LOCAL_FILES,
+        isMark: basename(path) === FAILED_SYNC_MARK,
+      });
     return isNew ? changing(fd, () => fd) : fd;
   }) as typeof openSync;
   fs.writeSync = ((fd: number, bytes: Buffer, ...rest: [from: number, length: number, position: number]) => {
     const behaviour = behaviourOfOpen(fd);
-    guard(behaviour, 'write', 'write');
+    if (!opened.get(fd)?.isMark) guard(behaviour, 'write', 'write');
     const count = changing(fd, () => writeSync(fd, bytes, ...rest));
     if (behaviour?.image?.hasGivenUp) behaviour.image.written(pathOf(fd), rest[2], count);
     return count;

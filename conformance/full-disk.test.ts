@@ -4,12 +4,14 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import {
+  chmodSync,
   closeSync,
   existsSync,
   mkdirSync,
   openSync,
   readFileSync,
   readdirSync,
+  renameSync,
   rmSync,
   statfsSync,
   unlinkSync,
@@ -117,6 +119,9 @@ test('the daemon ends by itself when somebody else fills its disk to the last bl
   assert.equal(leftBytes(oslo), 0);
   await until(() => isRefused(() => writeFileSync(at(oslo, 'refused'), 'x')));
   rmSync(at(oslo, 'refused'), { force: true });
+  // Else thousands of these take what is left to remove things.
+  assert.ok(isRefused(() => chmodSync(at(oslo, 'file0'), 0o600)));
+  assert.ok(isRefused(() => renameSync(at(oslo, 'file0'), at(oslo, 'renamed'))));
   for (let i = 0; i < 100; i++) unlinkSync(at(oslo, `file${i}`));
   await sleep(1_000); // commits are made
   assert.equal(readFileSync(at(oslo, 'file100'), 'utf8'), 'acknowledged 100');

@@ -134,6 +134,7 @@ export class InodeChanges {
       changes.uid !== undefined ||
       changes.gid !== undefined ||
       changes.mtime !== undefined;
+    if (replicated && changes.size === undefined) this.core.space.checkChange();
     if (replicated) this.settle(target);
     const writes: WriteDraft[] = [];
     if (changes.mode !== undefined) this.chmodWrites(writes, target, changes.mode & 0o7777);

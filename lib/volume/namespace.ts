@@ -222,6 +222,7 @@ export class Namespace {
     const target = this.liveDirectory(newParent);
     const victim = this.core.store.lookup(target, newName);
     if (flags & RENAME_EXCHANGE) {
+      this.core.space.checkChange();
       this.exchange(source, victim);
       return;
     }
@@ -230,6 +231,7 @@ export class Namespace {
     // POSIX: two names of one file, and renaming to itself, change nothing.
     if (victim && victim.ino === source.ino) return;
     if (source.type === DIRECTORY_DIRENT_TYPE && this.isWithin(target, source.ino)) throw posixError('EINVAL');
+    this.core.space.checkChange();
     const now = this.core.clock.now();
     const steps: Step[] = victim ? this.removal(victim) : [() => settleRevived(this.core.tree, target)];
     steps.push(...this.move(source, target, newName));

@@ -7,10 +7,12 @@ import { posixError } from '../errno.js';
 
 const CHECK_EVERY_MS = 500;
 const AMPLE_BYTES = 4 * 2 ** 30;
+/** Of the reserve. */
+const CHANGES_BYTES = 32 * 2 ** 20;
 
 export class SpaceGuard {
   private checkedMs = -Infinity;
-  /** Beside the reserve, when it was last looked at, less what was taken since. */
+  /** Beside the reserve, when it was last looked at, less what was taken since. Less than 0: a part of the reserve is taken. */
   private roomBytes = 0;
 
   constructor(
@@ -28,6 +30,15 @@ export class SpaceGuard {
     if (this.roomBytes < bytes && exactly) bytes = exactly();
     if (this.roomBytes < bytes) throw posixError('ENOSPC');
     this.roomBytes -= bytes;
+  }
+
+  /**
+   * For what changes something that is there, which takes little: a part of the reserve is for that, too. The rest is for what frees space.
+   * @throws PosixError ENOSPC
+   */
+  checkChange(): void {
+    if (this.isStale) this.look();
+    if (this.roomBytes < -CHANGES_BYTES) throw posixError('ENOSPC');
   }
 
   /** Whether there is so much room that a writer who is not asked between two writes will hardly come to the reserve. */

@@ -247,3 +247,22 @@ test('a sparse file that is cut off while a version of it is made holds up no ot
     if (left === 0) assert.equal(blocksOf(manifest), 0);
   }
 });
+
+test('a small file that is cut off while it is read cannot be made a version of', (t) => {
+  const { store } = temporaryStore(t);
+  const size = 4_500;
+  const file = LocalFile.create(join(temporaryDirectory(t), 'file'), 0);
+  file.write(0, Buffer.alloc(size, 'x'));
+  const read = file.read.bind(file);
+  t.mock.method(file, 'read', (...range: Parameters<LocalFile['read']>) => {
+    read(...range);
+    file.truncate(0);
+    file.truncate(size);
+  });
+  const changed = new RangeSet();
+  changed.insert(0, Infinity);
+  const made = decodeManifest(makeVersion({ file, size, base: null, changed, objects: store }, store).manifest);
+  assert.ok(made.inline!.equals(Buffer.alloc(size, 'x')));
+  assert.deepEqual(made.holes, []);
+  file.remove();
+});

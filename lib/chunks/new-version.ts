@@ -53,7 +53,13 @@ export function makeVersion(parts: Ingredients, sink: ObjectSink): { manifestId:
 function inlineVersion(parts: Ingredients): Manifest {
   const bytes = Buffer.alloc(parts.size);
   readContent(parts, 0, parts.size, bytes, 0);
-  return inlineManifest(bytes, findHoles(parts).short);
+  // Programs may have cut the file off since it was read: what was read is no hole.
+  const short = findHoles(parts).short.filter((_, i, all) => isZero(bytes.subarray(all[i & ~1], all[i | 1])));
+  return inlineManifest(bytes, short);
+}
+
+function isZero(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte === 0);
 }
 
 function chunkedVersion(parts: Ingredients, sink: ObjectSink): Manifest {

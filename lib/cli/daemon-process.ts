@@ -17,7 +17,6 @@ export function loadDaemon(): Promise<DaemonModule> {
 export async function serveJob(load: () => Promise<DaemonModule>): Promise<never> {
   if (!process.send) throw new UsageError('weft daemon is started by weft create, join and mount: use these');
   process.umask(0o077);
-  endWithoutHandlers();
   let ready = false;
   process.once('disconnect', () => {
     // The command that waits for us was killed: nobody would learn that this site started.
@@ -26,6 +25,7 @@ export async function serveJob(load: () => Promise<DaemonModule>): Promise<never
   const job = await new Promise<SiteJob>((resolve) =>
     process.once('message', (message) => resolve(message as SiteJob)),
   );
+  await endWithoutHandlers();
   const log = openLog(logPathOf(job.directory), { level: job.logLevel, foreground: false });
   const die = (error: unknown): never => {
     log.error({ stack: error instanceof Error ? error.stack : undefined }, messageOf(error));

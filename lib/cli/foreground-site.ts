@@ -15,7 +15,7 @@ export async function runInForeground(
   onReady: (site: ReadySite) => void,
 ): Promise<void> {
   process.umask(0o077);
-  endWithoutHandlers();
+  await endWithoutHandlers();
   const logPath = logPathOf(job.directory);
   rotateLog(logPath);
   const log = openLog(logPath, { level: job.logLevel, foreground: true });

@@ -10,7 +10,7 @@ import { MNT_DETACH, unmountNow } from '../fuse/system-calls.js';
 
 const CHILD = `
   import { endWithoutHandlers } from ${JSON.stringify(new URL('process-end.js', import.meta.url).href)};
-  endWithoutHandlers();
+  await endWithoutHandlers();
   process.once('message', () => process.exit(3));
   process.send('ready');
 `;

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { rewriteFile } from '../file-sync.js';
+import { rewriteFile } from '../file-rewriting.js';
 import { Random } from './random.js';
 import { scratchDirectory } from './scratch-directory.js';
 import { SiteDisk } from './site-disk.js';

@@ -5,7 +5,7 @@
 
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { rewriteFile } from '../file-sync.js';
+import { rewriteFile } from '../file-rewriting.js';
 import { intentPath } from '../journal/intent-log.js';
 import { statePath, walPath } from '../journal/schema.js';
 import { localFilesPath } from './drafts.js';

@@ -1,7 +1,7 @@
 // failed-sync-mark.ts — says of a state directory that a sync in it failed, also to a process that starts later.
 // The system gives up what it could not write and goes on showing it: only who heard of the failure knows that it may not be on the disk
 // (lib/file-sync.ts, LastingSync). The mark is not synced itself: as long as it matters the page cache that it lies in is there, too.
-// The file is always there, and has its block, for a disk that fails may be one that is full.
+// From the first start on the file is there, and has its block: a disk that fails may be one that is full.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ function markPath(stateDirectory: string): string {
 /** A sync of something in this state directory failed. */
 export function markFailedSync(stateDirectory: string): void {
   try {
-    writeFileSync(markPath(stateDirectory), FAILED, { flag: 'r+' });
+    writeInPlace(stateDirectory, FAILED);
   } catch {
     // A filesystem that does not take this takes nothing until it is mounted anew, and then shows what is on the disk.
   }
@@ -37,6 +37,10 @@ export function hasFailedSync(stateDirectory: string): boolean {
 
 /** All that may not have been written was written again. */
 export function clearFailedSync(stateDirectory: string): void {
+  writeInPlace(stateDirectory, SOUND);
+}
+
+function writeInPlace(stateDirectory: string, text: string): void {
   const path = markPath(stateDirectory);
-  writeFileSync(path, SOUND, { flag: existsSync(path) ? 'r+' : 'w', mode: 0o600 });
+  writeFileSync(path, text, { flag: existsSync(path) ? 'r+' : 'w', mode: 0o600 });
 }

@@ -6,9 +6,11 @@ import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from '
 import { seekData, seekHole, setModified } from './file-calls.js';
 
 const REWRITE_BYTES = 1 << 20;
+const PAGE_BYTES = 4096;
 
 /**
- * Writes a file again as it is, and syncs it: also what the system has given up to write is then on the disk.
+ * Writes a file again as it is, and syncs it: also what the system has given up to write is then on the disk. Pages that cannot be read
+ * stay as they are: whoever reads them is told.
  * @param fromBytes what lies before is known to be there
  * @throws Error of node:fs, and PosixError
  */
@@ -20,9 +22,9 @@ export function rewriteFile(path: string, fromBytes = 0): void {
     for (let at = seekData(fd, fromBytes); at >= 0; at = seekData(fd, at)) {
       const end = seekHole(fd, at);
       while (at < end) {
-        const count = readSync(fd, buffer, 0, Math.min(buffer.length, end - at), at);
+        const count = readUpTo(fd, buffer, Math.min(buffer.length, end - at), at);
         for (let done = 0; done < count;) done += writeSync(fd, buffer, done, count - done, at + done);
-        at += count;
+        at = count > 0 ? at + count : nextPage(at);
         setModified(fd, mtimeNs);
       }
     }
@@ -30,4 +32,19 @@ export function rewriteFile(path: string, fromBytes = 0): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/** How many bytes could be read: of those asked for, else of the page at `at`; 0 when that cannot be read. */
+function readUpTo(fd: number, buffer: Buffer, length: number, at: number): number {
+  try {
+    return readSync(fd, buffer, 0, length, at);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error;
+    const ofPage = Math.min(length, nextPage(at) - at);
+    return ofPage < length ? readUpTo(fd, buffer, ofPage, at) : 0;
+  }
+}
+
+function nextPage(at: number): number {
+  return (Math.floor(at / PAGE_BYTES) + 1) * PAGE_BYTES;
 }

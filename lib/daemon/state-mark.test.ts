@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import fs, { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { CorruptionError } from '../codec/bytes.js';
 import { Journal } from '../journal/journal.js';
 import { statePath } from '../journal/schema.js';
-import { lostCommits, StateMark } from './state-mark.js';
+import { lostCommits, readMark, StateMark } from './state-mark.js';
 
 /** A state of this version that no commit was made in, and a mark of so many. */
 function stateMarked(t: TestContext, commits: number): string {
@@ -55,4 +56,26 @@ test('a state whose tables have no names that SQL can read is damaged, which can
     () => lostCommits(directory),
     (error) => error instanceof CorruptionError && error.message.includes('fsck --repair'),
   );
+});
+
+test('a full disk that has no room to write over what is there ends the daemon for the mark', (t) => {
+  const directory = stateMarked(t, 1000);
+  const mark = new StateMark(directory);
+  t.after(() => mark.close());
+  const fail = (code: string): void => {
+    t.mock.method(fs, 'writeSync', () => {
+      throw Object.assign(new Error(code), { code });
+    });
+    syncBuiltinESMExports();
+  };
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  const before = readMark(directory);
+  fail('ENOSPC');
+  mark.write(2000);
+  assert.equal(readMark(directory), before, 'an older one tells less, and nothing wrong');
+  fail('EIO');
+  assert.throws(() => mark.write(2000), { code: 'EIO' });
 });

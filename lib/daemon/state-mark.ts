@@ -29,7 +29,12 @@ export class StateMark {
     if (this.fd < 0) return;
     this.bytes.writeBigUInt64LE(BigInt(commits), MAGIC.length);
     this.bytes.writeUInt32LE(crc32(this.bytes.subarray(0, 16)), 16);
-    writeSync(this.fd, this.bytes, 0, MARK_BYTES, 0);
+    try {
+      writeSync(this.fd, this.bytes, 0, MARK_BYTES, 0);
+    } catch (error) {
+      // A filesystem that copies on write has no room even for this on a full disk: an older mark tells less.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    }
   }
 
   close(): void {

@@ -13,6 +13,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  statSync,
   statfsSync,
   unlinkSync,
   writeFileSync,
@@ -34,6 +35,7 @@ const paris = cluster.addSite('paris');
 const rome = cluster.addSite('rome');
 const oslo = cluster.addSite('oslo');
 const milan = cluster.addSite('milan');
+const nice = cluster.addSite('nice');
 
 after(() => cluster.close());
 
@@ -55,6 +57,10 @@ async function smallDisk(t: TestContext, site: Site, mebibytes: number): Promise
 function leftBytes({ state }: Site): number {
   const { bavail, bsize } = statfsSync(state);
   return bavail * bsize;
+}
+
+function allocatedBytes(path: string): number {
+  return statSync(path).blocks * 512;
 }
 
 function isRefused(act: () => void): boolean {
@@ -136,8 +142,32 @@ test('the daemon ends by itself when somebody else fills its disk to the last bl
   assert.deepEqual(troubles, []);
 });
 
+test('the daemon ends by itself when thousands of files are removed while somebody else has filled its disk', async (t) => {
+  await smallDisk(t, nice, 240);
+  await nice.create('team');
+  const files = Array.from({ length: 8_000 }, (_, i) => at(nice, `file${i}`));
+  for (const file of files) closeSync(openSync(file, 'wx'));
+  const log = join(nice.state, 'state.db-wal');
+  await until(() => allocatedBytes(log) >= statSync(log).size && allocatedBytes(log) > 16 << 20);
+  const other = join(nice.state, 'other');
+  assert.equal((await run('dd', ['if=/dev/zero', `of=${other}`, 'bs=64K'])).code, 1);
+  assert.equal(leftBytes(nice), 0);
+
+  const { pid } = await nice.status();
+  const left: string[] = [];
+  for (const file of files) if (isRefused(() => unlinkSync(file))) left.push(file);
+  assert.ok(left.length < files.length / 2, `${left.length} could not be removed`);
+  await sleep(1_000); // commits are made, and tried to be moved to the database
+  assert.deepEqual(readdirSync(nice.mountpoint).length, left.length);
+  rmSync(other);
+  await until(() => !isRefused(() => writeFileSync(at(nice, 'taken'), 'x')));
+  for (const file of left) unlinkSync(file);
+  assert.equal((await nice.status()).pid, pid);
+  assert.deepEqual(readdirSync(nice.mountpoint), ['taken']);
+});
+
 test('weft umount does not return, or the daemon ends by itself, when the disk is too full to pack what was written', async (t) => {
-  await smallDisk(t, paris, 190);
+  await smallDisk(t, paris, 206);
   await paris.create('team');
   const bytes = randomBytes(WRITTEN_BYTES);
   writeFileSync(at(paris, 'file'), bytes);

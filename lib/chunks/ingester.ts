@@ -7,7 +7,7 @@ import type { ObjectId } from '../crdt/ids.js';
 import { PosixError, posixError } from '../errno.js';
 import { AbsentObjects } from './absent-objects.js';
 import type { IngestFailure, IngestJob, IngestResult, IngestWorkerData } from './ingest.js';
-import { isReserveNeeded } from './disk-reserve.js';
+import { isReserveNeeded } from '../disk-reserve.js';
 import { LocalFile } from './local-file.js';
 import { decodeManifest } from './manifest.js';
 import { makeVersion } from './new-version.js';

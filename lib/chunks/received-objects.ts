@@ -5,7 +5,7 @@
 import type { ObjectId } from '../crdt/ids.js';
 import { CorruptionError } from '../codec/bytes.js';
 import { posixError } from '../errno.js';
-import { isReserveNeeded } from './disk-reserve.js';
+import { isReserveNeeded } from '../disk-reserve.js';
 import { fsyncPaths } from './fsync-paths.js';
 import { maxObjectBytes, verifyObject } from './object-kind.js';
 import type { ObjectKind } from './object-kind.js';

@@ -2,38 +2,44 @@
 // Not to be imported: it begins to work when it is loaded.
 
 import { parentPort, workerData } from 'node:worker_threads';
+import { isScarce, roomBesideReserve } from '../disk-reserve.js';
 import { Checkpointer } from './checkpointer.js';
 import type { CheckpointerOptions } from './checkpointer.js';
 import { intentPath, SEGMENT_BYTES } from './intent-log.js';
 import { supplySegment } from './segment-supply.js';
-import { WalRoom } from './wal-room.js';
 
 const IDLE_POLL_MS = 20;
 /** While there is much to copy: a breath for messages. */
 const BUSY_POLL_MS = 1;
-/** A disk that had no room is asked again after this many polls. */
+/** How full the disk is is looked at every so many polls. */
+const POLLS_BETWEEN_LOOKS = 25;
+/** A disk that had no room is asked again after this many polls: there may be hundreds of megabytes to copy again. */
 const POLLS_WITHOUT_ROOM = 500;
 
 const { directory, options } = workerData as { directory: string; options: CheckpointerOptions };
 const checkpointer = Checkpointer.open(directory, options);
-const walRoom = new WalRoom(directory);
 let timer = setTimeout(poll, IDLE_POLL_MS);
-let pollsToWait = 0;
+let polls = 0;
+/** From this poll on it is worth asking the disk for room, … */
+let supplyFrom = 0;
+/** … and for that of a pass. */
+let passFrom = 0;
 
 function poll(): void {
-  const worked = checkpointer.poll();
-  if (pollsToWait > 0) pollsToWait--;
-  else supply();
-  timer = setTimeout(poll, worked ? BUSY_POLL_MS : IDLE_POLL_MS);
+  if (polls++ % POLLS_BETWEEN_LOOKS === 0) checkpointer.shorten(isScarce(roomBesideReserve(directory)));
+  if (polls >= supplyFrom) supply();
+  const pass = polls >= passFrom ? checkpointer.poll() : 'none';
+  if (pass === 'lacksRoom') passFrom = polls + POLLS_WITHOUT_ROOM;
+  timer = setTimeout(poll, pass === 'made' ? BUSY_POLL_MS : IDLE_POLL_MS);
 }
 
 function supply(): void {
   try {
     supplySegment(intentPath(directory), SEGMENT_BYTES);
-    if (!walRoom.keep(checkpointer.walBytes)) pollsToWait = POLLS_WITHOUT_ROOM;
+    if (!checkpointer.keepRoom()) supplyFrom = polls + POLLS_WITHOUT_ROOM;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
-    pollsToWait = POLLS_WITHOUT_ROOM;
+    supplyFrom = polls + POLLS_WITHOUT_ROOM;
   }
 }
 

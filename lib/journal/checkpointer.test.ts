@@ -76,7 +76,7 @@ test('the WAL does not grow past its bound while another connection is at a chec
   // What SQLite answers then: busy, and -1 for both counts.
   Wal.prototype.checkpoint = function (this: Wal) {
     if (++busyCalls % 50 === 0) return checkpoint.call(this);
-    return { isBusy: true, walBytes: 0, backlogBytes: 0 };
+    return { isBusy: true, walBytes: 0, backlogBytes: 0, lacksRoom: false };
   };
   for (let round = 1; round <= 600; round++) {
     writeCommit(journal, round);
@@ -139,10 +139,10 @@ test('passes copy what is committed, leave little alone, and what they leave is 
   assert.throws(() => Checkpointer.open(directory), /no such state/);
   const journal = Journal.open(directory);
   const checkpointer = Checkpointer.open(directory, { walTargetBytes: WAL_TARGET_BYTES });
-  assert.ok(!checkpointer.poll(), 'too little to be worth a pass');
+  assert.equal(checkpointer.poll(), 'none', 'too little to be worth a pass');
   for (let round = 1; round <= 100; round++) writeCommit(journal, round);
-  assert.ok(checkpointer.poll());
-  assert.ok(!checkpointer.poll(), 'the pass copied everything');
+  assert.equal(checkpointer.poll(), 'made');
+  assert.equal(checkpointer.poll(), 'none', 'the pass copied everything');
   writeCommit(journal, 101);
   journal.sync();
   const expected = journal.store.list(5, 0, 1_000);

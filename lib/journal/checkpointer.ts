@@ -10,15 +10,19 @@
 // copy, Journal.commit() stops and copies at four times the target; for a read in its way it waits, but not long.
 // The log file never shrinks below its target; what counts is the part in use.
 
-import { fdatasyncSync, openSync } from 'node:fs';
+import { fdatasyncSync, openSync, statSync } from 'node:fs';
 import type { Connection } from './schema.js';
-import { openStateCheckpointer, settleState, statePath } from './schema.js';
-import { DEFAULT_WAL_TARGET_BYTES, Wal } from './wal.js';
+import { openStateCheckpointer, settleState, shmPath, statePath } from './schema.js';
+import { giveBackStateRoom, StateRoom } from './state-room.js';
+import { DEFAULT_WAL_TARGET_BYTES, SHORT_WAL_BYTES, Wal } from './wal.js';
 
 export interface CheckpointerOptions {
   /** The journal's walTargetBytes; passes begin at half of it. */
   readonly walTargetBytes?: number;
 }
+
+/** What {@link Checkpointer.poll} did: nothing was worth a pass, it made one, or began one that the full disk has no room for. */
+export type Pass = 'none' | 'made' | 'lacksRoom';
 
 /** Less than this is left to later: a pass costs syncs. */
 const MIN_PASS_BYTES = 2 * 2 ** 20;
@@ -27,18 +31,20 @@ export class Checkpointer {
   private readonly db: Connection;
   private readonly wal: Wal;
   private readonly descriptor: number;
-  private readonly startBytes: number;
+  private readonly room: StateRoom;
+  private startBytes = 0;
   /** Of the log in use at the last {@link poll}. */
-  walBytes = 0;
+  private walBytes = 0;
 
   private constructor(
     private readonly path: string,
-    walTargetBytes: number,
+    private readonly walTargetBytes: number,
   ) {
     this.db = openStateCheckpointer(path);
     this.descriptor = lastingDescriptor(path);
+    this.room = new StateRoom(path, this.descriptor, lastingDescriptor(shmPath(path)));
     this.wal = new Wal(this.db);
-    this.startBytes = walTargetBytes / 2;
+    this.shorten(false);
   }
 
   /** Opens the state of a directory where a Journal is open. */
@@ -46,18 +52,29 @@ export class Checkpointer {
     return new Checkpointer(statePath(directory), options.walTargetBytes ?? DEFAULT_WAL_TARGET_BYTES);
   }
 
-  /** Makes a pass when it is worth one; blocks this thread for as long as the disk takes. @returns whether it did */
-  poll(): boolean {
+  /** For the journal that is told the same ({@link Journal.shortenWal}). */
+  shorten(isShort: boolean): void {
+    this.startBytes = (isShort ? Math.min(SHORT_WAL_BYTES, this.walTargetBytes) : this.walTargetBytes) / 2;
+  }
+
+  /** Sees to room on the disk for the commits to come. @returns false when there is none */
+  keepRoom(): boolean {
+    return this.room.keep(this.walBytes);
+  }
+
+  /** Makes a pass when it is worth one; blocks this thread for as long as the disk takes. */
+  poll(): Pass {
     const { walBytes, backlogBytes, isBusy } = this.wal.read();
     if (!isBusy) this.walBytes = walBytes;
-    if (walBytes < this.startBytes || backlogBytes < MIN_PASS_BYTES) return false;
-    this.wal.checkpoint();
+    if (walBytes < this.startBytes || backlogBytes < MIN_PASS_BYTES) return 'none';
+    if (this.wal.checkpoint().lacksRoom) return 'lacksRoom';
     fdatasyncSync(this.descriptor);
-    return true;
+    return 'made';
   }
 
   close(): void {
     this.db.close();
+    giveBackStateRoom(this.path);
     settleState(this.path);
   }
 }
@@ -65,11 +82,13 @@ export class Checkpointer {
 const lasting = new Map<string, number>();
 
 /**
- * A descriptor of a database file for syncing it. It stays open as long as the process lives, because closing it would drop the
+ * A descriptor for writing of a file that SQLite locks. It stays open as long as the process lives, because closing it would drop the
  * POSIX locks that SQLite holds on the file for this process (https://www.sqlite.org/howtocorrupt.html, 2.2).
  */
 function lastingDescriptor(path: string): number {
-  let descriptor = lasting.get(path);
-  if (descriptor === undefined) lasting.set(path, (descriptor = openSync(path, 'r')));
+  const { dev, ino } = statSync(path);
+  const key = `${dev}:${ino}`; // the index is another file after each time that nobody had the state open
+  let descriptor = lasting.get(key);
+  if (descriptor === undefined) lasting.set(key, (descriptor = openSync(path, 'r+')));
   return descriptor;
 }

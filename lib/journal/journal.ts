@@ -31,10 +31,11 @@ import { LastOperations } from './last-operations.js';
 import { LostChanges } from './lost-changes.js';
 import { ProgressRow } from './progress.js';
 import { explain, openState, settleState, statePath } from './schema.js';
+import { giveBackStateRoom, walRoomBytes } from './state-room.js';
 import { SqliteTreeStore } from './sqlite-tree-store.js';
 import type { TreeStoreOptions } from './sqlite-tree-store.js';
 import { type OldestChange, Truncation } from './truncation.js';
-import { DEFAULT_WAL_TARGET_BYTES, Wal } from './wal.js';
+import { DEFAULT_WAL_TARGET_BYTES, SHORT_WAL_BYTES, SHORT_WAL_FILE_BYTES, Wal } from './wal.js';
 import { WalSync } from './wal-sync.js';
 
 export interface JournalOptions extends TreeStoreOptions {
@@ -85,6 +86,9 @@ export class Journal {
   private readonly wal: Wal;
   private readonly walSync: WalSync;
   private readonly walTargetBytes: number;
+  /** From so many bytes on the WAL is started over. */
+  private restartBytes: number;
+  private walBytesAtCommit = 0;
   private changesAtCommit = 0;
 
   private readonly beginStatement: Statement;
@@ -97,6 +101,7 @@ export class Journal {
     this.db = db;
     this.path = path;
     this.walTargetBytes = options.walTargetBytes ?? DEFAULT_WAL_TARGET_BYTES;
+    this.restartBytes = this.walTargetBytes;
     this.wal = new Wal(db);
     this.walSync = new WalSync(dirname(path));
     this.beginStatement = db.prepare('begin immediate');
@@ -435,6 +440,20 @@ export class Journal {
     this.walSync.check();
   }
 
+  /**
+   * On a disk that is nearly full the WAL is started over early, and its file is made short then.
+   * The checkpointer is told the same by its thread.
+   */
+  shortenWal(isShort: boolean): void {
+    this.restartBytes = isShort ? Math.min(SHORT_WAL_BYTES, this.walTargetBytes) : this.walTargetBytes;
+    this.db.pragma(`journal_size_limit = ${isShort ? SHORT_WAL_FILE_BYTES : -1}`);
+  }
+
+  /** What further commits can take before the WAL needs more of the disk. */
+  walRoomBytes(): number {
+    return walRoomBytes(this.path, this.walBytesAtCommit);
+  }
+
   /** Bytes of the WAL in use; it stays bounded as long as {@link relax} is called now and then. */
   walBytes(): number {
     this.requireClean('walBytes');
@@ -452,7 +471,7 @@ export class Journal {
     this.requireClean('relax');
     this.commitStatement.run();
     const { walBytes, backlogBytes } = this.wal.read();
-    if (walBytes >= this.walTargetBytes && backlogBytes > 0 && backlogBytes <= MAX_RELAX_BYTES) this.wal.checkpoint();
+    if (walBytes >= this.restartBytes && backlogBytes > 0 && backlogBytes <= MAX_RELAX_BYTES) this.wal.checkpoint();
     this.begin();
   }
 
@@ -467,6 +486,7 @@ export class Journal {
     this.write(foldedLsn, this.sequences.unused);
     this.walSync.close();
     this.db.close();
+    giveBackStateRoom(this.path);
     settleState(this.path); // does nothing while somebody else has it open
   }
 
@@ -502,9 +522,11 @@ export class Journal {
     const limitBytes = this.walTargetBytes * WAL_LIMIT_FACTOR;
     for (let waitedMs = 0; ; waitedMs += CHECKPOINT_RETRY_MS) {
       // Read anew: a checkpoint that another connection is at says nothing of the log.
-      const { walBytes, backlogBytes } = this.wal.read();
+      const { walBytes, backlogBytes, isBusy } = this.wal.read();
+      if (!isBusy) this.walBytesAtCommit = walBytes;
       if (walBytes < limitBytes || backlogBytes === 0) return;
       const state = this.wal.checkpoint();
+      if (state.lacksRoom) return;
       const waitMs = state.isBusy ? CHECKPOINT_WAIT_MS : state.backlogBytes > 0 ? READ_WAIT_MS : 0;
       if (waitedMs >= waitMs) return;
       sleep(CHECKPOINT_RETRY_MS);

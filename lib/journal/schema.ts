@@ -125,13 +125,22 @@ export function walPath(path: string): string {
   return `${path}-wal`;
 }
 
-/** Turns SQLite's report of a damaged file into a CorruptionError with the remedy; returns any other error as it is. */
+/** Path of the index of that log, which its readers share. */
+export function shmPath(path: string): string {
+  return `${path}-shm`;
+}
+
+/** Turns SQLite's report of a damaged file into a CorruptionError with the remedy, and names the file in any other report of SQLite's. */
 export function explain(path: string, error: unknown): unknown {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: string };
   if (typeof code !== 'string') return error;
   // Of a table's text that is no SQL any more SQLite says no more than that it is an error.
   const isDamage = /^SQLITE_(CORRUPT|NOTADB)/.test(code) || message?.startsWith('malformed database schema');
-  return isDamage ? damaged(path, message ?? '') : error;
+  if (isDamage) return damaged(path, message ?? '');
+  // An Error of its own: one of SQLite's says neither of what, nor anything at all once it came from another thread.
+  return code.startsWith('SQLITE_')
+    ? Object.assign(new Error(`${path}: ${message} (${code})`, { cause: error }), { code })
+    : error;
 }
 
 function damaged(path: string, what: string): CorruptionError {

@@ -115,6 +115,7 @@ export class ExtendedAttributes {
       if (name === ACCESS_ACL || name === DEFAULT_ACL) return;
       throw posixError('ENODATA');
     }
+    this.core.space.checkRemoval();
     this.changes.settle(target);
     this.changes.change(
       target,

@@ -297,6 +297,7 @@ export class FileContents {
     const file = this.core.openFiles.writable(handle);
     if (length <= 0) throw posixError('EINVAL');
     Drafts.checkRange(offset, length);
+    if (!takesSpace(mode)) this.core.space.checkRemoval();
     const draft = this.draftFor(file.ino, file.version);
     if (takesSpace(mode)) this.core.space.check(length, () => holeBytes(draft.content, offset, offset + length));
     const now = this.core.clock.now();

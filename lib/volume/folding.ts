@@ -10,6 +10,7 @@ import type { Commits } from './commits.js';
 import type { Drafts } from './drafts.js';
 import type { VolumeClock } from './ports.js';
 import type { Publishing } from './publishing.js';
+import type { SpaceGuard } from './space-guard.js';
 import type { StableStorage } from './stable-storage.js';
 
 /** Log records that may wait for drafts before these are written to the database instead, in bytes. */
@@ -51,6 +52,7 @@ export class Folding {
     private readonly drafts: Drafts,
     private readonly publishing: Publishing,
     private readonly stable: StableStorage,
+    private readonly space: SpaceGuard,
     private readonly clock: VolumeClock,
     /** Told of each commit. */
     private readonly committed: () => void,
@@ -130,6 +132,7 @@ export class Folding {
       return this.lateDueMs - now;
     }
     this.pendingSinceMs = Math.min(this.pendingSinceMs, now);
+    if (this.space.isFull) return 0;
     const askedMs = Math.min(this.commits.lastWriteMs + FOLD_QUIET_MS, this.pendingSinceMs + FOLD_AGE_MS);
     return Math.max(askedMs, this.restedMs) - now;
   }

@@ -122,6 +122,7 @@ export class InodeChanges {
     const target = this.core.directory(ino);
     if (changes.size !== undefined) {
       if (changes.size > 0) this.core.space.check();
+      else this.core.space.checkRemoval();
       contents.truncate(target, changes.size, changes.killSuidGid ?? false, caller, handle);
     }
     const now = this.core.clock.now();

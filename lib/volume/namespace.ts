@@ -195,6 +195,7 @@ export class Namespace {
   }
 
   private remove(dirent: Dirent): void {
+    this.core.space.checkRemoval();
     const now = this.core.clock.now();
     const { parent, name, ino } = dirent;
     const asked = { entries: [[parent, name] as const], inodes: [parent, ino] };

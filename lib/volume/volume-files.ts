@@ -4,7 +4,7 @@
 // What a call does is not here: names, attributes, contents and extended attributes have a file each. See file-system.ts.
 
 import { constants, statfsSync } from 'node:fs';
-import { besideReserve } from '../chunks/disk-reserve.js';
+import { besideReserve } from '../disk-reserve.js';
 import { posixError } from '../errno.js';
 import type { Ino, Name } from '../crdt/ids.js';
 import { type Core, NAME_MAX } from './core.js';

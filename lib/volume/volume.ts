@@ -155,6 +155,7 @@ export class Volume {
     const stable = new StableStorage(this.log, this.journal, this.objects, () => this.folding.commitSoon());
 
     // What all parts share.
+    const space = new SpaceGuard(stateDirectory, monotonicMs, this.journal);
     const named = new NamedVersions(store, this.objects);
     const note = (ino: Ino, field: string, value: Value): void => {
       if (ino === VOLUME_INO) this.membership.version++;
@@ -184,7 +185,7 @@ export class Volume {
       new OpenFiles((manifest) => this.objects.citeVersion(manifest)),
       clock,
       options.kernel,
-      new SpaceGuard(stateDirectory, monotonicMs),
+      space,
       () => this.registers.allocate(),
     );
 
@@ -260,6 +261,7 @@ export class Volume {
       this.drafts,
       this.publishing,
       stable,
+      space,
       clock,
       () => {
         options.onCommit();

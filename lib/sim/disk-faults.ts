@@ -8,7 +8,7 @@ import { basename, dirname } from 'node:path';
 import { LocalFile } from '../chunks/local-file.js';
 import { FAILED_SYNC_MARK } from '../failed-sync-mark.js';
 import { Journal } from '../journal/journal.js';
-import { walPath } from '../journal/schema.js';
+import { statePath, walPath } from '../journal/schema.js';
 import { Wal } from '../journal/wal.js';
 import type { DiskImage } from './disk-image.js';
 import { setFileTime } from './file-times.js';
@@ -171,9 +171,20 @@ LocalFile.prototype.fallocate = function (this: LocalFile, ...range) {
   changing(this.fd, () => fallocate.apply(this, range));
 };
 
+/** SQLite's last connection, unless others only read, copies the log as a checkpoint does, and removes it. */
+function noteClosed(path: string): void {
+  if (!fs.existsSync(walPath(path))) behaviourOf(path)?.image?.checkpointed(true);
+}
+
 const open = Journal.open.bind(Journal);
 Journal.open = (directory, options) => {
-  const journal = open(directory, { walTargetBytes: WAL_TARGET_BYTES, ...options });
+  let journal: Journal;
+  try {
+    journal = open(directory, { walTargetBytes: WAL_TARGET_BYTES, ...options });
+  } catch (error) {
+    noteClosed(statePath(directory));
+    throw error;
+  }
   const statement = journal['commitStatement'];
   const run = statement.run.bind(statement);
   statement.run = (...parameters) => {
@@ -186,8 +197,7 @@ Journal.open = (directory, options) => {
   const close = db.close.bind(db);
   db.close = () => {
     close();
-    // SQLite's last connection, unless others only read, copies the log as a checkpoint does, and removes it.
-    if (!fs.existsSync(walPath(db.name))) behaviourOf(db.name)?.image?.checkpointed(true);
+    noteClosed(db.name);
     return db;
   };
   return journal;
@@ -196,6 +206,7 @@ Journal.open = (directory, options) => {
 const checkpoint = Wal.prototype.checkpoint;
 Wal.prototype.checkpoint = function (this: Wal) {
   const state = checkpoint.call(this);
-  if (!state.isBusy) behaviourOf(this['passive'].database.name)?.image?.checkpointed(state.backlogBytes === 0);
+  if (!state.isBusy && !state.lacksRoom)
+    behaviourOf(this['passive'].database.name)?.image?.checkpointed(state.backlogBytes === 0);
   return state;
 };

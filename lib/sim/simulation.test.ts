@@ -27,3 +27,20 @@ test('a failing history is made short', async () => {
   assert.match(failing.wrong[0]!, /conjure is no call/);
   assert.deepEqual((await shrink(failing, root)).steps, [wrong]);
 });
+
+test('a database that SQLite closed when a start failed counts as not synced', async () => {
+  const history = [
+    'seed 3001973 sites 5 passthrough oslo,rome',
+    'kyiv: fail sync 4', // that of the directory, in the start
+    'kyiv: write f "<kyiv:3>" 20',
+    'wait 188',
+    'kyiv: kill',
+    'kyiv: restart',
+    'kyiv: restart',
+    'kyiv: power',
+    'converge',
+  ];
+  const { wrong, totals } = await simulate(parseHistory(history.join('\n')), root);
+  assert.deepEqual(wrong, []);
+  assert.equal(totals.of('daemons ended by their disk'), 1);
+});

@@ -1,6 +1,7 @@
 // daemon-log.ts — the daemon's log: JSON lines in the state directory (pino), and the same lines as text for people.
 // Written synchronously: what was logged before a crash is in the file. At a start a log of over 16 MiB moves aside, so
-// that one site keeps at most about twice that and what one run writes.
+// that one site keeps at most about twice that and what one run writes. What the disk has no room for waits in memory for the next line
+// that it has room for: a log that cannot be written ends no daemon.
 
 import { closeSync, fstatSync, openSync, readSync, renameSync, statSync } from 'node:fs';
 import { Writable } from 'node:stream';
@@ -13,6 +14,8 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 const ROTATE_BYTES = 16 * 1024 * 1024;
 const TAIL_BYTES = 16 * 1024;
+/** Of lines that wait for the disk; further ones are left out. */
+const WAITING_MAX_BYTES = 1024 * 1024;
 
 /** Moves a large log aside. Only before the file is opened for this run. */
 export function rotateLog(path: string): void {
@@ -23,7 +26,10 @@ export function rotateLog(path: string): void {
 /** A logger to `path`; in the foreground to stderr as text too. */
 export function openLog(path: string, options: { level: LogLevel; foreground: boolean }): Log {
   const { level } = options;
-  const streams: pino.StreamEntry[] = [{ level, stream: pino.destination({ dest: path, sync: true, mode: 0o600 }) }];
+  const file = pino.destination({ dest: path, sync: true, mode: 0o600, maxLength: WAITING_MAX_BYTES });
+  // There is nowhere to say it. Without a listener it would be thrown where something was to be said.
+  file.on('error', () => {});
+  const streams: pino.StreamEntry[] = [{ level, stream: file }];
   if (options.foreground) streams.push({ level, stream: textStream(process.stderr) });
   return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.multistream(streams));
 }

@@ -4,7 +4,7 @@ import type { DaemonModule } from '../daemon/daemon-interface.js';
 import { logPathOf } from '../daemon/state-directory.js';
 import { openLog } from './daemon-log.js';
 import { messageOf, oneLine, UsageError } from './failure.js';
-import { endWithoutHandlers } from './process-end.js';
+import { endByUncaught, endWithoutHandlers } from './process-end.js';
 import type { SiteJob, SiteReport } from './site-job.js';
 import { runSite } from './site-process.js';
 
@@ -27,11 +27,7 @@ export async function serveJob(load: () => Promise<DaemonModule>): Promise<never
   );
   await endWithoutHandlers();
   const log = openLog(logPathOf(job.directory), { level: job.logLevel, foreground: false });
-  const die = (error: unknown): never => {
-    log.error({ stack: error instanceof Error ? error.stack : undefined }, messageOf(error));
-    process.exit(1);
-  };
-  process.on('uncaughtException', die);
+  const die = endByUncaught(log);
   try {
     await runSite(job, await load(), log, (report) => {
       if (report.kind === 'ready') {

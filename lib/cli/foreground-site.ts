@@ -4,7 +4,7 @@ import { logPathOf } from '../daemon/state-directory.js';
 import { loadDaemon } from './daemon-process.js';
 import { openLog, rotateLog } from './daemon-log.js';
 import type { Progress } from '../daemon/daemon-interface.js';
-import { endWithoutHandlers } from './process-end.js';
+import { endByUncaught, endWithoutHandlers } from './process-end.js';
 import type { ReadySite, SiteJob } from './site-job.js';
 import { runSite } from './site-process.js';
 
@@ -19,6 +19,7 @@ export async function runInForeground(
   const logPath = logPathOf(job.directory);
   rotateLog(logPath);
   const log = openLog(logPath, { level: job.logLevel, foreground: true });
+  endByUncaught(log);
   await runSite(job, await loadDaemon(), log, (report) => {
     if (report.kind === 'progress') onProgress(report.progress);
     else if (report.kind === 'ready') onReady(report.site);

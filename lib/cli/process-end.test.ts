@@ -1,7 +1,7 @@
-// How the process of a daemon ends whose log is on a disk that fails.
+// How the process of a daemon ends: with its log on a disk that fails, and by an exception.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -37,3 +37,18 @@ test(
     assert.equal(await ended, 3);
   },
 );
+
+test('a daemon in the foreground ends without a word when an exception is not caught', () => {
+  const script = `
+    import { endByUncaught, endWithoutHandlers } from ${JSON.stringify(new URL('process-end.js', import.meta.url).href)};
+    import { openLog } from ${JSON.stringify(new URL('daemon-log.js', import.meta.url).href)};
+    await endWithoutHandlers();
+    endByUncaught(openLog('/dev/null', { level: 'info', foreground: true }));
+    setImmediate(() => { throw new Error('told to the caller'); });
+  `;
+  const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], {
+    encoding: 'utf8',
+  });
+  assert.match(stderr, /told to the caller/);
+  assert.equal(status, 1);
+});

@@ -36,6 +36,8 @@ const rome = cluster.addSite('rome');
 const oslo = cluster.addSite('oslo');
 const milan = cluster.addSite('milan');
 const nice = cluster.addSite('nice');
+const turin = cluster.addSite('turin');
+const bonn = cluster.addSite('bonn');
 
 after(() => cluster.close());
 
@@ -164,6 +166,26 @@ test('the daemon ends by itself when thousands of files are removed while somebo
   for (const file of left) unlinkSync(file);
   assert.equal((await nice.status()).pid, pid);
   assert.deepEqual(readdirSync(nice.mountpoint), ['taken']);
+});
+
+test('the daemon ends by itself when another site goes on writing while somebody else has filled its disk', async (t) => {
+  await turin.create('team');
+  await smallDisk(t, bonn, 200);
+  await bonn.join(await turin.invite());
+  await until(() => existsSync(join(bonn.state, 'intent', 'ready')));
+  const other = join(bonn.state, 'other');
+  assert.equal((await run('dd', ['if=/dev/zero', `of=${other}`, 'bs=64K'])).code, 1);
+  assert.equal(leftBytes(bonn), 0);
+
+  const { pid } = await bonn.status();
+  for (let i = 0; i < 5_000; i++) writeFileSync(at(turin, `file${i}`), `written elsewhere ${i}`);
+  await sleep(2_000);
+  assert.equal((await bonn.status()).pid, pid);
+  assert.ok(readdirSync(bonn.mountpoint).length < 5_000, 'there was room for all: this shows nothing');
+  rmSync(other);
+  await until(() => readdirSync(bonn.mountpoint).length === 5_000);
+  assert.equal(readFileSync(at(bonn, 'file4999'), 'utf8'), 'written elsewhere 4999');
+  assert.equal((await bonn.status()).pid, pid);
 });
 
 test('weft umount does not return, or the daemon ends by itself, when the disk is too full to pack what was written', async (t) => {

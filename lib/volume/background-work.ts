@@ -81,7 +81,8 @@ export class BackgroundWork {
     if (this.mergesDue || this.truncating.due) return 1;
     const foldInMs = this.folding.dueInMs();
     const isWaiting = this.drafts.count > 0 || !this.publishing.awaited.isEmpty;
-    const dueInMs = isWaiting ? Math.min(foldInMs, IDLE_CHECK_MS) : foldInMs;
+    const isLookedAt = isWaiting || this.remote.lackRoom;
+    const dueInMs = isLookedAt ? Math.min(foldInMs, IDLE_CHECK_MS) : foldInMs;
     return dueInMs === Infinity ? -1 : Math.max(1, Math.ceil(dueInMs));
   }
 

@@ -85,8 +85,14 @@ export class RemoteChanges {
     this.queue.push({ changes, from, deps, next: 0, done });
   }
 
+  /** Whether some wait to be applied, and can be. */
   get waiting(): boolean {
-    return this.queue.length > 0;
+    return this.queue.length > 0 && !this.core.space.isFull;
+  }
+
+  /** They wait for room on the disk: what is allocated for commits is left to those of what is acknowledged here. */
+  get lackRoom(): boolean {
+    return this.queue.length > 0 && this.core.space.isFull;
   }
 
   /** Applies queued changes until none is left or `isOver` says that the slice is used up. */

@@ -375,6 +375,8 @@ class Simulation {
 
   private rot(site: Site, choice: number): string {
     if (!site.life) return 'is down';
+    // What is damaged was written first.
+    if (site.disk.looksFull) return 'has no space';
     // What this site said that it keeps, another is about to give up.
     if (this.contentWork > 0) return 'something is being given up';
     const others = this.sites.filter((other) => other !== site);

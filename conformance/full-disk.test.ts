@@ -17,6 +17,7 @@ import {
   statfsSync,
   unlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { after, test, type TestContext } from 'node:test';
@@ -36,6 +37,7 @@ const rome = cluster.addSite('rome');
 const oslo = cluster.addSite('oslo');
 const milan = cluster.addSite('milan');
 const nice = cluster.addSite('nice');
+const genoa = cluster.addSite('genoa');
 const turin = cluster.addSite('turin');
 const bonn = cluster.addSite('bonn');
 
@@ -166,6 +168,28 @@ test('the daemon ends by itself when thousands of files are removed while somebo
   for (const file of left) unlinkSync(file);
   assert.equal((await nice.status()).pid, pid);
   assert.deepEqual(readdirSync(nice.mountpoint), ['taken']);
+});
+
+test('the daemon ends by itself when small files are open while somebody else fills its disk', async (t) => {
+  await smallDisk(t, genoa, 200);
+  await genoa.create('team');
+  await until(() => existsSync(join(genoa.state, 'intent', 'ready')));
+  const files = Array.from({ length: 100 }, (_, i) => openSync(at(genoa, `file${i}`), 'w'));
+  for (const [i, fd] of files.entries()) writeSync(fd, String(i).padStart(40_000, '.'));
+  const other = join(genoa.state, 'other');
+  assert.equal((await run('dd', ['if=/dev/zero', `of=${other}`, 'bs=64K'])).code, 1);
+  assert.equal(leftBytes(genoa), 0);
+
+  const { pid } = await genoa.status();
+  await sleep(4_000); // versions are made of what lies idle
+  for (const fd of files) closeSync(fd);
+  await sleep(1_000); // … and of what is closed
+  assert.equal(readFileSync(at(genoa, 'file99'), 'utf8').trimStart(), '99'.padStart(40_000, '.'));
+  assert.equal((await genoa.status()).pid, pid);
+  assert.equal(existsSync(join(genoa.state, 'packs')) && readdirSync(join(genoa.state, 'packs')).length, 0);
+  rmSync(other);
+  await until(() => readdirSync(join(genoa.state, 'packs')).length > 0);
+  assert.equal((await genoa.status()).pid, pid);
 });
 
 test('the daemon ends by itself when another site goes on writing while somebody else has filled its disk', async (t) => {

@@ -87,8 +87,18 @@ export class Publishing {
   private publishNamed(draft: Draft, replaced?: Draft): void {
     this.changes.noteForeignWrites(draft);
     if (!draft.dirty) return;
-    if (draft.ingesting === 0 && !this.isPutOff(draft)) this.publishDraft(draft);
-    if (draft.ingesting !== 0) this.awaited.add(draft, replaced);
+    if (draft.ingesting === 0 && !this.isPutOff(draft)) this.tryToPublish(draft);
+    if (draft.ingesting !== 0 || this.isPutOff(draft)) this.awaited.add(draft, replaced);
+  }
+
+  /** For a call that was carried out: a disk that does not take the version does not make it fail. The version is made later. */
+  private tryToPublish(draft: Draft): void {
+    try {
+      this.publishDraft(draft);
+    } catch (error) {
+      if (!(error instanceof PosixError)) throw error;
+      this.putOff(draft);
+    }
   }
 
   /** Whether changes that waited for a version wait no longer, though none came of it: a commit is to say so. */
@@ -213,6 +223,8 @@ export class Publishing {
     if (!this.isReachable(draft.ino)) return;
     const { content } = draft;
     if (content instanceof SmallContent) {
+      // The log has its bytes; a pack that cannot grow would fail the commit.
+      if (this.core.space.isFull) return this.putOff(draft);
       const manifest = inlineManifest(content.bytes(), content.holes());
       const id = this.core.objects.put(ObjectKind.manifest, encodeManifest(manifest));
       // The log may let go of these bytes once the fold is durable, and a fold may become durable before the pack is.
@@ -251,8 +263,6 @@ export class Publishing {
       this.failed(draft, content);
       return;
     }
-    draft.failedAtMs = -Infinity;
-    draft.failingSinceMs = Infinity;
     const manifest = decodeManifest(Buffer.from(result.manifest));
     content.published(result.manifestId, manifest);
     this.commitVersion(draft, generation, result.manifestId, manifest);
@@ -278,6 +288,10 @@ export class Publishing {
   /** None could be made now. */
   private failed(draft: Draft, content: WorkingCopy): void {
     this.notIngested(draft, content);
+    this.putOff(draft);
+  }
+
+  private putOff(draft: Draft): void {
     draft.failedAtMs = this.core.clock.monotonicMs();
     draft.failingSinceMs = Math.min(draft.failingSinceMs, draft.failedAtMs);
   }
@@ -290,6 +304,8 @@ export class Publishing {
   }
 
   private commitVersion(draft: Draft, generation: number, manifestId: ObjectId, manifest: Manifest): void {
+    draft.failedAtMs = -Infinity;
+    draft.failingSinceMs = Infinity;
     const { ino } = draft;
     const { size } = manifest;
     const ends = !this.core.openFiles.isOpen(ino);

@@ -445,6 +445,7 @@ export class Journal {
    * The checkpointer is told the same by its thread.
    */
   shortenWal(isShort: boolean): void {
+    if (!this.db.open) return; // a commit failed, and is about to be told
     this.restartBytes = isShort ? Math.min(SHORT_WAL_BYTES, this.walTargetBytes) : this.walTargetBytes;
     this.db.pragma(`journal_size_limit = ${isShort ? SHORT_WAL_FILE_BYTES : -1}`);
   }

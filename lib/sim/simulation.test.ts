@@ -28,54 +28,54 @@ test('a failing history is made short', async () => {
   assert.deepEqual((await shrink(failing, root)).steps, [wrong]);
 });
 
-test('a database that SQLite closed when a start failed counts as not synced', async () => {
-  const history = [
-    'seed 3001973 sites 5 passthrough oslo,rome',
-    'kyiv: fail sync 4', // that of the directory, in the start
-    'kyiv: write f "<kyiv:3>" 20',
-    'wait 188',
-    'kyiv: kill',
-    'kyiv: restart',
-    'kyiv: restart',
-    'kyiv: power',
-    'converge',
-  ];
-  const { wrong, totals } = await simulate(parseHistory(history.join('\n')), root);
-  assert.deepEqual(wrong, []);
-  assert.equal(totals.of('daemons ended by their disk'), 1);
-});
+// What went wrong once: what it looked like, the fault that was in it, and the steps.
+const MENDED: [symptom: string, fault: string, steps: string][] = [
+  [
+    'a database that SQLite closed when a start failed counts as not synced',
+    'daemons ended by their disk',
+    `seed 3001973 sites 5 passthrough oslo,rome
+     kyiv: fail sync 4
+     kyiv: write f "<kyiv:3>" 20
+     wait 188
+     kyiv: kill
+     kyiv: restart
+     kyiv: restart
+     kyiv: power
+     converge`,
+  ],
+  [
+    'a link fails, and is there all the same, when the disk does not take the version of the file',
+    'disk faults: EIO',
+    `seed 3030129 sites 3 passthrough oslo,rome
+     oslo: write f "<oslo:1>" 121755
+     wait 705
+     oslo: fail write 2
+     oslo: full scarce
+     oslo: patch f 521 "<oslo:11>" 993
+     oslo: unnamed c "<oslo:12>" 120
+     converge`,
+  ],
+  [
+    'a rename fails, and is done all the same, when the disk does not take the version of the file',
+    'disk faults: EIO',
+    `seed 3027869 sites 2 passthrough oslo,paris
+     oslo: write g "<oslo:5>" 25
+     oslo: power after 37
+     oslo: fail write 2
+     wait 3018
+     oslo: restart
+     oslo: open h2 g rw
+     oslo: mv g b
+     oslo: save b "<oslo:11>" 190
+     oslo: put h2 -1 "<oslo:14>" 28
+     converge`,
+  ],
+];
 
-test('a link fails, and is there all the same, when the disk does not take the version of the file', async () => {
-  const history = [
-    'seed 3030129 sites 3 passthrough oslo,rome',
-    'oslo: write f "<oslo:1>" 121755',
-    'wait 705',
-    'oslo: fail write 2',
-    'oslo: full scarce',
-    'oslo: patch f 521 "<oslo:11>" 993',
-    'oslo: unnamed c "<oslo:12>" 120',
-    'converge',
-  ];
-  const { wrong, totals } = await simulate(parseHistory(history.join('\n')), root);
-  assert.deepEqual(wrong, []);
-  assert.equal(totals.of('disk faults: EIO'), 1);
-});
-
-test('a rename fails, and is done all the same, when the disk does not take the version of the file', async () => {
-  const history = [
-    'seed 3027869 sites 2 passthrough oslo,paris',
-    'oslo: write g "<oslo:5>" 25',
-    'oslo: power after 37',
-    'oslo: fail write 2',
-    'wait 3018',
-    'oslo: restart',
-    'oslo: open h2 g rw',
-    'oslo: mv g b',
-    'oslo: save b "<oslo:11>" 190',
-    'oslo: put h2 -1 "<oslo:14>" 28',
-    'converge',
-  ];
-  const { wrong, totals } = await simulate(parseHistory(history.join('\n')), root);
-  assert.deepEqual(wrong, []);
-  assert.equal(totals.of('disk faults: EIO'), 1);
-});
+for (const [symptom, fault, steps] of MENDED) {
+  test(symptom, async () => {
+    const { wrong, totals } = await simulate(parseHistory(steps.replaceAll(/^ +/gm, '')), root);
+    assert.deepEqual(wrong, []);
+    assert.equal(totals.of(fault), 1);
+  });
+}

@@ -31,6 +31,14 @@ const WRITTEN_BYTES = 80 << 20;
 /** Of the 64 MiB that are left for commits; a pack grows by several at once. */
 const LEFT_BYTES = 48 << 20;
 
+/** A shell's way to take the last block of a disk within milliseconds. $0: a file; $1: about what is left, MiB. */
+const TAKE_ALL = `
+  size=$(($1 * 1024)) at=0
+  while [ $size -ge 4 ]; do
+    if fallocate --offset $((at * 1024)) --length $((size * 1024)) "$0" 2>/dev/null; then at=$((at + size)); else size=$((size / 2)); fi
+  done
+`;
+
 const cluster = new Cluster('weft-full-disk');
 const paris = cluster.addSite('paris');
 const rome = cluster.addSite('rome');
@@ -40,6 +48,7 @@ const nice = cluster.addSite('nice');
 const genoa = cluster.addSite('genoa');
 const turin = cluster.addSite('turin');
 const bonn = cluster.addSite('bonn');
+const graz = cluster.addSite('graz');
 
 after(() => cluster.close());
 
@@ -190,6 +199,39 @@ test('the daemon ends by itself when small files are open while somebody else fi
   rmSync(other);
   await until(() => readdirSync(join(genoa.state, 'packs')).length > 0);
   assert.equal((await genoa.status()).pid, pid);
+});
+
+test('the daemon ends by itself when another program takes all of its disk at once while small files are written', async (t) => {
+  await smallDisk(t, graz, 400);
+  await graz.create('team');
+  await until(() => existsSync(join(graz.state, 'intent', 'ready')));
+  const { pid } = await graz.status();
+  const other = join(graz.state, 'other');
+  const written = new Map<string, string>();
+  let number = 0;
+  const write = (): void => {
+    const name = `file${number % 500}`;
+    const content = `${number++}`.padStart(40_000, '.');
+    if (isRefused(() => writeFileSync(at(graz, name), content))) written.delete(name);
+    else written.set(name, content);
+  };
+  for (let round = 0; round < 6; round++) {
+    for (const endMs = performance.now() + 100; performance.now() < endMs;) write();
+    const taking = run('sh', ['-c', TAKE_ALL, other, String(leftBytes(graz) >> 20)]);
+    let isTaken = false;
+    void taking.then(() => (isTaken = true));
+    while (!isTaken) {
+      write();
+      await sleep(0);
+    }
+    await until(() => isRefused(() => writeFileSync(at(graz, 'refused'), 'x')));
+    assert.equal((await graz.status()).pid, pid);
+    rmSync(other);
+    await until(() => !isRefused(() => writeFileSync(at(graz, 'taken'), 'x')));
+  }
+  assert.ok(written.size > 100, `${written.size} files were written`);
+  for (const [name, content] of written) assert.equal(readFileSync(at(graz, name), 'utf8'), content, name);
+  assert.equal((await graz.status()).pid, pid);
 });
 
 test('the daemon ends by itself when another site goes on writing while somebody else has filled its disk', async (t) => {

@@ -226,7 +226,8 @@ export class Publishing {
       // The log has its bytes; a pack that cannot grow would fail the commit.
       if (this.core.space.isFull) return this.putOff(draft);
       const manifest = inlineManifest(content.bytes(), content.holes());
-      const id = this.core.objects.put(ObjectKind.manifest, encodeManifest(manifest));
+      const id = this.pack(encodeManifest(manifest));
+      if (id === null) return this.putOff(draft);
       // The log may let go of these bytes once the fold is durable, and a fold may become durable before the pack is.
       if (draft.synced) this.core.objects.sync();
       draft.syncedSinceAsked = false;
@@ -241,6 +242,16 @@ export class Publishing {
       failed: () => this.failed(draft, content),
       outdated: () => this.notIngested(draft, content),
     });
+  }
+
+  /** Its id, or null where the pack cannot grow: the disk may have become full since it was looked at. EIO: nothing was stored. */
+  private pack(manifest: Uint8Array): ObjectId | null {
+    try {
+      return this.core.objects.put(ObjectKind.manifest, manifest);
+    } catch (error) {
+      if (error instanceof PosixError && error.code === 'ENOSPC') return null;
+      throw error;
+    }
   }
 
   /** A worker packed a draft's bytes. */

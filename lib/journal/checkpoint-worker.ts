@@ -15,19 +15,24 @@ const BUSY_POLL_MS = 1;
 const POLLS_BETWEEN_LOOKS = 25;
 /** A disk that had no room is asked again after this many polls: there may be hundreds of megabytes to copy again. */
 const POLLS_WITHOUT_ROOM = 500;
+/** For the room that commits need: soon, for they use it up as soon as the disk has some, and another program may fill it again. */
+const POLLS_WITHOUT_COMMIT_ROOM = 5;
 
 const { directory, options } = workerData as { directory: string; options: CheckpointerOptions };
 const checkpointer = Checkpointer.open(directory, options);
 let timer = setTimeout(poll, IDLE_POLL_MS);
 let polls = 0;
-/** From this poll on it is worth asking the disk for room, … */
-let supplyFrom = 0;
-/** … and for that of a pass. */
+/** From these polls on it is worth asking the disk for room: for commits, … */
+let commitRoomFrom = 0;
+/** … for a segment of the log of operations, … */
+let segmentFrom = 0;
+/** … and for a pass. */
 let passFrom = 0;
 
 function poll(): void {
   if (polls++ % POLLS_BETWEEN_LOOKS === 0) checkpointer.shorten(isScarce(roomBesideReserve(directory)));
-  if (polls >= supplyFrom) supply();
+  if (polls >= commitRoomFrom && !checkpointer.keepRoom()) commitRoomFrom = polls + POLLS_WITHOUT_COMMIT_ROOM;
+  if (polls >= segmentFrom) supply();
   const pass = polls >= passFrom ? checkpointer.poll() : 'none';
   if (pass === 'lacksRoom') passFrom = polls + POLLS_WITHOUT_ROOM;
   timer = setTimeout(poll, pass === 'made' ? BUSY_POLL_MS : IDLE_POLL_MS);
@@ -36,10 +41,9 @@ function poll(): void {
 function supply(): void {
   try {
     supplySegment(intentPath(directory), SEGMENT_BYTES);
-    if (!checkpointer.keepRoom()) supplyFrom = polls + POLLS_WITHOUT_ROOM;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
-    supplyFrom = polls + POLLS_WITHOUT_ROOM;
+    segmentFrom = polls + POLLS_WITHOUT_ROOM;
   }
 }
 

@@ -6,6 +6,8 @@ import { mkdtempSync, rmSync, rmdirSync, statSync, statfsSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startCheckpointThread } from './checkpoint-thread.js';
 import { Checkpointer } from './checkpointer.js';
 import { Journal } from './journal.js';
 import { checkState, openStateReader, shmPath, statePath, walPath } from './schema.js';
@@ -76,6 +78,22 @@ test('commits fail on a full disk while there is room that was allocated for the
   assert.deepEqual(checkState(reader), []);
   const entries = reader.prepare('select count(*) from dirent').pluck().get();
   assert.equal(entries, round * 200);
+});
+
+test('commits have no room for ten seconds after a full disk has some again', async (t) => {
+  const directory = smallDisk(t);
+  const journal = Journal.open(directory);
+  const other = fill(directory);
+  const errors: Error[] = [];
+  const thread = startCheckpointThread(directory, (error) => errors.push(error));
+  await sleep(500);
+  assert.ok(journal.walRoomBytes() < 1 << 20, 'it got room on a full disk: this shows nothing');
+  rmSync(other);
+  for (const endMs = performance.now() + 4_000; journal.walRoomBytes() < 8 << 20; await sleep(20))
+    assert.ok(performance.now() < endMs, 'within 4 s');
+  await thread.stop();
+  journal.close();
+  assert.deepEqual(errors, []);
 });
 
 test('what was allocated for commits is still taken once the state is closed', (t) => {

@@ -218,12 +218,9 @@ test('the daemon ends by itself when another program takes all of its disk at on
   for (let round = 0; round < 6; round++) {
     for (const endMs = performance.now() + 100; performance.now() < endMs;) write();
     const taking = run('sh', ['-c', TAKE_ALL, other, String(leftBytes(graz) >> 20)]);
-    let isTaken = false;
-    void taking.then(() => (isTaken = true));
-    while (!isTaken) {
-      write();
-      await sleep(0);
-    }
+    const taken = taking.then(() => true);
+    do write();
+    while (!(await Promise.race([taken, sleep(0, false)])));
     await until(() => isRefused(() => writeFileSync(at(graz, 'refused'), 'x')));
     assert.equal((await graz.status()).pid, pid);
     rmSync(other);

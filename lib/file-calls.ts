@@ -1,6 +1,6 @@
 // file-calls.ts — the system calls on local files that Node does not offer: fallocate(2), lseek(2) for data and holes,
-// sync_file_range(2) to set the disk to work early, posix_fadvise(2) for what need not stay in memory, and futimens(3), for Node's futimes
-// knows no nanoseconds. For all layers that touch the disk; none of the pure files.
+// sync_file_range(2) to set the disk to work early, posix_fadvise(2) for what need not stay in memory, futimens(3), for Node's futimes
+// knows no nanoseconds, and ioctl_iflags(2). For all layers that touch the disk; none of the pure files.
 
 import { constants } from 'node:os';
 import koffi from 'koffi';
@@ -33,10 +33,20 @@ const fadviseCall = libc.func('int posix_fadvise(int fd, int64_t offset, int64_t
 
 const futimensCall = libc.func('int futimens(int fd, const void *times)') as (fd: number, times: Buffer) => number;
 
+const ioctlCall = libc.func('int ioctl(int fd, unsigned long request, ...)') as (
+  fd: number,
+  request: number,
+  type: 'void *',
+  argument: Buffer,
+) => number;
+
 const SYNC_FILE_RANGE_WRITE = 2;
 const POSIX_FADV_DONTNEED = 4;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
+/** linux/fs.h. The kernel takes an int for these, whatever their names say of a long. */
+const FS_IOC_GETFLAGS = 0x80086601;
+const FS_IOC_SETFLAGS = 0x40086602;
 /** struct timespec times[2]: access and modification, each i64 seconds and i64 nanoseconds. */
 const TIMESPEC_BYTES = 16;
 const UTIME_OMIT = (1n << 30n) - 2n;
@@ -72,6 +82,14 @@ export function setModified(fd: number, ns: bigint): void {
   times.writeBigInt64LE((ns - rest) / NS_PER_S, TIMESPEC_BYTES);
   times.writeBigInt64LE(rest, TIMESPEC_BYTES + 8);
   if (futimensCall(fd, times) !== 0) fail();
+}
+
+/** Sets flags of an inode (FS_…_FL, see ioctl_iflags(2)) and leaves the others. A PosixError of its errno. */
+export function addInodeFlags(fd: number, flags: number): void {
+  const value = Buffer.alloc(8);
+  if (ioctlCall(fd, FS_IOC_GETFLAGS, 'void *', value) !== 0) fail();
+  value.writeUInt32LE((value.readUInt32LE() | flags) >>> 0);
+  if (ioctlCall(fd, FS_IOC_SETFLAGS, 'void *', value) !== 0) fail();
 }
 
 /** The first byte at or after `offset` in a part of the file that has data; -1 when there is none. */

@@ -11,6 +11,7 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { openStateReader, statePath } from '../journal/schema.js';
 import { syncPath } from '../file-sync.js';
+import { writeInPlace } from '../in-place-writes.js';
 import { replaceFile } from './durable-file.js';
 import { INVITE_FILE } from './invite-file.js';
 import { KNOWN_PEERS_FILE } from './known-peers-file.js';
@@ -64,6 +65,7 @@ export function checkTarget(
  */
 export async function takeBackup(stateDirectory: string, target: string, time: string): Promise<BackupReport> {
   mkdirSync(target, { recursive: true, mode: 0o700 });
+  writeInPlace(target); // else packs cannot be shared with it
   const db = openStateReader(statePath(stateDirectory));
   try {
     // In one step: between two, the site would commit, and SQLite begin anew.
@@ -101,6 +103,7 @@ export function readBackup(directory: string): BackupLabel {
 export function restoreBackup(backup: string, directory: string): StateDirectory {
   readBackup(backup);
   StateDirectory.reserve(directory);
+  writeInPlace(directory);
   copy(statePath(backup), statePath(directory));
   mkdirSync(join(directory, PACKS), { recursive: true, mode: 0o700 });
   for (const name of readdirSync(join(backup, PACKS))) copy(join(backup, PACKS, name), join(directory, PACKS, name));

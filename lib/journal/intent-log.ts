@@ -24,6 +24,7 @@ import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { CorruptionError } from '../codec/bytes.js';
 import { LastingSync, syncPath } from '../file-sync.js';
+import { writeInPlace } from '../in-place-writes.js';
 import { HEADER_BYTES, PREFIX_BYTES, readSegment, RECORD_OVERHEAD, SEGMENT_MAGIC } from './intent-segment.js';
 import type { IntentRecord, Lsn, SegmentContent } from './intent-segment.js';
 import { MappedFile } from './mapped-file.js';
@@ -105,6 +106,7 @@ export class IntentLog {
       throw new RangeError(`segmentBytes ${segmentBytes}: must be a multiple of ${PAGE_BYTES} below 2 GiB`);
     }
     mkdirSync(directory, { recursive: true, mode: 0o700 });
+    writeInPlace(directory);
     const names = readdirSync(directory);
     for (const name of names) if (SPARE_NAME.test(name)) unlinkSync(join(directory, name));
 

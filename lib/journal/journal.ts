@@ -13,6 +13,7 @@ import type { Change, ChangeOp, VersionVector } from '../crdt/change.js';
 import type { ActorId } from '../crdt/ids.js';
 import type { ActorTable } from '../crdt/ids.js';
 import { syncPath } from '../file-sync.js';
+import { writeInPlace } from '../in-place-writes.js';
 import { ActorEnds } from './actor-ends.js';
 import type { BaseOffer } from './base-part.js';
 import { BaseRegisters } from './base-registers.js';
@@ -143,6 +144,7 @@ export class Journal {
    */
   static open(directory: string, options: JournalOptions = {}): Journal {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
+    writeInPlace(directory);
     const path = statePath(directory);
     const db = openState(path, options.healed);
     try {

@@ -1,8 +1,8 @@
-// What is allocated for commits on a disk that somebody else fills. Needs root: the disk is a small tmpfs.
+// What is allocated for commits on a disk that somebody else fills. Needs root: the disk is a small tmpfs, or a btrfs in a file.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, rmdirSync, statSync, statfsSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, rmdirSync, statSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -24,6 +24,25 @@ function smallDisk(t: TestContext): string {
     rmdirSync(directory);
   });
   return directory;
+}
+
+function hasBtrfs(): boolean {
+  return spawnSync('mkfs.btrfs', ['--version']).status === 0;
+}
+
+/** A disk of btrfs, which writes elsewhere what is written over. */
+function copyingDisk(t: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'weft-journal-'));
+  const [image, mountpoint] = [join(directory, 'image'), join(directory, 'disk')];
+  mkdirSync(mountpoint);
+  execFileSync('truncate', ['--size', '256M', image]);
+  execFileSync('mkfs.btrfs', ['--quiet', image]);
+  execFileSync('mount', ['-o', 'loop', image, mountpoint]);
+  t.after(() => {
+    execFileSync('umount', ['--lazy', mountpoint]);
+    rmSync(directory, { recursive: true });
+  });
+  return mountpoint;
 }
 
 /** Takes every block that is left. */
@@ -78,6 +97,23 @@ test('commits fail on a full disk while there is room that was allocated for the
   assert.deepEqual(checkState(reader), []);
   const entries = reader.prepare('select count(*) from dirent').pluck().get();
   assert.equal(entries, round * 200);
+});
+
+test('commits fail on a full btrfs', { skip: hasBtrfs() ? false : 'needs mkfs.btrfs' }, (t) => {
+  const directory = copyingDisk(t);
+  const state = join(directory, 'state');
+  const journal = Journal.open(state);
+  const checkpointer = Checkpointer.open(state);
+  writeCommit(journal, 1);
+  checkpointer.poll();
+  assert.ok(checkpointer.keepRoom());
+  assert.throws(() => writeFileSync(join(directory, 'other'), Buffer.alloc(256 << 20)), { code: 'ENOSPC' });
+  assert.throws(() => writeFileSync(join(directory, 'one more'), Buffer.alloc(64 << 10)), { code: 'ENOSPC' });
+  let round = 2;
+  for (; journal.walRoomBytes() > 1 << 20; round++) writeCommit(journal, round);
+  assert.ok(round > 20, `room for ${round - 1} commits`);
+  checkpointer.close();
+  journal.close();
 });
 
 test('commits have no room for ten seconds after a full disk has some again', async (t) => {

@@ -3,6 +3,7 @@
 // past it is for the site to say when a file is opened (kernel-files.ts).
 
 import { AbsentObjects } from '../chunks/absent-objects.js';
+import { WorkingCopy } from '../chunks/working-copy.js';
 import { PosixError, posixError } from '../errno.js';
 import type { Ino } from '../crdt/ids.js';
 import type { AcknowledgedBytes } from './acknowledged-bytes.js';
@@ -146,7 +147,11 @@ export class FileCalls extends Observer {
       act();
     } catch (error) {
       const isRefused = error instanceof PosixError || this.site.disk.refusals > 0;
-      if (isRefused && !(error instanceof Killed)) this.account.failed(before, this.readAll(handle));
+      if (isRefused && !(error instanceof Killed)) {
+        // A large write that failed has left it a local file, however small, as large ones are.
+        if (this.volume['drafts'].get(ino)?.content instanceof WorkingCopy) this.account.mayMix(ino);
+        this.account.failed(before, this.readAll(handle));
+      }
       throw error;
     }
     if (this.mayMix(ino, handle)) this.account.mayMix(ino);

@@ -70,6 +70,49 @@ const MENDED: [symptom: string, fault: string, steps: string][] = [
      oslo: put h2 -1 "<oslo:14>" 28
      converge`,
   ],
+  [
+    'what power loss leaves of a file that a large write failed on counts as bytes that nobody wrote',
+    'daemons ended by their disk',
+    `seed 3069980 sites 4 passthrough oslo,rome
+     oslo: write f "<oslo:1>" 912
+     oslo: chmod f 2755
+     heal
+     wait 3918
+     paris: fail sync 1
+     paris: write e "<paris:5>" 3000
+     wait 304
+     paris: restart
+     paris: open h11 e
+     paris: put h11 5 "<paris:6>" 3000
+     paris: fsync h11
+     paris: power
+     wait 39
+     paris: restart
+     partition lima rome | oslo paris
+     paris: rm e
+     lima: fail write 7
+     rome: mkdir s
+     rome: mkdir t
+     rome: mkdir u
+     rome: write s/e "<rome:7>" 20
+     rome: mv t u/t
+     heal
+     wait 1917
+     rome: mv s u/t/s
+     paris: mv u/t u/2
+     oslo: mv u/t s/t
+     wait 3952
+     paris: exchange u/2 f
+     oslo: write f "<oslo:9>" 50
+     wait 4
+     lima: write f/s/a "<lima:11>" 194
+     lima: write g "<lima:12>" 118543
+     lima: open s1 g sync
+     lima: put s1 -1 "<lima:13>" 3000
+     lima: write g "<lima:14>" 30000
+     lima: power
+     converge`,
+  ],
 ];
 
 for (const [symptom, fault, steps] of MENDED) {

@@ -62,6 +62,14 @@ test('where the history is not known, nothing is said', () => {
   );
 });
 
+test('the text of a copy that became a file at two sites is there twice when what one of them wrote is known no more', () => {
+  // 0 and 1 are the version that both began with; 2 was written on 0, and what it goes back to is dropped.
+  const versions = graph([[], [], [0]], [0, 0]);
+  const [begun, written] = [versions[1]!, { ...versions[2]!, preds: [{ counter: 0, actor: 0 }] }];
+  const known = { version: () => undefined, heirs: () => [written] };
+  assert.equal(nearestCommonVersions([written], [begun], known, actors), undefined);
+});
+
 /** The common ancestors that no other one goes back to, worked out from all ancestors of each. */
 function nearestOf(
   edges: readonly (readonly number[])[],
@@ -107,10 +115,18 @@ test('whatever is not known any more, what is found is what would be found if al
   const sides = [fc.array(fc.nat(23), { minLength: 1, maxLength: 3 }), fc.nat(23)] as const;
   let found = 0;
   fc.assert(
-    fc.property(preds, ...sides, fc.nat(23), (raw, lefts, right, count) => {
+    fc.property(preds, ...sides, fc.nat(23), fc.boolean(), (raw, lefts, right, count, isTwinned) => {
       const edges = raw.map((of, n) => [...new Set(of.filter((pred) => pred < n))]);
-      const versions = graph(edges);
-      const known = dropped(versions, count % edges.length);
+      const first = edges.findIndex((of) => of.length === 0);
+      const one = (n: number): number => (isTwinned && edges[n]!.length === 0 ? first : n);
+      const versions = graph(
+        edges,
+        edges.map((_, n) => one(n)),
+      );
+      const droppedCount = count % edges.length;
+      // Of two writings of one version that are both dropped nobody knows that they are one: merging them is what comes to nothing then.
+      if (isTwinned && edges.slice(0, droppedCount).filter((of) => of.length === 0).length > 1) return;
+      const known = dropped(versions, droppedCount);
       const [left, [opposite]] = [lefts, [right]].map((all) => all.map((n) => n % edges.length)) as [
         number[],
         [number],
@@ -120,14 +136,16 @@ test('whatever is not known any more, what is found is what would be found if al
       const is = nearestCommonVersions(sidesOf[0] as Version[], sidesOf[1] as Version[], known, actors);
       if (!is) return;
       found++;
+      // Of a version that both began with one writing may be known as the first, and of the other only that it is there.
+      const numbers = new Set(is.map(({ counter }) => one(counter - 1)));
       assert.deepEqual(
-        is.map(({ counter }) => counter - 1).toSorted((a, b) => a - b),
-        nearestOf(edges, (n) => n, left, opposite),
+        [...numbers].toSorted((a, b) => a - b),
+        nearestOf(edges, one, left, opposite),
       );
     }),
-    { numRuns: 2000 },
+    { numRuns: 4000 },
   );
-  assert.ok(found > 300, `${found} of 2000`);
+  assert.ok(found > 300, `${found} of 4000`);
 });
 
 test('what is found are the common ancestors that no other one goes back to, and first versions that are the same count as one', () => {

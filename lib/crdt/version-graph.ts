@@ -50,6 +50,7 @@ export function nearestCommonVersions(
   /** Ascending: the last is the next. */
   const queue: Version[] = [];
   const common: Version[] = [];
+  const first: Version[] = [];
   const push = (version: Version, colour: number): void => {
     const key = identityOf(version);
     const before = paint.get(key);
@@ -71,6 +72,7 @@ export function nearestCommonVersions(
       common.push(version);
       colour |= STALE;
     }
+    if (version.preds.length === 0) first.push(version);
     for (const pred of version.preds) {
       const known = lookup(pred);
       // What is below a common version is not asked for, unless it is another one that is known.
@@ -90,9 +92,31 @@ export function nearestCommonVersions(
   };
   let reached = 0;
   for (const { colour, heirs: after } of unknown) if (!after.every(isCommon)) reached |= colour;
-  if (reached === BOTH) return undefined;
+  // What is not known on one side may be the version that the other side began with, written down twice.
+  let begun = 0;
+  for (const version of first)
+    if ((paint.get(identityOf(version))! & BOTH) !== BOTH) begun |= paint.get(identityOf(version))!;
+  if (reached !== 0 && (reached | begun) === BOTH) return undefined;
   // One that is written down twice may have been found before what goes back to its other writing.
-  return common.filter((version) => !isStale(version));
+  const nearest = common.filter((version) => !isStale(version));
+  // … or that goes back to it where it is not known.
+  return nearest.length > 1 && isDoubtful(nearest, lookup) ? undefined : nearest;
+}
+
+/** Whether one that these go back to is a first version, and what another one goes back to is not known: it may be the same. */
+function isDoubtful(versions: readonly Version[], lookup: VersionLookup): boolean {
+  const seen = new Set<Version>(versions);
+  let [hasFirst, isCutOff] = [false, false];
+  for (const { preds } of seen) {
+    if (preds.length === 0) hasFirst = true;
+    for (const pred of preds) {
+      const version = lookup(pred);
+      if (version) seen.add(version);
+      else isCutOff = true;
+    }
+    if (seen.size > STEPS_MAX) return true;
+  }
+  return hasFirst && isCutOff;
 }
 
 /** The first version found that `isIt`, among these and those that they go back to, as far as they are known. */

@@ -12,18 +12,16 @@ const BTRFS_SUPER_MAGIC = 0x9123683e;
 const FS_NOCOW_FL = 0x00800000;
 
 /**
- * Of the files and directories that are to be made in `directory`; nothing changes for those that are there.
- * @returns false where it cannot be, as in a directory that btrfs is to compress: then a full disk is as above
+ * Of the files and directories that are to be made in `directory`; nothing changes for those that are there. One that btrfs is to compress
+ * stays as it is, for it cannot be both: a full disk is as above there.
  */
-export function writeInPlace(directory: string): boolean {
-  if (statfsSync(directory).type !== BTRFS_SUPER_MAGIC) return true;
+export function writeInPlace(directory: string): void {
+  if (statfsSync(directory).type !== BTRFS_SUPER_MAGIC) return;
   const fd = openSync(directory, 'r');
   try {
     addInodeFlags(fd, FS_NOCOW_FL);
-    return true;
   } catch (error) {
     if (!(error instanceof PosixError)) throw error;
-    return false;
   } finally {
     closeSync(fd);
   }

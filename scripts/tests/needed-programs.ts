@@ -9,6 +9,7 @@ import { run } from '../sites/command.js';
 const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
   acl: ['setfacl'],
   attr: ['getfattr', 'setfattr'],
+  'btrfs-progs': ['mkfs.btrfs'],
   coreutils: ['stdbuf'],
   fuse3: ['fusermount3'],
   git: ['git'],

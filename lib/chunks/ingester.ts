@@ -27,7 +27,11 @@ export class Ingester {
   private readonly index: ObjectReader;
   private readonly packs: PackReader;
   private readonly writer: PackWriter;
-  private readonly recent = new LRUCache<ObjectId, PackedObject>({ max: RECENT_OBJECTS });
+  private readonly recent = new LRUCache<ObjectId, PackedObject>({
+    // Not `max`, for which it takes all the memory at once.
+    maxSize: RECENT_OBJECTS,
+    sizeCalculation: () => 1,
+  });
 
   /** @param awaitCommit waits until what was given to the site thread may be seen here: until `isThere`, or in vain */
   constructor(

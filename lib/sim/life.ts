@@ -18,7 +18,7 @@ import { SiteServer } from '../daemon/site-server.js';
 import { JournalKeeper } from '../daemon/journal-keeper.js';
 import type { SiteContent } from '../daemon/site-content.js';
 import { type ObjectIntake, SiteSyncStore } from '../daemon/site-sync-store.js';
-import { statePath, walPath } from '../journal/schema.js';
+import { statePath, walPath, type Statement } from '../journal/schema.js';
 import type { SyncLog } from '../sync/ports.js';
 import { SiteExchange } from '../sync/site-exchange.js';
 import { KernelCacheModel } from './kernel-cache.js';
@@ -60,6 +60,7 @@ export class Life implements Node {
   private dropped: number;
   private generation: number;
   private packed = 0;
+  private readonly countRemoved: Statement;
 
   constructor(
     readonly site: Site,
@@ -102,6 +103,7 @@ export class Life implements Node {
     }
     this.dropped = this.server.volume.journal.floor.lsn;
     this.generation = this.server.volume.journal.floor.generation;
+    this.countRemoved = this.server.volume.journal.db.prepare('select count(*) from removed').pluck();
     this.cache = new KernelCacheModel(this.server.volume, () => site.crashPoint());
     if (site.hasPassthrough) this.server.volume.allowPassthrough();
     this.files = new KernelFiles(this.server.volume, site.around.totals);
@@ -304,8 +306,7 @@ export class Life implements Node {
   }
 
   private countPacked(): void {
-    const { db } = this.server.volume.journal;
-    const packed = db.prepare('select count(*) from removed').pluck().get() as number;
+    const packed = this.countRemoved.get() as number;
     if (packed > this.packed) this.site.around.totals.add('removed inodes packed', packed - this.packed);
     this.packed = packed;
   }

@@ -12,6 +12,7 @@ test('a join never ended while the inviting site went on working', async () => {
   let [here, there] = [0, first];
   const syncer = {
     baseParts: 0,
+    isTakingBase: false,
     peers: () => {
       there += 5;
       return [{ ...LINKED, behindCommits: there - here }];
@@ -25,4 +26,20 @@ test('a join never ended while the inviting site went on working', async () => {
   await fetchAll(syncer, vector, ({ total }) => told.push(total));
   assert.ok(here >= first, 'it has what was there when the two were linked');
   assert.equal(new Set(told).size, 1, 'what is told to be the whole stays the same');
+});
+
+test('a join gave up after a minute at the state of a large volume, which it had all of', async (t) => {
+  let nowMs = 0;
+  t.mock.method(performance, 'now', () => (nowMs += 40_000));
+  let polls = 0;
+  const syncer = {
+    baseParts: 7,
+    get isTakingBase() {
+      return polls < 6;
+    },
+    peers: () => [{ ...LINKED, behindCommits: ++polls < 6 ? 20 : 0 }],
+  };
+  const vector = () => new Map(polls < 6 ? [] : [['a', 20]]);
+  await fetchAll(syncer, vector, () => {});
+  assert.equal(polls, 6);
 });

@@ -1,6 +1,6 @@
 // first-fetch.ts — a joining site's wait for every change that the site which invited it had when the two were linked.
 // Invariant: it ends also when that site makes new changes faster than they come: those follow after the mount, like any. Or it ends with an
-// Error that names the reason and the remedy, once nothing has come for a minute.
+// Error that names the reason and the remedy, once nothing has come for a minute in which this site was not at work on what came before.
 
 import type { VersionVector } from '../crdt/change.js';
 import type { Syncer } from '../sync/syncer.js';
@@ -11,7 +11,7 @@ const POLL_MS = 100;
 
 /** @param vector what is durable here */
 export async function fetchAll(
-  syncer: Pick<Syncer, 'peers' | 'baseParts'>,
+  syncer: Pick<Syncer, 'peers' | 'baseParts' | 'isTakingBase'>,
   vector: () => VersionVector,
   progress: (progress: Progress) => void,
 ): Promise<void> {
@@ -30,7 +30,7 @@ export async function fetchAll(
       if (have >= wanted && have > 0) return;
     }
     const came = have + syncer.baseParts;
-    if (came !== held) stalledSince = performance.now();
+    if (came !== held || syncer.isTakingBase) stalledSince = performance.now();
     held = came;
     if (performance.now() - stalledSince > STALL_MS) {
       const reason = peers.find((peer) => peer.lastError)?.lastError ?? 'the inviting site sends nothing';

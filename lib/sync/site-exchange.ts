@@ -136,9 +136,13 @@ export class SiteExchange implements ConnectionOwner {
     this.bases.took(connection, part);
   }
 
-  /** Parts of other sites' bases that came so far. */
+  /** See {@link BaseTransfers}. */
   get baseParts(): number {
     return this.bases.parts;
+  }
+
+  get isTakingBase(): boolean {
+    return this.bases.isTaking;
   }
 
   private tellHoldings(wallMs: number): void {

@@ -267,9 +267,14 @@ export class Syncer extends EventEmitter<{ changed: [] }> {
     return this.exchange.members.all();
   }
 
-  /** Parts of other sites' bases that came so far: see lib/volume/base-transfer.ts. */
+  /** Parts of other sites' bases that were taken so far: see lib/volume/base-transfer.ts. */
   get baseParts(): number {
     return this.exchange.baseParts;
+  }
+
+  /** Whether this site is at work on one. */
+  get isTakingBase(): boolean {
+    return this.exchange.isTakingBase;
   }
 
   /** Every site that was met, linked or not, with what it acknowledged as durable and how many objects it waits for. */

@@ -65,6 +65,11 @@ export class IncomingBase {
     this.save({ ...this.incoming!, after: last });
   }
 
+  /** Of all that came. */
+  bytes(): number {
+    return this.db.prepare('select total(length(state)) from incoming').pluck().get() as number;
+  }
+
   /** Those that bring something new. */
   *due(): Generator<Inode> {
     for (let last = -1; ;) {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { CorruptionError } from '../codec/bytes.js';
@@ -7,7 +7,7 @@ import type { ChangeOp } from '../crdt/change.js';
 import { encodeChange } from './change-codec.js';
 import type { EncodedChange } from './change-codec.js';
 import { Journal } from './journal.js';
-import { checkState, statePath } from './schema.js';
+import { checkState, statePath, walPath } from './schema.js';
 import { temporaryDirectory } from './temporary-directory.js';
 
 const ALICE = 'a1'.repeat(16);
@@ -202,6 +202,40 @@ test('a failed commit closes the journal, and leaves the state of the commit bef
   const reopened = openJournal(t, directory);
   assert.equal(reopened.foldedLsn, 1);
   assert.deepEqual([...reopened.vector()], [[ALICE, 1]]);
+});
+
+test('what changes much is not in memory until its commit, and is given up as a whole', (t) => {
+  const directory = temporaryDirectory(t);
+  const journal = Journal.open(directory);
+  journal.setMeta('before', 'x');
+  journal.commit(0);
+  const text = 'a much longer text '.repeat(50_000);
+  const writeMuch = (to: Journal, first = 0): void => {
+    for (let i = first; i < first + 100; i++) to.setMeta(`text ${i}`, text);
+  };
+  assert.throws(
+    () =>
+      journal.changeMuch(() => {
+        writeMuch(journal);
+        throw new Error('half done');
+      }),
+    /half done/,
+  );
+  assert.equal(journal.isUsable, false);
+
+  const again = openJournal(t, directory);
+  assert.equal(again.meta('text 0'), undefined);
+  assert.equal(again.meta('before'), 'x');
+  const walSize = (): number => statSync(walPath(statePath(directory))).size;
+  const emptyBytes = walSize();
+  again.changeMuch(() => writeMuch(again));
+  assert.ok(walSize() > emptyBytes + (20 << 20), `${walSize()} bytes before the commit`);
+  again.commit(0);
+  const committedBytes = walSize();
+  writeMuch(again, 100);
+  assert.equal(walSize(), committedBytes, 'what changes little does not leave it');
+  again.commit(0);
+  assert.equal(again.meta('text 99'), text);
 });
 
 test('relax and walBytes refuse to run in the middle of a commit', (t) => {

@@ -31,7 +31,7 @@ import type { Connection, Statement } from './schema.js';
 import { LastOperations } from './last-operations.js';
 import { LostChanges } from './lost-changes.js';
 import { ProgressRow } from './progress.js';
-import { explain, openState, settleState, statePath } from './schema.js';
+import { explain, openState, settleState, spillPages, statePath } from './schema.js';
 import { giveBackStateRoom, walRoomBytes } from './state-room.js';
 import { SqliteTreeStore } from './sqlite-tree-store.js';
 import type { TreeStoreOptions } from './sqlite-tree-store.js';
@@ -430,6 +430,21 @@ export class Journal {
     }
     this.limitWal();
     this.begin();
+  }
+
+  /**
+   * Carries out what changes more than memory should hold until the commit, for which pages leave the cache: where it fails it is half
+   * done, and the state gives it up with the whole transaction.
+   */
+  changeMuch(work: () => void): void {
+    spillPages(this.db, true);
+    try {
+      work();
+    } catch (error) {
+      this.abandon();
+      throw explain(this.path, error);
+    }
+    spillPages(this.db, false);
   }
 
   /** Makes every commit so far survive power loss, and waits for it. Fails for good once it failed. */

@@ -26,6 +26,8 @@ const APPLICATION_ID = 0x57656674;
 const PAGE_BYTES = 4096;
 /** Page cache of the writing connection. */
 const WRITER_CACHE_KIB = 64 * 1024;
+/** Of a cache, as SQLite counts them. */
+const MAX_PAGES = 2 ** 31 - 1;
 const READER_CACHE_KIB = 4 * 1024;
 /** Without page sums a file is checked completely on open up to this size (about 0.1 s); above it, only its schema and first pages are. */
 const QUICK_CHECK_BYTES = 64 * 2 ** 20;
@@ -174,7 +176,7 @@ export function openState(path: string, healed: (what: string) => void = () => {
     db.pragma('wal_autocheckpoint = 0');
     db.pragma(`cache_size = -${WRITER_CACHE_KIB}`);
     // Pages leave the cache at COMMIT only: a full disk then fails a commit, never a statement in the middle of one.
-    db.pragma('cache_spill = OFF');
+    spillPages(db, false);
     db.pragma('temp_store = MEMORY');
     if (verdict === 'unknown' && statSync(path).size <= QUICK_CHECK_BYTES) {
       const quickCheck = db.pragma('quick_check(1)', { simple: true }) as string;
@@ -182,6 +184,14 @@ export function openState(path: string, healed: (what: string) => void = () => {
     }
     migrate(path, db);
   });
+}
+
+/**
+ * Whether pages that do not fit into the cache leave it before the COMMIT, from now on. So it is said by the number of pages that the cache
+ * must have for that (sqlite.org/pragma.html#pragma_cache_spill): ON and OFF change nothing within a transaction.
+ */
+export function spillPages(db: Connection, isAllowed: boolean): void {
+  db.pragma(`cache_spill = ${isAllowed ? 1 : MAX_PAGES}`);
 }
 
 /** Opens the state file, which must exist, for reading from another thread or process. */

@@ -24,6 +24,7 @@ import { Random } from './random.js';
 import { ShownAtKill } from './shown-at-kill.js';
 import { type Crash, Site } from './site.js';
 import './small-log-segments.js';
+import './small-base-batches.js';
 import './small-removed-blocks.js';
 import type { DiskCall } from './disk-faults.js';
 import type { Fullness } from './site-disk.js';

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { listConflicts } from '../crdt/conflicts.js';
 import { fsck } from '../daemon/fsck.js';
 import { JournalReader } from '../journal/journal-reader.js';
+import { BaseTransfer } from './base-transfer.js';
 import { VolumeFixture } from './volume-fixture.test-support.js';
 
 async function twoSites(t: TestContext): Promise<[VolumeFixture, VolumeFixture]> {
@@ -163,6 +166,64 @@ test('a transfer that SIGKILL cut off goes on where it was', async (t) => {
   assert.equal(rome.digest, paris.digest);
   assert.equal(paris.text('/only rome'), 'new in rome');
 });
+
+test('a state comes some files at a time: none waits for one that comes later', async (t) => {
+  const [paris, rome] = await twoSites(t);
+  rome.write('/shared', 'first\nfrom rome\n');
+  paris.write('/shared', 'first\nfrom paris\n');
+  await paris.mergeWith(rome);
+  const late = paris.mkdir('/late');
+  paris.rename('/dir/file 1', '/late/file 1');
+  paris.mkdir('/late/deep');
+  paris.rename('/dir', '/late/deep/dir');
+  paris.volume.files.link(paris.resolve('/late/file 1'), paris.resolve('/late/deep'), 'other name');
+  paris.unlink('/late/deep/dir/file 2');
+  assert.ok(paris.resolve('/late/file 1') < late, 'a file that is older than its directory');
+  await paris.publish();
+  const [copy] = listConflicts(paris.volume.journal.store, paris.volume.journal.actors);
+  assert.equal(copy?.kind, 'copy');
+  dropAll(paris);
+  const files = BaseTransfer.filesPerBatch;
+  BaseTransfer.filesPerBatch = 1;
+  t.after(() => (BaseTransfer.filesPerBatch = files));
+  const oslo = new VolumeFixture(`${paris.directory}-oslo`, '0f'.repeat(16), null);
+  t.after(() => oslo.remove());
+  for (const site of [rome, oslo]) {
+    assert.ok(sendBase(paris, site));
+    await paris.sendTo(site);
+    assert.equal(site.digest, paris.digest);
+    assert.equal(site.text('/late/deep/other name'), 'content 1');
+    assert.deepEqual(site.list('/late/deep/dir').toSorted(), paris.list('/late/deep/dir').toSorted());
+    assert.deepEqual(copies(site), ['copy']);
+    await assertSound(site);
+  }
+});
+
+test(
+  'the state of another site filled the disk, and the site ended',
+  { skip: process.getuid!() === 0 ? false : 'needs root' },
+  async (t) => {
+    const [paris] = await twoSites(t);
+    dropAll(paris);
+    const directory = mkdtempSync(join(tmpdir(), 'weft-volume-'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=128m', 'weft-base-transfer', directory]);
+    t.after(() => {
+      execFileSync('umount', ['--lazy', directory]);
+      rmSync(directory, { recursive: true });
+    });
+    const oslo = new VolumeFixture(directory, '0f'.repeat(16), null);
+    t.after(() => oslo.volume.close());
+    const other = join(directory, 'other');
+    const { bavail, bsize } = statfsSync(directory);
+    writeFileSync(other, Buffer.alloc(bavail * bsize - (64 << 20) - (8 << 10)));
+    for (let i = 0; i < 2; i++)
+      assert.throws(() => sendBase(paris, oslo), /no room .*: free 1 MB of it, beside the 64 MiB/);
+    rmSync(other);
+    assert.ok(sendBase(paris, oslo));
+    await paris.sendTo(oslo);
+    assert.equal(oslo.digest, paris.digest);
+  },
+);
 
 test('what a part of a base claims is checked', async (t) => {
   const [paris, rome] = await twoSites(t);

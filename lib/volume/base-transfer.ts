@@ -9,6 +9,7 @@ import { parseHead, xattrField } from '../crdt/fields.js';
 import type { Ino, ObjectId, OpId, SiteId } from '../crdt/ids.js';
 import { VOLUME_INO } from '../crdt/ids.js';
 import type { Entry, Inode } from '../crdt/inode.js';
+import { isDirectory } from '../crdt/inode-attributes.js';
 import { MERGE_POLICY_XATTR } from '../crdt/merge-policy.js';
 import { formatKey } from '../crdt/register-schema.js';
 import { sameOp } from '../crdt/register.js';
@@ -36,9 +37,15 @@ export interface BaseListener {
 
 /** Writes between two flushes of the inodes that they changed: these are in memory until then. */
 const WRITES_PER_FLUSH = 20_000;
+/** A part as it comes takes 1.4 times its size in SQLite's log, and once more in the database. */
+const PART_ROOM = 4;
+/** What is made of all parts: rows of the base, inodes and dirents, which take 2.6 to 3 times what came, likewise twice. */
+const BASE_ROOM = 8;
 const NO_ENTRIES: readonly Entry[] = [];
 
 export class BaseTransfer {
+  /** The simulator, whose volumes are small, has fewer. */
+  static filesPerBatch = 4_096;
   private readonly incoming: IncomingBase;
 
   constructor(
@@ -99,12 +106,13 @@ export class BaseTransfer {
   /**
    * Takes a part of the base that was offered. With the last one, all is as if its changes had come.
    * @returns the inode behind which the next one begins; null: that was the last
-   * @throws CorruptionError
+   * @throws CorruptionError; Error that says how much room the disk lacks: it may be sent again
    */
   take(part: BasePart, from: SiteId): Ino | null {
     const { offer } = this.incoming;
     if (!offer || !this.incoming.fits(part)) throw new CorruptionError('base: a part that was not asked for');
     const { journal } = this.core;
+    this.checkRoom(part);
     const hasSeen = this.seenHere();
     const isCovered = coverOf(offer, journal.actors.intern.bind(journal.actors));
     const covers = (actor: number, counter: number): boolean => isCovered({ actor, counter });
@@ -115,6 +123,17 @@ export class BaseTransfer {
     return part.done ? null : part.last;
   }
 
+  /** Before, for half of it would be of no use. A commit that has no room ends the site. */
+  private checkRoom({ bytes, done }: BasePart): void {
+    const partBytes = PART_ROOM * bytes.length;
+    const neededBytes = done ? partBytes + BASE_ROOM * (this.incoming.bytes() + bytes.length) : partBytes;
+    if (this.core.space.hasRoom(neededBytes)) return;
+    const neededMb = Math.ceil(neededBytes / 1e6);
+    throw new Error(
+      `the disk has no room for the state of the volume: free ${neededMb} MB of it, beside the 64 MiB that are kept in reserve`,
+    );
+  }
+
   private install(offer: BaseOffer, from: SiteId): void {
     const { journal, commits } = this.core;
     this.folding.fold();
@@ -122,26 +141,53 @@ export class BaseTransfer {
     const isCovered = coverOf(offer, journal.actors.intern.bind(journal.actors));
     const floor = new Map(journal.floor.changes);
     const below: HasSeen = ({ actor, counter }) => counter <= (floor.get(actor)?.op ?? 0);
-    journal.base.join((own, other) => mergeInodes(own, below, other, isCovered, this.core));
-    const written: RegisterWrite[] = [];
-    const writes = this.writes(hasSeen, isCovered, written);
-    const changes = commits.applyBase(writes, offer.stamp, () => {
+    journal.changeMuch(() => {
+      journal.base.join((own, other) => mergeInodes(own, below, other, isCovered, this.core));
+      for (const inodes of this.batches()) {
+        const written: RegisterWrite[] = [];
+        const changes = commits.applyBase(this.writes(inodes, hasSeen, isCovered, written), offer.stamp);
+        this.core.store.flush();
+        for (const write of written) this.tell(write);
+        for (const change of changes) this.core.tell(change);
+      }
       journal.join(offer);
       this.core.objects.countedAnew(journal.changeCount);
+      commits.tookBase();
+      journal.base.joined();
+      this.incoming.forget();
     });
-    this.core.store.flush();
-    journal.base.joined();
-    this.incoming.forget();
-    for (const write of written) this.tell(write);
-    for (const change of changes) this.core.tell(change);
     this.remote.retry(from);
     this.listener.applied();
   }
 
-  /** What the registers lack, noted as it is applied. */
-  private *writes(hasSeen: HasSeen, isCovered: HasSeen, written: RegisterWrite[]): Generator<RegisterWrite> {
+  /**
+   * The inodes of which the registers lack something, so many at a time that what they change can be in memory. The directories come first
+   * and all at once: a name needs its directory, and each of these may lie in any other.
+   */
+  private *batches(): Generator<Iterable<Inode>> {
+    yield this.due(isInPath);
+    let files: Inode[] = [];
+    for (const inode of this.due((other) => !isInPath(other))) {
+      if (files.push(inode) < BaseTransfer.filesPerBatch) continue;
+      yield files;
+      files = [];
+    }
+    yield files;
+  }
+
+  private *due(isMeant: (inode: Inode) => boolean): Generator<Inode> {
+    for (const inode of this.incoming.due()) if (isMeant(inode)) yield inode;
+  }
+
+  /** What the registers lack, announced as it is applied. @param written gets what is to be told afterwards */
+  private *writes(
+    inodes: Iterable<Inode>,
+    hasSeen: HasSeen,
+    isCovered: HasSeen,
+    written: RegisterWrite[],
+  ): Generator<RegisterWrite> {
     let count = 0;
-    for (const inode of this.incoming.due()) {
+    for (const inode of inodes) {
       for (const write of this.changesOf(inode, hasSeen, isCovered)) {
         this.announce(write);
         if (isToldOf(write)) written.push(write);
@@ -201,6 +247,11 @@ export class BaseTransfer {
 
 function has(entries: readonly Entry[], op: OpId): boolean {
   return entries.some((entry) => sameOp(entry, op));
+}
+
+/** The registers of the volume say how sites are called, which names of conflict copies are made of. */
+function isInPath(inode: Inode): boolean {
+  return inode.ino === VOLUME_INO || isDirectory(inode);
 }
 
 function isToldOf({ ino, field }: RegisterWrite): boolean {

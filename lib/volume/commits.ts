@@ -308,17 +308,18 @@ export class Commits {
   }
 
   /**
-   * Applies what the base of another site brings. No local commit may be open.
+   * Applies a part of what the base of another site brings. {@link tookBase} follows the last one. No local commit may be open.
    * @param stamp the latest of its changes
-   * @param counted has the journal count them
    */
-  applyBase(writes: Iterable<RegisterWrite>, stamp: number, counted: () => void): ViewChange[] {
+  applyBase(writes: Iterable<RegisterWrite>, stamp: number): ViewChange[] {
     this.remote = true;
     this.hybridClock.observe(stamp, this.clock.nowUs());
-    const changes = this.replica.apply(writes);
-    counted();
+    return this.replica.apply(writes);
+  }
+
+  /** The journal counts the changes of the base. */
+  tookBase(): void {
     this.log.precede(RECORD.basis, encodeBasis(this.journal.changeCount));
-    return changes;
   }
 
   /** Applies a change of another site, or one of an earlier actor of this one. No local commit may be open. */

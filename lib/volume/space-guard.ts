@@ -37,8 +37,7 @@ export class SpaceGuard {
    * @throws PosixError ENOSPC
    */
   check(bytes = 0, exactly?: () => number): void {
-    if (this.isStale || this.roomBytes < bytes) this.look();
-    if (this.roomBytes < bytes && exactly) bytes = exactly();
+    if (!this.hasRoom(bytes) && exactly) bytes = exactly();
     if (this.roomBytes < bytes) throw posixError('ENOSPC');
     this.roomBytes -= bytes;
   }
@@ -58,6 +57,12 @@ export class SpaceGuard {
    */
   checkRemoval(): void {
     if (this.isFull && this.journal.walRoomBytes() < COMMITS_BYTES) throw posixError('ENOSPC');
+  }
+
+  /** Whether so much fits beside the reserve. */
+  hasRoom(bytes: number): boolean {
+    if (this.isStale || this.roomBytes < bytes) this.look();
+    return this.roomBytes >= bytes;
   }
 
   /** Whether there is so much room that a writer who is not asked between two writes will hardly come to the reserve. */

@@ -23,7 +23,7 @@ function common(versions: readonly Version[], left: readonly number[], right: re
   const found = nearestCommonVersions(
     left.map((n) => versions[n]!),
     right.map((n) => versions[n]!),
-    { version: ({ counter }) => versions[counter - 1], heirs: () => [] },
+    { version: ({ counter }) => versions[counter - 1], heirs: () => [], isBornTwice: false },
     actors,
   );
   return found?.map(({ counter }) => counter - 1).toSorted((a, b) => a - b);
@@ -57,7 +57,12 @@ test('a copy that became a file at two sites began with one version, which what 
 test('where the history is not known, nothing is said', () => {
   const versions = graph([[], [0], [0]]);
   assert.equal(
-    nearestCommonVersions([versions[1]!], [versions[2]!], { version: () => undefined, heirs: () => [] }, actors),
+    nearestCommonVersions(
+      [versions[1]!],
+      [versions[2]!],
+      { version: () => undefined, heirs: () => [], isBornTwice: false },
+      actors,
+    ),
     undefined,
   );
 });
@@ -66,8 +71,14 @@ test('the text of a copy that became a file at two sites is there twice when wha
   // 0 and 1 are the version that both began with; 2 was written on 0, and what it goes back to is dropped.
   const versions = graph([[], [], [0]], [0, 0]);
   const [begun, written] = [versions[1]!, { ...versions[2]!, preds: [{ counter: 0, actor: 0 }] }];
-  const known = { version: () => undefined, heirs: () => [written] };
+  const known = { version: () => undefined, heirs: () => [written], isBornTwice: true };
   assert.equal(nearestCommonVersions([written], [begun], known, actors), undefined);
+});
+
+test('the first version of a file stays beside what another site appends, once nobody knows that it was the first', () => {
+  const versions = graph([[], []]);
+  const known = dropped(versions, 1);
+  assert.deepEqual(nearestCommonVersions([known.version(versions[0]!)!], [versions[1]!], known, actors), []);
 });
 
 /** The common ancestors that no other one goes back to, worked out from all ancestors of each. */
@@ -86,14 +97,14 @@ function nearestOf(
 }
 
 /** The versions when the first `dropped` of them are no longer known, but for those that none of these overwrote. */
-function dropped(versions: readonly Version[], count: number) {
+function dropped(versions: readonly Version[], count: number, isBornTwice = false) {
   const gone = versions.slice(0, count);
   const overwritten = new Set(gone.flatMap(({ preds }) => preds.map(({ counter }) => counter)));
   const base = gone.filter(({ counter }) => !overwritten.has(counter));
   const inBase = new Map(base.map((one) => [one.counter, { ...one, preds: [{ counter: 0, actor: 0 }] }]));
   const version = ({ counter }: OpId) => (counter > count ? versions[counter - 1] : inBase.get(counter));
   const heirs = ({ counter }: OpId) => (counter <= count ? base : []);
-  return { version, heirs };
+  return { version, heirs, isBornTwice };
 }
 
 test('what was written on a version that is not known any more goes back to what was written on it', () => {
@@ -126,7 +137,7 @@ test('whatever is not known any more, what is found is what would be found if al
       const droppedCount = count % edges.length;
       // Of two writings of one version that are both dropped nobody knows that they are one: merging them is what comes to nothing then.
       if (isTwinned && edges.slice(0, droppedCount).filter((of) => of.length === 0).length > 1) return;
-      const known = dropped(versions, droppedCount);
+      const known = dropped(versions, droppedCount, isTwinned);
       const [left, [opposite]] = [lefts, [right]].map((all) => all.map((n) => n % edges.length)) as [
         number[],
         [number],

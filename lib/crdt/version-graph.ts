@@ -25,6 +25,8 @@ export interface FileVersions {
    * when that is not known either.
    */
   readonly heirs: (op: OpId) => readonly OpId[];
+  /** Whether it is a conflict copy that became a file at two sites apart: then the version that it began with is written down twice. */
+  readonly isBornTwice: boolean;
 }
 
 const LEFT = 1;
@@ -42,7 +44,7 @@ const STEPS_MAX = 10_000;
 export function nearestCommonVersions(
   left: readonly Version[],
   right: readonly Version[],
-  { version: lookup, heirs }: FileVersions,
+  { version: lookup, heirs, isBornTwice }: FileVersions,
   actors: ActorTable,
 ): Version[] | undefined {
   const paint = new Map<string, number>();
@@ -72,7 +74,7 @@ export function nearestCommonVersions(
       common.push(version);
       colour |= STALE;
     }
-    if (version.preds.length === 0) first.push(version);
+    if (isBornTwice && version.preds.length === 0) first.push(version);
     for (const pred of version.preds) {
       const known = lookup(pred);
       // What is below a common version is not asked for, unless it is another one that is known.
@@ -100,7 +102,7 @@ export function nearestCommonVersions(
   // One that is written down twice may have been found before what goes back to its other writing.
   const nearest = common.filter((version) => !isStale(version));
   // … or that goes back to it where it is not known.
-  return nearest.length > 1 && isDoubtful(nearest, lookup) ? undefined : nearest;
+  return isBornTwice && nearest.length > 1 && isDoubtful(nearest, lookup) ? undefined : nearest;
 }
 
 /** Whether one that these go back to is a first version, and what another one goes back to is not known: it may be the same. */

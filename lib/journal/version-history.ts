@@ -6,6 +6,7 @@ import { LRUCache } from 'lru-cache';
 import type { Change, VersionVector } from '../crdt/change.js';
 import { parseHead, parseOp } from '../crdt/fields.js';
 import type { ActorTable, Ino, OpId } from '../crdt/ids.js';
+import type { TreeStore } from '../crdt/tree-store.js';
 import type { FileVersions, Version } from '../crdt/version-graph.js';
 import { BaseRows } from './base-rows.js';
 import { decodeChange, startOpOf } from './change-codec.js';
@@ -27,6 +28,7 @@ export interface HistorySource {
   vector(): VersionVector;
   /** The changes that were dropped: the last of each actor, by its index. */
   floorChanges(): ReadonlyMap<number, FloorChange>;
+  readonly store: Pick<TreeStore, 'inode'>;
 }
 
 export class VersionHistory {
@@ -70,6 +72,7 @@ export class VersionHistory {
     return {
       version: (op) => this.version(op) ?? inBase(op)?.get(`${op.counter}@${op.actor}`),
       heirs: (op) => [...(inBase(op)?.values() ?? [])],
+      isBornTwice: (this.journal.store.inode(ino)?.registers.get('born')?.length ?? 0) > 1,
     };
   }
 

@@ -16,19 +16,21 @@ function peer(asked: unknown[]): Connection {
   return { peer: { siteId: 'paris' }, step, reject: (error: Error) => asked.push(error.message) } as never;
 }
 
-test('a peer lost its turn while this site was at work on what it had sent', async () => {
-  let stored: (after: Ino | null) => void = () => {};
-  const store = {
-    vector: () => new Map(),
-    takeOffer: async () => -1,
-    storeBase: () => new Promise<Ino | null>((resolve) => (stored = resolve)),
-  } as unknown as SyncStore;
+/** A transfer that began, and of which the first part came. */
+async function begun(storeBase: SyncStore['storeBase']) {
   const asked: unknown[] = [];
   const paris = peer(asked);
+  const store = { vector: () => new Map(), takeOffer: async () => -1, storeBase } as unknown as SyncStore;
   const transfers = new BaseTransfers(store);
   transfers.offered(paris, OFFER);
   await turn();
   transfers.took(paris, PART);
+  return { transfers, asked };
+}
+
+test('a peer lost its turn while this site was at work on what it had sent', async () => {
+  let stored: (after: Ino | null) => void = () => {};
+  const { transfers, asked } = await begun(() => new Promise<Ino | null>((resolve) => (stored = resolve)));
   for (let second = 0; second < 200; second++) transfers.tick();
   assert.ok(transfers.isTaking);
   stored(7);
@@ -54,17 +56,7 @@ test('a peer that sends nothing for long loses its turn to another one', async (
 
 test('a part that this site has no room for is not counted, and ends the link with the reason', async () => {
   const reason = 'the disk has no room';
-  const store = {
-    vector: () => new Map(),
-    takeOffer: async () => -1,
-    storeBase: async () => Promise.reject(new Error(reason)),
-  } as unknown as SyncStore;
-  const asked: unknown[] = [];
-  const paris = peer(asked);
-  const transfers = new BaseTransfers(store);
-  transfers.offered(paris, OFFER);
-  await turn();
-  transfers.took(paris, PART);
+  const { transfers, asked } = await begun(async () => Promise.reject(new Error(reason)));
   await turn();
   assert.equal(asked.at(-1), reason);
   assert.deepEqual([transfers.parts, transfers.isTaking], [0, false]);

@@ -132,7 +132,10 @@ export class Life implements Node {
       closed: (connection, ending) => {
         site.peers.unlinked(connection, ending, timeline.nowMs);
         // What a disk failed to take is no fault of the peer's.
-        const isSound = site.around.totals.of('disk faults: EIO') + site.around.totals.of('disk faults: ENOSPC') === 0;
+        const { totals } = site.around;
+        const lacksRoom = totals.of('full disks') > 0 && ending.reason.includes(NO_ROOM_FOR_STATE);
+        if (lacksRoom) totals.add('links ended for want of room');
+        const isSound = totals.of('disk faults: EIO') + totals.of('disk faults: ENOSPC') === 0 && !lacksRoom;
         if (isSound && (ending.code === 'rejected' || ending.code === 'protocol'))
           failed(new Error(`${site.name}: a link ended: ${ending.reason}`));
         site.around.network.closed(connection, ending);
@@ -400,4 +403,6 @@ export class Life implements Node {
   }
 }
 
+/** Of what a refused part says (volume/base-transfer.ts). */
+const NO_ROOM_FOR_STATE = 'has no room for the state of the volume';
 const silentLog: SyncLog = { debug: () => {}, info: () => {}, warn: () => {} };

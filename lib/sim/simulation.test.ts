@@ -125,6 +125,21 @@ const MENDED: [symptom: string, happened: [what: string, times: number], steps: 
      wait 240
      converge`,
   ],
+  [
+    'a state that a full disk had no room for counts as the fault of the peer that sent it',
+    ['links ended for want of room', 8],
+    `seed 3086013 sites 2 passthrough oslo
+     oslo: write e "<oslo:16>" 18
+     wait 1953
+     paris: patch e -1 "<paris:19>" 30
+     oslo: full guarded
+     partition oslo | paris
+     wait 2206
+     heal
+     wait 1324
+     paris: content on-demand
+     wait 1570`,
+  ],
 ];
 
 for (const [symptom, [what, times], steps] of MENDED) {

@@ -140,6 +140,25 @@ const MENDED: [symptom: string, happened: [what: string, times: number], steps: 
      paris: content on-demand
      wait 1570`,
   ],
+  [
+    'power that fails while a site is looked at, which is then killed, counts as SIGKILL',
+    ['power losses', 1],
+    `seed 3087348 sites 4 passthrough oslo,paris,rome,lima
+     paris: content on-demand
+     lima: rm a
+     rome: mv a b
+     rome: power after 47
+     partition oslo rome | lima paris
+     rome: chmod a 755
+     lima: clock 2
+     rome: save c "<rome:1>" 466
+     paris: rmr q
+     partition oslo paris rome | lima
+     oslo: mkdir q
+     oslo: kill after 5
+     rome: kill
+     converge`,
+  ],
 ];
 
 for (const [symptom, [what, times], steps] of MENDED) {

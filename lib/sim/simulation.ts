@@ -354,8 +354,10 @@ class Simulation {
     const process = this.processes[site.index]!;
     process.begin('');
     if (crash === 'killed') this.shownAtKill.note(site, process);
-    site.kill(crash);
-    this.crashed(site, crash);
+    const came = site.kill(crash);
+    // The look at it was the moment at which power was to fail.
+    if (came !== crash) this.shownAtKill.forget(site);
+    this.crashed(site, came);
     return '';
   }
 

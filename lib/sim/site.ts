@@ -195,10 +195,13 @@ export class Site {
 
   // ── crashes ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** SIGKILL or power loss, with the disk as it stands; or as it was in the middle of what just happened. */
-  kill(crash: Crash = 'killed'): void {
+  /**
+   * SIGKILL or power loss, with the disk as it stands; or as it was in the middle of what just happened.
+   * @returns which of them it was: what {@link killLater} asked for may have come first
+   */
+  kill(crash: Crash = 'killed'): Crash {
     const life = this.life;
-    if (!life) return;
+    if (!life) return crash;
     if (this.image === null) this.crash = crash;
     const image = this.image ?? this.takeImage();
     this.image = null;
@@ -219,6 +222,7 @@ export class Site {
       rmSync(directory, { recursive: true, force: true });
     });
     this.disk.moveTo(image.directory, image.kept);
+    return this.crash;
   }
 
   /** The daemon ended by itself, for what its disk did. */

@@ -21,13 +21,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster } from '../scripts/sites/cluster.js';
 import { runChecked } from '../scripts/sites/command.js';
 import type { Site } from '../scripts/sites/site.js';
-import { close, pread } from './posix/file-calls.js';
+import { close, copyFileRange, pread, pwrite } from './posix/file-calls.js';
 import { Watch } from './posix/inotify.js';
 import { must } from './posix/libc.js';
 import {
   nameToHandle,
   newHandle,
   O_DIRECTORY,
+  O_NOATIME,
   O_PATH,
   O_RDONLY,
   O_RDWR,
@@ -44,6 +45,8 @@ const PAST_BURST_MS = 150;
 const LATE_MS = 400;
 /** Longer than a tick of the slowest kernel clock (HZ=100). */
 const TICK_MS = 15;
+/** The kernel reads and writes a file of this size in a local file. */
+const LARGE_BYTES = 1 << 20;
 
 /** Reads a file, which the kernel may have in its cache; returns its atime before and after. */
 function atimesOfReading(path: string): [before: bigint, after: bigint] {
@@ -52,6 +55,16 @@ function atimesOfReading(path: string): [before: bigint, after: bigint] {
   must('pread', pread(fd, Buffer.alloc(10), 0));
   must('close', close(fd));
   return [before, lstat(path).atime];
+}
+
+/** `first`: an atime that is older than the last change moves; `second`: a later one, too. */
+async function looksAtReading(path: string, first: boolean, second: boolean): Promise<void> {
+  const old = atimesOfReading(path);
+  assert.equal(old[1] > old[0], first);
+  if (!first) await utimes(path, 3000, 2000);
+  await sleep(TICK_MS);
+  const late = atimesOfReading(path);
+  assert.equal(late[1] > late[0], second);
 }
 
 /** Times from 1901 to 2446 and beyond, all that a file can have, and a path as long as one can be. */
@@ -164,14 +177,60 @@ describe('a mount', () => {
       await sleep(TICK_MS);
       const fresh = atimesOfReading(join(site.mountpoint, 'new'));
       assert.equal(fresh[1] > fresh[0], first, 'of a file that was just written');
-      const old = atimesOfReading(path);
-      assert.equal(old[1] > old[0], first);
-      if (!first) await utimes(path, 3000, 2000);
+      await looksAtReading(path, first, second);
+    });
+
+    // The kernel reads it by itself, and tells nobody.
+    test(`mounted with ${option}, the same of a large file, as it was written, once it is a version, and open`, async () => {
+      const site = cluster.addSite(`${option}-large`, [option]);
+      await site.create(`${option}-large`);
+      const path = join(site.mountpoint, 'read');
+      await writeFile(path, Buffer.alloc(LARGE_BYTES, 'content'));
+      for (const settle of [() => Promise.resolve(), () => site.sync()]) {
+        await settle();
+        await utimes(path, 1000, 2000);
+        await sleep(TICK_MS);
+        await looksAtReading(path, first, second);
+      }
+      const fd = must('open', open(path, O_RDWR));
+      try {
+        await utimes(path, 1000, 2000);
+        assert.equal(fstat(fd).atime, 1000n * 1_000_000_000n, 'what was set counts, whatever was read before');
+        await looksAtReading(path, first, second);
+        must('pwrite', pwrite(fd, Buffer.from('changed'), 0));
+        await sleep(TICK_MS);
+        await looksAtReading(path, first, second);
+      } finally {
+        must('close', close(fd));
+      }
+      const { atime } = lstat(path);
       await sleep(TICK_MS);
-      const late = atimesOfReading(path);
-      assert.equal(late[1] > late[0], second);
+      closeSync(openSync(path, 'r'));
+      assert.equal(lstat(path).atime, atime, 'opening it is not reading it');
     });
   }
+
+  test('copying a file by copy_file_range(2), as cp does, is reading it, unless it was opened with O_NOATIME', async () => {
+    for (const [bytes, flags] of [
+      [8192, 0],
+      [LARGE_BYTES, 0],
+      [8192, O_NOATIME],
+      [LARGE_BYTES, O_NOATIME],
+    ] as const) {
+      const path = join(here.mountpoint, `copied-${bytes}-${flags}`);
+      await writeFile(path, Buffer.alloc(bytes, 'content'));
+      await utimes(path, 1000, 2000);
+      const from = must('open', open(path, O_RDONLY | flags));
+      const to = openSync(`${path}-to`, 'w');
+      assert.equal(must('copy_file_range', copyFileRange(from, 0, to, 0, bytes)), bytes);
+      must('close', close(from));
+      closeSync(to);
+      // The kernel is told a moment after.
+      const until = performance.now() + (flags === 0 ? PATIENCE_MS : LATE_MS);
+      while (lstat(path).atime < 1_000_000n * 1_000_000_000n && performance.now() < until) await sleep(1);
+      assert.equal(lstat(path).atime === 1000n * 1_000_000_000n, flags !== 0, `${bytes} bytes`);
+    }
+  });
 
   test('mounted with nodiratime, reading a directory does not move its atime, reading a file does', async () => {
     const site = cluster.addSite('nodiratime', ['nodiratime']);

@@ -50,6 +50,8 @@ const FS_IOC_SETFLAGS = 0x40086602;
 /** struct timespec times[2]: access and modification, each i64 seconds and i64 nanoseconds. */
 const TIMESPEC_BYTES = 16;
 const UTIME_OMIT = (1n << 30n) - 2n;
+const ACCESSED = 0;
+const MODIFIED = TIMESPEC_BYTES;
 const NS_PER_S = 1_000_000_000n;
 const CODES = new Map(Object.entries(ERRNO).map(([code, errno]) => [errno as number, code as ErrnoCode]));
 
@@ -76,11 +78,21 @@ export function dropCached(fd: number, offset: number, length: number): void {
 
 /** Sets the time of modification of a file, nanoseconds since 1970. A PosixError of its errno. */
 export function setModified(fd: number, ns: bigint): void {
+  setTime(fd, MODIFIED, ns);
+}
+
+/** Sets the time of access of a file, nanoseconds since 1970. A PosixError of its errno. */
+export function setAccessed(fd: number, ns: bigint): void {
+  setTime(fd, ACCESSED, ns);
+}
+
+/** Sets one of a file's two times and leaves the other. */
+function setTime(fd: number, which: typeof ACCESSED | typeof MODIFIED, ns: bigint): void {
   const times = Buffer.alloc(2 * TIMESPEC_BYTES);
-  times.writeBigInt64LE(UTIME_OMIT, 8);
+  for (const one of [ACCESSED, MODIFIED]) times.writeBigInt64LE(UTIME_OMIT, one + 8);
   const rest = ((ns % NS_PER_S) + NS_PER_S) % NS_PER_S;
-  times.writeBigInt64LE((ns - rest) / NS_PER_S, TIMESPEC_BYTES);
-  times.writeBigInt64LE(rest, TIMESPEC_BYTES + 8);
+  times.writeBigInt64LE((ns - rest) / NS_PER_S, which);
+  times.writeBigInt64LE(rest, which + 8);
   if (futimensCall(fd, times) !== 0) fail();
 }
 

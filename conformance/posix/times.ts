@@ -35,6 +35,7 @@ import {
   mknod,
   O_APPEND,
   O_CREAT,
+  O_NOATIME,
   O_NONBLOCK,
   O_RDONLY,
   O_RDWR,
@@ -87,7 +88,13 @@ function through(path: string, flags: number, work: (fd: number) => Result): Res
   return result;
 }
 
+function copied(at: (name: string) => string, flags: number): Result {
+  return through(at('d/x'), flags, (from) => through(at('d/y'), O_WRONLY, (to) => copyFileRange(from, 0, to, 0, 100)));
+}
+
 const CONTENT = 'content '.repeat(1000);
+/** Enough for a filesystem that treats large files differently. */
+const MUCH_CONTENT = 'content '.repeat(100_000);
 
 export const times: Part = {
   syscalls: [...new Set(timeCases().map(({ syscall }) => syscall))],
@@ -439,10 +446,14 @@ function contentCases(): TimeCase[] {
       what: 'to another file',
       changes: { d: '', 'd/x': 'a?', 'd/y': 'a?mc' },
       prepare: (at) => void [makeFile(at('d/x'), CONTENT), makeFile(at('d/y'), '')],
-      call: (at) =>
-        through(at('d/x'), O_RDONLY, (from) =>
-          through(at('d/y'), O_WRONLY, (to) => copyFileRange(from, 0, to, 0, 100)),
-        ),
+      call: (at) => copied(at, O_RDONLY),
+    },
+    {
+      syscall: 'copy_file_range',
+      what: 'of a file that was opened with O_NOATIME',
+      changes: { d: '', 'd/x': '', 'd/y': 'a?mc' },
+      prepare: (at) => void [makeFile(at('d/x'), CONTENT), makeFile(at('d/y'), '')],
+      call: (at) => copied(at, O_RDONLY | O_NOATIME),
     },
     {
       syscall: 'fsync',
@@ -473,6 +484,31 @@ function readingCases(): TimeCase[] {
         through(at('d/x'), O_RDONLY, (fd) => (dropCache(fd), 0));
       },
       call: (at) => through(at('d/x'), O_RDONLY, (fd) => pread(fd, Buffer.alloc(100), 0)),
+    },
+    {
+      syscall: 'read',
+      what: 'of a large file',
+      changes: { d: '', 'd/x': 'a' },
+      prepare: (at) => void makeFile(at('d/x'), MUCH_CONTENT),
+      call: (at) => through(at('d/x'), O_RDONLY, (fd) => pread(fd, Buffer.alloc(100), 400_000)),
+    },
+    {
+      syscall: 'open',
+      what: 'of a large file that nobody reads',
+      changes: { d: '', 'd/x': '' },
+      prepare: (at) => void makeFile(at('d/x'), MUCH_CONTENT),
+      call: (at) => through(at('d/x'), O_RDWR, () => 0),
+    },
+    {
+      syscall: 'write',
+      what: 'to a large file that was read before',
+      changes: { d: '', 'd/x': 'amc' },
+      prepare: (at) => void makeFile(at('d/x'), MUCH_CONTENT),
+      call: (at) =>
+        through(at('d/x'), O_RDWR, (fd) => {
+          must('pread', pread(fd, Buffer.alloc(100), 400_000));
+          return pwrite(fd, Buffer.from('changed'), 0);
+        }),
     },
     {
       syscall: 'read',

@@ -2,7 +2,17 @@
 // Invariant: `length` is the file's length. An operation that fails leaves it as it was. Errors are PosixErrors.
 // How long a file can be is what the local filesystem says (ext4: 16 TiB), up to MAX_FILE_BYTES.
 
-import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fdatasyncSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { CorruptionError } from '../codec/bytes.js';
 import { PosixError, posixError } from '../errno.js';
@@ -25,6 +35,10 @@ const SURE_BYTES = 2 ** 44 - 4096;
 
 const PUNCH = FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE;
 const COPY_BYTES = 1 << 20;
+
+/** Its atime is left to those who read it for others (fuse/backing-files.ts). open(2) allows that to its owner, who has made it. */
+const OPENED = constants.O_RDWR | constants.O_NOATIME;
+const MADE = OPENED | constants.O_CREAT | constants.O_EXCL;
 
 /** Tells whether a file was written to by others. */
 export interface FileStamp {
@@ -61,7 +75,7 @@ export class LocalFile {
     LocalFile.maxOpen ??= maxLocalFiles();
     if (LocalFile.openCount >= LocalFile.maxOpen) throw posixError('ENFILE');
     return withErrno(() => {
-      const file = new LocalFile(path, openSync(path, 'wx+', 0o600));
+      const file = new LocalFile(path, openSync(path, MADE, 0o600));
       try {
         if (length > 0) file.truncate(length);
       } catch (error) {
@@ -75,7 +89,7 @@ export class LocalFile {
   /** A file that {@link create} made before this process started. CorruptionError when it is gone. */
   static open(path: string): LocalFile {
     try {
-      return withErrno(() => new LocalFile(path, openSync(path, 'r+')));
+      return withErrno(() => new LocalFile(path, openSync(path, OPENED)));
     } catch (error) {
       if (error instanceof PosixError && error.code === 'ENOENT') {
         throw new CorruptionError(`working copy ${path} is gone`);

@@ -3,6 +3,7 @@
 // what an operation changed besides (directory times, ctime of an unlinked file, size and times after a write).
 
 import type { AttributeChanges, Attributes, Timestamp } from '../volume/file-system.js';
+import { expectBackedReads, noteBackedReads } from './atime-policy.js';
 import { attributeSeconds, type Call, callerOf, checkRange } from './call.js';
 import { isMember } from './group-membership.js';
 import { putAttr, putStatfs, putStatx, REPLY_HEADER_LENGTH } from './replies.js';
@@ -19,11 +20,13 @@ function attrReply(call: Call, attributes: Attributes): number {
 }
 
 export function getattr(call: Call): number {
+  noteBackedReads(call);
   return attrReply(call, call.fileSystem.getattr(call.request.node));
 }
 
 /** Sent instead of GETATTR when somebody asks for the time of birth. */
 export function statx(call: Call): number {
+  noteBackedReads(call);
   const attributes = call.fileSystem.getattr(call.request.node);
   return putStatx(call.reply, attributes, attributeSeconds(call, attributes), REPLY_HEADER_LENGTH);
 }
@@ -79,7 +82,10 @@ export function setattr(call: Call): number {
   }
   if (changes.size !== undefined) checkRange(changes.size, 0);
   const handle = (asked.valid & FATTR.FH) === 0 ? undefined : asked.handle;
-  return attrReply(call, fileSystem.setattr(request.node, changes, callerOf(request), handle));
+  noteBackedReads(call);
+  const attributes = fileSystem.setattr(request.node, changes, callerOf(request), handle);
+  expectBackedReads(call, request.node);
+  return attrReply(call, attributes);
 }
 
 export function statfs({ reply, fileSystem }: Call): number {

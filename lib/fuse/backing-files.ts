@@ -5,8 +5,14 @@
 // RELEASE, so a filesystem that goes by the handles which it has not released yet gives answers that the kernel takes.
 // A mapping holds the local file and not the FUSE file: RELEASE comes at close(2), while the memory may be read and written for long.
 // So the last handle of an inode is not released before nothing maps its file. How that is known: system-calls.ts, isOnlyOpener.
+// Nor does the kernel tell of what it reads there. It moves the local file's own atime where that is due by relatime, which it is once
+// it was set to a time long ago. Who else reads a local file does so with O_NOATIME (chunks/local-file.ts).
 
+import { fstatSync } from 'node:fs';
 import type { Ino } from '../crdt/ids.js';
+import type { Timestamp } from '../crdt/inode.js';
+import { PosixError } from '../errno.js';
+import { setAccessed } from '../file-calls.js';
 import type { DriverLog } from './driver-log.js';
 import { ioctl, isOnlyOpener, SystemCallError } from './system-calls.js';
 
@@ -21,6 +27,10 @@ const O_RDWR = 2;
 const FIRST_CHECK_MS = 1;
 const LONGEST_CHECK_MS = 1_000;
 
+/** An atime that no read has left. */
+const LONG_AGO_NS = 0n;
+const NS_PER_S = 1_000_000_000n;
+
 interface BackingFile {
   readonly id: number;
   readonly fd: number;
@@ -30,6 +40,8 @@ interface BackingFile {
   mappable: boolean;
   /** … and for writing as well. */
   mappableForWriting: boolean;
+  /** The local file's own atime when it was last looked at, nanoseconds since 1970; undefined: not yet. */
+  accessedNs: bigint | undefined;
 }
 
 export class BackingFiles {
@@ -64,7 +76,8 @@ export class BackingFiles {
   add(ino: Ino, handle: number, fd: number, access: number): number {
     let file = this.files.get(ino);
     if (file === undefined) {
-      file = { id: this.register(fd), fd, handles: new Set(), mappable: false, mappableForWriting: false };
+      const id = this.register(fd);
+      file = { id, fd, handles: new Set(), mappable: false, mappableForWriting: false, accessedNs: undefined };
       this.files.set(ino, file);
     }
     if (file.fd !== fd) throw new Error(`inode ${ino} is open with backing ${file.fd}, and opened again with ${fd}`);
@@ -91,6 +104,41 @@ export class BackingFiles {
   /** Whether the inode's times may change without the kernel's attribute cache noticing: it sees write(2), but no write to mapped memory. */
   changesUnseen(ino: Ino): boolean {
     return this.files.get(ino)?.mappableForWriting === true;
+  }
+
+  /** Whether the kernel may read an inode's local file by itself. */
+  isRead(ino: Ino): boolean {
+    return this.files.get(ino)?.mappable === true;
+  }
+
+  /** When the kernel read the inode's local file by itself, if it did since {@link expectRead} was called and this was last asked. */
+  takeRead(ino: Ino): Timestamp | undefined {
+    const file = this.files.get(ino);
+    if (file?.accessedNs === undefined) return undefined;
+    const { atimeNs } = fstatSync(file.fd, { bigint: true });
+    if (atimeNs === file.accessedNs) return undefined;
+    file.accessedNs = atimeNs;
+    return { s: Number(atimeNs / NS_PER_S), ns: Number(atimeNs % NS_PER_S) };
+  }
+
+  /** From now on {@link takeRead} tells. `isDue`: of the next read, whatever the local file's own times are. */
+  expectRead(ino: Ino, isDue: boolean): void {
+    const file = this.files.get(ino);
+    if (!file?.mappable || file.accessedNs === LONG_AGO_NS) return;
+    if (isDue && this.forgetReads(file.fd)) file.accessedNs = LONG_AGO_NS;
+    else file.accessedNs ??= fstatSync(file.fd, { bigint: true }).atimeNs;
+  }
+
+  /** False when the local filesystem does not let us: it may be full, or read-only after an error. No read shall fail for its atime. */
+  private forgetReads(fd: number): boolean {
+    try {
+      setAccessed(fd, LONG_AGO_NS);
+      return true;
+    } catch (error) {
+      if (!(error instanceof PosixError)) throw error;
+      this.log.debug({ err: error }, 'the atime of a local file could not be set');
+      return false;
+    }
   }
 
   /** When to call {@link takeUnmapped}, on the clock of performance.now(); Infinity: there is no need. */

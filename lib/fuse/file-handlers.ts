@@ -4,7 +4,7 @@
 import { PosixError, posixError } from '../errno.js';
 import type { Created, Ino, Opened } from '../volume/file-system.js';
 import { modeForStrangers } from './attribute-handlers.js';
-import { fileRead, readWillMove } from './atime-policy.js';
+import { expectBackedReads, fileCopied, fileRead, noteBackedReads, readWillMove } from './atime-policy.js';
 import { attributeSeconds, type Call, callerOf, checkName, checkRange, EMPTY, MAX_FILE_BYTES } from './call.js';
 import {
   ENTRY_OUT_LENGTH,
@@ -48,13 +48,8 @@ function openWithoutPrivileges(call: Call, flags: number): Opened {
 }
 
 /** Backs the inode when the filesystem says so. */
-function openedReply(
-  { reply, fileSystem, backings }: Call,
-  ino: Ino,
-  flags: number,
-  opened: Opened,
-  at: number,
-): number {
+function openedReply(call: Call, ino: Ino, flags: number, opened: Opened, at: number): number {
+  const { reply, fileSystem, backings } = call;
   const { handle, backing } = opened;
   if (backing === undefined) return putOpened(reply, opened, at);
   let id: number;
@@ -64,6 +59,7 @@ function openedReply(
     fileSystem.release(handle);
     throw error;
   }
+  expectBackedReads(call, ino);
   return putOpenedPassthrough(reply, handle, id, at);
 }
 
@@ -123,9 +119,14 @@ export function write({ request, reply, fileSystem }: Call): number {
   return putWritten(reply, fileSystem.write(handle, offset, data, killSuidGid), REPLY_HEADER_LENGTH);
 }
 
-export function release({ request, fileSystem, backings }: Call): number {
+export function release(call: Call): number {
+  const { request, fileSystem, backings } = call;
   const { handle } = decodeRelease(request.body);
-  if (backings.release(request.node, handle)) fileSystem.release(handle);
+  try {
+    noteBackedReads(call);
+  } finally {
+    if (backings.release(request.node, handle)) fileSystem.release(handle);
+  }
   return EMPTY;
 }
 
@@ -151,11 +152,14 @@ export function lseek({ request, reply, fileSystem }: Call): number {
 /** How much of a source may be asked for in one go: the copy itself decides how much it takes. */
 const MAX_COPY_BYTES = 1 << 30;
 
-function copyRange({ fileSystem }: Call, copy: CopyFileRangeRequest): number {
+function copyRange(call: Call, copy: CopyFileRangeRequest): number {
   if (copy.sourceOffset > MAX_FILE_BYTES) return 0;
   const length = Math.min(copy.length, MAX_COPY_BYTES, MAX_FILE_BYTES - copy.sourceOffset);
   checkRange(copy.targetOffset, length);
-  return fileSystem.copyFileRange(copy.source, copy.sourceOffset, copy.target, copy.targetOffset, length);
+  const { source, sourceOffset, target, targetOffset } = copy;
+  const copied = call.fileSystem.copyFileRange(source, sourceOffset, target, targetOffset, length);
+  if (copied > 0) fileCopied(call, source);
+  return copied;
 }
 
 export function copyFileRange(call: Call): number {

@@ -207,6 +207,10 @@ export class MemoryFileSystem implements FileSystem {
 
   forget(): void {}
 
+  leavesAtime(): boolean {
+    return false;
+  }
+
   readMoves(): boolean {
     return false;
   }

@@ -148,7 +148,8 @@ function readableCopy(): string {
     for (const folder of ['fuse', 'codec', 'chunks', 'volume']) {
       fs.cpSync(join(HERE, '..', folder), join(target, 'lib', folder), { recursive: true });
     }
-    fs.copyFileSync(join(HERE, '..', 'errno.js'), join(target, 'lib', 'errno.js'));
+    for (const file of ['errno.js', 'file-calls.js'])
+      fs.copyFileSync(join(HERE, '..', file), join(target, 'lib', file));
     const [packages] = createRequire(import.meta.url)
       .resolve('koffi')
       .split('/koffi/');

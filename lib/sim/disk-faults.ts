@@ -129,9 +129,9 @@ function changing<T>(fd: number, act: () => T): T {
 function replace(): void {
   fs.fdatasyncSync = noting(fdatasyncSync, false);
   fs.fsyncSync = noting(fsyncSync, true);
-  fs.openSync = ((path: string, flags?: string, mode?: number) => {
+  fs.openSync = ((path: string, flags?: string | number, mode?: number) => {
     const behaviour = behaviourOf(path);
-    const isNew = typeof flags === 'string' && flags.includes('x');
+    const isNew = typeof flags === 'number' ? (flags & fs.constants.O_EXCL) !== 0 : flags?.includes('x');
     if (isNew) guard(behaviour, 'create', 'open');
     const fd = openSync(path, flags ?? 'r', mode);
     if (behaviour)

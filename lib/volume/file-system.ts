@@ -142,13 +142,15 @@ export interface FileSystem {
   fsyncdir(ino: Ino): void;
   statfs(): StatFs;
 
+  /** Whether the file was opened with O_NOATIME. */
+  leavesAtime(handle: number): boolean;
   /** Whether {@link accessed} would move atime now. */
   readMoves(ino: Ino, always: boolean): boolean;
   /**
-   * Somebody read the content, the target or the entries: atime moves to now if the inode changed since (relatime), or `always`.
-   * Nothing is written for it.
+   * Somebody read the content, the target or the entries, at `time` or now: atime moves there if the inode changed since (relatime), or
+   * `always`. Nothing is written for it.
    */
-  accessed(ino: Ino, always: boolean): void;
+  accessed(ino: Ino, always: boolean, time?: Timestamp): void;
 
   getxattr(ino: Ino, name: string): Buffer;
   listxattr(ino: Ino): string[];

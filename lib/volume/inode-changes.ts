@@ -156,9 +156,14 @@ export class InodeChanges {
     return inode !== undefined && this.accessTimes.moves(inode, this.core.clock.now(), always);
   }
 
-  accessed(ino: Ino, always: boolean): void {
-    const inode = this.core.store.inode(this.core.directory(ino));
-    if (inode) this.accessTimes.read(inode, this.core.clock.now(), always);
+  accessed(ino: Ino, always: boolean, time = this.core.clock.now()): void {
+    const canonical = this.core.directory(ino);
+    const inode = this.core.store.inode(canonical);
+    if (!inode) return;
+    const draft = this.core.drafts.get(canonical);
+    // Whether atime is due goes by ctime, which may wait to be moved.
+    if (draft) this.noteForeignWrites(draft);
+    this.accessTimes.read(inode, time, always);
   }
 
   /** Before the volume is closed: what reading did to atime goes into the next commit. */

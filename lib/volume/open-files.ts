@@ -26,6 +26,8 @@ export interface OpenFile {
   readonly synchronous: boolean;
   /** Every write goes to the end (O_APPEND), wherever the kernel believes that to be. */
   readonly appends: boolean;
+  /** Reading through it moves no atime (O_NOATIME). */
+  readonly leavesAtime: boolean;
   /** The kernel reads and writes the local file itself. */
   readonly backed: boolean;
   version: OpenVersion;
@@ -38,6 +40,7 @@ const O_RDONLY = 0;
 const O_WRONLY = 1;
 const O_APPEND = 0o2000;
 const O_DSYNC = 0o10000;
+const O_NOATIME = 0o1000000;
 
 export class OpenFiles {
   private readonly byHandle = new Map<number, OpenFile>();
@@ -58,6 +61,7 @@ export class OpenFiles {
       writable: access !== O_RDONLY,
       synchronous: (flags & O_DSYNC) !== 0,
       appends: (flags & O_APPEND) !== 0,
+      leavesAtime: (flags & O_NOATIME) !== 0,
       backed,
       version,
       manifest: null,

@@ -19,6 +19,7 @@ import type {
   FileSystem,
   Opened,
   StatFs,
+  Timestamp,
 } from './file-system.js';
 import type { InodeChanges } from './inode-changes.js';
 import type { Namespace } from './namespace.js';
@@ -80,12 +81,16 @@ export class VolumeFiles implements FileSystem {
     return this.past.owns(ino) ? this.past.attributes(ino) : this.changes.attributes(ino);
   }
 
+  leavesAtime(handle: number): boolean {
+    return this.core.openFiles.get(handle).leavesAtime;
+  }
+
   readMoves(ino: Ino, always: boolean): boolean {
     return !this.past.owns(ino) && this.changes.readMoves(ino, always);
   }
 
-  accessed(ino: Ino, always: boolean): void {
-    if (!this.past.owns(ino)) this.changes.accessed(ino, always);
+  accessed(ino: Ino, always: boolean, time?: Timestamp): void {
+    if (!this.past.owns(ino)) this.changes.accessed(ino, always, time);
   }
 
   setattr(ino: Ino, changes: AttributeChanges, caller: Caller, handle: number | undefined): Attributes {

@@ -69,8 +69,26 @@ export function posixError(code: ErrnoCode): PosixError {
   return error;
 }
 
-/** The errno code of a Node system error (`err.code`), or EIO when it is none that we know. */
+const CODES = new Map(Object.entries(ERRNO).map(([code, errno]) => [errno as number, code as ErrnoCode]));
+
+/** The code of a positive Linux errno, or EIO when it is none that we know. */
+export function codeOf(errno: number): ErrnoCode {
+  return CODES.get(errno) ?? 'EIO';
+}
+
+/** The codes of Node system errors for which libuv has no name, as for EDQUOT and ESTALE. */
+const UNNAMED = /^(UNKNOWN|Unknown system error -\d+)$/;
+
+/** The errno code of a Node system error (`err.code`, or else `err.errno`, which is negative), or EIO when it is none that we know. */
 export function errnoOf(error: unknown): ErrnoCode {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'string' && code in ERRNO ? (code as ErrnoCode) : 'EIO';
+  const { code, errno } = (error ?? {}) as { code?: unknown; errno?: unknown };
+  if (typeof code !== 'string') return 'EIO';
+  if (code in ERRNO) return code as ErrnoCode;
+  return UNNAMED.test(code) ? codeOf(-Number(errno)) : 'EIO';
+}
+
+/** Whether a file operation failed because the disk is full, or a quota of it used up. Of system errors and PosixErrors. */
+export function isNoRoom(error: unknown): boolean {
+  const code = errnoOf(error);
+  return code === 'ENOSPC' || code === 'EDQUOT';
 }

@@ -4,8 +4,7 @@
 
 import { constants } from 'node:os';
 import koffi from 'koffi';
-import { ERRNO, posixError } from './errno.js';
-import type { ErrnoCode } from './errno.js';
+import { codeOf, posixError } from './errno.js';
 
 const libc = koffi.load('libc.so.6');
 const fallocateCall = libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)') as (
@@ -53,10 +52,9 @@ const UTIME_OMIT = (1n << 30n) - 2n;
 const ACCESSED = 0;
 const MODIFIED = TIMESPEC_BYTES;
 const NS_PER_S = 1_000_000_000n;
-const CODES = new Map(Object.entries(ERRNO).map(([code, errno]) => [errno as number, code as ErrnoCode]));
 
 function fail(): never {
-  throw posixError(CODES.get(koffi.errno()) ?? 'EIO');
+  throw posixError(codeOf(koffi.errno()));
 }
 
 /** fallocate(2). A PosixError of its errno. */

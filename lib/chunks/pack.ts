@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { PosixError } from '../errno.js';
+import { errnoOf, isNoRoom } from '../errno.js';
 import { CorruptionError } from '../codec/bytes.js';
 import { syncPath } from '../file-sync.js';
 import type { ObjectId } from '../crdt/ids.js';
@@ -203,9 +203,8 @@ export class PackWriter {
       fallocate(this.fd, 0, this.reserved, generous - this.reserved);
       this.reserved = generous;
     } catch (error) {
-      const code = error instanceof PosixError ? error.code : '';
-      if (code === 'ENOSPC' && generous > end) fallocate(this.fd, 0, this.reserved, end - this.reserved);
-      else if (code !== 'EOPNOTSUPP') throw error;
+      if (isNoRoom(error) && generous > end) fallocate(this.fd, 0, this.reserved, end - this.reserved);
+      else if (errnoOf(error) !== 'EOPNOTSUPP') throw error;
       this.reserved = end;
     }
     this.allocated = Math.max(this.allocated, this.reserved);

@@ -19,6 +19,10 @@ test('a disk that is full or read-only is named with the state directory, whoeve
   ] as const) {
     assert.match((explainDisk('/srv/team', new Error(message)) as Error).message, says);
   }
+  for (const code of ['UNKNOWN', 'Unknown system error -122']) {
+    const error = Object.assign(new Error(`${code}: unknown error, write`), { code, errno: -122, syscall: 'write' });
+    assert.match((explainDisk('/srv/team', error) as Error).message, /your quota of its disk is used up: free some/);
+  }
   const other = new Error('no invite');
   assert.equal(explainDisk('/srv/team', other), other);
 });

@@ -1,5 +1,6 @@
 // state-disk.ts — what a disk that takes no more of a state directory means for a person, and what to do about it.
 
+import { errnoOf } from '../errno.js';
 import { Failure, messageOf, shellWord } from './failure.js';
 
 const REFUSALS: [says: RegExp, remedy: string][] = [
@@ -13,7 +14,9 @@ const REFUSALS: [says: RegExp, remedy: string][] = [
  * message, as errors of the site's threads have no more.
  */
 export function explainDisk(directory: string, error: unknown): unknown {
-  const refusal = REFUSALS.find(([says]) => says.test(messageOf(error)));
+  // Node's own message of a quota that is used up is "unknown error".
+  const text = errnoOf(error) === 'EDQUOT' ? 'EDQUOT' : messageOf(error);
+  const refusal = REFUSALS.find(([says]) => says.test(text));
   if (!refusal) return error;
   return new Failure(
     `the state directory ${shellWord(directory)} cannot be written: ${refusal[1]}, or choose another one with --state`,

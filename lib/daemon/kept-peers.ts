@@ -4,6 +4,7 @@
 // because they say something with every commit.
 
 import type { Log } from './daemon-interface.js';
+import { isNoRoom } from '../errno.js';
 import { isInvite } from '../sync/invite.js';
 import type { Holding } from '../sync/member-vectors.js';
 import type { KnownPeer } from '../sync/peer.js';
@@ -12,7 +13,6 @@ import type { SiteState } from './daemon-interface.js';
 import type { SiteVectorsFile } from './site-vectors-file.js';
 
 const KEEP_DELAY_MS = 500;
-const FULL_DISK: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT']);
 
 export class KeptPeers {
   private keeping: NodeJS.Timeout | null = null;
@@ -60,7 +60,7 @@ export class KeptPeers {
     try {
       this.keep();
     } catch (error) {
-      if (!FULL_DISK.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+      if (!isNoRoom(error)) throw error;
       this.log.warn({ err: error }, 'what is known of other sites could not be kept; it is tried again');
     }
   }

@@ -11,6 +11,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { syncPath } from '../file-sync.js';
 import type { SiteConfig, SiteState } from './daemon-interface.js';
 import { replaceFile } from './durable-file.js';
@@ -77,9 +78,12 @@ export class StateDirectory implements SiteState {
     return structuredClone(this.current);
   }
 
+  /** Writes nothing when it is what is there: a site must be mounted before anything can be removed from a full disk. */
   saveConfig(config: SiteConfig): void {
     const checked = checkSiteConfig(config);
-    replaceFile(join(this.directory, 'site.json'), `${JSON.stringify(checked, null, 2)}\n`, 0o600);
+    const path = join(this.directory, 'site.json');
+    if (isDeepStrictEqual(checked, this.current) && existsSync(path)) return;
+    replaceFile(path, `${JSON.stringify(checked, null, 2)}\n`, 0o600);
     this.current = checked;
   }
 

@@ -8,6 +8,7 @@
 import { closeSync, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { isNoRoom } from '../errno.js';
 import { commitsOf } from '../journal/log-fit.js';
 import { explain, openEarlierState, statePath } from '../journal/schema.js';
 
@@ -33,7 +34,7 @@ export class StateMark {
       writeSync(this.fd, this.bytes, 0, MARK_BYTES, 0);
     } catch (error) {
       // A filesystem that copies on write has no room even for this on a full disk: an older mark tells less.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+      if (!isNoRoom(error)) throw error;
     }
   }
 

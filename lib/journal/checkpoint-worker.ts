@@ -3,6 +3,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { isScarce, roomBesideReserve } from '../disk-reserve.js';
+import { isNoRoom } from '../errno.js';
 import { Checkpointer } from './checkpointer.js';
 import type { CheckpointerOptions } from './checkpointer.js';
 import { intentPath, SEGMENT_BYTES } from './intent-log.js';
@@ -22,6 +23,8 @@ const { directory, options } = workerData as { directory: string; options: Check
 const checkpointer = Checkpointer.open(directory, options);
 let timer = setTimeout(poll, IDLE_POLL_MS);
 let polls = 0;
+/** The disk gives commits no more, whatever statfs(2) says: a quota may be used up. */
+let lacksRoom = false;
 /** From these polls on it is worth asking the disk for room: for commits, … */
 let commitRoomFrom = 0;
 /** … for a segment of the log of operations, … */
@@ -30,19 +33,25 @@ let segmentFrom = 0;
 let passFrom = 0;
 
 function poll(): void {
-  if (polls++ % POLLS_BETWEEN_LOOKS === 0) checkpointer.shorten(isScarce(roomBesideReserve(directory)));
-  if (polls >= commitRoomFrom && !checkpointer.keepRoom()) commitRoomFrom = polls + POLLS_WITHOUT_COMMIT_ROOM;
+  if (polls++ % POLLS_BETWEEN_LOOKS === 0) checkpointer.shorten(lacksRoom || isScarce(roomBesideReserve(directory)));
+  if (polls >= commitRoomFrom) keepRoom();
   if (polls >= segmentFrom) supply();
   const pass = polls >= passFrom ? checkpointer.poll() : 'none';
   if (pass === 'lacksRoom') passFrom = polls + POLLS_WITHOUT_ROOM;
   timer = setTimeout(poll, pass === 'made' ? BUSY_POLL_MS : IDLE_POLL_MS);
 }
 
+function keepRoom(): void {
+  const refusal = checkpointer.keepRoom();
+  lacksRoom = isNoRoom({ code: refusal });
+  if (refusal) commitRoomFrom = polls + POLLS_WITHOUT_COMMIT_ROOM;
+}
+
 function supply(): void {
   try {
     supplySegment(intentPath(directory), SEGMENT_BYTES);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    if (!isNoRoom(error)) throw error;
     segmentFrom = polls + POLLS_WITHOUT_ROOM;
   }
 }

@@ -11,6 +11,7 @@
 // The log file never shrinks below its target; what counts is the part in use.
 
 import { fdatasyncSync, openSync, statSync } from 'node:fs';
+import type { ErrnoCode } from '../errno.js';
 import type { Connection } from './schema.js';
 import { openStateCheckpointer, settleState, shmPath, statePath } from './schema.js';
 import { giveBackStateRoom, StateRoom } from './state-room.js';
@@ -57,8 +58,8 @@ export class Checkpointer {
     this.startBytes = (isShort ? Math.min(SHORT_WAL_BYTES, this.walTargetBytes) : this.walTargetBytes) / 2;
   }
 
-  /** Sees to room on the disk for the commits to come. @returns false when there is none */
-  keepRoom(): boolean {
+  /** Sees to room on the disk for the commits to come. Returns as {@link StateRoom.keep}. */
+  keepRoom(): ErrnoCode | undefined {
     return this.room.keep(this.walBytes);
   }
 

@@ -12,6 +12,7 @@ import { CorruptionError } from '../codec/bytes.js';
 import type { Change, ChangeOp, VersionVector } from '../crdt/change.js';
 import type { ActorId } from '../crdt/ids.js';
 import type { ActorTable } from '../crdt/ids.js';
+import type { ErrnoCode } from '../errno.js';
 import { syncPath } from '../file-sync.js';
 import { writeInPlace } from '../in-place-writes.js';
 import { ActorEnds } from './actor-ends.js';
@@ -32,7 +33,7 @@ import { LastOperations } from './last-operations.js';
 import { LostChanges } from './lost-changes.js';
 import { ProgressRow } from './progress.js';
 import { explain, openState, settleState, spillPages, statePath } from './schema.js';
-import { giveBackStateRoom, walRoomBytes } from './state-room.js';
+import { giveBackStateRoom, takeWalRoom, walRoomBytes } from './state-room.js';
 import { SqliteTreeStore } from './sqlite-tree-store.js';
 import type { TreeStoreOptions } from './sqlite-tree-store.js';
 import { type OldestChange, Truncation } from './truncation.js';
@@ -470,6 +471,11 @@ export class Journal {
   /** What further commits can take before the WAL needs more of the disk. */
   walRoomBytes(): number {
     return walRoomBytes(this.path, this.walBytesAtCommit);
+  }
+
+  /** Takes so much of the disk for further commits, if they have less. Returns ENOSPC or EDQUOT when the disk does not give it. */
+  takeWalRoom(bytes: number): ErrnoCode | undefined {
+    return takeWalRoom(this.path, this.walBytesAtCommit, Math.min(bytes, this.walTargetBytes));
   }
 
   /** Bytes of the WAL in use; it stays bounded as long as {@link relax} is called now and then. */

@@ -6,8 +6,7 @@
 
 import { closeSync, fdatasyncSync, fstatSync, openSync, unlinkSync } from 'node:fs';
 import koffi from 'koffi';
-import { ERRNO, posixError } from '../errno.js';
-import type { ErrnoCode } from '../errno.js';
+import { codeOf, posixError } from '../errno.js';
 
 const PROT_READ_WRITE = 0x3;
 const MAP_SHARED = 0x1;
@@ -24,8 +23,7 @@ const posixFallocate = libc.func('int posix_fallocate(int fd, int64_t offset, in
 ) => number;
 
 function failure(errno: number): Error {
-  const code = (Object.keys(ERRNO) as ErrnoCode[]).find((name) => ERRNO[name] === errno);
-  return posixError(code ?? 'EIO');
+  return posixError(codeOf(errno));
 }
 
 function createFile(path: string): number {

@@ -5,7 +5,7 @@
 // Invariant: the length of no file is changed by this: the blocks lie behind its end (fallocate(2), FALLOC_FL_KEEP_SIZE).
 
 import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, statSync } from 'node:fs';
-import { PosixError } from '../errno.js';
+import { type ErrnoCode, isNoRoom, PosixError } from '../errno.js';
 import { fallocate } from '../file-calls.js';
 import { walPath } from './schema.js';
 
@@ -16,6 +16,8 @@ const WAL_ROOM_BYTES = 16 << 20;
 const DATABASE_ROOM_BYTES = 8 << 20;
 /** Of the index, which takes 32 KiB for every 16 MiB of the log: for four times its target. */
 const INDEX_BYTES = 1 << 20;
+/** Asked for to learn whether the disk gives any more. */
+const TRIED_BYTES = 1 << 20;
 /** Of `st_blocks`, see stat(2). */
 const BLOCK_BYTES = 512;
 
@@ -35,42 +37,68 @@ export class StateRoom {
 
   /**
    * Sees to it that there is room behind the part of the log that is in use, and for all that goes with it.
-   * @returns false when the disk has none, or its filesystem cannot do it
+   * @returns why there is none: ENOSPC, EDQUOT, or EOPNOTSUPP when the filesystem cannot do it; undefined: there is
    */
-  keep(walBytes: number): boolean {
-    return this.keepIndex() && this.keepDatabase() && this.keepWal(walBytes);
+  keep(walBytes: number): ErrnoCode | undefined {
+    return this.keepIndex() ?? this.keepDatabase() ?? this.keepWal(walBytes);
   }
 
-  private keepIndex(): boolean {
-    return (this.isIndexKept ||= allocate(this.indexDescriptor, 0, INDEX_BYTES));
+  private keepIndex(): ErrnoCode | undefined {
+    if (this.isIndexKept) return undefined;
+    const refusal = allocate(this.indexDescriptor, 0, INDEX_BYTES);
+    this.isIndexKept = refusal === undefined;
+    return refusal;
   }
 
-  private keepDatabase(): boolean {
+  private keepDatabase(): ErrnoCode | undefined {
     const { size, blocks } = fstatSync(this.descriptor);
     const roomBytes = blocks * BLOCK_BYTES - size;
-    return roomBytes >= DATABASE_ROOM_BYTES / 2 || allocate(this.descriptor, size, DATABASE_ROOM_BYTES);
+    return roomBytes >= DATABASE_ROOM_BYTES / 2 ? undefined : allocate(this.descriptor, size, DATABASE_ROOM_BYTES);
   }
 
-  private keepWal(walBytes: number): boolean {
-    if (walRoomBytes(this.path, walBytes) >= WAL_ROOM_BYTES / 2) return true;
-    // No lock of SQLite is on this file: closing it drops none.
-    const fd = openSync(walPath(this.path), 'r+');
-    try {
-      return allocate(fd, walBytes, WAL_ROOM_BYTES);
-    } finally {
-      closeSync(fd);
-    }
+  private keepWal(walBytes: number): ErrnoCode | undefined {
+    if (walRoomBytes(this.path, walBytes) >= WAL_ROOM_BYTES / 2) return undefined;
+    return allocateWal(this.path, walBytes, WAL_ROOM_BYTES);
   }
 }
 
-function allocate(fd: number, offset: number, bytes: number): boolean {
+/** Why there are no blocks there; undefined: there are. */
+function allocate(fd: number, offset: number, bytes: number): ErrnoCode | undefined {
   try {
     fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, bytes);
-    return true;
+    return undefined;
   } catch (error) {
     if (!(error instanceof PosixError)) throw error;
-    return false;
+    return error.code;
   }
+}
+
+function allocateWal(path: string, offset: number, bytes: number): ErrnoCode | undefined {
+  // No lock of SQLite is on this file: closing it drops none.
+  const fd = openSync(walPath(path), 'r+');
+  try {
+    return allocate(fd, offset, bytes);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * Sees to it that the log has so many bytes behind those that are in use.
+ * @returns ENOSPC or EDQUOT when it has not; undefined also where the filesystem cannot do it
+ */
+export function takeWalRoom(path: string, walBytes: number, bytes: number): ErrnoCode | undefined {
+  if (walRoomBytes(path, walBytes) >= bytes) return undefined;
+  return noRoom(allocateWal(path, walBytes, bytes));
+}
+
+/** Whether the disk gives no more. SQLite tells a quota that is used up from no other failure of a write. */
+export function isUsedUp(path: string): boolean {
+  return noRoom(allocateWal(path, walRoomBytes(path, 0), TRIED_BYTES)) !== undefined;
+}
+
+function noRoom(code: ErrnoCode | undefined): ErrnoCode | undefined {
+  return isNoRoom({ code }) ? code : undefined;
 }
 
 /** What the log of a state file has blocks for behind the bytes that are in use. */

@@ -3,6 +3,7 @@
 // how the log gets short again. Spec: https://www.sqlite.org/wal.html, https://www.sqlite.org/walformat.html
 
 import { type Connection, explain, type Statement } from './schema.js';
+import { isUsedUp } from './state-room.js';
 
 export interface WalState {
   /** Another connection was at it: nothing was done, and the rest is 0. */
@@ -57,7 +58,9 @@ export class Wal {
     try {
       return { ...this.toState(this.passive.get() as CheckpointRow), lacksRoom: false };
     } catch (error) {
-      if ((error as { code?: string }).code !== 'SQLITE_FULL') throw explain(this.path, error);
+      const { code } = error as { code?: string };
+      if (code !== 'SQLITE_FULL' && !(code === 'SQLITE_IOERR_WRITE' && isUsedUp(this.path)))
+        throw explain(this.path, error);
       return { ...this.read(), lacksRoom: true };
     }
   }

@@ -14,6 +14,7 @@ import type { ShippedObject, SyncLog, SyncStore } from './ports.js';
 import type { Settling } from './settling.js';
 import { type Pace, UNPACED } from './transfer-limits.js';
 import { covers } from './version-vector.js';
+import { isNoRoom } from '../errno.js';
 import type { VersionVector } from '../crdt/change.js';
 import type { ObjectId, SiteId } from '../crdt/ids.js';
 import type { BaseOffer, BasePart } from '../journal/base-part.js';
@@ -344,9 +345,4 @@ export class SiteExchange implements ConnectionOwner {
 
 function bytesOf(objects: readonly ShippedObject[]): number {
   return objects.reduce((sum, { bytes }) => sum + bytes.length, 0);
-}
-
-function isNoRoom(error: unknown): boolean {
-  const code = (error as { code?: unknown } | null)?.code;
-  return code === 'ENOSPC' || code === 'EDQUOT';
 }

@@ -3,7 +3,7 @@
 // after they were closed, large ones are ingested by a worker. What changed no byte becomes no version: it would be in conflict with
 // what another site writes meanwhile.
 
-import { PosixError } from '../errno.js';
+import { isNoRoom, PosixError } from '../errno.js';
 import type { Ino, ObjectId, OpId } from '../crdt/ids.js';
 import { fileClaims } from '../crdt/placement.js';
 import { compareTimes, formatHead, formatTimestamp } from '../crdt/fields.js';
@@ -249,7 +249,7 @@ export class Publishing {
     try {
       return this.core.objects.put(ObjectKind.manifest, manifest);
     } catch (error) {
-      if (error instanceof PosixError && error.code === 'ENOSPC') return null;
+      if (isNoRoom(error)) return null;
       throw error;
     }
   }

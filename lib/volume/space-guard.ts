@@ -1,10 +1,11 @@
 // space-guard.ts — refuses changes while the disk that holds the state is nearly full.
 // Why before and not at the failing write: an operation that was logged must also fit into the database, and what frees space
 // (unlink, truncate, punching holes) needs some itself. So a reserve is kept that only those may use. Other programs may take that,
-// too: then what was allocated for the commits is for those, and when little is left of it they fail as well.
+// too: then what was allocated for the commits is for those, and when little is left of it they fail as well. Of a quota statfs(2) says
+// nothing: that it is used up shows when commits get no more of the disk.
 
 import { isScarce, leftOf, roomBesideReserve } from '../disk-reserve.js';
-import { posixError } from '../errno.js';
+import { type ErrnoCode, posixError } from '../errno.js';
 import type { Journal } from '../journal/journal.js';
 
 const CHECK_EVERY_MS = 500;
@@ -22,41 +23,42 @@ export class SpaceGuard {
   private checkedMs = -Infinity;
   /** Beside the reserve, when it was last looked at, less what was taken since. Less than 0: a part of the reserve is taken. */
   private roomBytes = 0;
-  private fullAtLook = false;
+  /** Why commits get no more of the disk, if they do not. */
+  private refusalAtLook: ErrnoCode | undefined;
   private scarceAtLook = false;
 
   constructor(
     private readonly directory: string,
     private readonly monotonicMs: () => number,
-    private readonly journal: Pick<Journal, 'shortenWal' | 'walRoomBytes'>,
+    private readonly journal: Pick<Journal, 'shortenWal' | 'walRoomBytes' | 'takeWalRoom'>,
   ) {}
 
   /**
    * @param bytes what is about to be taken of the disk, or more
    * @param exactly how much of that it is: asked only where there is not ample room
-   * @throws PosixError ENOSPC
+   * @throws PosixError ENOSPC, EDQUOT
    */
   check(bytes = 0, exactly?: () => number): void {
     if (!this.hasRoom(bytes) && exactly) bytes = exactly();
-    if (this.roomBytes < bytes) throw posixError('ENOSPC');
+    if (this.roomBytes < bytes) throw posixError(this.refusalAtLook ?? 'ENOSPC');
     this.roomBytes -= bytes;
   }
 
   /**
    * For what changes something that is there, which takes little: a part of the reserve is for that, too. The rest is for what frees space.
-   * @throws PosixError ENOSPC
+   * @throws PosixError ENOSPC, EDQUOT
    */
   checkChange(): void {
     if (this.isStale) this.look();
-    if (this.roomBytes < -CHANGES_BYTES) throw posixError('ENOSPC');
+    if (this.roomBytes < -CHANGES_BYTES) throw posixError(this.refusalAtLook ?? 'ENOSPC');
   }
 
   /**
    * For what frees space.
-   * @throws PosixError ENOSPC
+   * @throws PosixError ENOSPC, EDQUOT
    */
   checkRemoval(): void {
-    if (this.isFull && this.journal.walRoomBytes() < COMMITS_BYTES) throw posixError('ENOSPC');
+    if (this.isFull && this.journal.walRoomBytes() < COMMITS_BYTES) throw posixError(this.refusalAtLook ?? 'ENOSPC');
   }
 
   /** Whether so much fits beside the reserve. */
@@ -74,7 +76,7 @@ export class SpaceGuard {
   /** Whether commits get no more of the disk than what is allocated for them: then each must be small. */
   get isFull(): boolean {
     if (this.isStale) this.look();
-    return this.fullAtLook;
+    return this.refusalAtLook !== undefined;
   }
 
   private get isStale(): boolean {
@@ -84,7 +86,9 @@ export class SpaceGuard {
   private look(): void {
     this.checkedMs = this.monotonicMs();
     this.roomBytes = roomBesideReserve(this.directory);
-    this.fullAtLook = leftOf(this.roomBytes) < FULL_BYTES;
+    const isFull = leftOf(this.roomBytes) < FULL_BYTES;
+    this.refusalAtLook = isFull ? 'ENOSPC' : this.journal.takeWalRoom(2 * COMMITS_BYTES);
+    if (this.refusalAtLook && !isFull) this.roomBytes = -Infinity;
     const scarce = isScarce(this.roomBytes);
     if (scarce !== this.scarceAtLook) this.journal.shortenWal(scarce);
     this.scarceAtLook = scarce;

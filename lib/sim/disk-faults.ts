@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { basename, dirname } from 'node:path';
 import { LocalFile } from '../chunks/local-file.js';
+import { ERRNO } from '../errno.js';
 import { FAILED_SYNC_MARK } from '../failed-sync-mark.js';
 import { Journal } from '../journal/journal.js';
 import { statePath, walPath } from '../journal/schema.js';
@@ -16,7 +17,7 @@ import { setFileTime } from './file-times.js';
 /** What a disk is asked for, as far as it may refuse. */
 export type DiskCall = 'create' | 'write' | 'sync' | 'commit';
 
-export type Errno = 'ENOSPC' | 'EIO';
+export type Errno = 'ENOSPC' | 'EDQUOT' | 'EIO';
 
 /** How a site's disk behaves. */
 export interface DiskBehaviour {
@@ -38,7 +39,6 @@ export interface DiskBehaviour {
 const WAL_TARGET_BYTES = 384 << 10;
 /** What their names begin with. */
 const STATE_DIRECTORY = '/state-';
-const ERRNO: Readonly<Record<Errno, number>> = { ENOSPC: -28, EIO: -5 };
 
 /** The folder of a state directory that the local files of drafts are in. */
 const LOCAL_FILES = 'work';
@@ -78,8 +78,9 @@ function behaviourOfOpen(fd: number): DiskBehaviour | undefined {
   return behaviours.get(opened.get(fd)?.directory ?? '');
 }
 
-function systemError(code: Errno, syscall: string): Error {
-  return Object.assign(new Error(`${code}: simulated, ${syscall}`), { code, syscall, errno: ERRNO[code] });
+function systemError(errno: Errno, syscall: string): Error {
+  const code = errno === 'EDQUOT' ? 'UNKNOWN' : errno; // libuv has no name for it
+  return Object.assign(new Error(`${code}: simulated, ${syscall}`), { code, syscall, errno: -ERRNO[errno] });
 }
 
 function guard(behaviour: DiskBehaviour | undefined, call: DiskCall, syscall: string): void {

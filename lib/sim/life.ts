@@ -135,7 +135,7 @@ export class Life implements Node {
         const { totals } = site.around;
         const lacksRoom = totals.of('full disks') > 0 && ending.reason.includes(NO_ROOM_FOR_STATE);
         if (lacksRoom) totals.add('links ended for want of room');
-        const isSound = totals.of('disk faults: EIO') + totals.of('disk faults: ENOSPC') === 0 && !lacksRoom;
+        const isSound = !lacksRoom && DISK_FAULTS.every((fault) => totals.of(`disk faults: ${fault}`) === 0);
         if (isSound && (ending.code === 'rejected' || ending.code === 'protocol'))
           failed(new Error(`${site.name}: a link ended: ${ending.reason}`));
         site.around.network.closed(connection, ending);
@@ -404,5 +404,6 @@ export class Life implements Node {
 }
 
 /** Of what a refused part says (volume/base-transfer.ts). */
+const DISK_FAULTS = ['EIO', 'ENOSPC', 'EDQUOT'];
 const NO_ROOM_FOR_STATE = 'has no room for the state of the volume';
 const silentLog: SyncLog = { debug: () => {}, info: () => {}, warn: () => {} };

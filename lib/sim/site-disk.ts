@@ -8,11 +8,18 @@ import type { Totals } from './totals.js';
 
 /**
  * `scarce`: nothing is kept that is not needed, and new files do not go past the site; `guarded`: there is room for what is under way, and
- * statfs(2) says that there is no more; `really`: not one block.
+ * statfs(2) says that there is no more; `quota`: there is room for commits alone, and statfs(2) says that there is plenty; `really`: not
+ * one block.
  */
-export type Fullness = 'no' | 'scarce' | 'guarded' | 'really';
+export type Fullness = 'no' | 'scarce' | 'guarded' | 'quota' | 'really';
 
-const FREE_BYTES: Readonly<Record<Fullness, number>> = { no: 2 ** 42, scarce: 2 ** 29, guarded: 0, really: 0 };
+const FREE_BYTES: Readonly<Record<Fullness, number>> = {
+  no: 2 ** 42,
+  scarce: 2 ** 29,
+  guarded: 0,
+  quota: 2 ** 42,
+  really: 0,
+};
 
 export class SiteDisk implements DiskBehaviour {
   fullness: Fullness = 'no';
@@ -74,8 +81,9 @@ export class SiteDisk implements DiskBehaviour {
   }
 
   refuse(call: DiskCall): Errno | undefined {
-    const isFull = this.fullness === 'really' && (call === 'create' || call === 'write' || call === 'commit');
-    if (isFull) return this.refused('ENOSPC');
+    const takesRoom = call === 'create' || call === 'write';
+    if (this.fullness === 'really' && (takesRoom || call === 'commit')) return this.refused('ENOSPC');
+    if (this.fullness === 'quota' && takesRoom) return this.refused('EDQUOT');
     if (call !== this.failing || --this.until > 0) return undefined;
     this.failing = undefined;
     return this.refused('EIO');

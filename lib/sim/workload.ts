@@ -88,7 +88,7 @@ const EVENTS = {
 };
 /** Where disks and power fail. */
 const EVENTS_WITH_FAULTS = { ...EVENTS, kill: 2, power: 5, full: 1, space: 1.5, fail: 1.5, rot: 1 };
-const FULLNESS = { really: 5, guarded: 3, scarce: 2 };
+const FULLNESS = { really: 4, quota: 3, guarded: 3, scarce: 2 };
 const DISK_CALLS = ['create', 'write', 'sync', 'commit'];
 
 /** How many sites fetch on demand, from the start of a schedule. */

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, readdirSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -79,6 +79,13 @@ test('the daemon ends by itself, or cannot be mounted again, when the quota of i
   await site.umount();
   await site.mount();
   assertWhole(files);
+  // What the log of operations would go on in may be taken when a daemon dies.
+  await site.kill();
+  rmSync(join(site.state, 'intent', 'ready'), { force: true });
+  while (!isRefused(() => writeFileSync(join(site.state, 'other'), randomBytes(LARGE_BYTES), { flag: 'a' })));
+  await site.mount();
+  assertWhole(files);
+  rmSync(join(site.state, 'other'));
   const again = (await site.status()).pid;
   for (const [name, bytes] of writeAll('second')) files.set(name, bytes);
 

@@ -35,7 +35,8 @@ let passFrom = 0;
 function poll(): void {
   if (polls++ % POLLS_BETWEEN_LOOKS === 0) checkpointer.shorten(lacksRoom || isScarce(roomBesideReserve(directory)));
   if (polls >= commitRoomFrom) keepRoom();
-  if (polls >= segmentFrom) supply();
+  if (polls >= segmentFrom && !supplySegment(intentPath(directory), SEGMENT_BYTES))
+    segmentFrom = polls + POLLS_WITHOUT_ROOM;
   const pass = polls >= passFrom ? checkpointer.poll() : 'none';
   if (pass === 'lacksRoom') passFrom = polls + POLLS_WITHOUT_ROOM;
   timer = setTimeout(poll, pass === 'made' ? BUSY_POLL_MS : IDLE_POLL_MS);
@@ -45,15 +46,6 @@ function keepRoom(): void {
   const refusal = checkpointer.keepRoom();
   lacksRoom = isNoRoom({ code: refusal });
   if (refusal) commitRoomFrom = polls + POLLS_WITHOUT_COMMIT_ROOM;
-}
-
-function supply(): void {
-  try {
-    supplySegment(intentPath(directory), SEGMENT_BYTES);
-  } catch (error) {
-    if (!isNoRoom(error)) throw error;
-    segmentFrom = polls + POLLS_WITHOUT_ROOM;
-  }
 }
 
 parentPort!.on('message', (order: 'stop' | 'rest') => {

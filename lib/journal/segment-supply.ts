@@ -6,6 +6,7 @@
 
 import { closeSync, existsSync, fdatasyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { isNoRoom } from '../errno.js';
 
 const PAGE = Buffer.alloc(4096);
 
@@ -16,20 +17,23 @@ export function suppliedPath(directory: string): string {
 
 /**
  * Makes a segment file of `sizeBytes`, a multiple of 4096, unless one is there. Blocks for as long as the disk takes.
- * @throws Error of node:fs, e.g. ENOSPC: without it the log makes its segments itself, as long as there is room
+ * @returns false when there is no room for it: without it the log makes its segments itself, as long as there is some
+ * @throws Error of node:fs
  */
-export function supplySegment(directory: string, sizeBytes: number): void {
+export function supplySegment(directory: string, sizeBytes: number): boolean {
   const path = suppliedPath(directory);
-  if (existsSync(path)) return;
+  if (existsSync(path)) return true;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const unfinished = `${path}.tmp`;
   try {
     fillWithZeros(unfinished, sizeBytes);
   } catch (error) {
     rmSync(unfinished, { force: true });
+    if (isNoRoom(error)) return false;
     throw error;
   }
   renameSync(unfinished, path);
+  return true;
 }
 
 function fillWithZeros(path: string, sizeBytes: number): void {

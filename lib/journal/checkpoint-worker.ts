@@ -9,43 +9,56 @@ import type { CheckpointerOptions } from './checkpointer.js';
 import { intentPath, SEGMENT_BYTES } from './intent-log.js';
 import { supplySegment } from './segment-supply.js';
 
-const IDLE_POLL_MS = 20;
+/** While the site commits … */
+const POLL_MS = 20;
+/** … and once it has not for a while: each look wakes a processor. */
+const LONGEST_IDLE_POLL_MS = 320;
 /** While there is much to copy: a breath for messages. */
 const BUSY_POLL_MS = 1;
-/** How full the disk is is looked at every so many polls. */
-const POLLS_BETWEEN_LOOKS = 25;
-/** A disk that had no room is asked again after this many polls: there may be hundreds of megabytes to copy again. */
-const POLLS_WITHOUT_ROOM = 500;
+/** How often it is looked how full the disk is. */
+const LOOK_EVERY_MS = 500;
+/** When a disk that had no room is asked again: there may be hundreds of megabytes to copy again. */
+const WITHOUT_ROOM_MS = 10_000;
 /** For the room that commits need: soon, for they use it up as soon as the disk has some, and another program may fill it again. */
-const POLLS_WITHOUT_COMMIT_ROOM = 5;
+const WITHOUT_COMMIT_ROOM_MS = 100;
 
 const { directory, options } = workerData as { directory: string; options: CheckpointerOptions };
 const checkpointer = Checkpointer.open(directory, options);
-let timer = setTimeout(poll, IDLE_POLL_MS);
-let polls = 0;
+let timer = setTimeout(poll, POLL_MS);
+let intervalMs = POLL_MS;
+let logBytes = 0;
 /** The disk gives commits no more, whatever statfs(2) says: a quota may be used up. */
 let lacksRoom = false;
-/** From these polls on it is worth asking the disk for room: for commits, … */
-let commitRoomFrom = 0;
+/** From these moments on it is worth looking at the disk, … */
+let lookFromMs = 0;
+/** … and asking it for room: for commits, … */
+let commitRoomFromMs = 0;
 /** … for a segment of the log of operations, … */
-let segmentFrom = 0;
+let segmentFromMs = 0;
 /** … and for a pass. */
-let passFrom = 0;
+let passFromMs = 0;
 
 function poll(): void {
-  if (polls++ % POLLS_BETWEEN_LOOKS === 0) checkpointer.shorten(lacksRoom || isScarce(roomBesideReserve(directory)));
-  if (polls >= commitRoomFrom) keepRoom();
-  if (polls >= segmentFrom && !supplySegment(intentPath(directory), SEGMENT_BYTES))
-    segmentFrom = polls + POLLS_WITHOUT_ROOM;
-  const pass = polls >= passFrom ? checkpointer.poll() : 'none';
-  if (pass === 'lacksRoom') passFrom = polls + POLLS_WITHOUT_ROOM;
-  timer = setTimeout(poll, pass === 'made' ? BUSY_POLL_MS : IDLE_POLL_MS);
+  const nowMs = performance.now();
+  if (nowMs >= lookFromMs) {
+    checkpointer.shorten(lacksRoom || isScarce(roomBesideReserve(directory)));
+    lookFromMs = nowMs + LOOK_EVERY_MS;
+  }
+  if (nowMs >= commitRoomFromMs) keepRoom(nowMs);
+  if (nowMs >= segmentFromMs && !supplySegment(intentPath(directory), SEGMENT_BYTES))
+    segmentFromMs = nowMs + WITHOUT_ROOM_MS;
+  const pass = checkpointer.poll(nowMs >= passFromMs);
+  if (pass === 'lacksRoom') passFromMs = nowMs + WITHOUT_ROOM_MS;
+  const isIdle = checkpointer.logBytes === logBytes && !lacksRoom;
+  logBytes = checkpointer.logBytes;
+  intervalMs = isIdle ? Math.min(2 * intervalMs, LONGEST_IDLE_POLL_MS) : POLL_MS;
+  timer = setTimeout(poll, pass === 'made' ? BUSY_POLL_MS : intervalMs);
 }
 
-function keepRoom(): void {
+function keepRoom(nowMs: number): void {
   const refusal = checkpointer.keepRoom();
   lacksRoom = isNoRoom({ code: refusal });
-  if (refusal) commitRoomFrom = polls + POLLS_WITHOUT_COMMIT_ROOM;
+  if (refusal) commitRoomFromMs = nowMs + WITHOUT_COMMIT_ROOM_MS;
 }
 
 parentPort!.on('message', (order: 'stop' | 'rest') => {

@@ -34,7 +34,6 @@ export class Checkpointer {
   private readonly descriptor: number;
   private readonly room: StateRoom;
   private startBytes = 0;
-  /** Of the log in use at the last {@link poll}. */
   private walBytes = 0;
 
   private constructor(
@@ -63,11 +62,16 @@ export class Checkpointer {
     return this.room.keep(this.walBytes);
   }
 
-  /** Makes a pass when it is worth one; blocks this thread for as long as the disk takes. */
-  poll(): Pass {
+  /** Of the log in use at the last {@link poll}. */
+  get logBytes(): number {
+    return this.walBytes;
+  }
+
+  /** Makes a pass when it may and it is worth one; blocks this thread for as long as the disk takes. */
+  poll(mayPass = true): Pass {
     const { walBytes, backlogBytes, isBusy } = this.wal.read();
     if (!isBusy) this.walBytes = walBytes;
-    if (walBytes < this.startBytes || backlogBytes < MIN_PASS_BYTES) return 'none';
+    if (!mayPass || walBytes < this.startBytes || backlogBytes < MIN_PASS_BYTES) return 'none';
     if (this.wal.checkpoint().lacksRoom) return 'lacksRoom';
     fdatasyncSync(this.descriptor);
     return 'made';

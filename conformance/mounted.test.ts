@@ -196,6 +196,7 @@ describe('a mount', () => {
       try {
         await utimes(path, 1000, 2000);
         assert.equal(fstat(fd).atime, 1000n * 1_000_000_000n, 'what was set counts, whatever was read before');
+        await sleep(TICK_MS);
         await looksAtReading(path, first, second);
         must('pwrite', pwrite(fd, Buffer.from('changed'), 0));
         await sleep(TICK_MS);

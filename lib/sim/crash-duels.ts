@@ -103,6 +103,15 @@ export function syncedThenFolded(d: Duel): void {
   const count = 3 + d.random.below(2);
   for (let i = 0; i < count; i++) d.say(d.one, 'write', g, d.mark(d.one), 30_000);
   if (d.chance(0.8)) d.wait(2, 20);
+  if (d.chance(0.5)) {
+    // The log goes on where that was, and is synced.
+    for (let i = 0; i < 4; i++) d.say(d.one, 'write', g, d.mark(d.one), 30_000);
+    const h = `${f}2`;
+    d.say(d.one, 'rm', h);
+    d.say(d.one, 'create', 'h8', h);
+    d.say(d.one, 'put', 'h8', -1, d.mark(d.one), 20);
+    d.say(d.one, 'fsync', 'h8');
+  }
   d.say(d.one, 'power');
   d.wait(1, 500);
   d.say(d.one, 'restart');

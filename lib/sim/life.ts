@@ -403,7 +403,8 @@ export class Life implements Node {
   }
 }
 
-/** Of what a refused part says (volume/base-transfer.ts). */
+/** As totals count them: what may make a site end a link that is sound. */
 const DISK_FAULTS = ['EIO', 'ENOSPC', 'EDQUOT'];
+/** Of what a refused part says (volume/base-transfer.ts). */
 const NO_ROOM_FOR_STATE = 'has no room for the state of the volume';
 const silentLog: SyncLog = { debug: () => {}, info: () => {}, warn: () => {} };

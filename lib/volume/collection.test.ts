@@ -6,7 +6,7 @@ import { AbsentObjects } from '../chunks/absent-objects.js';
 import { encodeManifest, inlineManifest } from '../chunks/manifest.js';
 import { ObjectKind, objectIdOf } from '../chunks/object-kind.js';
 import { PackWriter } from '../chunks/pack.js';
-import type { ObjectId } from '../crdt/ids.js';
+import { type ObjectId, ROOT_INO } from '../crdt/ids.js';
 import { formatDeletedSnapshot, formatSnapshot, snapshotField } from '../crdt/volume-fields.js';
 import { encodeChange } from '../journal/change-codec.js';
 import { HOLD_REASONS } from '../journal/held-versions.js';
@@ -336,6 +336,31 @@ test('a site that joins waits for ever for old versions that were collected ever
   await oslo.collect(all);
   assert.equal(oslo.volume.objects.missingCount(), 0);
 });
+
+for (const keeps of ['everything', 'what is pinned'])
+  test(`a site that keeps ${keeps} never asks for a file's bytes, because an older one with the same was given up before they came`, async (t) => {
+    const [paris, oslo] = await pair(t);
+    if (keeps !== 'everything') {
+      oslo.volume.wanted.keepAll(false);
+      oslo.volume.wanted.pin([ROOT_INO]);
+    }
+    const bytes = randomBytes(LARGE_BYTES);
+    paris.write('old', bytes);
+    // Oslo has the list of chunks, and then nobody has them any more.
+    await paris.sendTo(oslo, ({ kind }) => kind === ObjectKind.manifest);
+    paris.write('old', 'short');
+    await paris.publish();
+    await paris.collect();
+    await paris.sendTo(oslo);
+    oslo.reportedAbsent = oslo.volume.objects.missing(100).map(({ id }) => id);
+    assert.ok(oslo.reportedAbsent.length > 1);
+    await oslo.collect({ nowUs: 0 });
+    assert.equal(oslo.volume.objects.missingCount(), 0);
+
+    paris.write('new', bytes);
+    await paris.sendTo(oslo);
+    assert.ok(oslo.read('new').equals(bytes));
+  });
 
 test('sites wait for ever for what versions would be merged on, when power loss took it everywhere', async (t) => {
   const [paris, oslo] = await pair(t);

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { IngestJob, IngestResult } from '../chunks/ingest.js';
 import { IngestPool } from '../chunks/ingest.js';
+import type { MissingObject } from '../chunks/object-kind.js';
 import { packNames } from '../chunks/pack-use.js';
 import { ReceivedObjects } from '../chunks/received-objects.js';
 import { digestOf } from '../crdt/digest.js';
@@ -214,8 +215,8 @@ export class VolumeFixture {
     return names.reduce((sum, name) => sum + statSync(join(this.directory, 'packs', name)).blocks * 512, 0);
   }
 
-  /** Gives another site every change and object that it lacks. */
-  async sendTo(other: VolumeFixture): Promise<void> {
+  /** Gives another site every change that it lacks, and of the objects those that it `takes`. */
+  async sendTo(other: VolumeFixture, takes = (_: MissingObject): boolean => true): Promise<void> {
     await this.publish();
     const reader = JournalReader.open(this.directory);
     const changes = reader.changesAfter(other.volume.journal.heldVector(), 2 ** 30);
@@ -235,7 +236,7 @@ export class VolumeFixture {
       missing.length > 0;
       missing = other.volume.objects.missing(100)
     ) {
-      const held = missing.filter(({ id }) => this.volume.objects.has(id));
+      const held = missing.filter((object) => this.volume.objects.has(object.id) && takes(object));
       if (held.length === 0) break;
       const objects = held.map(({ id, kind }) => ({ id, kind, bytes: this.volume.objects.get(id) }));
       other.volume.arrivals.adopt(await received.store(objects));

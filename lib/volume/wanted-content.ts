@@ -4,7 +4,6 @@
 
 import type { Ino, ObjectId } from '../crdt/ids.js';
 import type { TreeStore } from '../crdt/tree-store.js';
-import { ObjectKind } from '../chunks/object-kind.js';
 import type { ObjectStore } from '../chunks/object-store.js';
 import type { ContentMerges } from './content-merges.js';
 import type { Folding } from './folding.js';
@@ -41,11 +40,10 @@ export class WantedContent {
     this.allOvertaken();
   }
 
-  /** Another site wrote a version of a file. */
+  /** Another site wrote a version of a file. Its list of chunks may be here without them, of an older version that had the same bytes. */
   named(ino: Ino, manifest: ObjectId, size: number): void {
-    if (!this.objects.keepsAll && this.pinned.covering(ino) !== undefined)
-      this.objects.want(manifest, ObjectKind.manifest, size);
-    else this.objects.name(manifest, ObjectKind.manifest, size);
+    if (!this.objects.keepsAll && this.pinned.covering(ino) !== undefined) this.objects.wantVersion(manifest, size);
+    else this.objects.nameVersion(manifest, size);
   }
 
   /** A file was written or removed elsewhere: what is written on here, and is no version of it any more, will not be there for long. */

@@ -92,6 +92,8 @@ export class ObjectStore implements ObjectSource {
   /** Packs that are about to be removed, or were: what comes to lie in one is lost. Names are never used twice. */
   private readonly retired = new Set<string>();
   private discards = 0;
+  /** Whether the open transaction discards something: other threads, which see what is committed, take that for held. */
+  private isDiscardOpen = false;
   /** What was discarded since nothing was being packed. */
   private readonly discarded = new Set<ObjectId>();
   /** Whether everything that a register names is wanted; else only what {@link want} says. */
@@ -456,7 +458,16 @@ export class ObjectStore implements ObjectSource {
     this.discarded.clear();
   }
 
-  /** How often something was discarded: whoever decided before that an object is held must look again when this has changed. */
+  /** What was discarded is so for other threads, too. */
+  committed(): void {
+    if (this.isDiscardOpen) this.discards++;
+    this.isDiscardOpen = false;
+  }
+
+  /**
+   * How often something was discarded, or became so for other threads: where one took an object for held when this was another number, it
+   * must be looked at again.
+   */
   get discardCount(): number {
     return this.discards;
   }
@@ -508,6 +519,17 @@ export class ObjectStore implements ObjectSource {
     return holds(id) && chunksOf(decodeManifest(Buffer.from(manifest))).every(isLeft);
   }
 
+  /** Whether a version's manifest is held, and every chunk that it names: a manifest may be here without them. */
+  holdsWhole(manifest: ObjectId): boolean {
+    if (!this.has(manifest)) return false;
+    try {
+      return chunksOf(decodeManifest(this.get(manifest))).every((chunk) => this.has(chunk));
+    } catch (error) {
+      if (error instanceof CorruptionError) return false; // it is a missing one now
+      throw error;
+    }
+  }
+
   /** Forgets objects that nothing needed at the mark, but for those that were cited since. Returns how many stay. */
   discard(unused: readonly UnusedObject[]): number {
     let kept = 0;
@@ -527,6 +549,7 @@ export class ObjectStore implements ObjectSource {
       if (this.storedBytes !== undefined) this.storedBytes -= stored;
     }
     this.discards++;
+    this.isDiscardOpen = true;
     return kept;
   }
 

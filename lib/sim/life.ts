@@ -18,6 +18,7 @@ import { SiteServer } from '../daemon/site-server.js';
 import { JournalKeeper } from '../daemon/journal-keeper.js';
 import type { SiteContent } from '../daemon/site-content.js';
 import { type ObjectIntake, SiteSyncStore } from '../daemon/site-sync-store.js';
+import type { FromSite } from '../daemon/thread-protocol.js';
 import { statePath, walPath, type Statement } from '../journal/schema.js';
 import type { SyncLog } from '../sync/ports.js';
 import { SiteExchange } from '../sync/site-exchange.js';
@@ -31,6 +32,8 @@ import type { Site } from './site.js';
 
 /** Links tick once a second. */
 const TICK_MS = 1_000;
+/** How often an ingest worker that is idle, on another processor, is done before whoever asked it goes on. */
+const BESIDE_SHARE = 0.2;
 /** The journal is cut off as soon as it may be: rare otherwise. */
 const KEEP_HISTORY_MS = 0;
 /** Most sites wait for one that is away; some have little patience, and it is sent the state when it is back. */
@@ -94,7 +97,8 @@ export class Life implements Node {
     const data = { stateDirectory: directory, config, mount: true, actorId: this.actorId, afterPowerLoss };
     const machine = { clock: site.clock, pick: (n: number) => random.below(n) };
     try {
-      this.server = new SiteServer(data, this.thread, machine);
+      const port = { next: () => this.thread.next(), postMessage: (message: FromSite) => this.posted(message) };
+      this.server = new SiteServer(data, port, machine);
     } catch (error) {
       // What it said so far is heard by nobody.
       this.dead = true;
@@ -312,6 +316,12 @@ export class Life implements Node {
     const packed = this.countRemoved.get() as number;
     if (packed > this.packed) this.site.around.totals.add('removed inodes packed', packed - this.packed);
     this.packed = packed;
+  }
+
+  /** What the site's thread says; mostly it is heard later. */
+  private posted(message: FromSite): void {
+    if (message.type === 'ingest' && this.ingestTimes.chance(BESIDE_SHARE)) this.ingest(message.job);
+    else this.thread.postMessage(message);
   }
 
   private heard(notice: Notice): void {

@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { AbsentObjects } from '../chunks/absent-objects.js';
+import type { IngestResult } from '../chunks/ingest.js';
+import { Ingester } from '../chunks/ingester.js';
 import { encodeManifest, inlineManifest } from '../chunks/manifest.js';
 import { ObjectKind, objectIdOf } from '../chunks/object-kind.js';
 import { PackWriter } from '../chunks/pack.js';
@@ -11,6 +13,7 @@ import { formatDeletedSnapshot, formatSnapshot, snapshotField } from '../crdt/vo
 import { encodeChange } from '../journal/change-codec.js';
 import { HOLD_REASONS } from '../journal/held-versions.js';
 import { JournalReader } from '../journal/journal-reader.js';
+import { statePath } from '../journal/schema.js';
 import { surveyObjects } from './collection-survey.js';
 import { USER, VolumeFixture } from './volume-fixture.test-support.js';
 
@@ -177,6 +180,65 @@ test('I/O error in a file whose chunks a worker took for held while they were co
   await paris.publish();
   assert.ok(paris.read('large again').equals(bytes));
   paris.reopen();
+  assert.ok(paris.read('large again').equals(bytes));
+});
+
+test('I/O error in a file that was given to a worker between a collection took its chunks and the commit that says so', async (t) => {
+  const paris = site(t);
+  const bytes = randomBytes(LARGE_BYTES);
+  paris.write('large', bytes);
+  await paris.publish();
+  paris.unlink('large');
+  paris.volume.fold();
+  const { directory } = paris;
+  const worker = new Ingester(
+    { databasePath: statePath(directory), objectsDirectory: join(directory, 'packs') },
+    () => {},
+  );
+  t.after(() => worker.close());
+  // It is on another processor, and has nothing else to do.
+  const results: IngestResult[] = [];
+  paris.worker = (job) => results.push(...(worker.run([job]) as IngestResult[]));
+  await paris.collect({}, (step) => {
+    if (step === 'collect' && results.length === 0) paris.write('large again', bytes);
+  });
+  paris.worker = undefined;
+  assert.equal(results[0]?.objects.length, 1, 'the worker found the chunks');
+  for (const result of results) paris.volume.arrivals.ingested(result);
+  await paris.publish();
+  assert.ok(paris.read('large again').equals(bytes));
+});
+
+test('I/O error after a crash in a file whose list of chunks was here without them, because what began to use it again was removed', async (t) => {
+  const paris = site(t);
+  const bytes = randomBytes(LARGE_BYTES);
+  paris.write('large', bytes);
+  await paris.publish();
+  paris.unlink('large');
+  paris.volume.fold();
+  let steps = 0;
+  await paris.collect({}, async (step) => {
+    if (step !== 'collect' || ++steps > 1) return;
+    // The list of chunks is gone, and its chunks are about to go.
+    paris.write('removed', bytes);
+    paris.volume.publishAll();
+    const [result] = await paris.pack();
+    assert.equal(result!.objects.length, 1);
+    paris.unlink('removed');
+    paris.volume.arrivals.ingested(result!);
+    assert.equal(paris.volume.objects.has(result!.manifestId), false, 'nothing needs it');
+    // As it was left before, and as a merge that came too late leaves it.
+    paris.volume.objects.put(ObjectKind.manifest, result!.manifest);
+  });
+  paris.write('large again', bytes);
+  paris.volume.publishAll();
+  const [result] = await paris.pack();
+  assert.ok(paris.volume.objects.has(result!.manifestId) && result!.objects.length > 1, 'chunks alone are packed');
+  // The log has the version, and the state does not.
+  t.mock.method(paris.volume.folding, 'commit', () => 0);
+  paris.volume.arrivals.ingested(result!);
+  paris.crash();
+  await paris.publish();
   assert.ok(paris.read('large again').equals(bytes));
 });
 

@@ -72,6 +72,7 @@ export class Folding {
     this.objects.named(this.journal.changeCount + (this.commits.writesChange ? 1 : 0));
     const { holdsRemoteChanges } = this.commits;
     const changed = this.commits.fold();
+    this.objects.committed();
     if (changed || this.isWanted) {
       this.isWanted = false;
       this.lateDueMs = Infinity;

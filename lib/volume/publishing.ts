@@ -264,12 +264,13 @@ export class Publishing {
       content.unpublished();
       return;
     }
-    this.core.objects.adopt(result.objects);
-    // Removed here meanwhile: a version that the removal did not see would bring it back.
+    // Removed here meanwhile: a version that the removal did not see would bring it back. Nor is what was packed for it of any use: a
+    // collection that is under way would leave the manifest, which came since, and take the chunks that were here before.
     if (!this.isReachable(draft.ino)) {
       content.unpublished();
       return;
     }
+    this.core.objects.adopt(result.objects);
     if (!this.isFileReady(draft)) {
       this.failed(draft, content);
       return;

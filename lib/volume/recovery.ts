@@ -301,8 +301,8 @@ export class Recovery {
     this.replayed++;
   }
 
-  private holdsVersion(record: WritesRecord): boolean {
-    return record.writes.every((write) => write.field !== 'head' || this.objects.has(parseHead(write.value).manifest));
+  private holdsVersion({ writes }: WritesRecord): boolean {
+    return writes.every(({ field, value }) => field !== 'head' || this.objects.holdsWhole(parseHead(value).manifest));
   }
 
   /** What was written since the last version is gone with its local file; the last version is still there. */

@@ -50,6 +50,8 @@ export class VolumeFixture {
   /** How long a commit takes by the site's clock, but for the looks at it. */
   commitMs = 0;
   private readonly jobs: IngestJob[] = [];
+  /** A worker that takes what is to be packed as soon as it is asked, instead of {@link pack}. */
+  worker: ((job: IngestJob) => void) | undefined;
   private readonly abandoned: [Volume, string][] = [];
 
   constructor(
@@ -110,7 +112,7 @@ export class VolumeFixture {
         entryDeleted: (parent, name) => this.notices.push(`deleted ${parent}/${name}`),
         invalidateInode: (ino, content) => this.notices.push(`inode ${ino}${content ? ' content' : ''}`),
       },
-      ingester: { ingest: (job) => this.jobs.push(job) },
+      ingester: { ingest: (job) => (this.worker ? this.worker(job) : this.jobs.push(job)) },
       pick: (n) => Number.parseInt(this.siteId.slice(0, 8), 16) % n,
       onSlot: (slot, why) => this.notices.push(`slot ${slot} ${why}`),
       onQuarantine: (from, change, reason) => this.notices.push(`quarantined ${from} ${change} ${reason}`),
@@ -216,7 +218,7 @@ export class VolumeFixture {
   }
 
   /** Gives another site every change that it lacks, and of the objects those that it `takes`. */
-  async sendTo(other: VolumeFixture, takes = (_: MissingObject): boolean => true): Promise<void> {
+  async sendTo(other: VolumeFixture, takes: (object: MissingObject) => boolean = () => true): Promise<void> {
     await this.publish();
     const reader = JournalReader.open(this.directory);
     const changes = reader.changesAfter(other.volume.journal.heldVector(), 2 ** 30);

@@ -678,6 +678,12 @@ export const MUTANTS: readonly Mutant[] = [
     to: ';',
   },
   {
+    rule: 'given up: what a worker took for held before the commit that gives it up is looked at once more',
+    file: 'chunks/object-store.js',
+    from: 'if (this.isDiscardOpen)',
+    to: 'if (false)',
+  },
+  {
     rule: 'given up: nothing that is cited since a collection began',
     file: 'chunks/collection-guard.js',
     from: 'return this.cited.has(id);',

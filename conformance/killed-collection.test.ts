@@ -37,8 +37,14 @@ async function collectUntilKilled(site: Site): Promise<void> {
   for (let code: number | null = 0; code === 0;) code = (await site.weft(['gc', site.mountpoint, '--run'])).code;
 }
 
-function read(directory: string): Model {
-  return new Map(readdirSync(directory).map((name) => [name, readFileSync(join(directory, name))]));
+function read(site: Site): Model {
+  const { mountpoint } = site;
+  const names = readdirSync(mountpoint);
+  try {
+    return new Map(names.map((name) => [name, readFileSync(join(mountpoint, name))]));
+  } catch (error) {
+    throw new Error(`${(error as Error).message}: ${site.logTroubles().join(', ')}`, { cause: error });
+  }
 }
 
 /** The paths at which one is not as the other, but for those that a step was at. */
@@ -75,7 +81,7 @@ describe(`a daemon killed while it collects, seed ${SEED}`, () => {
         step.apply(model);
       }
       await paris.mount();
-      const found = read(paris.mountpoint);
+      const found = read(paris);
       assert.deepEqual(differences(model, found, begun), [], `seed ${SEED}, round ${round}, ${acknowledged} steps`);
       model = found;
       if (round % 4 > 0) continue;
@@ -83,7 +89,7 @@ describe(`a daemon killed while it collects, seed ${SEED}`, () => {
       assert.equal(collected.code, 0, collected.stderr);
       await paris.umount();
       await paris.mount();
-      assert.deepEqual(differences(model, read(paris.mountpoint), []), [], `seed ${SEED}, round ${round}, collected`);
+      assert.deepEqual(differences(model, read(paris), []), [], `seed ${SEED}, round ${round}, collected`);
     }
     assert.ok(steps > 0, 'nothing was written');
   });

@@ -42,6 +42,17 @@ function setOnVolume(fixture: VolumeFixture, field: string, value: string): void
   while (fixture.volume.background.run(() => false));
 }
 
+/** Nothing needs the chunks of what was in it any more, and no collection came yet. */
+async function siteWithRemovedFile(t: TestContext): Promise<{ paris: VolumeFixture; bytes: Buffer }> {
+  const paris = site(t);
+  const bytes = randomBytes(LARGE_BYTES);
+  paris.write('large', bytes);
+  await paris.publish();
+  paris.unlink('large');
+  paris.volume.fold();
+  return { paris, bytes };
+}
+
 async function pair(t: TestContext): Promise<[VolumeFixture, VolumeFixture]> {
   const paris = site(t);
   const oslo = await paris.join();
@@ -164,12 +175,7 @@ test('I/O error in what was written again just when it was collected', async (t)
 });
 
 test('I/O error in a file whose chunks a worker took for held while they were collected', async (t) => {
-  const paris = site(t);
-  const bytes = randomBytes(LARGE_BYTES);
-  paris.write('large', bytes);
-  await paris.publish();
-  paris.unlink('large');
-  paris.volume.fold();
+  const { paris, bytes } = await siteWithRemovedFile(t);
   paris.write('large again', bytes);
   paris.volume.publishAll();
   const results = await paris.pack(); // while everything is held: there is nothing to pack
@@ -184,12 +190,7 @@ test('I/O error in a file whose chunks a worker took for held while they were co
 });
 
 test('I/O error in a file that was given to a worker between a collection took its chunks and the commit that says so', async (t) => {
-  const paris = site(t);
-  const bytes = randomBytes(LARGE_BYTES);
-  paris.write('large', bytes);
-  await paris.publish();
-  paris.unlink('large');
-  paris.volume.fold();
+  const { paris, bytes } = await siteWithRemovedFile(t);
   const { directory } = paris;
   const worker = new Ingester(
     { databasePath: statePath(directory), objectsDirectory: join(directory, 'packs') },
@@ -210,12 +211,7 @@ test('I/O error in a file that was given to a worker between a collection took i
 });
 
 test('I/O error after a crash in a file whose list of chunks was here without them, because what began to use it again was removed', async (t) => {
-  const paris = site(t);
-  const bytes = randomBytes(LARGE_BYTES);
-  paris.write('large', bytes);
-  await paris.publish();
-  paris.unlink('large');
-  paris.volume.fold();
+  const { paris, bytes } = await siteWithRemovedFile(t);
   let steps = 0;
   await paris.collect({}, async (step) => {
     if (step !== 'collect' || ++steps > 1) return;

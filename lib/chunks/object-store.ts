@@ -12,7 +12,7 @@ import { rewriteFile } from '../file-rewriting.js';
 import { LastingSync, syncPath } from '../file-sync.js';
 import { AbsentObjects } from './absent-objects.js';
 import { CollectionGuard } from './collection-guard.js';
-import { chunkLengths, chunksOf, decodeManifest } from './manifest.js';
+import { chunkLengths, chunksOf, decodeManifest, INLINE_LIMIT } from './manifest.js';
 import { MISSING_SCHEMA, MissingObjects } from './missing-objects.js';
 import { ObjectKind, objectIdOf } from './object-kind.js';
 import type { MissingObject } from './object-kind.js';
@@ -482,7 +482,9 @@ export class ObjectStore implements ObjectSource {
   /** As {@link name}, for a version and its chunks: it may have been of no use until now. @param bytes see {@link MissingObject} */
   nameVersion(manifest: ObjectId, bytes: number): void {
     this.name(manifest, ObjectKind.manifest, bytes);
-    if ((this.guard || this.keepsAll) && this.has(manifest)) this.nameChunks(manifest);
+    // The bytes of a shorter one are in its manifest.
+    const hasChunks = bytes >= INLINE_LIMIT;
+    if (hasChunks && (this.guard || this.keepsAll) && this.has(manifest)) this.nameChunks(manifest);
   }
 
   /** As {@link want}, for a version and its chunks. @param bytes see {@link MissingObject} */

@@ -70,7 +70,7 @@ function round(seed: number): void {
   };
   for (let step = 0; step < 25; step++) {
     replica.apply(Array.from({ length: 1 + random(4) }, any));
-    assert.deepEqual(compareWithStore(projectAll(store, actors), store), [], `SEED=${seed} replays this, step ${step}`);
+    assert.deepEqual(compareWithStore(projectAll(store, actors), store), [], `step ${step}`);
     listConflicts(store, actors);
     digestOf(store, sha256);
   }
@@ -78,6 +78,36 @@ function round(seed: number): void {
 
 test('registers without sense are projected alike by both ways, and harm nothing', () => {
   const base = Math.floor(Math.random() * 2 ** 31);
-  if (FIRST_SEED !== undefined) return round(FIRST_SEED);
-  for (let i = 0; i < ROUNDS; i++) round((base + i) >>> 0);
+  const seeds = FIRST_SEED === undefined ? Array.from({ length: ROUNDS }, (_, i) => (base + i) >>> 0) : [FIRST_SEED];
+  for (const seed of seeds) {
+    try {
+      round(seed);
+    } catch (error) {
+      throw new Error(`SEED=${seed} replays this: ${(error as Error).message}`, { cause: error });
+    }
+  }
+});
+
+test('a version written to a directory whose deferred move was overwritten in the same batch throws nothing', () => {
+  const store = new MemoryTreeStore();
+  const actors = new ActorTable();
+  for (const letter of ['a', 'b']) actors.intern(letter.repeat(32));
+  const replica = new Replica(store, actors);
+  let counter = 0;
+  const write = (ino: Ino, field: string, value: string, stamp: number, pred: RegisterWrite[] = []): RegisterWrite => {
+    validateOp(formatKey(ino, field), value);
+    return { ino, field, value, counter: ++counter, actor: 0, stamp, pred };
+  };
+  const born = (ino: Ino, name: string): RegisterWrite =>
+    write(ino, 'born', formatBorn({ type: 'd', parent: 1, name, btime: EPOCH, mode: 0, uid: 0, gid: 0, rdev: 0 }), 1);
+  replica.apply([born(1, ''), born(2, 'x'), born(3, 'y')]);
+  // 2 in 3, and later 3 in 2 by three writes that know nothing of each other: each of the three is on the cycle.
+  replica.apply([write(2, 'link:0', formatMovedPlace(3, 'x', undefined), 10)]);
+  const moves = ['p', 'q', 'r'].map((name) => write(3, 'link:0', formatMovedPlace(2, name, undefined), 20));
+  replica.apply(moves);
+  assert.deepEqual([...store.deferred()], [[3, 3]], 'its place of birth is the fourth');
+
+  const head = formatHead({ manifest: 'a'.repeat(64), size: 1, mtime: EPOCH, copyIno: 100 });
+  replica.apply([write(3, 'link:0', formatTombstone(1, 'y', []), 30, moves), write(3, 'head', head, 31)]);
+  assert.deepEqual(compareWithStore(projectAll(store, actors), store), []);
 });

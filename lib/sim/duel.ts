@@ -119,9 +119,8 @@ export class Duel {
 
   /** What a site shows beside a path for a conflict about it. */
   copyOf(scenes: readonly Scene[], site: string, path: string): string | undefined {
-    const process = scenes.find(({ name }) => name === site)?.process;
-    return this.random.pick(
-      (process?.paths() ?? []).map(([found]) => found).filter((found) => found.startsWith(`${path}.~`)),
-    );
+    const scene = scenes.find(({ name }) => name === site);
+    const shown = scene?.isUp ? scene.look() : [];
+    return this.random.pick(shown.map(([found]) => found).filter((found) => found.startsWith(`${path}.~`)));
   }
 }

@@ -43,14 +43,14 @@ export class KernelCacheModel implements KernelCache {
     this.noticed();
   }
 
-  /** What the kernel believes and is not so. */
+  /** What the kernel believes and is not so. The volume is not asked: it would look at the local files of what is open. */
   stale(): string[] {
     const wrong: string[] = [];
     for (const { parent, name, ino } of this.entries.values()) {
       const { store } = this.volume.journal;
       // No path leads there any more: a directory that was removed, or merged into another.
       if (store.alias(parent) !== undefined || (store.inode(parent)?.nlink ?? 0) === 0) continue;
-      const is = this.volume.files.lookup(parent, name)?.ino;
+      const is = store.lookup(parent, name)?.ino;
       if (is !== ino) wrong.push(`${parent}/${name} leads to ${is}, the kernel was left believing ${ino}`);
     }
     return wrong;

@@ -21,6 +21,9 @@ const READ_BYTES = 2 << 20;
 
 const scratch = Buffer.alloc(READ_BYTES);
 
+/** A path with its kind: 'd', 'f' or another. */
+export type ShownPath = readonly [path: string, kind: 'd' | 'f' | 'o'];
+
 export class Observer {
   constructor(protected readonly site: Site) {}
 
@@ -82,9 +85,9 @@ export class Observer {
       .map((name) => [name, this.volume.files.getxattr(ino, name).toString('latin1')]);
   }
 
-  /** Every path with its kind: 'd', 'f' or another. */
-  paths(path = ''): [path: string, kind: 'd' | 'f' | 'o'][] {
-    const all: [string, 'd' | 'f' | 'o'][] = [];
+  /** All that there is below a directory. */
+  paths(path = ''): ShownPath[] {
+    const all: ShownPath[] = [];
     for (const name of this.list(path)) {
       const at = path === '' ? name : `${path}/${name}`;
       const type = this.stat(at).mode & S_IFMT;

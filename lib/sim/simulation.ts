@@ -17,6 +17,7 @@ import { marksIn } from './contents.js';
 import { founded, SITE_NAMES } from './founding.js';
 import { Network } from './network.js';
 import { Killed } from './call-account.js';
+import type { ShownPath } from './observer.js';
 import { perform } from './perform.js';
 import { Process } from './process.js';
 import { areAtRest, areReadable, mergesOfContent, standing } from './quiescence.js';
@@ -33,7 +34,7 @@ import { formatStep, type Step } from './step.js';
 import { tryCrashState } from './crash-states.js';
 import { Timeline } from './timeline.js';
 import { Totals } from './totals.js';
-import { Workload } from './workload.js';
+import { type Scene, Workload } from './workload.js';
 
 export interface Plan {
   readonly seed: number;
@@ -98,6 +99,8 @@ class Simulation {
   private readonly directory: string;
   private readonly shownAtKill = new ShownAtKill();
   private readonly checkedCommits = new Map<Site, number>();
+  /** Steps since the sites were checked last. */
+  private unchecked = 0;
   /** Whether disks fail in this schedule, and power. */
   private readonly hasFaults: boolean;
   private isRotten = false;
@@ -205,10 +208,11 @@ class Simulation {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  private scenes(): { name: string; process: Process | null }[] {
-    return this.sites.map(({ name, life }, i) => {
-      this.processes[i]!.begin('');
-      return { name, process: life ? this.processes[i]! : null };
+  private scenes(): Scene[] {
+    return this.sites.map((site) => {
+      const process = this.processes[site.index]!;
+      process.begin('');
+      return { name: site.name, isUp: site.life !== null, openNames: process.openNames, look: () => this.look(site) };
     });
   }
 
@@ -220,7 +224,21 @@ class Simulation {
 
   // ── steps ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** Somebody lists all that a site shows before it is decided what comes next. Of no time, and nothing of the site goes on after it. */
+  private look({ name, index, life }: Site): readonly ShownPath[] {
+    const step = { site: name, verb: LOOK, words: [] };
+    const text = formatStep(step);
+    this.steps.push(step);
+    this.lines.push(text);
+    this.trace.update(`${text}\n`);
+    if (!life) return [];
+    const process = this.processes[index]!;
+    process.begin('');
+    return process.paths();
+  }
+
   private async take(step: Step): Promise<void> {
+    if (step.verb === LOOK) return void this.look(this.site(step.site));
     const text = formatStep(step);
     this.steps.push(step);
     let result: string;
@@ -234,7 +252,8 @@ class Simulation {
     this.trace.update(`${text} ${result}\n`);
     await this.timeline.run(STEP_MS);
     if (this.plan.crashStates !== undefined && step.site !== '') this.tryCrashStates(this.site(step.site));
-    const isDue = this.plan.history !== undefined || this.steps.length % CHECK_EVERY_STEPS === 0;
+    const isDue = this.plan.history !== undefined || ++this.unchecked === CHECK_EVERY_STEPS;
+    if (isDue) this.unchecked = 0;
     if (isDue) for (const site of this.sites) this.check(site, site.name === step.site);
   }
 
@@ -511,6 +530,8 @@ class Simulation {
   }
 }
 
+/** A step of a history that a workload never chooses: it is how it comes to choose. */
+const LOOK = 'look';
 const EVENTS = new Set('kill restart clock power full space fail rot collect evict content'.split(' '));
 /** More than there is. */
 const EVERYTHING = { bytes: 2 ** 50 };

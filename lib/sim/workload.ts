@@ -1,19 +1,22 @@
 // workload.ts — chooses what happens next in a simulation, and favours what is dangerous: few names and many sites that use them at
 // once, moves of directories into each other, files that are open while they change, partitions that are crashes too; and the
 // histories of duels.ts in between.
-// Invariant: a function of the seed and of what the sites show; it changes nothing itself.
+// Invariant: a function of the seed and of what the sites show. It changes nothing itself, but a look at what a site shows is seen there.
 
 import type { Choice } from './duel.js';
 import { duel } from './duels.js';
-import type { Process } from './process.js';
+import type { ShownPath } from './observer.js';
 import type { Random } from './random.js';
 import { type Step, step } from './step.js';
 
 /** What the workload knows of a site. */
 export interface Scene {
   readonly name: string;
-  /** null while the site is down. */
-  readonly process: Process | null;
+  readonly isUp: boolean;
+  /** What its programs have open. */
+  readonly openNames: readonly string[];
+  /** Lists all that it shows, which is a step of the history: the site sees then what the kernel did to files meanwhile. */
+  readonly look: () => readonly ShownPath[];
 }
 
 const FILES = ['a', 'b', 'c'];
@@ -118,7 +121,7 @@ export class Workload {
   }
 
   next(scenes: readonly Scene[]): Step {
-    const up = scenes.filter(({ process }) => process !== null);
+    const up = scenes.filter(({ isUp }) => isUp);
     if (this.coming.length === 0 && up.length > 1 && this.random.chance(DUEL_SHARE))
       this.coming = duel(
         this.random,
@@ -174,7 +177,7 @@ export class Workload {
       case 'rot':
         return step(one, 'rot', random.below(1_000_000));
       case 'restart':
-        return step(scenes.find(({ process }) => process === null)?.name ?? one, 'restart');
+        return step(scenes.find(({ isUp }) => !isUp)?.name ?? one, 'restart');
       case 'collect':
         return step(one, 'collect');
       case 'evict':
@@ -188,14 +191,13 @@ export class Workload {
 
   // ── what programs do ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  private call({ name: site, process }: Scene): Step {
+  private call({ name: site, openNames: open, look }: Scene): Step {
     const { random } = this;
-    const paths = process!.paths();
+    const paths = look();
     const files = paths.filter(([, kind]) => kind !== 'd').map(([path]) => path);
     const regular = paths.filter(([, kind]) => kind === 'f').map(([path]) => path);
     const directories = paths.filter(([, kind]) => kind === 'd').map(([path]) => path);
     const copies = regular.filter((path) => path.includes('.~'));
-    const open = process!.openNames;
     const at = (names: readonly string[]): string => {
       const parent = random.chance(0.35) ? '' : (random.pick(directories) ?? '');
       const name = random.pick(names)!;

@@ -23,11 +23,16 @@ export class Duel {
 
   constructor(
     readonly random: Random,
-    private readonly sites: readonly string[],
+    /** Those that are up. The first of all, if it is, keeps the content that others may give up. */
+    readonly sites: readonly string[],
     /** A mark that nobody has written. */
     readonly mark: (site: string) => string,
   ) {
     [this.one, this.other, this.third] = random.shuffled(sites) as [string, string, string?];
+  }
+
+  get first(): string {
+    return this.sites[0]!;
   }
 
   say(site: string, ...[verb, ...words]: Words): void {

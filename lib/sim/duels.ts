@@ -66,6 +66,7 @@ import {
   untoldThenKilled,
   untoldThenPowerLost,
 } from './kernel-duels.js';
+import { comesBackWhileCollected, rewrittenWhilePacked } from './packing-duels.js';
 import type { Random } from './random.js';
 
 type Row = (duel: Duel) => void;
@@ -116,6 +117,8 @@ const ROWS: readonly (readonly [weight: number, row: Row])[] = [
   [4, fetchedWhileGivenUp],
   [4, givenUpBehindThird],
   [4, writtenUnfetched],
+  [4, rewrittenWhilePacked],
+  [6, comesBackWhileCollected],
 ];
 const FAULT_ROWS: readonly (readonly [weight: number, row: Row])[] = [
   ...ROWS,

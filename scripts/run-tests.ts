@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // run-tests.ts — runs the compiled tests beside this script; the last line says `N passed, N failed`.
-// Files that compute run side by side, then those with programs and mounts two at a time, for they mostly wait; those that time what they do
-// run alone. What a failing file printed is shown in full. Exit code 0: all passed; 1: some failed; 2: wrong usage.
+// Files that compute run side by side, then those with programs and mounts two at a time, for they mostly wait; those that time what they
+// do run alone. What a failing file printed is shown in full. Exit code 0: all passed; 1: some failed; 2: wrong usage.
 
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -17,7 +17,7 @@ const USAGE = `usage: run-tests [--only TEXT]… [--timeout SECONDS] [--verbose]
 
 /** Folders of tests without mounts, daemons or timing. */
 const COMPUTING = /^(lib\/(codec|crdt|journal|chunks|volume|sync|sim)|scripts\/(tidy|scenarios))\//;
-/** Tests that start programs, or whole sites, but for those that compare how long something took: until daemons are up, links cut, deadlines over. */
+/** Tests that start programs or whole sites: they wait until daemons are up, links cut, deadlines over. Not those that compare times. */
 const WAITING = /^(conformance\/(?!hostile-sites|limited-transfer)|lib\/(cli|daemon)\/|scripts\/(?!bench))/;
 const WAITING_AT_ONCE = 2;
 

@@ -142,19 +142,13 @@ export class Replica {
   }
 
   #writeHead(inode: Inode, before: readonly Entry[] | undefined, after: readonly Entry[]): void {
-    const isSame = manifestIn(before?.[0]) === manifestIn(after[0]);
-    if (isDirectory(inode)) {
-      // No site writes that. It claims nothing by it, and where it is in the tree need not be what its registers say by now.
-      inode.write('head', after);
-      forgetAttributes(inode);
-      this.#editor.noteInode(inode.ino, !isSame);
-      return;
-    }
-    const claims = this.#tree.claims(inode);
+    // A directory, which no site writes a version to, claims nothing by it; and what the store says of its place may be of registers before.
+    const claims = isDirectory(inode) ? NO_CLAIMS : this.#tree.claims(inode);
     inode.write('head', after);
     forgetAttributes(inode);
+    this.#editor.noteInode(inode.ino, manifestIn(before?.[0]) !== manifestIn(after[0]));
+    if (isDirectory(inode)) return;
     if (!isPlacedFile(inode, this.#actors)) memoOf(inode).placement = undefined;
-    this.#editor.noteInode(inode.ino, !isSame);
     const claimsNow = this.#tree.claims(inode);
     const isConflict = after.length > 1 || (before !== undefined && before.length > 1);
     if (claims.length === 0 && claimsNow.length === 0) return;

@@ -24,7 +24,7 @@ export function rewrittenWhilePacked(d: Duel): void {
   if (d.chance(0.5)) d.meet();
 }
 
-/** What only one site keeps comes back while a collection takes it, and the site is killed then. */
+/** What only one site keeps comes back while a collection takes it; sometimes the site is killed then. */
 export function comesBackWhileCollected(d: Duel): void {
   const { first } = d;
   for (const site of d.sites) if (site !== first) d.say(site, 'content', 'on-demand');
@@ -43,7 +43,8 @@ export function comesBackWhileCollected(d: Duel): void {
     if (d.chance(0.4)) d.wait(1, 3);
     d.say(first, 'write', d.pick(...FILES), ...d.pick(...contents));
     d.wait(1, 300);
-    if (d.chance(0.3)) d.say(first, 'kill');
+    if (d.chance(0.7)) continue;
+    d.say(first, 'kill');
     d.say(first, 'restart');
   }
   d.meet();

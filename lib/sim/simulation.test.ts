@@ -20,7 +20,7 @@ test('one seed gives one run, and its steps give it again', async () => {
 });
 
 test('a history plays as the schedule did that it is of, also where a look at a site makes it see what its kernel wrote', async () => {
-  // Of all 120 of the seeds up to there, these did not.
+  // Of the seeds 1 to 120 these did not.
   for (const seed of [2, 43]) {
     const schedule = await simulate({ seed, sites: 3, steps: 60 }, root);
     assert.ok(schedule.steps.some(({ verb }) => verb === 'look'));

@@ -253,8 +253,9 @@ class Simulation {
     await this.timeline.run(STEP_MS);
     if (this.plan.crashStates !== undefined && step.site !== '') this.tryCrashStates(this.site(step.site));
     const isDue = this.plan.history !== undefined || ++this.unchecked === CHECK_EVERY_STEPS;
-    if (isDue) this.unchecked = 0;
-    if (isDue) for (const site of this.sites) this.check(site, site.name === step.site);
+    if (!isDue) return;
+    this.unchecked = 0;
+    for (const site of this.sites) this.check(site, site.name === step.site);
   }
 
   private tryCrashStates(site: Site): void {

@@ -12,6 +12,8 @@ export interface Before {
 }
 
 export class AffectedInodes {
+  /** Those that are of another type than they were, or were named before they were born, which no site writes: their link counts say nothing. */
+  readonly retyped = new Set<Ino>();
   #before = new Map<Ino, Before>();
 
   get size(): number {
@@ -38,5 +40,6 @@ export class AffectedInodes {
 
   clear(): void {
     this.#before = new Map(); // see tree-editor.ts
+    if (this.retyped.size > 0) this.retyped.clear();
   }
 }

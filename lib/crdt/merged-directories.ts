@@ -70,7 +70,7 @@ export class MergedDirectories {
   /** Takes an affected directory out of every merge by name, so that no alias leads to where it was. */
   #detach(ino: Ino): void {
     const inode = this.#store.inode(ino);
-    if (!inode || !isDirectory(inode)) return;
+    if (!inode || !(isDirectory(inode) || this.#affected.retyped.has(ino))) return;
     for (const member of this.#store.aliasesOf(ino)) {
       if (this.#tree.into(member) === undefined) this.#setAlias(member, undefined);
     }

@@ -7,10 +7,10 @@ import { losingVersions } from './copies.js';
 import { DirectoryTree } from './directory-tree.js';
 import { direntType, DIRECTORY_DIRENT_TYPE, REGULAR_DIRENT_TYPE } from './fields.js';
 import { isDirectory, typeOf } from './inode-attributes.js';
-import { FIRST_LINK } from './ids.js';
+import { FIRST_LINK, ROOT_INO } from './ids.js';
 import type { ActorTable, Ino, LinkId, Name } from './ids.js';
 import type { Entry } from './inode.js';
-import { Liveness } from './liveness.js';
+import { Liveness, direntsOf } from './liveness.js';
 import { MergedDirectories } from './merged-directories.js';
 import { SUFFIX_MARK, SiteNames, contest, isFirstChoice, nameLosers, suffixedName } from './names.js';
 import { fileClaims } from './placement.js';
@@ -78,6 +78,7 @@ export class Projector {
     const tally: Tally = { links: new Map(), copiesBefore: new Set(), copies: new Map() };
     for (const parent of slots.parents()) this.#showDirectory(parent, slots, tally);
     this.#settleTally(tally);
+    if (affected.retyped.size > 0) this.#countRetyped(liveness);
     affected.clear();
   }
 
@@ -85,7 +86,7 @@ export class Projector {
     const changed: Ino[] = [];
     for (const [ino] of this.affected.list()) {
       const inode = this.#store.inode(ino);
-      if (inode && isDirectory(inode)) changed.push(ino);
+      if (inode && (isDirectory(inode) || this.affected.retyped.has(ino))) changed.push(ino);
     }
     if (changed.length === 0) return;
     for (const [ino, cursor] of this.tree.breakCycles(changed)) {
@@ -248,6 +249,29 @@ export class Projector {
       this.#editor.noteInode(ino, true);
     }
     for (const [ino, by] of links) if (by !== 0) this.#editor.addLinks(this.#store.inode(ino)!, by);
+  }
+
+  /** The link counts of what is of another type than it was, from what is shown now. */
+  #countRetyped(liveness: Liveness): void {
+    this.#editor.settleDirectories();
+    for (const ino of this.affected.retyped) {
+      const inode = this.#store.inode(ino)!;
+      let links = liveness.claims(inode).filter((claim) => this.#isShown(claim)).length;
+      if (isDirectory(inode) && (links > 0 || ino === ROOT_INO)) {
+        links = 2;
+        for (const { type } of direntsOf(this.#store, ino)) if (type === DIRECTORY_DIRENT_TYPE) links++;
+      }
+      this.#editor.addLinks(inode, links - inode.nlink);
+    }
+  }
+
+  #isShown({ parent, name, ino, link }: Claimant): boolean {
+    const home = this.tree.home(parent);
+    const claims = this.#store.claims(home, name);
+    if (claims.length > 0)
+      return claims.some((claim) => claim.ino === ino && claim.link === link && claim.shown !== null);
+    const dirent = this.#store.lookup(home, name);
+    return dirent?.ino === ino && dirent.link === link;
   }
 }
 

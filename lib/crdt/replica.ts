@@ -3,12 +3,12 @@
 // causally delivered writes. What is uncontested is shown at once, at the cost of the names it touches; the rest is left to
 // projector.ts, once per batch. Total: conflicts are data, not errors.
 
+import type { Before } from './affected.js';
 import { hasContestedAttributes } from './attribute-conflicts.js';
 import type { DirectoryTree } from './directory-tree.js';
-import { LINK_PREFIX, direntType, linkOfField } from './fields.js';
-import { isDirectory, memoOf } from './inode-attributes.js';
-import { parseBorn, timeOfStamp } from './fields.js';
-import { typeOf } from './inode-attributes.js';
+import { LINK_PREFIX, direntType, linkOfField, parseBorn, timeOfStamp } from './fields.js';
+import type { Born, FileType } from './fields.js';
+import { isDirectory, memoOf, typeOf } from './inode-attributes.js';
 import { FIRST_LINK, ROOT_INO, VOLUME_INO } from './ids.js';
 import type { ActorTable, Ino, OpId } from './ids.js';
 import { Inode } from './inode.js';
@@ -101,7 +101,7 @@ export class Replica {
     if (inode.registers.size === 0 && field === 'born') {
       // Nothing of it can be placed yet.
       inode.write(field, after);
-      this.#bear(inode);
+      this.#bear(inode, { claims: NO_CLAIMS, parent: undefined }, undefined);
       return;
     }
     const isAffected = ino === ROOT_INO || affected.has(ino);
@@ -110,11 +110,12 @@ export class Replica {
     const count = claims.length;
     const link = field.startsWith(LINK_PREFIX) ? linkOfField(field) : FIRST_LINK;
     const claim = claimOfLink(claims, link);
+    const type = typeOf(inode);
     inode.write(field, after);
     const isInPlace = readPlacementAgain(inode, field);
     this.#editor.noteInode(ino, false);
-    if (field === 'born') this.#bear(inode);
-    if (isAffected) return;
+    if (field === 'born') this.#bear(inode, { claims, parent }, type);
+    if (isAffected || affected.has(ino)) return;
     // A file that has several names before and after is hidden behind no equal one: its other names are what they were.
     if (isInPlace && count > 1 && claims.length > 1) {
       if (this.#placeLink(inode, claim, claimOfLink(claims, link))) return;
@@ -125,14 +126,31 @@ export class Replica {
     if (!this.#place(inode, before, parent)) affected.add(ino, { claims: before, parent });
   }
 
-  #bear(inode: Inode): void {
+  /** @param type what it was before, if it was born */
+  #bear(inode: Inode, before: Before, type: FileType | undefined): void {
     forgetAttributes(inode);
     this.#editor.noteInode(inode.ino, false);
-    inode.atime = parseBorn(inode.registers.get('born')![0]!.value).btime;
+    const born = parseBorn(inode.registers.get('born')![0]!.value);
+    inode.atime = born.btime;
     if (inode.ino === ROOT_INO) inode.nlink = Math.max(inode.nlink, 2);
     // A conflict copy became a file of its own: its source shows that version no more.
     const source = this.#store.inode(this.#store.copy(inode.ino)?.source ?? VOLUME_INO);
     if (source && source.ino !== VOLUME_INO) this.#affect(source);
+    if (type === undefined ? !this.#isNamed(inode, born) : type === born.type) return;
+    // No site names what is not born, or bears a file once more as a directory; a member that is broken or hostile can.
+    const { affected } = this.#projector;
+    affected.add(inode.ino, before);
+    affected.retyped.add(inode.ino);
+    inode.nlink = 0; // so that nothing is placed in it, or taken out of it, at once
+    this.#editor.noteInode(inode.ino, true);
+  }
+
+  /** Of what was just born: whether it has several names already, or something is placed in it or merged into it. */
+  #isNamed(inode: Inode, { type, parent, name }: Born): boolean {
+    const { ino } = inode;
+    if (type !== 'd') return inode.registers.size > 2 && this.#tree.claims(inode).length > 1;
+    if (this.#store.hasEntries(ino) || this.#store.aliasesOf(ino).length > 0) return true;
+    return name !== '' && this.#tree.mayDescendFrom(parent, ino);
   }
 
   /** Leaves an inode whose placement did not change to the projector. */

@@ -4,7 +4,6 @@
 
 import type { AffectedInodes } from './affected.js';
 import type { DirectoryTree } from './directory-tree.js';
-import { isDirectory } from './inode-attributes.js';
 import type { Ino, LinkId, Name } from './ids.js';
 import { direntsOf } from './liveness.js';
 import type { Claimant } from './placement.js';
@@ -98,7 +97,7 @@ export class Slots {
     const claim = this.#claimBefore(ino, link);
     if (!claim) return;
     if (!this.#affected.has(ino)) members.push(claim);
-    if (!isDirectory(this.#store.inode(ino)!)) return;
+    if (!claim.directory) return;
     for (const alias of this.#store.aliasesOf(ino)) {
       if (this.#affected.has(alias)) continue;
       const own = this.#claimBefore(alias, link);

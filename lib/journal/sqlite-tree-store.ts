@@ -45,6 +45,8 @@ export class SqliteTreeStore implements TreeStore {
   private readonly dirents: GenerationCache<string, Dirent>;
   /** By {@link direntKey}: entries that SQLite does not show yet; as a place only where the entry was removed. */
   private dirtyDirents = new Map<string, Dirent | Place>();
+  /** Of the dirents that are or were in {@link dirtyDirents} since all were written. */
+  private dirtyParents = new Set<Ino>();
   private readonly conflicts: ConflictTables;
   /** First cookies that two names of a directory shared, as `<parent>/<cookie>`: nearly always empty. */
   private readonly clashes = new Set<string>();
@@ -139,6 +141,7 @@ export class SqliteTreeStore implements TreeStore {
   private flushDirents(): void {
     for (const dirent of this.dirtyDirents.values()) this.writeDirent(dirent);
     this.dirtyDirents = new Map();
+    this.dirtyParents = new Set();
   }
 
   /** Writes one of the changes that are not the latest; some microseconds of work. Returns false when there is none. */
@@ -187,12 +190,14 @@ export class SqliteTreeStore implements TreeStore {
   setDirent(dirent: Dirent): void {
     const key = direntKey(dirent.parent, dirent.name);
     this.dirtyDirents.set(key, dirent);
+    this.dirtyParents.add(dirent.parent);
     this.dirents.set(key, dirent);
   }
 
   deleteDirent(parent: Ino, name: Name): void {
     const key = direntKey(parent, name);
     this.dirtyDirents.set(key, { parent, name });
+    this.dirtyParents.add(parent);
     this.dirents.set(key, ABSENT);
   }
 
@@ -243,7 +248,7 @@ export class SqliteTreeStore implements TreeStore {
   }
 
   hasEntries(parent: Ino): boolean {
-    this.flushDirents();
+    if (this.dirtyParents.has(parent)) this.flushDirents();
     return this.anyDirent.get(parent) !== undefined;
   }
 

@@ -1,12 +1,7 @@
-// daemon-log.ts — the daemon's log: JSON lines in the state directory (pino), and the same lines as text for people.
-// Written synchronously: what was logged before a crash is in the file. At a start a log of over 16 MiB moves aside, so
-// that one site keeps at most about twice that and what one run writes. What the disk has no room for waits in memory for the next line
-// that it has room for: a log that cannot be written ends no daemon.
+// daemon-log.ts — the daemon's log as a file: JSON lines in the state directory, and the same lines as text for people.
+// At a start a log of over 16 MiB moves aside, so that one site keeps at most about twice that and what one run writes.
 
 import { closeSync, fstatSync, openSync, readSync, renameSync, statSync } from 'node:fs';
-import { Writable } from 'node:stream';
-import { pino } from 'pino';
-import type { Log } from '../daemon/daemon-interface.js';
 
 /** From the most to the least that is written. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
@@ -14,24 +9,11 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 const ROTATE_BYTES = 16 * 1024 * 1024;
 const TAIL_BYTES = 16 * 1024;
-/** Of lines that wait for the disk; further ones are left out. */
-const WAITING_MAX_BYTES = 1024 * 1024;
 
 /** Moves a large log aside. Only before the file is opened for this run. */
 export function rotateLog(path: string): void {
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   if (size > ROTATE_BYTES) renameSync(path, `${path}.1`);
-}
-
-/** A logger to `path`; in the foreground to stderr as text too. */
-export function openLog(path: string, options: { level: LogLevel; foreground: boolean }): Log {
-  const { level } = options;
-  const file = pino.destination({ dest: path, sync: true, mode: 0o600, maxLength: WAITING_MAX_BYTES });
-  // There is nowhere to say it. Without a listener it would be thrown where something was to be said.
-  file.on('error', () => {});
-  const streams: pino.StreamEntry[] = [{ level, stream: file }];
-  if (options.foreground) streams.push({ level, stream: textStream(process.stderr) });
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.multistream(streams));
 }
 
 /** The last `count` lines of a log as text. */
@@ -67,13 +49,4 @@ export function logLineText(line: string): string {
     ([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
   );
   return `${String(time)} ${(LEVELS[Number(level)] ?? String(level)).padEnd(5)} ${String(msg)}${rest.join('')}`;
-}
-
-function textStream(output: NodeJS.WritableStream): Writable {
-  return new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      for (const line of chunk.toString('utf8').split('\n')) if (line !== '') output.write(`${logLineText(line)}\n`);
-      done();
-    },
-  });
 }

@@ -2,7 +2,7 @@
 
 import type { DaemonModule } from '../daemon/daemon-interface.js';
 import { logPathOf } from '../daemon/state-directory.js';
-import { openLog } from './daemon-log.js';
+import { openLog } from './daemon-logger.js';
 import { messageOf, oneLine, UsageError } from './failure.js';
 import { endByUncaught, endWithoutHandlers } from './process-end.js';
 import type { SiteJob, SiteReport } from './site-job.js';

@@ -2,7 +2,8 @@
 
 import { logPathOf } from '../daemon/state-directory.js';
 import { loadDaemon } from './daemon-process.js';
-import { openLog, rotateLog } from './daemon-log.js';
+import { rotateLog } from './daemon-log.js';
+import { openLog } from './daemon-logger.js';
 import type { Progress } from '../daemon/daemon-interface.js';
 import { endByUncaught, endWithoutHandlers } from './process-end.js';
 import type { ReadySite, SiteJob } from './site-job.js';

@@ -119,3 +119,18 @@ test('weft status takes 0.2 s of processor time: it loads what it does not use',
     scratch.remove();
   }
 });
+
+test('weft mount takes 0.1 s before it starts the daemon: it loads what only that one uses', () => {
+  const module = fileURLToPath(new URL('./start-site.js', import.meta.url));
+  const { status, stderr } = spawnSync(process.execPath, ['--import', NOTE_IMPORTS, module], { encoding: 'utf8' });
+  assert.equal(status, 0);
+  const urls = stderr.split('\n').filter((line) => line.startsWith('file:'));
+  assert.ok(
+    urls.some((url) => url.endsWith('/lib/cli/background-site.js')),
+    'imports are noted',
+  );
+  assert.deepEqual(
+    urls.filter((url) => url.includes('/node_modules/')),
+    [],
+  );
+});

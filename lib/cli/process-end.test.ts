@@ -41,7 +41,7 @@ test(
 test('a daemon in the foreground ends without a word when an exception is not caught', () => {
   const script = `
     import { endByUncaught, endWithoutHandlers } from ${JSON.stringify(new URL('process-end.js', import.meta.url).href)};
-    import { openLog } from ${JSON.stringify(new URL('daemon-log.js', import.meta.url).href)};
+    import { openLog } from ${JSON.stringify(new URL('daemon-logger.js', import.meta.url).href)};
     await endWithoutHandlers();
     endByUncaught(openLog('/dev/null', { level: 'info', foreground: true }));
     setImmediate(() => { throw new Error('told to the caller'); });

@@ -3,7 +3,6 @@
 import { fileURLToPath } from 'node:url';
 import { startInBackground } from './background-site.js';
 import { shellWord } from './failure.js';
-import { runInForeground } from './foreground-site.js';
 import { ProgressLine, progressText } from './progress-line.js';
 import { sizeText } from './text-table.js';
 import type { ReadySite, SiteJob } from './site-job.js';
@@ -25,6 +24,8 @@ export async function startSite(
     line.show(progressText(progress.what, progress.done, progress.total));
   try {
     if (options.foreground) {
+      // Loaded on demand: the daemon's own modules, which a process that only starts one need not have.
+      const { runInForeground } = await import('./foreground-site.js');
       await runInForeground(job, onProgress, onReady);
       // Whatever the daemon's threads still hold must not keep a site's process alive after its end.
       process.exit(0);

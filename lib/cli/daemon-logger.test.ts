@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { openLog } from './daemon-log.js';
+import { openLog } from './daemon-logger.js';
 
 test('the daemon ends when the disk has no room for a line of its log', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'weft-log-'));

@@ -160,7 +160,7 @@ export class Replica {
   }
 
   #writeHead(inode: Inode, before: readonly Entry[] | undefined, after: readonly Entry[]): void {
-    // A directory, which no site writes a version to, claims nothing by it; and what the store says of its place may be of registers before.
+    // A directory, to which no site writes a version, claims nothing by it; what the store says of its place may be of older registers.
     const claims = isDirectory(inode) ? NO_CLAIMS : this.#tree.claims(inode);
     inode.write('head', after);
     forgetAttributes(inode);

@@ -24,8 +24,11 @@ export type Statement = Database.Statement;
 /** "Weft" in the file's header, so that file(1) and we tell it from any other SQLite file. */
 const APPLICATION_ID = 0x57656674;
 const PAGE_BYTES = 4096;
-/** Page cache of the writing connection. */
-const WRITER_CACHE_KIB = 64 * 1024;
+/**
+ * Page cache of the writing connection. Not larger: where a commit has balanced a B-tree, SQLite ends it with a look at every page of
+ * the cache (its balance_nonroot numbers pages by way of that of the lock byte, far behind the end, and pcache1Truncate looks for it).
+ */
+const WRITER_CACHE_KIB = 12 * 1024;
 /** Of a cache, as SQLite counts them. */
 const MAX_PAGES = 2 ** 31 - 1;
 const READER_CACHE_KIB = 4 * 1024;

@@ -28,7 +28,7 @@ export async function startInBackground(
   onProgress: (progress: Progress) => void,
 ): Promise<ReadySite> {
   const logPath = logPathOf(job.directory);
-  const logFd = openLogFor(job.directory, logPath);
+  const logFd = openLogFor(job, logPath);
   const child = spawn(process.execPath, [...V8_OPTIONS, ...process.execArgv, ...command], {
     detached: true,
     cwd: '/',
@@ -64,12 +64,12 @@ export async function startInBackground(
 }
 
 /** The first write to the state directory: what its disk has to say is said here. */
-function openLogFor(directory: string, logPath: string): number {
+function openLogFor({ directory, kind }: SiteJob, logPath: string): number {
   try {
     rotateLog(logPath);
     return openSync(logPath, 'a', 0o600);
   } catch (error) {
-    throw explainDisk(directory, error);
+    throw explainDisk(directory, error, kind === 'mount');
   }
 }
 

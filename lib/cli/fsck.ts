@@ -10,6 +10,7 @@ import { ControlClient } from './control-client.js';
 import { findSite } from './known-site.js';
 import { ProgressLine, progressText } from './progress-line.js';
 import { withJson, withState } from './site-options.js';
+import { explainDisk } from './state-disk.js';
 import { countText, groupDigits, nameText, sizeText } from './text-table.js';
 
 interface Options {
@@ -51,6 +52,9 @@ export const fsckCommand: CommandModule<object, Options> = {
       line.clear();
       process.stdout.write(json ? `${JSON.stringify(asText(report), null, 2)}\n` : describeReport(report, repair));
       process.exitCode = report.exitCode;
+    } catch (error) {
+      // The tree is made anew beside the state, to be compared with it.
+      throw explainDisk(state.directory, error, true);
     } finally {
       line.clear();
     }

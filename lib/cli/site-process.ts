@@ -36,7 +36,7 @@ export async function runSite(
     const { state, daemon } = await Promise.race([mountSite(job, module, log, report), interrupted]).catch(
       (error: unknown) => {
         if (job.kind !== 'mount') StateDirectory.discard(job.directory);
-        throw explainDisk(job.directory, error);
+        throw explainDisk(job.directory, error, job.kind === 'mount');
       },
     );
     signals.keep();

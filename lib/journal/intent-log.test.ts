@@ -402,3 +402,23 @@ test('sync flushes every segment written since the last one', (t) => {
   assert.ok(segmentsIn(directory).every((name) => statSync(join(directory, name)).blocks * 512 >= 4096));
   log.close();
 });
+
+test('room that was made for a record which never came is given to the next one, of whatever size', (t) => {
+  const directory = temporaryDirectory(t);
+  const log = IntentLog.open(directory, 0, SMALL);
+  log.append(1, Buffer.alloc(3900));
+  log.makeRoom(1000);
+  log.makeRoom(1000);
+  log.append(2, Buffer.alloc(10_000, 7));
+  log.makeRoom(5000);
+  log.append(3, Buffer.from('last'));
+  log.close();
+  const again = IntentLog.open(directory, 0, SMALL);
+  const records = [...again.recover(0)].map(({ lsn, kind, payload }) => [lsn, kind, payload.length]);
+  assert.deepEqual(records, [
+    [1, 1, 3900],
+    [2, 2, 10_000],
+    [3, 3, 4],
+  ]);
+  again.close();
+});

@@ -224,6 +224,17 @@ export class IntentLog {
   }
 
   /**
+   * Sees to it that records with so many bytes of payload, and of what the log adds to each, can be appended: for who has to do first what
+   * they tell.
+   * @throws PosixError as {@link append}
+   */
+  makeRoom(bytes: number): void {
+    const owedBytes = this.owed ? RECORD_OVERHEAD + this.owed.payload.length : 0;
+    const needBytes = owedBytes + RECORD_OVERHEAD + bytes;
+    if (this.position + needBytes > this.bytes.length) this.rotate(HEADER_BYTES + needBytes);
+  }
+
+  /**
    * Has this record written before the next one, in place of an earlier one that still waits: it says what the next one builds on.
    * Where the log outlives that, it is of no use, and ends there: see `isBaseless`.
    */
@@ -307,6 +318,7 @@ export class IntentLog {
 
   /** Begins a segment that has room for `needBytes` with its header. */
   private rotate(needBytes: number): void {
+    this.dropEmpty();
     const sizeBytes = Math.max(this.segmentBytes, Math.ceil(needBytes / PAGE_BYTES) * PAGE_BYTES);
     const firstLsn = this.nextLsn;
     const path = join(this.directory, `${firstLsn.toString(16).padStart(14, '0')}.seg`);
@@ -337,6 +349,17 @@ export class IntentLog {
     this.bytes = file.buffer;
     this.salt = salt;
     this.position = HEADER_BYTES;
+  }
+
+  /** A segment that was begun for a record that never came, and is too small for the next one: that will be the first of its number. */
+  private dropEmpty(): void {
+    const last = this.segments.at(-1);
+    if (!last || last.file !== this.current || last.firstLsn !== this.nextLsn) return;
+    this.segments.pop();
+    this.current = undefined;
+    this.bytes = Buffer.alloc(0);
+    this.position = 0;
+    this.retire(last);
   }
 }
 

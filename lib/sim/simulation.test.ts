@@ -169,6 +169,19 @@ const MENDED: [symptom: string, happened: [what: string, times: number], steps: 
      rome: kill
      converge`,
   ],
+  [
+    'a file is empty after an open with O_TRUNC that failed with EDQUOT',
+    ['operations: EDQUOT', 1],
+    `seed 6005829 sites 2 passthrough oslo,paris
+     oslo: create h2 a r
+     oslo: truncate a 190663
+     oslo: write c "<oslo:19>" 61
+     oslo: kill
+     oslo: full quota
+     oslo: restart
+     oslo: write c "<oslo:21>" 4
+     converge`,
+  ],
 ];
 
 for (const [symptom, [what, times], steps] of MENDED) {

@@ -42,6 +42,8 @@ export const WRITES_OF_CHANGE = 100;
 /** A version may be the last in a change that is full: other sites see it with the rename before it that put its file in place. */
 const WRITES_WITH_VERSION = WRITES_OF_CHANGE + 20;
 
+/** More than the record of nearly every operation of several steps takes in the log. */
+const STEPS_MAX_BYTES = 16 * 1024;
 export const NO_DRAFT: DraftFate = { ino: 0, ends: false, staysSynced: false };
 
 export class Commits {
@@ -127,6 +129,8 @@ export class Commits {
       last = [];
     };
     for (const step of steps) {
+      // What is applied before the record of it is in the log must not be missing there.
+      if (last.length > 0) this.log.makeRoom(STEPS_MAX_BYTES);
       if (typeof step === 'function') applyLast();
       const drafts = typeof step === 'function' ? step() : step;
       if (drafts.length === 0) continue;

@@ -39,6 +39,8 @@ const NS_PER_S = 1_000_000_000n;
 const NS_PER_US = 1_000n;
 /** Longest tick of file times. */
 const COARSE_TIME_NS = 20_000n * NS_PER_US;
+/** More than two records of a draft take in the log, without the bytes that follow. */
+const RECORDS_MAX_BYTES = 256;
 /** Longer writes are not worth writing twice. */
 const LOGGED_DATA_MAX = 64 << 10;
 
@@ -215,6 +217,7 @@ export class Drafts {
 
   /** Takes all of `data`. */
   write(draft: Draft, offset: number, data: Buffer, time: Timestamp): void {
+    this.makeRoom(data.length);
     if (draft.content instanceof SmallContent && offset + data.length > SMALL_CONTENT_MAX) this.spill(draft, time);
     const content = draft.content;
     if (content instanceof SmallContent) {
@@ -275,6 +278,7 @@ export class Drafts {
   private syncLocal(draft: Draft): void {
     const isShared = draft.seen !== null; // what the kernel writes, only the file holds
     const isInLog = draft.logHoldsData;
+    if (isShared) this.makeRoom();
     if (isShared || draft.unsyncedFile) this.syncFile(draft);
     if (isShared && isInLog) this.recordShare(draft); // those bytes are older than the file's
     draft.logsData = !isShared;
@@ -316,6 +320,7 @@ export class Drafts {
 
   /** The effect comes before its record: recovery finds either both or, by the file's length, the effect alone. */
   truncate(draft: Draft, size: number, time: Timestamp): void {
+    this.makeRoom();
     if (draft.content instanceof SmallContent && size > SMALL_CONTENT_MAX) this.spill(draft, time);
     if (draft.content instanceof WorkingCopy) this.beforeUnlogged(draft);
     draft.content.truncate(size);
@@ -324,6 +329,7 @@ export class Drafts {
   }
 
   allocate(draft: Draft, mode: number, offset: number, length: number, time: Timestamp): void {
+    this.makeRoom();
     if (
       draft.content instanceof SmallContent &&
       sizeAfter(mode, offset, length, draft.content.size) > SMALL_CONTENT_MAX
@@ -362,6 +368,7 @@ export class Drafts {
   /** The kernel may write to the draft's local file from now on: recovery has to look whether it did. */
   share(draft: Draft): void {
     if (draft.seen) return;
+    this.makeRoom();
     const content = draft.content as WorkingCopy;
     this.beforeUnlogged(draft);
     content.share();
@@ -427,6 +434,11 @@ export class Drafts {
     // What fsync(2) covered in the log, this record takes out of it.
     if (draft.synced) this.syncFile(draft);
     this.record(RECORD.spill, draft.ino, time, 0, 0, draft.content.size, NOTHING);
+  }
+
+  /** Before a call has its effect, for the records that tell of it: it is not to fail between the two for want of room on the disk. */
+  private makeRoom(dataBytes = 0): void {
+    this.log.makeRoom(RECORDS_MAX_BYTES + dataBytes);
   }
 
   private record(

@@ -182,6 +182,73 @@ const MENDED: [symptom: string, happened: [what: string, times: number], steps: 
      oslo: write c "<oslo:21>" 4
      converge`,
   ],
+  [
+    'an exchange of two conflict copies fails with ENOENT, and leaves the kernel with names that lead nowhere',
+    ['operations', 34],
+    `seed 6004394 sites 8 passthrough oslo,paris,rome,lima,bonn,bern,cork
+     rome: content on-demand
+     bern: content on-demand
+     lima: rm e
+     lima: lines e "<lima:1>,<lima:2>,<lima:3>,<lima:4>,<lima:5>,<lima:6>"
+     lima: setxattr e user.weft.merge text
+     heal
+     wait 3087
+     partition oslo | paris | rome | lima | kyiv | bonn | bern | cork
+     bern: lines e "<bern:8>,<lima:2>,<lima:3>,<lima:4>,<lima:5>,<lima:6>"
+     wait 1754
+     lima: lines e "<lima:7>,<lima:2>,<lima:3>,<lima:4>,<lima:5>,<lima:6>"
+     heal
+     wait 3430
+     cork: mv e.~bern-dqxb b
+     wait 975
+     bonn: rm f
+     heal
+     paris: mv r p
+     wait 3776
+     partition oslo | paris | rome | lima | kyiv | bonn | bern | cork
+     bonn: twin f "<same:0>" 600
+     wait 2
+     bonn: setxattr f user.x w
+     paris: twin f "<same:0>" 640
+     paris: chown f 1001 1000
+     wait 290
+     heal
+     wait 2184
+     rome: rm f
+     wait 94
+     lima: collect
+     wait 28
+     cork: rm b
+     bonn: mkdir t
+     bonn: chmod t 1777
+     heal
+     wait 1159
+     partition oslo | paris | rome | lima | kyiv | bonn | bern | cork
+     paris: chmod t 1777
+     wait 25
+     paris: chmod t 644
+     lima: touch t 1047445090
+     bern: open h2 e
+     kyiv: chmod t 755
+     bonn: chmod t 755
+     heal
+     wait 1597
+     kyiv: ln f.~paris-tgpn t/b
+     lima: save e "<lima:13>" 30
+     bonn: truncate e 0
+     oslo: unnamed t/c "<oslo:14>" 8
+     bern: put h2 -1 "<bern:15>" 30
+     kyiv: chmod t/b 4755
+     bonn: twin c "<same:0>" 644
+     cork: rm f.~paris-tgpn
+     lima: rm f.~paris-tgpn
+     bern: mkdir t/p
+     cork: write e "<cork:17>" 30
+     wait 2600
+     kyiv: look
+     kyiv: exchange e.~bern-yazu e.~cork-yh7f
+     converge`,
+  ],
 ];
 
 for (const [symptom, [what, times], steps] of MENDED) {

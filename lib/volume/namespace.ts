@@ -293,13 +293,7 @@ export class Namespace {
       ...this.settling(a),
       ...this.settling(b),
       // In one step: a file that met a directory under its name would give way to it.
-      () =>
-        exchangeLinks(
-          this.core.tree,
-          this.core.entry(a.parent, a.name),
-          this.core.entry(b.parent, b.name),
-          this.core.allocate,
-        ),
+      () => exchangeLinks(this.core.tree, this.settled(a), this.settled(b), this.core.allocate),
     ];
     this.core.perform(
       steps,
@@ -315,6 +309,12 @@ export class Namespace {
       },
     );
     for (const { ino } of [a, b]) this.told.named(ino);
+  }
+
+  /** What a name leads to after a step of the same call; by that step a conflict copy may have come to another name. */
+  private settled(entry: Dirent): Dirent {
+    const found = this.core.store.lookup(entry.parent, entry.name);
+    return found?.ino === entry.ino ? found : entry;
   }
 
   private isWithin(directory: Ino, ancestor: Ino): boolean {

@@ -12,7 +12,7 @@ export interface Before {
 }
 
 export class AffectedInodes {
-  /** Those that are of another type than they were, or were named before they were born, which no site does: their link counts say nothing. */
+  /** Those of another type than they had, or named before they were born, which no site does: their link counts say nothing. */
   readonly retyped = new Set<Ino>();
   #before = new Map<Ino, Before>();
 

@@ -32,7 +32,7 @@ import type { Connection, Statement } from './schema.js';
 import { LastOperations } from './last-operations.js';
 import { LostChanges } from './lost-changes.js';
 import { ProgressRow } from './progress.js';
-import { explain, openState, settleState, spillPages, statePath } from './schema.js';
+import { damagedRow, explain, openState, settleState, spillPages, statePath } from './schema.js';
 import { giveBackStateRoom, takeWalRoom, walRoomBytes } from './state-room.js';
 import { SqliteTreeStore } from './sqlite-tree-store.js';
 import type { TreeStoreOptions } from './sqlite-tree-store.js';
@@ -87,6 +87,8 @@ export class Journal {
   private readonly metas: MetaTable;
   private readonly wal: Wal;
   private readonly walSync: WalSync;
+  /** Why nothing can be committed any more. */
+  private failure: unknown;
   private readonly walTargetBytes: number;
   /** From so many bytes on the WAL is started over. */
   private restartBytes: number;
@@ -439,13 +441,17 @@ export class Journal {
    */
   changeMuch(work: () => void): void {
     spillPages(this.db, true);
-    try {
-      work();
-    } catch (error) {
-      this.abandon();
-      throw explain(this.path, error);
-    }
+    this.changeWhole(work);
     spillPages(this.db, false);
+  }
+
+  /** Carries out what must not be committed by half: where it fails, the state is {@link giveUp given up}. */
+  changeWhole<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      this.giveUp(error);
+    }
   }
 
   /** Makes every commit so far survive power loss, and waits for it. Fails for good once it failed. */
@@ -453,9 +459,10 @@ export class Journal {
     this.walSync.run();
   }
 
-  /** @throws what made {@link sync} fail */
-  checkSynced(): void {
+  /** @throws what made {@link sync} fail, or the state give up what it was to commit */
+  check(): void {
     this.walSync.check();
+    if (this.failure !== undefined) throw this.failure;
   }
 
   /**
@@ -535,10 +542,19 @@ export class Journal {
       this.progress.committed();
       this.folded = foldedLsn;
     } catch (error) {
-      // SQLite rolled back, but the caches did not: nothing may be read or written here any more.
-      this.abandon();
-      throw explain(this.path, error);
+      this.giveUp(error);
     }
+  }
+
+  /**
+   * Closes without a commit, because of what went wrong: SQLite rolls back, but the caches do not. Nothing may be read or written here any
+   * more; the next start goes on from the last commit and the intent log.
+   */
+  giveUp(error: unknown): never {
+    this.failure ??=
+      error instanceof CorruptionError ? damagedRow(this.path, error.message) : explain(this.path, error);
+    if (this.db.open) this.abandon();
+    throw this.failure;
   }
 
   /** The last resort against a WAL that grows faster than another thread can move it: work here, between two transactions. */

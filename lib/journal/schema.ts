@@ -148,6 +148,11 @@ export function explain(path: string, error: unknown): unknown {
     : error;
 }
 
+/** A row that cannot be read, met where the site cannot go on without it. */
+export function damagedRow(path: string, what: string): CorruptionError {
+  return new CorruptionError(`${what}. "weft fsck --repair --state ${dirname(path)}" makes it again from the changes`);
+}
+
 function damaged(path: string, what: string): CorruptionError {
   const directory = dirname(path);
   return new CorruptionError(

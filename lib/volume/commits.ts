@@ -105,7 +105,8 @@ export class Commits {
 
   /**
    * Logs and applies one operation. Its steps are applied one after the other, because each builds on what the one before left;
-   * they are one record in the log and part of one commit, so the operation is atomic here and everywhere.
+   * they are one record in the log and part of one commit, so the operation is atomic here and everywhere. Where it fails when a part
+   * of it was applied, the open commit is given up, and the site ends.
    * @param touched directories whose modification time becomes `time`
    * @param fate what the operation means for a draft
    * @param applied called when the tree shows the operation, with what changed
@@ -123,26 +124,33 @@ export class Commits {
     const changes: ViewChange[] = [];
     const writes: WriteDraft[] = [];
     let last: readonly WriteDraft[] = [];
+    let hasBegun = false;
     const applyLast = (): void => {
       if (last.length === 0) return;
+      hasBegun = true;
       for (const change of this.applyOwn(last)) changes.push(change);
       last = [];
     };
-    for (const step of steps) {
-      // What is applied before the record of it is in the log must not be missing there.
-      if (last.length > 0) this.log.makeRoom(STEPS_MAX_BYTES);
-      if (typeof step === 'function') applyLast();
-      const drafts = typeof step === 'function' ? step() : step;
-      if (drafts.length === 0) continue;
-      // What people name and say is in these; one that other sites refuse would stop all that this one sends behind it.
-      if (drafts[0]!.ino === VOLUME_INO)
-        for (const { ino, field, value } of drafts) validateOp(`${ino}.${field}`, value);
-      applyLast();
-      last = drafts;
-      for (const draft of drafts) writes.push(draft);
+    try {
+      for (const step of steps) {
+        // What is applied before the record of it is in the log must not be missing there.
+        if (last.length > 0) this.log.makeRoom(STEPS_MAX_BYTES);
+        if (typeof step === 'function') applyLast();
+        const drafts = typeof step === 'function' ? step() : step;
+        if (drafts.length === 0) continue;
+        // What people name and say is in these; one that other sites refuse would stop all that this one sends behind it.
+        if (drafts[0]!.ino === VOLUME_INO)
+          for (const { ino, field, value } of drafts) validateOp(`${ino}.${field}`, value);
+        applyLast();
+        last = drafts;
+        for (const draft of drafts) writes.push(draft);
+      }
+      const { ino: draft, ends, staysSynced } = fate;
+      this.append({ time, touched, draft, ends, staysSynced, writes });
+    } catch (error) {
+      if (hasBegun) this.journal.giveUp(error);
+      throw error;
     }
-    const { ino: draft, ends, staysSynced } = fate;
-    this.append({ time, touched, draft, ends, staysSynced, writes });
     this.touch(touched, writes, time);
     this.unsettled = (): void => {
       applyLast();
@@ -187,7 +195,7 @@ export class Commits {
     // That a draft is over is no change. One without anything in it would be of now, and what is recovered next as late.
     if (writes.length === 0 && touched.length === 0) return;
     this.openCommit();
-    for (const draft of writes) this.replica.apply([this.identify(draft)]);
+    for (const draft of writes) this.apply([this.identify(draft)]);
     this.touch(touched, writes, time);
   }
 
@@ -232,6 +240,7 @@ export class Commits {
 
   private openCommit(fullAt = WRITES_OF_CHANGE): void {
     assert(!this.unsettled, 'the operation before is not settled');
+    this.journal.check();
     this.wroteMs = this.clock.monotonicMs();
     if (this.ops.length >= fullAt) this.authorChange();
     if (!this.writesChange) this.beginChange();
@@ -244,7 +253,7 @@ export class Commits {
     // The first commit of an actor says which site it belongs to.
     this.actor = this.journal.actors.intern(this.actorId);
     this.actorSuffix = `@${this.actorId}`;
-    this.replica.apply([this.identify({ ino: VOLUME_INO, field: `actor:${this.actorId}`, value: this.siteId })]);
+    this.apply([this.identify({ ino: VOLUME_INO, field: `actor:${this.actorId}`, value: this.siteId })]);
   }
 
   /**
@@ -254,9 +263,14 @@ export class Commits {
   private applyOwn(drafts: readonly WriteDraft[]): ViewChange[] {
     const inodes = drafts.map(({ ino }) => this.journal.store.inode(ino));
     const ctimes = inodes.map((inode) => inode?.ctime);
-    const changes = this.replica.apply(drafts.map((draft) => this.identify(draft)));
+    const changes = this.apply(drafts.map((draft) => this.identify(draft)));
     for (const [index, inode] of inodes.entries()) if (inode) inode.ctime = ctimes[index]!;
     return changes;
+  }
+
+  /** A batch that is applied by half would be shown by half for good. */
+  private apply(writes: Iterable<RegisterWrite>): ViewChange[] {
+    return this.journal.changeWhole(() => this.replica.apply(writes));
   }
 
   /** Gives a write its op id and adds it to the open commit. */
@@ -318,7 +332,7 @@ export class Commits {
   applyBase(writes: Iterable<RegisterWrite>, stamp: number): ViewChange[] {
     this.remote = true;
     this.hybridClock.observe(stamp, this.clock.nowUs());
-    return this.replica.apply(writes);
+    return this.apply(writes);
   }
 
   /** The journal counts the changes of the base. */
@@ -348,6 +362,6 @@ export class Commits {
         pred: op.pred.map((text) => parseOp(text, actors)),
       };
     });
-    return this.replica.apply(writes);
+    return this.apply(writes);
   }
 }

@@ -152,6 +152,9 @@ export class Core {
       if (!this.isUnasked) return;
       for (const ino of [...touched, ...changed]) this.kernel.invalidateInode(ino, false);
     };
+    // Where a row of these cannot be read, the call has no effect.
+    for (const ino of touched) this.store.inode(ino);
+    for (const ino of changed) this.store.inode(ino);
     this.commits.write(steps, now, touched, draft, applied, mayWait);
   }
 

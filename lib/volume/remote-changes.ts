@@ -104,7 +104,7 @@ export class RemoteChanges {
         try {
           this.take(delivery.changes[delivery.next]!, delivery.from, delivery.deps[delivery.next]);
         } catch (error) {
-          if (!(error instanceof CorruptionError)) throw error;
+          if (!(error instanceof CorruptionError) || !this.core.journal.isUsable) throw error;
           this.queue.shift();
           delivery.done(error);
           break;
@@ -180,6 +180,7 @@ export class RemoteChanges {
   private append({ bytes, change, deps }: PlacedChange, from: SiteId): void {
     const wrong = this.claimError(change);
     if (wrong !== undefined) return this.quarantine.add(change, from, wrong);
+    this.readWritten(change);
     this.quarantine.release(change);
     if (!this.core.journal.appendChange(bytes, change, deps)) return;
     this.coming(change);
@@ -199,6 +200,16 @@ export class RemoteChanges {
       else if (op.key.startsWith(SNAPSHOT_KEY)) this.snapshotChanged(op.key.slice(SNAPSHOT_KEY.length));
     }
     for (const viewChange of viewChanges) this.core.tell(viewChange);
+  }
+
+  /** Reads the inodes that a change writes to: where a row of these is damaged, the change has no effect, and the site goes on. */
+  private readWritten({ ops }: Change): void {
+    let born = -1; // there is no row of it
+    for (const { key } of ops) {
+      const ino = Number(key.slice(0, key.indexOf('.')));
+      if (key.endsWith('.born')) born = ino;
+      if (ino !== born) this.core.store.inode(ino);
+    }
   }
 
   private noteRemoved(ino: Ino): void {

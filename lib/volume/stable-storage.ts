@@ -72,11 +72,11 @@ export class StableStorage {
 
   /**
    * After a sync that failed nobody knows what is on the disk, and no later one will tell.
-   * @throws what it failed with: nothing may be called durable any more
+   * @throws what it, or a commit, failed with: nothing may be called durable any more
    */
   check(): void {
     this.objects.checkSynced();
-    this.journal.checkSynced();
+    this.journal.check();
     this.log.checkSynced();
   }
 }

@@ -140,7 +140,7 @@ export class VolumeFixture {
     this.startMs += downMs;
     const copy = temporaryDirectory();
     execFileSync('cp', ['-a', `${this.directory}/.`, copy]); // unlike Node's, with the holes
-    rmSync(`${statePath(copy)}-shm`);
+    rmSync(`${statePath(copy)}-shm`, { force: true }); // a state that was given up has none
     lose?.(copy);
     this.abandoned.push([this.volume, this.directory]);
     this.directory = copy;
@@ -327,7 +327,7 @@ export class VolumeFixture {
 
   remove(): void {
     for (const [volume, directory] of [...this.abandoned, [this.volume, this.directory] as const]) {
-      volume.close();
+      if (volume.journal.isUsable) volume.close();
       rmSync(directory, { recursive: true, force: true });
     }
   }

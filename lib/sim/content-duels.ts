@@ -39,14 +39,21 @@ export function mergeContents(d: Duel): void {
   const isOwn = FILES.includes(path);
   if (policy === 'text' || (policy === 'append' && d.chance(0.4))) d.say(d.one, 'lines', path, base.join(','));
   else d.say(d.one, 'write', path, base[0]!, d.chance(0.1) ? 100_000 : 1_300);
-  // Now and then the policy comes when the copies are there.
+  // Now and then the policy comes when the copies are there, or they come to where it holds.
   const isLate = isOwn && d.chance(0.3);
   if (isOwn && !isLate) d.say(d.one, 'setxattr', path, 'user.weft.merge', policy);
   d.meet();
   const change = changes(d, policy, path, base);
   d.apart([change(d.one)], [change(d.other)], d.third && d.chance(0.5) ? [change(d.third)] : []);
   if (isLate) {
-    d.say(d.anyone(), 'setxattr', path, 'user.weft.merge', policy);
+    const site = d.anyone();
+    if (d.chance(0.6)) d.say(site, 'setxattr', path, 'user.weft.merge', policy);
+    else {
+      const s = d.pick(...DIRECTORIES);
+      d.say(site, 'mkdir', s);
+      d.say(site, 'setxattr', s, 'user.weft.merge', policy);
+      d.say(site, 'mv', path, `${s}/e`);
+    }
     d.wait(1, 2_000);
   }
   if (d.chance(0.5)) d.apart([change(d.one)], [change(d.other)]);

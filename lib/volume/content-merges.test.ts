@@ -459,6 +459,32 @@ test('a policy that is set later merges what lies in copies already, on a file a
   assert.deepEqual([b!.text('d/two'), copies(b!)], ['a\nb\n', 0]);
 });
 
+test('a file in conflict that is moved to where another policy holds is merged there, be it with its directory', async (t) => {
+  const [a, b] = await sites(t, 2, 'append', {});
+  const files = ['one', 'sub/two', 'three'];
+  a!.mkdir('sub');
+  for (const path of files) a!.write(path, '');
+  await settle([a!, b!]);
+  for (const path of files) {
+    append(a!, path, 'a\n');
+    append(b!, path, 'b\n');
+  }
+  await settle([a!, b!]);
+  assert.equal(copies(b!), 3);
+  b!.rename('one', 'd/one');
+  idle(b!);
+  assert.deepEqual([b!.text('d/one'), copies(b!)], ['a\nb\n', 2]);
+  a!.rename('sub', 'd/sub');
+  idle(a!);
+  assert.deepEqual([a!.text('d/sub/two'), copies(a!)], ['a\nb\n', 2]);
+  // A site that only hears of the move merges as well.
+  a!.rename('three', 'd/three');
+  await a!.sendTo(b!);
+  assert.deepEqual([b!.text('d/three'), heads(a!, 'd/three')], ['a\nb\n', 2]);
+  await settle([a!, b!]);
+  assert.deepEqual([copies(a!), copies(b!)], [0, 0]);
+});
+
 test('what is no policy is refused', async (t) => {
   const a = site(t);
   a.write('file', '');

@@ -33,8 +33,10 @@ import { mergeVersionContents } from './version-merge.js';
 const COPY_BYTES = 1 << 20;
 
 export class ContentMerges {
-  /** Files to look at. */
+  /** Files to look at … */
   private readonly due = new Set<Ino>();
+  /** … and all that are in conflict, when {@link work} begins. */
+  private allDue = false;
   /** Files whose merge waits for an object. */
   private readonly waiting = new Map<ObjectId, Set<Ino>>();
   private current: { readonly ino: Ino; readonly steps: Generator<undefined, void> } | undefined;
@@ -59,10 +61,10 @@ export class ContentMerges {
 
   /** All files in conflict. */
   noteAll(): void {
-    for (const { source } of this.core.store.copies().values()) this.due.add(source);
+    this.allDue = true;
   }
 
-  /** The policy of a file or directory was set or removed. */
+  /** The policy of a file or directory was set or removed, or may be another one where it is now. */
   policyChanged(ino: Ino): void {
     const inode = this.core.store.inode(ino);
     if (inode && isDirectory(inode)) this.noteAll();
@@ -80,7 +82,7 @@ export class ContentMerges {
 
   /** Whether {@link work} has something to do. */
   get busy(): boolean {
-    return this.current !== undefined || this.due.size > 0;
+    return this.current !== undefined || this.due.size > 0 || (this.allDue && this.core.store.copies().size > 0);
   }
 
   /** Whether an ingest worker has a result. */
@@ -90,6 +92,8 @@ export class ContentMerges {
 
   /** Merges until nothing is left that could be merged now, or `isOver` says that the slice is used up. */
   work(isOver: () => boolean): void {
+    if (this.allDue) for (const { source } of this.core.store.copies().values()) this.due.add(source);
+    this.allDue = false;
     while (this.busy && !isOver()) {
       this.current ??= this.begin();
       this.step(this.current);

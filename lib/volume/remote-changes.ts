@@ -55,7 +55,7 @@ export class RemoteChanges {
     private readonly named: (ino: Ino, manifest: ObjectId, size: number) => void,
     /** … and of the file. */
     private readonly changed: (ino: Ino) => void,
-    /** Told of a file or directory of which another site set or removed the merge policy. */
+    /** Told of a file or directory of which another site set or removed the merge policy, or that it put in another place. */
     private readonly policyChanged: (ino: Ino) => void,
     /** Told of a snapshot that another site made or deleted. */
     private readonly snapshotChanged: (name: string) => void,
@@ -194,7 +194,7 @@ export class RemoteChanges {
         const { manifest, size } = parseHead(String(op.value));
         this.named(ino, manifest, size);
         this.changed(ino);
-      } else if (op.key.startsWith(LINK_PREFIX, dot + 1)) this.noteRemoved(Number(op.key.slice(0, dot)));
+      } else if (op.key.startsWith(LINK_PREFIX, dot + 1)) this.placed(Number(op.key.slice(0, dot)));
       else if (op.key.endsWith(POLICY_KEY_END)) this.policyChanged(Number(op.key.slice(0, -POLICY_KEY_END.length)));
       else if (op.key.startsWith(ROLE_KEY)) this.rolesChanged = true;
       else if (op.key.startsWith(SNAPSHOT_KEY)) this.snapshotChanged(op.key.slice(SNAPSHOT_KEY.length));
@@ -212,8 +212,9 @@ export class RemoteChanges {
     }
   }
 
-  private noteRemoved(ino: Ino): void {
+  private placed(ino: Ino): void {
     if (this.core.store.inode(ino)?.nlink === 0) this.changed(ino);
+    else this.policyChanged(ino);
   }
 
   private claimError(change: Change): string | undefined {

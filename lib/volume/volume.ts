@@ -213,7 +213,10 @@ export class Volume {
     const ahead = new ReadAhead(this.objects, options.onReadAhead);
     this.contents = new FileContents(core, history, stable, this.changes, this.kept, this.publishing, ahead);
     const names = new Namespace(core, this.changes, {
-      named: (ino, victim) => this.publishing.named(ino, victim),
+      named: (ino, victim) => {
+        this.publishing.named(ino, victim);
+        merges.policyChanged(ino);
+      },
       // Local files of what has no name left are of no use.
       unnamed: (ino) => {
         if (store.inode(ino)?.nlink === 0) forget(ino);
@@ -283,6 +286,7 @@ export class Volume {
       applied: () => {
         this.registers.settleSlot();
         this.wanted.allOvertaken();
+        merges.noteAll();
       },
       named: wants,
       changed,

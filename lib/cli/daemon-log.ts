@@ -18,35 +18,60 @@ export function rotateLog(path: string): void {
 
 /** The last `count` lines of a log as text. */
 export function logTail(path: string, count: number): string[] {
+  return lastLines(path).slice(-count).map(logLineText);
+}
+
+/** What a log's last line says, if that is an error: a daemon that ends by itself says last why. */
+export function endingError(path: string): string | undefined {
+  const line = lastLines(path).at(-1);
+  const entry = line === undefined ? undefined : entryOf(line);
+  return Number(entry?.level) >= ERROR ? String(entry!.msg) : undefined;
+}
+
+/** Those of its end. */
+function lastLines(path: string): string[] {
   const fd = openSync(path, 'r');
   try {
     const { size } = fstatSync(fd);
     const buffer = Buffer.alloc(Math.min(size, TAIL_BYTES));
     const length = readSync(fd, buffer, 0, buffer.length, size - buffer.length);
-    const lines = buffer
+    return buffer
       .toString('utf8', 0, length)
       .split('\n')
       .filter((line) => line.trim() !== '');
-    return lines.slice(-count).map(logLineText);
   } finally {
     closeSync(fd);
   }
 }
 
-const LEVELS: Record<number, string> = { 10: 'trace', 20: 'debug', 30: 'info', 40: 'warn', 50: 'error', 60: 'fatal' };
+const ERROR = 50;
+const LEVELS: Record<number, string> = {
+  10: 'trace',
+  20: 'debug',
+  30: 'info',
+  40: 'warn',
+  [ERROR]: 'error',
+  60: 'fatal',
+};
 
 /** `2026-01-02T03:04:05.678Z info  mounted mountpoint=/mnt/team`; a line that is not ours comes back as it is. */
 export function logLineText(line: string): string {
-  let entry: unknown;
-  try {
-    entry = JSON.parse(line);
-  } catch {
-    return line;
-  }
-  if (typeof entry !== 'object' || entry === null || !('msg' in entry)) return line;
-  const { level, time, msg, ...details } = entry as Record<string, unknown>;
+  const entry = entryOf(line);
+  if (!entry) return line;
+  const { level, time, msg, ...details } = entry;
   const rest = Object.entries(details).map(
     ([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
   );
   return `${String(time)} ${(LEVELS[Number(level)] ?? String(level)).padEnd(5)} ${String(msg)}${rest.join('')}`;
+}
+
+/** Undefined for a line that is not ours. */
+function entryOf(line: string): Record<string, unknown> | undefined {
+  let entry: unknown;
+  try {
+    entry = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  return typeof entry === 'object' && entry !== null && 'msg' in entry ? (entry as Record<string, unknown>) : undefined;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { appendFileSync, closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -121,6 +121,12 @@ test('weft status names a daemon that died, and weft umount removes what it left
   makeSite();
   leaveDeadMount();
   assert.match((await scratch.weft(['status', mountpoint])).stdout, /daemon died[^]*weft mount .* repairs that/);
+  const log = join(scratch.home, 'team', 'daemon.log');
+  appendFileSync(log, '{"level":50,"time":"2026-01-02T03:04:05.678Z","msg":"the disk is gone"}\n');
+  const ended = /daemon died[^]*it ended: the disk is gone\nweft mount .* starts it again/;
+  assert.match((await scratch.weft(['status', mountpoint])).stdout, ended);
+  appendFileSync(log, '{"level":30,"time":"2026-01-02T03:04:06.678Z","msg":"mounted"}\n');
+  assert.match((await scratch.weft(['status', mountpoint])).stdout, /daemon died[^]*repairs that/);
   const below = await scratch.weft(['invite', join(mountpoint, 'below')]);
   assert.equal(below.code, 1);
   assert.match(below.stderr, /ended without unmounting.*weft mount/);

@@ -1,9 +1,11 @@
 // status.ts — `weft status [MOUNTPOINT]`: what a site, or every site known here, is and how it stands with its peers.
 
+import { existsSync } from 'node:fs';
 import type { CommandModule } from 'yargs';
 import type { SiteConfig, SiteStatus } from '../daemon/daemon-interface.js';
-import type { StateDirectory } from '../daemon/state-directory.js';
+import { logPathOf, type StateDirectory } from '../daemon/state-directory.js';
 import { ControlClient } from './control-client.js';
+import { endingError } from './daemon-log.js';
 import { Failure, shellWord } from './failure.js';
 import { allSites, findSite } from './known-site.js';
 import { isAbandoned } from './dead-mount.js';
@@ -134,9 +136,7 @@ function commits(count: number): string {
 }
 
 function summary(report: SiteReport): string {
-  if (!report.mounted) {
-    return report.state === 'daemon died' ? `weft mount ${shellWord(report.mountpoint)} repairs that\n` : '';
-  }
+  if (!report.mounted) return report.state === 'daemon died' ? afterDeath(report) : '';
   const errors = report.peers.filter((peer) => peer.lastError !== null && peer.state !== 'connected');
   return [
     '',
@@ -147,6 +147,13 @@ function summary(report: SiteReport): string {
     ...errors.map((peer) => `${peer.site}: ${peer.lastError}`),
     '',
   ].join('\n');
+}
+
+function afterDeath({ stateDirectory, mountpoint }: SiteReport): string {
+  const log = logPathOf(stateDirectory);
+  const why = existsSync(log) ? endingError(log) : undefined;
+  const mount = `weft mount ${shellWord(mountpoint)}`;
+  return why === undefined ? `${mount} repairs that\n` : `it ended: ${why}\n${mount} starts it again\n`;
 }
 
 function journalText({ journalBytes, journalHeldBy }: SiteStatus): string {

@@ -122,6 +122,26 @@ export class Duel {
     }
   }
 
+  /** Somebody, or two who know nothing of each other, settle conflicts that there are, and maybe take that back. */
+  settle(): void {
+    const { random } = this;
+    this.meet();
+    if (random.chance(0.4)) this.part();
+    const calls = (): Words[] => {
+      const resolve = (): Words => ['resolve', random.below(100), random.below(100)];
+      return [
+        resolve(),
+        ...(random.chance(0.5) ? [resolve()] : []),
+        ...(random.chance(0.4) ? [['undo'] as const] : []),
+      ];
+    };
+    this.race([this.one, calls()], [this.other, random.chance(0.5) ? calls() : []]);
+    if (random.chance(0.3)) {
+      this.meet();
+      this.say(this.one, 'undo');
+    }
+  }
+
   /** What a site shows beside a path for a conflict about it. */
   copyOf(scenes: readonly Scene[], site: string, path: string): string | undefined {
     const scene = scenes.find(({ name }) => name === site);

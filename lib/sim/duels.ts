@@ -69,6 +69,9 @@ import {
 import { comesBackWhileCollected, rewrittenWhilePacked } from './packing-duels.js';
 import type { Random } from './random.js';
 
+/** How often people settle what came of it, with `weft resolve`. */
+const SETTLED_SHARE = 0.2;
+
 type Row = (duel: Duel) => void;
 
 const ROWS: readonly (readonly [weight: number, row: Row])[] = [
@@ -146,5 +149,6 @@ export function duel(
   const weights = Object.fromEntries(rows.map(([weight], i) => [String(i), weight]));
   const made = new Duel(random, sites, mark);
   rows[Number(random.weighted(weights))]![1](made);
+  if (random.chance(SETTLED_SHARE)) made.settle();
   return made.choices;
 }

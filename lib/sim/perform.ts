@@ -6,7 +6,8 @@ import { OPEN_FLAGS, type OpenMode } from './file-calls.js';
 import type { Process } from './process.js';
 import type { Step } from './step.js';
 
-export function perform(process: Process, { verb, words }: Step): void {
+/** @returns what came of it, where that is for people to read */
+export function perform(process: Process, { verb, words }: Step): string | void {
   const [a = '', b = '', c = '', d = ''] = words;
   switch (verb) {
     case 'write':
@@ -75,6 +76,10 @@ export function perform(process: Process, { verb, words }: Step): void {
       return process.fsync(a);
     case 'close':
       return process.close(a);
+    case 'resolve':
+      return process.settle(Number(a), Number(b));
+    case 'undo':
+      return process.undo();
     default:
       throw new Error(`${verb} is no call`);
   }

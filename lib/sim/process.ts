@@ -9,13 +9,14 @@ import type { Attributes } from '../volume/file-system.js';
 import { RENAME_EXCHANGE } from '../volume/file-system.js';
 import { namesIn, type Place } from './call-effects.js';
 import { marked } from './contents.js';
-import { FileCalls, UMASK } from './file-calls.js';
+import { UMASK } from './file-calls.js';
 import { USER } from './kernel-files.js';
+import { SettlingCalls } from './settling-calls.js';
 
 const TWIN_BYTES = 40;
 const S_IFIFO = 0o010000;
 
-export class Process extends FileCalls {
+export class Process extends SettlingCalls {
   private find([parent, name]: Place): Attributes | undefined {
     return this.volume.files.lookup(parent, name);
   }

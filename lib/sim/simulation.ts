@@ -457,7 +457,7 @@ class Simulation {
     this.totals.add('operations');
     let result = '';
     try {
-      perform(process, step);
+      result = perform(process, step) ?? '';
     } catch (error) {
       if (error instanceof PosixError) result = error.code;
       else if (error instanceof AbsentObjects) {

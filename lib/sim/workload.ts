@@ -55,6 +55,8 @@ const CALLS = {
   xattr: 3,
   settleCopy: 3,
   editCopy: 3,
+  resolve: 3,
+  undo: 1,
   open: 5,
   create: 3,
   put: 8,
@@ -285,6 +287,10 @@ export class Workload {
           ? make('save', file, ...bytes())
           : make(random.pick(['write', 'save'])!, copy, ...bytes());
       }
+      case 'resolve':
+        return make('resolve', random.below(100), random.below(100));
+      case 'undo':
+        return make('undo');
       case 'open':
         return make('open', random.pick(HANDLES)!, file, random.pick(OPEN_MODES)!);
       case 'put':

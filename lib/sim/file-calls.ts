@@ -154,19 +154,20 @@ export class FileCalls extends Observer {
       }
       throw error;
     }
-    if (this.mayMix(ino, handle)) this.account.mayMix(ino);
+    if (this.kernel.isLocal(handle)) this.noteMixture(ino);
     this.account.changed(ino, before, undefined, this.readAll(handle));
     if (this.kernel.isSynced(handle)) this.account.synced(data);
   }
 
   /**
-   * Whether versions, or what power loss leaves, may have this write in part: the site reads a local file while programs go on writing to it,
-   * and what was synced of one is written over. Not so as long as the file may be given back.
+   * Versions, or what power loss leaves, may have a change of a local file in part: the site reads it while programs go on writing to it, and
+   * what was synced of one is written over, or cut off. Not so as long as the file may be given back.
    */
-  private mayMix(ino: Ino, handle: number): boolean {
+  private noteMixture(ino: Ino): void {
     const draft = this.volume['drafts'].get(ino);
-    if (!this.kernel.isLocal(handle) || !draft || draft.isSpare) return false;
-    return draft.synced || [...this.descriptors.values()].some((descriptor) => descriptor.ino === ino);
+    if (!draft || draft.isSpare) return;
+    const isOpen = [...this.descriptors.values()].some((descriptor) => descriptor.ino === ino);
+    if (draft.synced || isOpen) this.account.mayMix(ino);
   }
 
   /** Writes into an existing file at an offset, or (-1) at its end. */
@@ -193,6 +194,8 @@ export class FileCalls extends Observer {
     const ino = this.file(path);
     const before = this.contentOf(ino);
     this.keepingNames(path, () => this.volume.files.setattr(ino, { size }, USER, undefined));
+    // To which the kernel writes: its bytes are in no record of the log.
+    if (this.volume['drafts'].get(ino)?.seen) this.noteMixture(ino);
     this.account.changed(ino, before, undefined, this.contentOf(ino));
   }
 
@@ -303,6 +306,7 @@ export class FileCalls extends Observer {
     const { handle, ino } = this.descriptor(name);
     const before = this.readAll(handle);
     this.kernel.truncate(handle, size);
+    if (this.kernel.isLocal(handle)) this.noteMixture(ino);
     this.account.changed(ino, before, undefined, this.readAll(handle));
   }
 

@@ -4,15 +4,12 @@
 
 import { posixError } from '../errno.js';
 import { isContested } from '../crdt/attribute-conflicts.js';
-import type { Ino, SiteId } from '../crdt/ids.js';
-import { VOLUME_INO } from '../crdt/ids.js';
+import type { Ino } from '../crdt/ids.js';
 import {
   formatMode,
   formatModeWithoutSetId,
   formatTimestamp,
   formatXattr,
-  LINK_PREFIX,
-  parseLink,
   typeBits,
   wholeBlocks,
   xattrField,
@@ -43,10 +40,7 @@ export interface Truncator {
 export class InodeChanges {
   private readonly accessTimes = new AccessTimes();
 
-  constructor(
-    private readonly core: Core,
-    private readonly siteId: SiteId,
-  ) {}
+  constructor(private readonly core: Core) {}
 
   // ── stat ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -234,22 +228,6 @@ export class InodeChanges {
     if (!this.core.store.copy(ino)) return;
     const step = () => settleCopy(this.core.tree, ino, this.core.allocate);
     this.core.perform([step], this.core.clock.now(), [], [ino], { entries: [], inodes: [ino] });
-  }
-
-  /** Whether every name of an inode was removed, and not all of them by this site. */
-  wasRemovedElsewhere(inode: Inode): boolean {
-    let removed = false;
-    for (const [field, entries] of inode.registers) {
-      const winner = entries[0];
-      if (!field.startsWith(LINK_PREFIX) || !winner || parseLink(winner.value).kind !== 'tombstone') continue;
-      if (this.siteOf(winner.actor) !== this.siteId) removed = true;
-    }
-    return removed;
-  }
-
-  private siteOf(actor: number): SiteId | undefined {
-    const registers = this.core.store.inode(VOLUME_INO)?.registers;
-    return registers?.get(`actor:${this.core.actors.id(actor)}`)?.[0]?.value as SiteId | undefined;
   }
 }
 

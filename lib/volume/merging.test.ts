@@ -117,6 +117,46 @@ test('what is written to an open file is not lost when its names are removed one
   assert.deepEqual(texts, ['acknowledged']);
 });
 
+test('what is written to a file that came back is not lost when the other site removes it as well', async () => {
+  const [oslo, paris] = await twoSites();
+  oslo.write('x', 'base');
+  await oslo.mergeWith(paris);
+  oslo.write('x', 'later');
+  paris.unlink('x');
+  await oslo.sendTo(paris);
+  assert.equal(paris.text('x'), 'later', 'what its removal had not seen brings it back');
+  const { handle } = paris.volume.files.open(paris.resolve('x'), O_RDWR, false, USER);
+  paris.volume.files.write(handle, 0, Buffer.from('acknowledged'), false);
+  oslo.unlink('x');
+  await oslo.sendTo(paris);
+  paris.volume.files.release(handle);
+  await paris.mergeWith(oslo);
+  assert.equal(paris.digest, oslo.digest);
+  for (const site of [oslo, paris]) assert.equal(site.text('x'), 'acknowledged');
+});
+
+for (const hearsFirst of [false, true])
+  test(`what is written to an unlinked file does not bring it back when the other site ${hearsFirst ? 'changed and ' : ''}removed it as well`, async () => {
+    const sites = await twoSites();
+    for (const [here, there] of [sites, sites.toReversed() as [VolumeFixture, VolumeFixture]]) {
+      here.write('x', 'base');
+      await here.mergeWith(there);
+      const { handle } = here.volume.files.open(here.resolve('x'), O_RDWR, false, USER);
+      here.volume.files.write(handle, 0, Buffer.from('1'), false);
+      if (hearsFirst) {
+        there.write('x', 'later');
+        await there.sendTo(here);
+      }
+      here.unlink('x');
+      there.unlink('x');
+      await there.sendTo(here);
+      here.volume.files.write(handle, 0, Buffer.from('2'), false);
+      here.volume.files.release(handle);
+      await here.mergeWith(there);
+      for (const site of sites) assert.deepEqual(site.list(''), []);
+    }
+  });
+
 /** An access list as the kernel passes it: owner and a named user may read and write, the group and others read. */
 function accessList(userId: number, mask: number): Buffer {
   const entries: [tag: number, perm: number, id: number][] = [

@@ -23,6 +23,7 @@ import type { Draft } from './draft.js';
 import type { IngestJobs } from './ingest-jobs.js';
 import type { InodeChanges } from './inode-changes.js';
 import type { KeptCopies } from './kept-copies.js';
+import type { Removals } from './removals.js';
 
 /** A file that stays open is published when nothing was written to it for this long … */
 const IDLE_PUBLISH_MS = 1_000;
@@ -41,6 +42,7 @@ export class Publishing {
     private readonly core: Core,
     private readonly changes: InodeChanges,
     private readonly history: VersionHistory,
+    private readonly removals: Removals,
     private readonly jobs: IngestJobs,
     private readonly kept: KeptCopies,
     /** Told of a file that this site wrote a version of. */
@@ -66,7 +68,7 @@ export class Publishing {
 
   /** The kernel refers to the file of this draft no more. If it was removed, nothing leads to it from now on. */
   forgotten(draft: Draft): void {
-    if (!this.isReachable(draft.ino)) draft.isForgotten = true;
+    if (!this.isReachable(draft)) draft.isForgotten = true;
   }
 
   /**
@@ -166,13 +168,13 @@ export class Publishing {
 
   private publishClosed(draft: Draft): void {
     if (draft.ingesting !== 0 || this.isPutOff(draft)) return;
-    if (draft.dirty && this.isReachable(draft.ino)) this.publishDraft(draft);
+    if (draft.dirty && this.isReachable(draft)) this.publishDraft(draft);
     else if (!this.mayBeOpened(draft)) this.abandon(draft);
   }
 
   /** Whether an O_PATH descriptor, or an open that found the name before it went, may lead to what a removed file holds. */
   private mayBeOpened(draft: Draft): boolean {
-    return this.core.awaitsForget && draft.dirty && !draft.isForgotten && !this.isReachable(draft.ino);
+    return this.core.awaitsForget && draft.dirty && !draft.isForgotten && !this.isReachable(draft);
   }
 
   /** Drops a draft that holds nothing new, or that nothing can reach. The log must say so: recovery would look for its bytes. */
@@ -182,7 +184,7 @@ export class Publishing {
     const fate = { ino: draft.ino, ends: true, staysSynced: false };
     this.core.perform([], this.core.clock.now(), [], [], { entries: [], inodes: [] }, fate);
     const { ino, content, dirty, mtime } = draft;
-    const isReachable = this.isReachable(ino);
+    const isReachable = this.isReachable(draft);
     if (dirty && !isReachable) this.core.dropped.note(ino, { size: content.size, blocks: content.blocks(), mtime });
     const unchanged = !dirty && content instanceof WorkingCopy && isReachable;
     this.finish(draft, unchanged ? (content.baseId ?? '') : '');
@@ -211,16 +213,16 @@ export class Publishing {
   }
 
   /** What this site itself removed is written by nobody else's wish; what another site removed meanwhile comes back with its bytes. */
-  private isReachable(ino: Ino): boolean {
+  private isReachable({ ino, bases }: Draft): boolean {
     const inode = this.core.store.inode(ino);
     if (!inode) return false;
     // A file that is hidden behind one that looks the same has no links to count, but its names.
     const hasNames = inode.nlink > 0 || fileClaims(inode, this.core.actors).length > 0;
-    return hasNames || this.changes.wasRemovedElsewhere(inode);
+    return hasNames || this.removals.wereElsewhere(inode, bases);
   }
 
   private publishDraft(draft: Draft): void {
-    if (!this.isReachable(draft.ino)) return;
+    if (!this.isReachable(draft)) return;
     const { content } = draft;
     if (content instanceof SmallContent) {
       // The log has its bytes; a pack that cannot grow would fail the commit.
@@ -266,7 +268,7 @@ export class Publishing {
     }
     // Removed here meanwhile: a version that the removal did not see would bring it back. Nor is what was packed for it of any use: a
     // collection that is under way would leave the manifest, which came since, and take the chunks that were here before.
-    if (!this.isReachable(draft.ino)) {
+    if (!this.isReachable(draft)) {
       content.unpublished();
       return;
     }

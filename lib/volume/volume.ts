@@ -40,6 +40,7 @@ import { PastFiles } from './past-files.js';
 import { PinnedTrees } from './pinned-trees.js';
 import type { Ingester, KernelCache, VolumeClock } from './ports.js';
 import { Publishing } from './publishing.js';
+import { Removals } from './removals.js';
 import { ReadAhead } from './read-ahead.js';
 import { Recovery } from './recovery.js';
 import { Quarantine } from './quarantine.js';
@@ -190,7 +191,7 @@ export class Volume {
     );
 
     // The calls of the mount.
-    this.changes = new InodeChanges(core, siteId);
+    this.changes = new InodeChanges(core);
     const jobs = new IngestJobs(options.ingester, this.objects);
     const history = new VersionHistory(this.journal);
     const forget = (ino: Ino): void => this.contents.forget(ino);
@@ -209,7 +210,16 @@ export class Volume {
       (path) => this.drafts.discard(path),
     );
     this.awaited = new AwaitedVersions(options.actorId, (actor) => this.journal.lastSeqOf(actor), monotonicMs);
-    this.publishing = new Publishing(core, this.changes, history, jobs, this.kept, published, this.awaited);
+    this.publishing = new Publishing(
+      core,
+      this.changes,
+      history,
+      new Removals(core, history, siteId),
+      jobs,
+      this.kept,
+      published,
+      this.awaited,
+    );
     const ahead = new ReadAhead(this.objects, options.onReadAhead);
     this.contents = new FileContents(core, history, stable, this.changes, this.kept, this.publishing, ahead);
     const names = new Namespace(core, this.changes, {

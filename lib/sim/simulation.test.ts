@@ -249,6 +249,17 @@ const MENDED: [symptom: string, happened: [what: string, times: number], steps: 
      kyiv: exchange e.~bern-yazu e.~cork-yh7f
      converge`,
   ],
+  [
+    'a site starts though the last version of a file that was open is damaged',
+    ['disk faults: bit rot', 1],
+    `seed 20001592 sites 2 passthrough oslo
+     oslo: create n1 f rw
+     oslo: put n1 -1 "<oslo:11>" 65000
+     wait 2963
+     oslo: rot 198445
+     oslo: kill
+     converge`,
+  ],
 ];
 
 for (const [symptom, [what, times], steps] of MENDED) {

@@ -107,8 +107,13 @@ export class DraftRecovery {
    * before has, this site may have given up its copy, and the others theirs.
    */
   published({ content }: Draft, manifestId: ObjectId): void {
-    if (content instanceof WorkingCopy && this.objects.has(manifestId))
+    if (!(content instanceof WorkingCopy) || !this.objects.has(manifestId)) return;
+    try {
       content.published(manifestId, this.drafts.manifest(manifestId));
+    } catch (error) {
+      // It is damaged: then it goes on from the one before.
+      if (!(error instanceof AbsentObjects)) throw error;
+    }
   }
 
   /** fsync(2) of what is in the log makes not even the name of the local file durable. */

@@ -6,11 +6,7 @@ import type { Ino } from '../crdt/ids.js';
 import { conflictId } from '../volume/conflict-id.js';
 import type { UndoStep } from '../volume/reversible-changes.js';
 import { choicesOf } from '../volume/settlement.js';
-import { marksIn } from './contents.js';
 import { FileCalls } from './file-calls.js';
-
-/** What the person sees of a file; null: its bytes are not here. */
-type Side = readonly [ino: Ino, content: Buffer | null];
 
 export class SettlingCalls extends FileCalls {
   /** What takes back what was settled here, the latest last. */
@@ -26,16 +22,17 @@ export class SettlingCalls extends FileCalls {
     const conflicts = listConflicts(store, actors);
     const conflict = conflicts[which % Math.max(conflicts.length, 1)];
     if (!conflict) return 'no conflict';
-    const choices = choicesOf(conflict).filter((keep) => keep !== 'merge');
-    const keep = choices[choice % choices.length]!;
-    const decision = { id: conflictId(conflict), directory: conflict.at.parent, keep, merged: null };
-    const sides = this.sidesOf(conflict);
-    const { totals } = this.site.around;
+    const choices = choicesOf(conflict).filter((one) => one !== 'merge');
+    const kept = choice % choices.length;
+    const decision = { id: conflictId(conflict), directory: conflict.at.parent, keep: choices[kept]!, merged: null };
     return this.unlessRefused(() => {
+      const given = this.givenUp(conflict, kept).filter((ino) => this.isFile(ino));
+      for (const ino of given) this.account.discards(ino, this.seen(ino));
       const { done, undo } = this.volume.settlement.resolve(decision);
-      this.settledSides(sides);
+      for (const ino of given) this.account.removed(ino);
+      this.account.acknowledged();
       if (undo.length > 0) this.settled.push(undo);
-      totals.add(`settled: ${conflict.kind}`);
+      this.site.around.totals.add(`settled: ${conflict.kind}`);
       return done;
     });
   }
@@ -70,27 +67,21 @@ export class SettlingCalls extends FileCalls {
     return JSON.stringify(this.paths());
   }
 
-  /** The files that a conflict is between, and those that are shown as one with them. */
-  private sidesOf({ ino, at, other }: Conflict): Side[] {
+  /** What a person does away with who keeps the shown side (0), the other one (1), or both (2). */
+  private givenUp({ kind, ino, other }: Conflict, kept: number): Ino[] {
     const { store } = this.volume.journal;
-    const inos = new Set<Ino>([ino]);
-    const source = store.copy(ino)?.source;
-    if (source !== undefined) inos.add(source);
-    for (const { parent, name } of other ? [at, other] : [at]) {
-      const found = store.lookup(parent, name);
-      if (found) inos.add(found.ino);
-      for (const claim of store.claims(parent, name)) inos.add(claim.ino);
+    switch (kind) {
+      case 'copy':
+        return kept === 0 ? [ino] : kept === 1 ? [store.copy(ino)!.source] : [];
+      case 'name': {
+        const winner = store.lookup(other!.parent, other!.name);
+        return kept === 0 ? [ino] : kept === 1 && winner ? [winner.ino] : [];
+      }
+      case 'revived':
+      case 'removed-elsewhere':
+        return kept === 1 ? [ino, ...store.copiesOf(ino)] : [];
+      default:
+        return [];
     }
-    return [...inos].filter((each) => this.isFile(each)).map((each) => [each, this.seen(each)]);
-  }
-
-  private settledSides(sides: readonly Side[]): void {
-    const left = new Set(this.contents().flatMap((content) => [...marksIn(content)]));
-    for (const [ino, content] of sides) {
-      const gone = content && [...marksIn(content)].filter((mark) => this.site.image !== null || !left.has(mark));
-      if (gone === null || gone.length > 0) this.account.discards(ino, gone && Buffer.from(gone.join('')));
-      this.account.removed(ino);
-    }
-    this.account.acknowledged();
   }
 }

@@ -135,6 +135,26 @@ test('what is written to a file that came back is not lost when the other site r
   for (const site of [oslo, paris]) assert.equal(site.text('x'), 'acknowledged');
 });
 
+test('what is written to a file that another site named once more is not lost when that name is removed', async () => {
+  const [oslo, paris] = await twoSites();
+  const ino = paris.write('x', 'base');
+  await oslo.mergeWith(paris);
+  oslo.volume.files.link(ino, 1, 'y');
+  paris.unlink('x');
+  await oslo.mergeWith(paris);
+  const { handle } = paris.volume.files.open(paris.resolve('y'), O_RDWR, false, USER);
+  paris.volume.files.write(handle, 0, Buffer.from('acknowledged'), false);
+  oslo.unlink('y');
+  await oslo.sendTo(paris);
+  paris.volume.files.release(handle);
+  await paris.mergeWith(oslo);
+  for (const site of [oslo, paris])
+    assert.deepEqual(
+      site.list('').map((name) => site.text(name)),
+      ['acknowledged'],
+    );
+});
+
 for (const hearsFirst of [false, true])
   test(`what is written to an unlinked file does not bring it back when the other site ${hearsFirst ? 'changed and ' : ''}removed it as well`, async () => {
     const sites = await twoSites();

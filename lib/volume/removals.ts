@@ -13,8 +13,6 @@ import type { Core } from './core.js';
 
 interface Removal {
   readonly isOwn: boolean;
-  /** Of those of one name. */
-  readonly isLatest: boolean;
   readonly cites: readonly string[];
 }
 
@@ -27,27 +25,32 @@ export class Removals {
 
   /** Whether a file without names is gone by another site's wish, and what is written on from the versions `bases` by nobody's here. */
   wereElsewhere(inode: Inode, bases: readonly OpId[]): boolean {
-    const removals = this.removalsOf(inode);
-    // Who removed one of several names did not say what becomes of what is in no version yet.
-    if (bases.length === 0) return removals.some(({ isOwn, isLatest }) => isLatest && !isOwn);
-    if (removals.every(({ isOwn }) => isOwn)) return false;
-    return !removals.some(({ isOwn, cites }) => isOwn && this.isAbout(inode.ino, cites, bases));
+    const names = this.removalsOf(inode);
+    const all = names.flat();
+    if (all.every(({ isOwn }) => isOwn)) return false;
+    if (!all.some(({ isOwn, cites }) => isOwn && this.isAbout(inode.ino, cites, bases))) return true;
+    // It was removed here when it had no other name; one that came to it elsewhere was removed there.
+    return names.some((removals) => removals.every(({ isOwn }) => !isOwn));
   }
 
-  private removalsOf({ registers }: Inode): Removal[] {
-    const removals: Removal[] = [];
+  /** Of each of its names. */
+  private removalsOf({ registers }: Inode): Removal[][] {
+    const names: Removal[][] = [];
     for (const [field, entries] of registers) {
       if (!field.startsWith(LINK_PREFIX)) continue;
-      for (const [i, { actor, value }] of entries.entries()) {
-        if (!isTombstone(value)) continue;
-        const isOwn = this.siteOf(actor) === this.siteId;
-        removals.push({ isOwn, isLatest: i === 0, cites: (parseLink(value) as Tombstone).cites });
-      }
+      const removals = entries.filter(({ value }) => isTombstone(value));
+      if (removals.length === 0) continue;
+      names.push(
+        removals.map(({ actor, value }) => ({
+          isOwn: this.siteOf(actor) === this.siteId,
+          cites: (parseLink(value) as Tombstone).cites,
+        })),
+      );
     }
-    return removals;
+    return names;
   }
 
-  /** Whether a removal that cites these versions saw all of `bases`, or what came of them. */
+  /** Whether a removal that cites these versions saw all of `bases`, or what came of them. What is in no version yet whoever removes it sees. */
   private isAbout(ino: Ino, cites: readonly string[], bases: readonly OpId[]): boolean {
     const { actors } = this.core;
     const { version } = this.history.versionsOf(ino);

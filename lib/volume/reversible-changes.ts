@@ -154,7 +154,8 @@ export class ReversibleChanges {
     // Not chown(2): nobody gives the file away, so it keeps its set-id bits.
     else this.changes.change(ino, [{ ino, field: FIELDS[kind], value }], this.core.clock.now());
     this.core.settle();
-    this.note({ undo: kind, ino, settled: value, value: { mode, owner: uid, group: gid }[kind] });
+    const before = { mode, owner: uid, group: gid }[kind];
+    if (before !== value) this.note({ undo: kind, ino, settled: value, value: before });
   }
 
   /** @param value null: no such attribute */
@@ -167,7 +168,7 @@ export class ReversibleChanges {
       this.changes.change(ino, [removal], this.core.clock.now());
     }
     this.core.settle();
-    this.note({ undo: 'attribute', ino, name, settled: value, value: before ?? null });
+    if ((before ?? null) !== value) this.note({ undo: 'attribute', ino, name, settled: value, value: before ?? null });
   }
 
   isLive(directory: Ino): boolean {

@@ -68,6 +68,15 @@ test('undo of permissions, owners and attributes is refused once somebody set th
   assert.deepEqual([gid, mode & 0o7777], [99, 0o600]);
 });
 
+test('what was kept as it was shown is not written again by undo', async () => {
+  const [one, other] = await attributesSetAtBoth('gid');
+  const shown = tree(one);
+  const undo = conflictsOf(one).map((conflict) => resolve(one, conflict, 'shown').undo);
+  assert.deepEqual(undo, [[], [], []]);
+  await assertSettled(one, other);
+  assert.deepEqual(tree(other), shown);
+});
+
 test('an undo of several steps of which one fails changes nothing', async () => {
   const [one] = await writtenAtBoth();
   one.write('/moved', 'here');

@@ -26,6 +26,11 @@ export function versionHeldBy(sites: readonly Site[], id: string): Buffer | unde
 function withArchive({ volume: { objects }, around: { archive } }: Site): ObjectSource {
   return {
     has: (id) => objects.has(id) || archive.object(id) !== undefined,
-    get: (id) => (objects.has(id) ? objects.get(id) : (archive.object(id) ?? objects.get(id))),
+    get: (id) => {
+      const bytes = objects.has(id) ? objects.get(id) : archive.object(id);
+      // Whoever asks the site for what it does not hold makes it want that.
+      if (!bytes) throw new AbsentObjects([id]);
+      return bytes;
+    },
   };
 }

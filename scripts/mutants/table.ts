@@ -209,6 +209,18 @@ export const MUTANTS: readonly Mutant[] = [
     to: "field: 'head', value",
   },
   {
+    rule: 'write, remove: what is being written when another site removes the file brings it back',
+    file: 'volume/removals.js',
+    from: 'if (all.every(({ isOwn }) => isOwn))',
+    to: 'if (all.length > 0)',
+  },
+  {
+    rule: 'write, remove: a removal is about what it saw',
+    file: 'volume/removals.js',
+    from: 'isOwn && this.isAbout(inode.ino, cites, bases)',
+    to: 'isOwn',
+  },
+  {
     rule: 'a write leaves the copies beside the file',
     file: 'crdt/local-writes.js',
     from: 'heads.length < 2 ? heads : headsLike(inode, attributesOf(inode).head)',

@@ -222,13 +222,21 @@ export function settleAlias(tree: LocalTree, canonical: Ino): WriteDraft[] {
 export function settleCopy(tree: LocalTree, copyIno: Ino, reserve: () => Ino): WriteDraft[] {
   const copy = copyAt(tree, copyIno);
   if (!copy) return [];
-  return partWithCopies(tree, copy.source, [copy.version], reserve);
+  return [...keepName(tree, copy.source), ...partWithCopies(tree, copy.source, [copy.version], reserve)];
+}
+
+/**
+ * Who of several files that came back under one name has it follows from their latest versions: one of which a version is said again is
+ * placed where it is shown before that.
+ */
+function keepName(tree: LocalTree, file: Inode): WriteDraft[] {
+  return claimsOf(tree, file).flatMap((claim) => (claim.revived ? placeForGood(tree, claim) : []));
 }
 
 /** unlink(2) of a conflict copy: drops that version. */
 export function removeCopy(tree: LocalTree, copyIno: Ino): WriteDraft[] {
   const copy = copyAt(tree, copyIno);
-  return copy ? [dropVersions(copy.source, [copy.version])] : [];
+  return copy ? [...keepName(tree, copy.source), dropVersions(copy.source, [copy.version])] : [];
 }
 
 /** What a new version of a file overwrites: the version that it shows, not those shown as copies. */

@@ -6,7 +6,6 @@ import { compareTimes, formatTimestamp } from '../crdt/fields.js';
 import type { Ino, Name } from '../crdt/ids.js';
 import { attributesOf } from '../crdt/inode-attributes.js';
 import type { Timestamp } from '../crdt/inode.js';
-import { fileClaims } from '../crdt/placement.js';
 import { sameOp } from '../crdt/register.js';
 import type { Volume } from '../volume/volume.js';
 import type { Site } from './site.js';
@@ -115,8 +114,6 @@ function withEffects<T>(
       if (moved.includes(baseOf(name))) continue;
       // What was hidden and is being written to is no equal of the other after a change of that: it is shown beside it.
       if (was === undefined && [...heirs.values()].flat().includes(is!)) continue;
-      // Of files that came back the one with the latest version has the name, and a copy that is settled takes one away.
-      if (isLoose && [was, is].every((ino) => ino !== undefined && cameBack(volume, ino))) continue;
       // Suffixes are given out anew; but nothing comes or goes by that.
       const isSuffix =
         (isLoose || publishesAll) &&
@@ -142,13 +139,6 @@ function overwrittenCopies(volume: Volume): Map<Ino, Ino> {
       if (bases.some((base) => sameOp(base, head))) copies.set(head.copyIno, ino);
   }
   return copies;
-}
-
-/** Whether every name of a file was removed, and what a removal had not seen brought it back. */
-function cameBack(volume: Volume, ino: Ino): boolean {
-  const { store, actors } = volume.journal;
-  const inode = store.inode(ino);
-  return inode !== undefined && !isDirectory(volume, ino) && fileClaims(inode, actors).some(({ revived }) => revived);
 }
 
 /** What gets a name is published by the call, a directory with all that was closed: what is concurrent lies beside it from then on. */

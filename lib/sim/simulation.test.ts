@@ -250,6 +250,36 @@ const MENDED: [symptom: string, happened: [what: string, times: number], steps: 
      converge`,
   ],
   [
+    'of two files that came back under one name each keeps the one that it has when a copy of one is changed',
+    ['settled: name', 1],
+    `seed 30004361 sites 8 passthrough oslo,paris,rome,bern
+     bonn: content on-demand
+     bern: write c "<same:0>" 30
+     paris: mv r p
+     paris: unnamed c "<paris:1>" 30
+     lima: resolve 40 94
+     converge
+     cork: mv r q
+     bern: write c "<bern:2>" 30
+     bern: mv c c
+     lima: create h2 b rw
+     bonn: mv c c
+     oslo: rmr p
+     bern: resolve 80 94
+     paris: rmdir q
+     kyiv: open h1 c rw
+     paris: mv r q
+     bonn: undo
+     paris: patch c 4972 "<paris:3>" 238653
+     bern: write c "<bern:7>" 154063
+     kyiv: write g "<kyiv:4>" 27
+     kyiv: rm c
+     wait 2314
+     kyiv: put h1 5 "<kyiv:8>" 30
+     wait 2731
+     oslo: patch c.~bern-r6bk 12 "<oslo:12>" 30`,
+  ],
+  [
     'a site starts though the last version of a file that was open is damaged',
     ['disk faults: bit rot', 1],
     `seed 20001592 sites 2 passthrough oslo

@@ -3,7 +3,9 @@
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
+import type { Dot } from '../crdt/change.js';
 import type { Ino } from '../crdt/ids.js';
+import { JournalReader } from '../journal/journal-reader.js';
 import { USER, VolumeFixture } from './volume-fixture.test-support.js';
 
 const DAMAGED = /inode \d+: its row in state\.db is damaged/;
@@ -65,6 +67,32 @@ test('a change of another site that writes to what cannot be read has no effect,
   assert.deepEqual([mode(oslo, '/a'), mode(oslo, '/b')], [0o700, 0o700]);
   await oslo.sendTo(paris);
   assert.equal(oslo.digest, paris.digest);
+});
+
+test('a change that waited for another one waits on when a row that it writes to cannot be read', async () => {
+  paris.mkdir('/a');
+  await paris.sendTo(oslo);
+  const before = new Map(paris.volume.journal.heldVector());
+  paris.mkdir('/first');
+  paris.volume.fold();
+  chmod(paris, '/a', 0o700);
+  paris.volume.fold();
+  const reader = JournalReader.open(paris.directory);
+  const [first, second] = reader.changesAfter(before, 2 ** 30);
+  reader.close();
+  const deliver = ({ bytes, deps }: { bytes: Uint8Array; deps: readonly Dot[] }): Error | null => {
+    let refused: Error | null = null;
+    oslo.volume.remote.deliver([bytes], paris.siteId, (error) => (refused = error), [deps]);
+    while (oslo.volume.background.run(() => false));
+    return refused;
+  };
+  const mend = damage(oslo, oslo.resolve('/a'));
+  assert.equal(deliver(second!), null);
+  assert.match(String(deliver(first!)), DAMAGED);
+  assert.deepEqual(oslo.list('/'), ['a', 'first']);
+  mend();
+  oslo.volume.remote.retry(paris.siteId);
+  assert.equal(mode(oslo, '/a'), 0o700);
 });
 
 test('what meets a row that cannot be read when half of it is done is given up, and the site with it', async () => {

@@ -163,8 +163,17 @@ export class RemoteChanges {
 
   /** Takes what waited and can go in now. */
   retry(from: SiteId): void {
+    const { journal } = this.core;
     for (let ready = this.unpark(); ready.length > 0; ready = this.unpark()) {
-      for (const parked of ready) this.append(parked, from);
+      for (const [i, parked] of ready.entries()) {
+        try {
+          this.append(parked, from);
+        } catch (error) {
+          // Nobody sends them again as long as the link stands that they came by.
+          if (journal.isUsable) for (const { bytes, change, deps } of ready.slice(i)) journal.park(bytes, change, deps);
+          throw error;
+        }
+      }
     }
   }
 

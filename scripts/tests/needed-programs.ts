@@ -13,6 +13,8 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
   coreutils: ['stdbuf'],
   fuse3: ['fusermount3'],
   git: ['git'],
+  iproute2: ['ip'],
+  iptables: ['iptables-restore'],
   python3: ['python3'],
   'util-linux': ['flock', 'mount', 'unshare'],
 };
